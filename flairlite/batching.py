@@ -1,0 +1,76 @@
+"""Which sentences make a batch: those of about the same length, so that little of it is padding."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+MAX_TOKENS = 16384  # words and padding of a batch: 32 sentences of 512 words
+_WINDOW = 50  # batches: long enough that a bucket is even, short enough that the order stays random
+
+
+def bucketed_batches(
+    lengths: Tensor, batch_size: int, *, generator: torch.Generator | None = None, max_tokens: int = MAX_TOKENS
+) -> list[Tensor]:
+    """Put sentences of about the same length together.
+
+    With a generator, the sentences are mixed, sorted by length inside windows of 50 batches, and the batches are mixed:
+    each time other sentences meet. Without one, all are sorted, which pads least.
+
+    Args:
+        lengths: (S,) words a sentence; sentences without words are left out.
+        batch_size: Sentences a batch, at most.
+        generator: Decides the order.
+        max_tokens: Words and padding a batch, at most; a longer sentence is a batch of its own.
+
+    Returns:
+        Positions of the sentences, (B,) a batch; each sentence that has words once.
+    """
+    order = _with_words(lengths)
+    if generator is not None:
+        order = order[torch.randperm(len(order), generator=generator)]
+    size = batch_size * _WINDOW if generator is not None else max(1, len(order))
+    batches: list[Tensor] = []
+    for window in order.split(size):
+        by_length = window[torch.sort(lengths[window], stable=True).indices]
+        batches.extend(_cut(by_length, lengths, batch_size, max_tokens))
+    if generator is None:
+        return batches
+    return [batches[position] for position in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+def plain_batches(
+    lengths: Tensor, batch_size: int, *, generator: torch.Generator | None = None, max_tokens: int = MAX_TOKENS
+) -> list[Tensor]:
+    """Put sentences together in their order, or in a random one with a generator; see `bucketed_batches`."""
+    order = _with_words(lengths)
+    if generator is not None:
+        order = order[torch.randperm(len(order), generator=generator)]
+    return _cut(order, lengths, batch_size, max_tokens)
+
+
+def _with_words(lengths: Tensor) -> Tensor:
+    return lengths.nonzero().squeeze(1)
+
+
+def _cut(order: Tensor, lengths: Tensor, batch_size: int, max_tokens: int) -> list[Tensor]:
+    batches: list[Tensor] = []
+    for batch in order.split(batch_size):
+        width = int(lengths[batch].max()) if len(batch) else 0
+        if width * len(batch) <= max_tokens:
+            batches.append(batch)
+        else:
+            batches.extend(_cut_by_tokens(batch, lengths, max_tokens))
+    return [batch for batch in batches if len(batch)]
+
+
+def _cut_by_tokens(batch: Tensor, lengths: Tensor, max_tokens: int) -> list[Tensor]:
+    parts: list[list[int]] = [[]]
+    width = 0
+    for position, length in zip(batch.tolist(), lengths[batch].tolist(), strict=True):
+        width = max(width, length)
+        if parts[-1] and width * (len(parts[-1]) + 1) > max_tokens:
+            parts.append([])
+            width = length
+        parts[-1].append(position)
+    return [torch.tensor(part, dtype=torch.int64) for part in parts]

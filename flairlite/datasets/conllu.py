@@ -1,0 +1,214 @@
+"""Read CoNLL-U files (https://universaldependencies.org/format.html).
+
+Rows are split here, a column of a sentence at a time, because the `conllu` package's row parser accepts rows with columns
+missing, takes two spaces for a column border, knows no line numbers and makes a dictionary a word; what has a syntax of
+its own (comments, ids of ranges and empty nodes, features) goes through `conllu`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from sys import intern
+from typing import TextIO
+
+from flairlite.data import Sentence
+from flairlite.errors import DataFormatError
+
+FIELDS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+LABEL_TYPES = {  # Flair's names for two of the columns stand beside CoNLL-U's
+    "lemma": ("lemma",),
+    "upos": ("upos",),
+    "xpos": ("xpos", "pos"),
+    "feats": ("feats",),
+    "head": ("head",),
+    "deprel": ("deprel", "dependency"),
+    "deps": ("deps",),
+    "misc": ("misc",),
+}
+_CHUNK = 1 << 22  # characters read at once: large beside a sentence, small beside memory
+_REMEDY = "CoNLL-U has 10 columns a word, separated by tabs, and an empty line behind each sentence"
+
+
+def read_conllu(path: str | Path) -> list[Sentence]:
+    """Read all sentences of a CoNLL-U file.
+
+    The words are the syntactic words. Multi-word ranges (`1-2 don't`) decide the spaces in the text and are kept in
+    `sentence.metadata["multiword_tokens"]`, empty nodes (`8.1`) in `sentence.metadata["empty_nodes"]`, comments under
+    their names. Every other column is a label type: lemma, upos, xpos (also pos), feats (each feature by its name
+    too), head, deprel (also dependency), deps and misc.
+
+    Raises:
+        DataFormatError: for a file that is missing, has no sentence or is no CoNLL-U, with the line.
+    """
+    sentences = list(iterate_conllu(path))
+    if not sentences:
+        raise DataFormatError("there is no sentence in it", path=path, remedy=_REMEDY)
+    return sentences
+
+
+def iterate_conllu(path: str | Path) -> Iterator[Sentence]:
+    """Read the sentences of a CoNLL-U file one by one, in memory that does not grow; see `read_conllu`."""
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for line, text in _chunks(file):
+                yield from _sentences(text, line, path)
+    except UnicodeDecodeError as error:
+        line, byte = _undecodable(path)
+        raise DataFormatError(
+            f"byte 0x{byte:02x} is not UTF-8", path=path, line=line, remedy="Convert the file to UTF-8"
+        ) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataFormatError(f"cannot be read: {reason}", path=path, remedy="Check the path") from error
+
+
+def _chunks(file: TextIO) -> Iterator[tuple[int, str]]:
+    """Yield stretches of whole sentences, each with the number of its first line."""
+    line, rest = 1, ""
+    while chunk := file.read(_CHUNK):
+        rest += chunk
+        end = rest.rfind("\n\n")
+        if end >= 0:
+            yield line, rest[:end]
+            line += rest.count("\n", 0, end + 2)
+            rest = rest[end + 2 :]
+    yield line, rest
+
+
+def _sentences(text: str, line: int, path: Path) -> Iterator[Sentence]:
+    for block in text.split("\n\n"):
+        lines = block.split("\n")
+        rows = [row.split("\t") for row in lines if row and row[0] != "#"]
+        if rows:
+            try:
+                yield _sentence(rows, [row for row in lines if row and row[0] == "#"])
+            except _RowError as error:
+                numbers = [number for number, row in enumerate(lines, line) if row and row[0] != "#"]
+                raise DataFormatError(str(error), path=path, line=numbers[error.row], remedy=_REMEDY) from error
+        line += len(lines) + 1
+
+
+class _RowError(Exception):
+    """What is wrong with a row of a sentence."""
+
+    def __init__(self, row: int, problem: str) -> None:
+        super().__init__(problem)
+        self.row = row
+
+
+def _sentence(rows: list[list[str]], comments: list[str]) -> Sentence:
+    metadata = _metadata(comments)
+    for number, row in enumerate(rows):
+        if len(row) != len(FIELDS):
+            shown = "\t".join(row)[:60]
+            raise _RowError(number, f"a row must have {len(FIELDS)} columns, but {shown!r} has {len(row)}")
+    columns: Sequence[Sequence[str]] = list(zip(*rows, strict=True))
+    spaces: bytes | None = None
+    if columns[0] != _plain_ids(len(rows)):
+        words, metadata["multiword_tokens"], metadata["empty_nodes"] = _sort_rows(rows)
+        metadata = {key: value for key, value in metadata.items() if value != []}
+        columns = list(zip(*words, strict=True))
+        spaces = _spaces_with_ranges(columns, metadata.get("multiword_tokens", ()))
+    forms = list(map(intern, columns[1]))
+    _check_words(forms, columns[6], rows)
+    labels: dict[str, list[str | None]] = {}
+    for field, values in zip(FIELDS[2:], columns[2:], strict=True):
+        column = _column(values, forms if field == "lemma" else None)
+        if column is not None:
+            labels.update(dict.fromkeys(LABEL_TYPES[field], column))
+    return Sentence._from_columns(forms, spaces or bytes(map(_space_after, columns[9])), labels, metadata)
+
+
+def _column(values: Sequence[str], forms: list[str] | None) -> list[str | None] | None:
+    """Return a column with None for the underscore, or None when there is nothing else in it."""
+    if "_" not in values:
+        return list(map(intern, values))
+    if forms is not None:  # the lemma of the word "_" is "_"
+        column = [None if value == "_" != form else intern(value) for value, form in zip(values, forms, strict=True)]
+    else:
+        column = [None if value == "_" else intern(value) for value in values]
+    return column if any(column) else None
+
+
+@lru_cache(maxsize=4096)
+def _plain_ids(count: int) -> tuple[str, ...]:
+    return tuple(map(str, range(1, count + 1)))
+
+
+@lru_cache(maxsize=4096)
+def _valid_heads(count: int) -> frozenset[str]:
+    return frozenset(("_", "0", *_plain_ids(count)))
+
+
+@lru_cache(maxsize=65536)
+def _space_after(misc: str) -> int:
+    return 0 if "SpaceAfter=No" in misc.split("|") else 1
+
+
+def _metadata(comments: list[str]) -> dict[str, object]:
+    from conllu.parser import parse_comment_line
+
+    return {key: value for comment in comments for key, value in parse_comment_line(comment)}
+
+
+def _check_words(forms: list[str], heads: Sequence[str], rows: list[list[str]]) -> None:
+    if "" in forms:
+        raise _RowError(next(i for i, row in enumerate(rows) if row[1] == ""), "the second column, the word, is empty")
+    if not _valid_heads(len(forms)).issuperset(heads):
+        bad = next(head for head in heads if head not in _valid_heads(len(forms)))
+        row = next(i for i, row in enumerate(rows) if row[6] == bad)
+        raise _RowError(row, f"the head must be _ or a number from 0 to {len(forms)}, but is {bad!r}")
+
+
+def _sort_rows(rows: list[list[str]]) -> tuple[list[list[str]], list[tuple[int, int, str, str]], list[list[str]]]:
+    """Return the rows of words, the ranges as (first word, last word, form, misc) and the rows of empty nodes."""
+    from conllu.exceptions import ParseException
+    from conllu.parser import parse_id_value
+
+    words: list[list[str]] = []
+    ranges: list[tuple[int, int, str, str]] = []
+    empty: list[list[str]] = []
+    for number, row in enumerate(rows):
+        try:
+            value = parse_id_value(row[0])
+        except ParseException as error:
+            raise _RowError(number, f"the id must be like 1, 1-2 or 1.1, but is {row[0]!r}") from error
+        if isinstance(value, tuple):
+            first, sign, last = value
+            expected = len(words) + (1 if sign == "-" else 0)
+            if first != expected or (sign == "-" and last < first):
+                raise _RowError(number, f"the id {row[0]!r} does not fit behind {len(words)} words")
+            if sign == "-":
+                ranges.append((first, last, row[1], row[9]))
+            else:
+                empty.append(row)
+        elif value != len(words) + 1:
+            raise _RowError(number, f"the id must be {len(words) + 1}, but is {row[0]!r}")
+        else:
+            words.append(row)
+    if not words or (ranges and ranges[-1][1] > len(words)):
+        raise _RowError(len(rows) - 1, f"the sentence ends behind {len(words)} words, before its ids do")
+    return words, ranges, empty
+
+
+def _spaces_with_ranges(columns: Sequence[Sequence[str]], ranges: Sequence[tuple[int, int, str, str]]) -> bytes:
+    spaces = bytearray(map(_space_after, columns[9]))
+    for first, last, form, misc in ranges:
+        is_joined = "".join(columns[1][first - 1 : last]) == form  # "du" is not "de" and "le" joined
+        spaces[first - 1 : last] = bytes([0 if is_joined else 1] * (last - first) + [_space_after(misc)])
+    return bytes(spaces)
+
+
+def _undecodable(path: Path) -> tuple[int, int]:
+    """Return the line and the value of the first byte that is not UTF-8."""
+    line = 1
+    with path.open("rb") as file:
+        for line, content in enumerate(file, 1):  # the last line, when the fault cannot be placed
+            try:
+                content.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return line, content[error.start]
+    return line, 0

@@ -1,0 +1,206 @@
+"""Where strings become integers: once for a data set, each distinct string once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, repeat
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flairlite.data import Sentence
+
+UNLABELLED = -1
+
+Table = Any  # what an embedding keeps of a data set: a tensor, or tuples of them
+NumberArray = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B sentences, padded to the T words of the longest, as integers.
+
+    Attributes:
+        indices: (B,) positions of the sentences in their data set, on the CPU.
+        lengths: (B,) words a sentence, at least 1, on the CPU.
+        mask: (B, T) True on words.
+        positions: (B, T) place of each word in its data set; padding has the place behind the last word.
+        word_ids: (B, T) numbers of the distinct words of the data set; padding has the number behind the last.
+        table: What the embeddings made of the distinct words.
+        targets: (B, T) numbers of the labels, -1 where there is none; None when nothing was asked.
+        num_labels: How many words have a label that the model knows; counted without asking the device.
+        is_partial: Whether some word has no such label.
+    """
+
+    indices: Tensor
+    lengths: Tensor
+    mask: Tensor
+    positions: Tensor
+    word_ids: Tensor
+    table: Table
+    targets: Tensor | None
+    num_labels: int
+    is_partial: bool
+
+    @property
+    def num_tokens(self) -> int:
+        """Number of words, without padding."""
+        return int(self.lengths.sum())
+
+
+class Dataset(Protocol):
+    """Sentences that can be had in batches."""
+
+    lengths: Tensor  # (S,) words a sentence, on the CPU
+
+    def batch(self, indices: Tensor) -> Batch:
+        """Return the sentences of `indices` (B,), none of them empty, as one batch."""
+
+
+@dataclass(frozen=True)
+class EncodedDataset:
+    """S sentences with N words, U of them distinct, as integers.
+
+    Attributes:
+        lengths: (S,) words a sentence, on the CPU.
+        offsets: (S,) position of each sentence's first word, on the CPU.
+        word_ids: (N + 1,) numbers of the distinct words; the last is padding's, U.
+        table: What the embeddings made of the distinct words; its last row is padding's.
+        targets: (N + 1,) numbers of the labels, -1 for none, or None.
+        num_labels: (S,) how many words of a sentence have a label that the model knows, on the CPU.
+    """
+
+    lengths: Tensor
+    offsets: Tensor
+    word_ids: Tensor
+    table: Table
+    targets: Tensor | None = None
+    num_labels: Tensor | None = None
+
+    def batch(self, indices: Tensor) -> Batch:
+        """Return the sentences of `indices` (B,), none of them empty, as one batch: integer gathers only."""
+        lengths = self.lengths[indices]  # (B,)
+        mask, positions = _places(lengths, self.offsets[indices], len(self.word_ids) - 1)
+        positions = copy_to(positions, self.word_ids.device)
+        num_labels = int(self.num_labels[indices].sum()) if self.num_labels is not None else 0
+        return Batch(
+            indices=indices,
+            lengths=lengths,
+            mask=copy_to(mask, self.word_ids.device),
+            positions=positions,
+            word_ids=self.word_ids[positions],
+            table=self.table,
+            targets=None if self.targets is None else self.targets[positions],
+            num_labels=num_labels,
+            is_partial=num_labels < int(lengths.sum()),
+        )
+
+    def to(self, device: torch.device) -> EncodedDataset:
+        """Return the data set with what batches are gathered from on `device`."""
+        targets = None if self.targets is None else copy_to(self.targets, device)
+        table = map_tensors(lambda tensor: copy_to(tensor, device), self.table)
+        return replace(self, word_ids=copy_to(self.word_ids, device), targets=targets, table=table)
+
+
+class LazyDataset:
+    """Sentences that become integers a batch at a time, for data sets whose integers would not fit into memory."""
+
+    def __init__(self, sentences: Sequence[Sentence], encode: Callable[[Sequence[Sentence]], EncodedDataset]) -> None:
+        self.sentences = sentences
+        self.lengths = _lengths(sentences)
+        self._ends = self.lengths.cumsum(0)
+        self._encode = encode
+
+    def batch(self, indices: Tensor) -> Batch:
+        """Return the sentences of `indices` (B,), none of them empty, as one batch."""
+        encoded = self._encode([self.sentences[index] for index in indices.tolist()])
+        batch = encoded.batch(torch.arange(len(indices)))
+        _, positions = _places(batch.lengths, self._ends[indices] - batch.lengths, int(self._ends[-1]))
+        return replace(batch, indices=indices, positions=positions)
+
+
+def number_words(sentences: Sequence[Sentence]) -> tuple[list[str], NumberArray]:
+    """Return the distinct words in the order they come, and the number of each word, (N,) int32."""
+    words = list(dict.fromkeys(chain.from_iterable(sentence.words for sentence in sentences)))
+    number = dict(zip(words, range(len(words)), strict=True))
+    every = chain.from_iterable(sentence.words for sentence in sentences)
+    return words, np.fromiter(map(number.__getitem__, every), dtype=np.int32)
+
+
+def all_labels(sentences: Iterable[Sentence], label_type: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels that a model knows, and behind them those that only the sentences have."""
+    labels = dict.fromkeys(known)
+    for sentence in sentences:
+        labels.update(dict.fromkeys(sentence.token_labels(label_type) or ()))  # type: ignore[arg-type]
+    return tuple(label for label in labels if label is not None)
+
+
+def number_labels(sentences: Sequence[Sentence], label_type: str, labels: Sequence[str]) -> NumberArray:
+    """Return the number of each word's label among `labels`, (N,) int64; -1 for a word that has none."""
+    number: dict[str | None, int] = {label: place for place, label in enumerate(labels)}
+    number[None] = UNLABELLED
+    columns = (sentence.token_labels(label_type) or repeat(None, len(sentence.words)) for sentence in sentences)
+    return np.fromiter(map(number.__getitem__, chain.from_iterable(columns)), dtype=np.int64)
+
+
+def encode(
+    sentences: Sequence[Sentence],
+    index: Callable[[Sequence[str]], Table],
+    *,
+    label_type: str | None = None,
+    labels: Sequence[str] = (),
+    num_known: int = 0,
+) -> EncodedDataset:
+    """Turn sentences into integers.
+
+    Args:
+        sentences: The sentences; empty ones may be among them.
+        index: Makes of the distinct words what the embeddings need of them.
+        label_type: The label type to learn or to compare with, or None.
+        labels: All labels of this type that occur (see `all_labels`), those that the model knows first.
+        num_known: How many of them the model knows.
+    """
+    lengths = _lengths(sentences)
+    words, ids = number_words(sentences)
+    word_ids = torch.from_numpy(np.append(ids, np.int32(len(words))))
+    encoded = EncodedDataset(lengths, lengths.cumsum(0) - lengths, word_ids, index(words))
+    if label_type is None:
+        return encoded
+    numbers = number_labels(sentences, label_type, labels)
+    sums = np.concatenate(([0], np.cumsum((numbers >= 0) & (numbers < num_known))))
+    ends = lengths.cumsum(0).numpy()
+    return replace(
+        encoded,
+        targets=torch.from_numpy(np.append(numbers, UNLABELLED)),
+        num_labels=torch.from_numpy(sums[ends] - sums[ends - lengths.numpy()]),
+    )
+
+
+def _lengths(sentences: Sequence[Sentence]) -> Tensor:
+    return torch.tensor([len(sentence.words) for sentence in sentences], dtype=torch.int64)
+
+
+def _places(lengths: Tensor, offsets: Tensor, padding: int) -> tuple[Tensor, Tensor]:
+    """Return the mask (B, T) and the place of each word (B, T) of sentences that begin at `offsets` (B,)."""
+    steps = torch.arange(int(lengths.max()))  # (T,)
+    mask = steps < lengths.unsqueeze(1)  # (B, T)
+    return mask, (offsets.unsqueeze(1) + steps).masked_fill(~mask, padding)
+
+
+def copy_to(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return the tensor on `device`; a copy to CUDA does not wait for it."""
+    if tensor.device == device:
+        return tensor
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def map_tensors(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
+    """Apply a function to each tensor of nested tuples."""
+    if isinstance(tree, Tensor):
+        return function(tree)
+    return tuple(map_tensors(function, branch) for branch in tree)

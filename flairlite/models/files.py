@@ -1,0 +1,51 @@
+"""Model files: tensors and plain containers only, so that loading one runs no code in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from flairlite.errors import ModelFileError
+from flairlite.files import atomic_write
+from flairlite.version import __version__
+
+FORMAT = "flairlite model"
+FORMAT_VERSION = 1
+
+
+def write_model_file(path: Path, content: dict[str, Any]) -> None:
+    """Write the content of a model, whole or not at all."""
+    with atomic_write(path) as file:
+        torch.save(
+            {"format": FORMAT, "format_version": FORMAT_VERSION, "flairlite_version": __version__, **content}, file
+        )
+
+
+def read_model_file(path: str | Path) -> dict[str, Any]:
+    """Read what `write_model_file` wrote, with tensors on the CPU.
+
+    Raises:
+        ModelFileError: when there is no such file, when it is cut short or of another program, or when it is of a newer
+            format than this flairlite knows.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"no model file at {path}: give the path of a file that training or model.save wrote")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise ModelFileError(
+            f"{path} is no model file of flairlite's, or it was cut short or changed ({reason}). Copy it again, or "
+            "train again; a file of Flair or of another library cannot be loaded"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ModelFileError(f"{path} is no model file of flairlite's: save one with model.save")
+    if content["format_version"] > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has format {content['format_version']}, and this is flairlite {__version__}, which reads formats "
+            f"up to {FORMAT_VERSION}: install flairlite {content.get('flairlite_version')} or newer"
+        )
+    return content

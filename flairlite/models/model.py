@@ -1,0 +1,281 @@
+"""What every model does: encode, predict, evaluate, save and load."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from flairlite.batching import bucketed_batches
+from flairlite.data import Sentence
+from flairlite.datasets.conllu import read_conllu
+from flairlite.embeddings import TokenEmbeddings
+from flairlite.embeddings.registry import embedding_from_params, embedding_to_params
+from flairlite.encoding import Batch, EncodedDataset, all_labels, copy_to, encode, map_tensors
+from flairlite.errors import ModelFileError, SettingError
+from flairlite.metrics import DEFAULT_METRIC, Result
+from flairlite.models.evaluation import evaluate_dataset
+from flairlite.models.files import read_model_file, write_model_file
+from flairlite.runtime import get_device
+
+_CHUNK = 2048  # sentences encoded at once: enough to bucket them well, little beside a stream
+
+Self = TypeVar("Self", bound="Model")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The labels that a model chose for a batch.
+
+    Attributes:
+        tags: (B, T) numbers of the labels; meaningless on padding.
+        scores: (B, T) how sure the model is, between 0 and 1; None when nobody asked.
+    """
+
+    tags: Tensor
+    scores: Tensor | None = None
+
+
+class Model(nn.Module, ABC):
+    """A model over sentences: embeddings, and something that makes labels of them.
+
+    Args:
+        embeddings: The embeddings of the words.
+        label_type: The label type to learn and to predict.
+        label_names: The labels that the model can predict.
+    """
+
+    _classes: ClassVar[dict[str, type[Model]]] = {}
+
+    def __init__(self, embeddings: TokenEmbeddings, label_type: str, label_names: Sequence[str]) -> None:
+        super().__init__()
+        self.embeddings = embeddings
+        self.label_type = label_type
+        self.label_names = tuple(label_names)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Make the class known to `load`."""
+        super().__init_subclass__(**kwargs)
+        Model._classes[cls.__name__] = cls
+
+    @abstractmethod
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
+        """Compute scores of the labels, (B, T, K); dropout draws from `generator`."""
+
+    @abstractmethod
+    def loss(self, scores: Tensor, batch: Batch) -> Tensor:
+        """Compute the loss, summed over the labelled words of a batch, from what `forward` returned; a tensor ()."""
+
+    @abstractmethod
+    def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True) -> Decoded:
+        """Choose labels from what `forward` returned."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, besides the embeddings, as plain containers."""
+
+    @classmethod
+    @abstractmethod
+    def from_settings(cls: type[Self], settings: dict[str, Any], embeddings: TokenEmbeddings) -> Self:
+        """Build a model from what `settings` returned; its weights are loaded after."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
+
+    # Strings to integers, integers to vectors
+
+    def encode(
+        self, sentences: Sequence[Sentence], *, label_type: str | None = None, labels: Sequence[str] = ()
+    ) -> EncodedDataset:
+        """Turn sentences into integers.
+
+        Args:
+            sentences: The sentences.
+            label_type: The label type to encode, or None for words alone.
+            labels: All labels of this type that occur, those of the model first; see `flairlite.encoding.all_labels`.
+        """
+        num_known = len(self.label_names)
+        return encode(sentences, self.embeddings.index, label_type=label_type, labels=labels, num_known=num_known)
+
+    def features(self, batch: Batch) -> Tensor:
+        """Compute the embeddings of a batch, (B, T, D), on the model's device."""
+        inputs = self.embeddings.select(batch.table, batch.word_ids)
+        features: Tensor = self.embeddings(map_tensors(lambda tensor: copy_to(tensor, self.device), inputs))
+        return features
+
+    # Prediction
+
+    def predict(
+        self,
+        sentences: Sentence | str | Iterable[Sentence | str],
+        mini_batch_size: int = 64,
+        *,
+        label_name: str | None = None,
+        verbose: bool = False,
+    ) -> Sentence | list[Sentence]:
+        """Predict the labels of sentences, and write them with their scores onto the sentences.
+
+        Args:
+            sentences: A sentence or a text, or several. A text is split into words.
+            mini_batch_size: Sentences computed at once.
+            label_name: The label type to write, when it is not to be the one that the model learned.
+            verbose: Show a progress bar when standard error is a terminal.
+
+        Returns:
+            The sentence, or a list of all sentences in the order they came; empty ones are among them, without labels.
+        """
+        if isinstance(sentences, (Sentence, str)):
+            return next(self.predict_stream([sentences], mini_batch_size, label_name=label_name))
+        return list(_progress(self.predict_stream(sentences, mini_batch_size, label_name=label_name), verbose))
+
+    def predict_stream(
+        self, sentences: Iterable[Sentence | str], mini_batch_size: int = 64, *, label_name: str | None = None
+    ) -> Iterator[Sentence]:
+        """Predict the labels of sentences as they come, in memory that does not grow; see `predict`.
+
+        Yields:
+            The sentences in the order they came, with labels.
+        """
+        iterator = iter(sentences)
+        while chunk := [_to_sentence(item) for item in islice(iterator, _CHUNK)]:
+            self._predict_chunk(chunk, mini_batch_size, label_name or self.label_type)
+            yield from chunk
+
+    def _predict_chunk(self, sentences: Sequence[Sentence], mini_batch_size: int, label_name: str) -> None:
+        encoded = self.encode(sentences)
+        tags, scores = self._label_words(encoded, mini_batch_size)
+        names = list(map(self.label_names.__getitem__, tags))
+        end = 0
+        for sentence, length in zip(sentences, encoded.lengths.tolist(), strict=True):
+            start, end = end, end + length
+            sentence.set_token_labels(label_name, names[start:end], scores[start:end])
+
+    @torch.inference_mode()
+    def _label_words(self, encoded: EncodedDataset, mini_batch_size: int) -> tuple[list[int], list[float]]:
+        """Return label number and score of every word, in the order of the words."""
+        num_places = len(encoded.word_ids)  # one more than words: padding is written to the last
+        tags = torch.zeros(num_places, dtype=torch.int64, device=self.device)
+        scores = torch.zeros(num_places, device=self.device)
+        with evaluating(self):
+            for indices in bucketed_batches(encoded.lengths, mini_batch_size):
+                batch = encoded.batch(indices)
+                decoded = self.decode(self(batch), batch)
+                places = copy_to(batch.positions, self.device)
+                tags[places] = decoded.tags
+                if decoded.scores is not None:
+                    scores[places] = decoded.scores.to(scores.dtype)
+        return tags[:-1].tolist(), scores[:-1].tolist()
+
+    # Evaluation
+
+    def evaluate(
+        self,
+        data_points: Iterable[Sentence] | str | Path,
+        gold_label_type: str | None = None,
+        out_path: str | Path | None = None,
+        mini_batch_size: int = 64,
+        main_evaluation_metric: tuple[str, str] = DEFAULT_METRIC,
+    ) -> Result:
+        """Compare predictions with gold labels; the labels of the sentences stay as they are.
+
+        Args:
+            data_points: Sentences with gold labels, or the path of a CoNLL-U file.
+            gold_label_type: The label type of the gold labels, when it is not the one that the model learned.
+            out_path: Where to write words, gold and predicted labels, or None.
+            mini_batch_size: Sentences computed at once.
+            main_evaluation_metric: Which figure is the main score.
+
+        Raises:
+            LabelError: when no sentence has a gold label.
+        """
+        is_path = isinstance(data_points, (str, Path))
+        sentences = read_conllu(data_points) if is_path else list(data_points)  # type: ignore[arg-type]
+        label_type = gold_label_type or self.label_type
+        labels = all_labels(sentences, label_type, self.label_names)
+        return evaluate_dataset(
+            self,
+            self.encode(sentences, label_type=label_type, labels=labels),
+            labels,
+            mini_batch_size=mini_batch_size,
+            main_metric=main_evaluation_metric,
+            sentences=sentences,
+            out_path=out_path,
+        )
+
+    # Files
+
+    def save(self, model_file: str | Path) -> None:
+        """Write the model with its embeddings: the file needs no other to be loaded.
+
+        Raises:
+            TrainingError: when the file cannot be written.
+        """
+        content = {
+            "class": type(self).__name__,
+            "settings": self.settings(),
+            "embeddings": embedding_to_params(self.embeddings),
+            "state": self.state_dict(),
+        }
+        write_model_file(Path(model_file), content)
+
+    @classmethod
+    def load(cls: type[Self], model_path: str | Path, *, device: str | torch.device | None = None) -> Self:
+        """Load a model that `save` or training wrote; nothing in the file is executed.
+
+        Args:
+            model_path: The file.
+            device: Where to put the model; the default device when None.
+
+        Raises:
+            ModelFileError: when the file is missing, damaged, of another program, or holds a model of another class.
+        """
+        content = read_model_file(model_path)
+        kind = Model._classes.get(content["class"])
+        if kind is None or not issubclass(kind, cls):
+            raise ModelFileError(f"{model_path} holds a {content['class']}: load it with {content['class']}.load")
+        try:
+            model = kind.from_settings(content["settings"], embedding_from_params(content["embeddings"]))
+            model.load_state_dict(content["state"])
+        except (KeyError, TypeError, RuntimeError, SettingError) as error:
+            raise ModelFileError(f"{model_path} is damaged: {error}. Copy it again, or train again") from error
+        return model.to(get_device(device)).eval()  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Switch dropout off, and on again after where it was on."""
+    was_training = model.training
+    if was_training:  # a model that does not train is not touched: several threads may predict with it
+        model.eval()
+    try:
+        yield
+    finally:
+        if was_training:
+            model.train()
+
+
+def _to_sentence(item: Sentence | str) -> Sentence:
+    if isinstance(item, Sentence):
+        return item
+    if isinstance(item, str):
+        return Sentence(item)
+    raise SettingError(f"predict takes sentences or texts, but got a {type(item).__name__}: {item!r:.60}")
+
+
+def _progress(sentences: Iterator[Sentence], verbose: bool) -> Iterable[Sentence]:
+    if not (verbose and sys.stderr.isatty()):
+        return sentences
+    from tqdm import tqdm
+
+    bar: Iterable[Sentence] = tqdm(sentences, desc="Predicting", unit=" sentences")
+    return bar

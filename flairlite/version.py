@@ -1,0 +1,8 @@
+"""The version of flairlite."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("flairlite")
+except PackageNotFoundError:  # a checkout that was never installed
+    __version__ = "0+unknown"
