@@ -1,1 +1,57 @@
-"""flairlite."""
+"""flairlite: train and use sequence taggers with Flair's API, several times faster.
+
+`flairlite.device` and `flairlite.cache_root` can be read and assigned; `flairlite.set_seed` sets what everything random
+starts from.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import types
+from pathlib import Path
+
+import torch
+
+from flairlite import data, datasets, embeddings, errors, models, nn, runtime, trainers
+from flairlite.errors import FlairliteError
+from flairlite.runtime import set_seed
+from flairlite.version import __version__
+
+__all__ = [
+    "FlairliteError",
+    "__version__",
+    "data",
+    "datasets",
+    "embeddings",
+    "errors",
+    "models",
+    "nn",
+    "set_seed",
+    "trainers",
+]
+
+logging.getLogger("flairlite").addHandler(logging.NullHandler())
+
+
+class _Package(types.ModuleType):
+    """The package, with the two settings that Flair's users read and assign as attributes of it."""
+
+    @property
+    def device(self) -> torch.device:
+        return runtime.get_device()
+
+    @device.setter
+    def device(self, device: str | torch.device) -> None:
+        runtime.set_device(device)
+
+    @property
+    def cache_root(self) -> Path:
+        return runtime.get_cache_root()
+
+    @cache_root.setter
+    def cache_root(self, path: str | Path) -> None:
+        runtime.set_cache_root(path)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -31,7 +31,7 @@ def bucketed_batches(
         order = order[torch.randperm(len(order), generator=generator)]
     size = batch_size * _WINDOW if generator is not None else max(1, len(order))
     batches: list[Tensor] = []
-    for window in order.split(size):
+    for window in torch.split(order, size):
         by_length = window[torch.sort(lengths[window], stable=True).indices]
         batches.extend(_cut(by_length, lengths, batch_size, max_tokens))
     if generator is None:
@@ -55,7 +55,7 @@ def _with_words(lengths: Tensor) -> Tensor:
 
 def _cut(order: Tensor, lengths: Tensor, batch_size: int, max_tokens: int) -> list[Tensor]:
     batches: list[Tensor] = []
-    for batch in order.split(batch_size):
+    for batch in torch.split(order, batch_size):
         width = int(lengths[batch].max()) if len(batch) else 0
         if width * len(batch) <= max_tokens:
             batches.append(batch)

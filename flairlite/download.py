@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import IO
+from typing import IO, Any
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
@@ -225,7 +225,7 @@ def _read(address: Path | str, file: IO[bytes], *, show_progress: bool = False) 
     is_terminal = show_progress and sys.stderr is not None and sys.stderr.isatty()
     with contextlib.ExitStack() as responses:  # pooch leaves the connection of a failed attempt open
 
-        def keep(response: IO[bytes], **_: object) -> None:
+        def keep(response: Any, **_: object) -> None:
             responses.enter_context(contextlib.closing(response))
 
         download = pooch.HTTPDownloader(

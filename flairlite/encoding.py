@@ -54,7 +54,9 @@ class Batch:
 class Dataset(Protocol):
     """Sentences that can be had in batches."""
 
-    lengths: Tensor  # (S,) words a sentence, on the CPU
+    @property
+    def lengths(self) -> Tensor:
+        """Words a sentence, (S,), on the CPU."""
 
     def batch(self, indices: Tensor) -> Batch:
         """Return the sentences of `indices` (B,), none of them empty, as one batch."""

@@ -70,7 +70,6 @@ def seeded(seed: int | None) -> Iterator[None]:
 
     torch's initialisers know only the global generator, so modules are built inside this.
     """
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(get_seed(seed))
         yield

@@ -1,8 +1,8 @@
 """Read CoNLL-U files (https://universaldependencies.org/format.html).
 
-Rows are split here, a column of a sentence at a time, because the `conllu` package's row parser accepts rows with columns
-missing, takes two spaces for a column border, knows no line numbers and makes a dictionary a word; what has a syntax of
-its own (comments, ids of ranges and empty nodes, features) goes through `conllu`.
+Rows are split here, a column of a sentence at a time: the row parser of the `conllu` package accepts rows with columns
+missing, takes two spaces for a column border, knows no line numbers and makes a dictionary a word. What has a syntax
+of its own (comments, ids of ranges and empty nodes, features) goes through `conllu`.
 """
 
 from __future__ import annotations
@@ -108,10 +108,13 @@ def _sentence(rows: list[list[str]], comments: list[str]) -> Sentence:
     columns: Sequence[Sequence[str]] = list(zip(*rows, strict=True))
     spaces: bytes | None = None
     if columns[0] != _plain_ids(len(rows)):
-        words, metadata["multiword_tokens"], metadata["empty_nodes"] = _sort_rows(rows)
-        metadata = {key: value for key, value in metadata.items() if value != []}
+        words, ranges, empty_nodes = _sort_rows(rows)
+        if ranges:
+            metadata["multiword_tokens"] = ranges
+        if empty_nodes:
+            metadata["empty_nodes"] = empty_nodes
         columns = list(zip(*words, strict=True))
-        spaces = _spaces_with_ranges(columns, metadata.get("multiword_tokens", ()))
+        spaces = _spaces_with_ranges(columns, ranges)
     forms = list(map(intern, columns[1]))
     _check_words(forms, columns[6], rows)
     labels: dict[str, list[str | None]] = {}

@@ -37,6 +37,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")  # what a byte that is no UTF-8 is re
 _ENTRY_VERSION = 1
 _ENTRY_ARRAYS = ("matrix", "text", "offsets", "hashes", "order")
 
+_HEADER = re.compile(rb"(\d{1,30})[ \t]+(\d{1,30})\s*")  # of word2vec: V and D
 _GZIP, _PICKLE = b"\x1f\x8b", tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 _NUMBER = b"0123456789+-.eE "  # what finite numbers are written with
 _CONTROL = bytes({*range(32), 127} - {*b"\t\n\r"})  # what text is not written with
@@ -306,9 +307,9 @@ def _entry_name(path: Path) -> str:
 
 def _open_entry(entry: Path) -> WordVectors | None:
     """Map a table from the cache; None if it is not there, or not whole as its manifest tells at no cost."""
-    if not entry.exists():
-        return None
     try:
+        if not entry.exists():
+            return None
         manifest = json.loads((entry / "manifest.json").read_bytes())
         if manifest["version"] != _ENTRY_VERSION:
             raise ValueError(f"version {manifest['version']} instead of {_ENTRY_VERSION}")
@@ -327,14 +328,8 @@ def _open_entry(entry: Path) -> WordVectors | None:
 
 def _write_entry(entry: Path, vectors: WordVectors, *, source: Path) -> None:
     """Write a table beside its place and move it there when it is on disk, so that an entry is never half there."""
-    words = vectors._words
-    arrays: tuple[NDArray[Any], ...] = (
-        vectors.matrix,
-        words.text,
-        words.offsets,
-        words.index.hashes,
-        words.index.order,
-    )
+    words, index = vectors._words, vectors._words.index
+    arrays: list[NDArray[Any]] = [vectors.matrix, words.text, words.offsets, index.hashes, index.order]
     entry.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=entry.parent, prefix=".new-") as scratch:
         folder = Path(scratch, "new")
@@ -345,10 +340,9 @@ def _write_entry(entry: Path, vectors: WordVectors, *, source: Path) -> None:
                 np.save(file, array)
                 _sync(file)
                 sizes[name] = file.tell()
+        manifest = {"version": _ENTRY_VERSION, "source": str(source), "bytes": sizes}
         with (folder / "manifest.json").open("wb") as file:
-            file.write(
-                json.dumps({"version": _ENTRY_VERSION, "source": str(source), "bytes": sizes}, indent=1).encode()
-            )
+            file.write(json.dumps(manifest, indent=1).encode())
             _sync(file)
         if entry.exists():  # a damaged one, or another process was faster: whoever has mapped it keeps it
             entry.replace(Path(scratch, "old"))
@@ -382,12 +376,12 @@ def _read(path: Path) -> WordVectors:
         raise DataFormatError(f"expected a vector for each of {size} words, got {matrix.shape}", path=path)
     if not all(isinstance(word, str) for word in words):
         raise DataFormatError("expected vectors of words, got vectors of numbered things", path=path)
+    with np.errstate(over="ignore"):
+        matrix = matrix.astype(np.float32, copy=False)
     bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
     if bad.size:
-        raise DataFormatError(
-            f"expected finite float32 numbers, but {bad.size:,} vectors have others, first that of {words[bad[0]]!r}",
-            path=path,
-        )
+        problem = f"expected finite float32 numbers, got others in {bad.size:,} vectors, first in that of"
+        raise DataFormatError(f"{problem} {words[bad[0]]!r}", path=path)
     if broken := sum(_SURROGATE.search(word) is not None for word in words):
         _log.warning("%s: %d words are no valid UTF-8; they are kept, but no text matches them", path, broken)
     return WordVectors(words, matrix)
@@ -411,22 +405,26 @@ def _layout(path: Path) -> _Layout:
         first = stream.readline(1 << 20)
         if first[:2] in _PICKLE:
             return _Layout("gensim")
-        fields = first.split()
-        if len(fields) != 2 or not all(field.isdigit() for field in fields):
-            return _Layout("text", dim=max(len(fields) - 1, 1))
-        count, dim = map(int, fields)
+        header = _HEADER.fullmatch(first)
+        if header is None:
+            return _Layout("text", dim=max(len(first.split()) - 1, 1))
+        count, dim = map(int, header.groups())
         if not count or not 0 < dim <= _MAX_DIM:
             raise DataFormatError(f"expected numbers of words and dimensions, got {count} and {dim}", path=path, line=1)
-        values = stream.read(4 * dim + 1000).partition(b" ")[2][: 4 * dim]
-    if values.find(b"\n") >= 2 * dim - 1:  # the end of a row of text; the next word may have any bytes
-        values = values.partition(b"\n")[0]
-    return _Layout("text" if _is_text(values) else "binary", count, dim)
+        values = stream.read(4 * dim + 1000).partition(b" ")[2]
+    return _Layout("text" if _is_text(values, dim) else "binary", count, dim)
 
 
-def _is_text(sample: bytes) -> bool:
+def _is_text(values: bytes, dim: int) -> bool:
+    """Tell numbers in text from `dim` floats, of which a few may look like text by chance."""
+    sample, end = values[: 4 * dim], values.find(b"\n")
+    if end >= 2 * dim - 1:  # the end of a row of text; the next word may have any bytes
+        sample = sample[:end]
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample)  # which lets a character be cut off at the end
-    except UnicodeDecodeError:
+        if dim < 8:
+            float(values.split(maxsplit=1)[0])
+    except (ValueError, IndexError):
         return False
     return not any(byte in _CONTROL for byte in sample)
 
@@ -441,9 +439,8 @@ def _gensim_pickle(path: Path) -> Any:
         raise DataFormatError(problem, path=path, remedy=_FORMATS) from error
     table = getattr(table, "wv", table)  # a whole Word2Vec model has its vectors there
     if not isinstance(table, KeyedVectors):
-        raise DataFormatError(
-            f"expected KeyedVectors, got a pickled {type(table).__name__}", path=path, remedy=_FORMATS
-        )
+        problem = f"expected KeyedVectors, got a pickled {type(table).__name__}"
+        raise DataFormatError(problem, path=path, remedy=_FORMATS)
     return table
 
 
@@ -454,8 +451,8 @@ def _gensim_word2vec(path: Path, layout: _Layout) -> Any:
     with _source(path) as stream:
         count = (_check_text if layout.form == "text" else _check_binary)(stream, path, layout)
     try:
-        # what overflows is found as infinite; a file without a header is opened twice by gensim and closed once
-        with np.errstate(over="ignore"), warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        with np.errstate(over="ignore"), warnings.catch_warnings():  # what overflows is found as infinite
+            warnings.simplefilter("ignore", ResourceWarning)  # gensim leaves a file without a header open
             table = KeyedVectors.load_word2vec_format(
                 str(path),
                 binary=layout.form == "binary",

@@ -198,8 +198,7 @@ class Model(nn.Module, ABC):
         Raises:
             LabelError: when no sentence has a gold label.
         """
-        is_path = isinstance(data_points, (str, Path))
-        sentences = read_conllu(data_points) if is_path else list(data_points)  # type: ignore[arg-type]
+        sentences = read_conllu(data_points) if isinstance(data_points, (str, Path)) else list(data_points)
         label_type = gold_label_type or self.label_type
         labels = all_labels(sentences, label_type, self.label_names)
         return evaluate_dataset(
@@ -248,7 +247,7 @@ class Model(nn.Module, ABC):
             model.load_state_dict(content["state"])
         except (KeyError, TypeError, RuntimeError, SettingError) as error:
             raise ModelFileError(f"{model_path} is damaged: {error}. Copy it again, or train again") from error
-        return model.to(get_device(device)).eval()  # type: ignore[return-value]
+        return model.to(get_device(device)).eval()
 
 
 @contextlib.contextmanager

@@ -82,6 +82,7 @@ class SequenceTagger(Model):
             )
             self.linear = nn.Linear(self.rnn.output_size if self.rnn is not None else size, len(names))
             self.crf = LinearChainCRF(len(names)) if use_crf else None
+        self.label_weights: Tensor  # (K,)
         weights = torch.tensor([self.loss_weights.get(name, 1.0) for name in names])
         self.register_buffer("label_weights", weights, persistent=False)
         self.to(get_device())

@@ -197,7 +197,7 @@ class _LogPartition(torch.autograd.Function):
     """The log-partition; its gradient is the marginals, which forward-backward has at hand."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         emissions: Tensor,
         transitions: Tensor,
@@ -212,8 +212,8 @@ class _LogPartition(torch.autograd.Function):
         return chains.log_partition.to(emissions.dtype)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         marginals, before, after, moves, lengths = ctx.saved_tensors
         weight = gradient.double().view(-1, 1, 1)  # (B, 1, 1)
         marginals = marginals * weight  # (B, T, K)

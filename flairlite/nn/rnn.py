@@ -72,24 +72,15 @@ class PaddedRNN(nn.Module):
         """Run both directions of a layer over inputs (B, T, D + 1) whose last feature is 1 on padding."""
         weights = []
         for suffix in ("", "_reverse"):
-            from_input, from_state, bias, state_bias = (
-                getattr(self.rnn, f"{name}_l{layer}{suffix}")
-                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            )
-            weights += [torch.cat((from_input, self._shutter(from_input)), dim=1), from_state, bias, state_bias]
+            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            from_input, *others = (getattr(self.rnn, f"{name}_l{layer}{suffix}") for name in names)
+            weights += [torch.cat((from_input, self._shutter(from_input)), dim=1), *others]
         start = inputs.new_zeros(2, inputs.shape[0], self.rnn.hidden_size)
-        arguments = (
-            weights,
-            True,
-            1,
-            0.0,
-            self.training,
-            True,
-            True,
-        )  # biases, 1 layer, no dropout, both ways, B first
+        # with biases, 1 layer, no dropout, in both directions, B first
+        arguments = (weights, True, 1, 0.0, self.training, True, True)
         if self.rnn.mode == "LSTM":
-            return torch.lstm(inputs, (start, start), *arguments)[0]  # type: ignore[no-any-return]
-        return torch.gru(inputs, start, *arguments)[0]  # type: ignore[no-any-return]
+            return torch.lstm(inputs, (start, start), *arguments)[0]
+        return torch.gru(inputs, start, *arguments)[0]
 
     def _shutter(self, weight: Tensor) -> Tensor:
         """Return the fixed weights of the padding feature, a column for `weight` (gates x H, D)."""

@@ -1,0 +1,7 @@
+"""Training."""
+
+from flairlite.trainers.annealing import Annealing
+from flairlite.trainers.callback import Callback, Run
+from flairlite.trainers.trainer import ModelTrainer
+
+__all__ = ["Annealing", "Callback", "ModelTrainer", "Run"]

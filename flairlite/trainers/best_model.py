@@ -1,0 +1,38 @@
+"""Keep the best model of a run, in memory and in best-model.pt."""
+
+from __future__ import annotations
+
+import logging
+
+from torch import Tensor
+
+from flairlite.trainers.callback import Callback, Run
+
+log = logging.getLogger("flairlite")
+
+BEST_MODEL = "best-model.pt"
+
+
+class BestModel(Callback):
+    """Saves the model whenever an epoch is the best yet, and gives it back at the end."""
+
+    def __init__(self) -> None:
+        self._state: dict[str, Tensor] | None = None
+
+    def on_train_begin(self, run: Run) -> None:
+        """Take a best model of an earlier run in this folder away: it would be taken for this run's."""
+        (run.base_path / BEST_MODEL).unlink(missing_ok=True)
+
+    def on_epoch_end(self, run: Run) -> None:
+        """Save the model when it is the best."""
+        if run.is_best:
+            log.info("saving best model")
+            self._state = {name: tensor.detach().clone() for name, tensor in run.model.state_dict().items()}
+            run.model.save(run.base_path / BEST_MODEL)
+
+    def restore(self, run: Run) -> bool:
+        """Put the weights of the best model into the model, and tell whether there was one."""
+        if self._state is None:
+            return False
+        run.model.load_state_dict(self._state)
+        return True

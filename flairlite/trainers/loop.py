@@ -1,0 +1,62 @@
+"""The loop over batches: where the loss is computed and the weights are changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from flairlite.encoding import Dataset
+from flairlite.errors import TrainingError
+from flairlite.trainers.callback import Callback, Run
+
+MAX_GRADIENT_NORM = 5.0
+
+Order = Callable[[], Sequence[Tensor]]  # makes the batches of an epoch
+
+
+def train_epoch(
+    run: Run, dataset: Dataset, batches: Sequence[Tensor], generator: torch.Generator, callbacks: Sequence[Callback]
+) -> None:
+    """Train on each batch once.
+
+    Args:
+        run: The run; its counts are kept up to date.
+        dataset: The encoded sentences.
+        batches: Positions of the sentences of each batch.
+        generator: Decides what dropout drops, on the model's device.
+        callbacks: Called after each step.
+
+    Raises:
+        TrainingError: when the loss is not finite.
+    """
+    run.num_batches = len(batches)
+    run.begin_epoch()
+    for callback in callbacks:
+        callback.on_epoch_begin(run)
+    run.model.train()
+    parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
+    for indices in batches:
+        batch = dataset.batch(indices)
+        loss = run.model.loss(run.model(batch, generator), batch)
+        loss.backward()  # type: ignore[no-untyped-call]  # the sum, not the mean: the learning rates assume it
+        torch.nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT_NORM)
+        run.optimizer.step()
+        run.optimizer.zero_grad()
+        run.loss_sum += loss.detach()
+        run.num_words += batch.num_tokens
+        run.num_labels += batch.num_labels
+        run.iteration += 1
+        for callback in callbacks:
+            callback.on_batch_end(run)
+    _check_finite(run)
+
+
+def _check_finite(run: Run) -> None:
+    if not math.isfinite(run.train_loss):
+        raise TrainingError(
+            f"the loss became {run.train_loss} in epoch {run.epoch}: lower the learning rate, which is "
+            f"{run.epoch_learning_rate}. The best model so far is kept"
+        )

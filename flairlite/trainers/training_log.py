@@ -1,0 +1,96 @@
+"""The lines that training prints, to the console and to training.log."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from flairlite.trainers.callback import Callback, Run
+
+log = logging.getLogger("flairlite")
+
+LINE = "-" * 100
+_FORMAT = "%(asctime)-15s %(message)s"
+
+
+class TrainingLog(Callback):
+    """Prints the run: a header, ten lines an epoch, and a summary of each epoch.
+
+    Args:
+        storage_mode: The embeddings storage mode, to be shown.
+    """
+
+    def __init__(self, storage_mode: str) -> None:
+        self.storage_mode = storage_mode
+
+    def on_train_begin(self, run: Run) -> None:
+        """Print where and how."""
+        log.info(LINE)
+        for text in (
+            f'Model training base path: "{run.base_path}"',
+            f"Device: {run.model.device}",
+            f"Embeddings storage mode: {self.storage_mode}",
+        ):
+            log.info(text)
+            log.info(LINE)
+
+    def on_batch_end(self, run: Run) -> None:
+        """Print a line every tenth of an epoch."""
+        if run.iteration * 10 // run.num_batches == (run.iteration - 1) * 10 // run.num_batches:
+            return
+        loss = run.train_loss  # waits for the device, ten times an epoch
+        seconds = time.perf_counter() - run.epoch_started
+        speed = run.num_words / max(seconds, 1e-9)
+        log.info(
+            f"epoch {run.epoch} - iter {run.iteration}/{run.num_batches} - loss {loss:.8f} - "
+            f"time (sec): {seconds:.2f} - samples/sec: {speed:.2f} - lr: {run.learning_rate:.6f}"
+        )
+
+    def on_epoch_end(self, run: Run) -> None:
+        """Print what the epoch gave."""
+        log.info(LINE)
+        log.info(f"EPOCH {run.epoch} done: loss {run.train_loss:.4f} - lr {run.epoch_learning_rate:.6f}")
+        for name, result in (("DEV", run.dev), ("TEST", run.test)):
+            if result is not None:
+                log.info(f"{name} : loss {result.loss} - {result.metric_name}  {round(result.main_score, 4)}")
+        log.info(f"BAD EPOCHS (no improvement): {run.bad_epochs}")
+        if run.learning_rate != run.epoch_learning_rate:
+            log.info(f"learning rate annealed to {run.learning_rate:.6f}")
+        log.info(LINE)
+        if run.stop_reason is not None:
+            log.info(run.stop_reason)
+            log.info(LINE)
+
+
+@contextlib.contextmanager
+def logging_to(path: Path | None) -> Iterator[None]:
+    """Send the library's messages to a file, and to the console unless the program has set logging up itself.
+
+    Afterwards logging is as it was.
+    """
+    handlers: list[logging.Handler] = []
+    if path is not None:
+        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+    if not logging.getLogger().handlers and not _has_own_handler():
+        handlers.append(logging.StreamHandler(sys.stdout))
+    level = log.level
+    if not log.isEnabledFor(logging.INFO):
+        log.setLevel(logging.INFO)
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter(_FORMAT))
+        log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        for handler in handlers:
+            log.removeHandler(handler)
+            handler.close()
+
+
+def _has_own_handler() -> bool:
+    return any(not isinstance(handler, logging.NullHandler) for handler in log.handlers)
