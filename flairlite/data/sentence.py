@@ -298,7 +298,7 @@ class Sentence(DataPoint):
         else:
             tokenizer = default_tokenizer() if use_tokenizer else SpaceTokenizer()
         self.words = tokenizer.tokenize(text)
-        self._text, self._starts = text, align(text, self.words)
+        self._text, self._starts = text, align(text, self.words, tokenizer=tokenizer.name)
 
     def _take_words(self, given: Sequence[str] | Sequence[Token]) -> None:
         tokens = [item for item in given if isinstance(item, Token)]
