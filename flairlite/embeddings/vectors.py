@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
 import hashlib
 import json
 import logging
 import os
 import re
 import tempfile
-import warnings
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,7 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from flairlite.errors import DataFormatError, DataUnavailableError, ModelFileError, SettingError
+from flairlite.embeddings.packed_words import PackedWords
+from flairlite.embeddings.vector_formats import read_vector_file
+from flairlite.errors import DataUnavailableError, ModelFileError, SettingError
 from flairlite.runtime import get_cache_root
 
 _log = logging.getLogger("flairlite")
@@ -32,17 +27,8 @@ _DIGIT = re.compile(r"\d")  # as in Flair, the digits of every script
 # What is looked up next while a word is not found as it stands; the order is Flair's.
 _FALLBACKS = (str.lower, lambda word: _DIGIT.sub("#", word.lower()), lambda word: _DIGIT.sub("0", word.lower()))
 
-_SURROGATE = re.compile("[\ud800-\udfff]")  # what a byte that is no UTF-8 is read as
-
 _ENTRY_VERSION = 1
 _ENTRY_ARRAYS = ("matrix", "text", "offsets", "hashes", "order")
-
-_HEADER = re.compile(rb"(\d{1,30})[ \t]+(\d{1,30})\s*")  # of word2vec: V and D
-_GZIP, _PICKLE = b"\x1f\x8b", tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
-_NUMBER = b"0123456789+-.eE "  # what finite numbers are written with
-_CONTROL = bytes({*range(32), 127} - {*b"\t\n\r"})  # what text is not written with
-_FORMATS = "The file must be word2vec text or binary, GloVe text or gensim KeyedVectors, plain or in gzip"
-_MAX_DIM = 1_000_000  # a header with more than this is no header
 
 
 class WordVectors:
@@ -160,7 +146,8 @@ def load_vectors(path: str | Path) -> WordVectors:
     if (stored := _open_entry(entry)) is not None:
         return stored
     _log.info("converting the word vectors in %s once; later loads map them from %s", path, entry)
-    vectors, reason = _read(path), "it was removed at once"
+    content, reason = read_vector_file(path), "it was removed at once"
+    vectors = WordVectors(content.words, content.matrix)
     try:
         _write_entry(entry, vectors, source=path)
     except OSError as error:  # another process may have been faster all the same
@@ -169,117 +156,6 @@ def load_vectors(path: str | Path) -> WordVectors:
         _log.warning("the converted word vectors cannot be kept in %s and stay in memory: %s", entry, reason)
         return vectors
     return stored
-
-
-class PackedWords:
-    """Words as one run of bytes, found by binary search over their sorted hashes.
-
-    A dict of 400,000 strings takes 60 MB and 0.14 s in each process; these arrays are mapped from disk and shared.
-
-    Args:
-        text: (N,) the words' UTF-8 one after the other, with lone surrogates encoded too, so that every str has a form.
-        offsets: (V + 1,) word v is `text[offsets[v] : offsets[v + 1]]`.
-        hashes: (V,) ascending; worked out when needed, if not given.
-        order: (V,) the row of each of `hashes`, ascending where those are equal.
-    """
-
-    def __init__(
-        self,
-        text: NDArray[np.uint8],
-        offsets: NDArray[np.int64],
-        hashes: NDArray[np.uint64] | None = None,
-        order: NDArray[np.int64] | None = None,
-    ) -> None:
-        self.text, self.offsets = text, offsets
-        self._index = None if hashes is None or order is None else _Index(hashes, order)
-
-    @classmethod
-    def pack(cls, words: Iterable[str]) -> PackedWords:
-        """Pack strings."""
-        encoded = [word.encode("utf-8", "surrogatepass") for word in words]
-        offsets = np.zeros(len(encoded) + 1, np.int64)
-        np.cumsum([len(word) for word in encoded], out=offsets[1:])
-        return cls(np.frombuffer(bytearray().join(encoded), np.uint8), offsets)
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def __iter__(self) -> Iterator[str]:
-        text, offsets = self.text.tobytes(), self.offsets.tolist()
-        for start, end in pairwise(offsets):
-            yield text[start:end].decode("utf-8", "surrogatepass")
-
-    def fault(self) -> str:
-        """Say why these arrays cannot be words, or return the empty string."""
-        if len(self.offsets) == 0 or self.offsets[0] != 0 or self.offsets[-1] != len(self.text):
-            return "the offsets do not span the text"
-        if np.any(np.diff(self.offsets) < 0):
-            return "the offsets do not ascend"
-        try:
-            self.text.tobytes().decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError as error:
-            return str(error)
-        starts = self.offsets[self.offsets < len(self.text)]
-        return "an offset cuts a character in two" if np.any(self.text[starts] & 0xC0 == 0x80) else ""
-
-    @cached_property
-    def index(self) -> _Index:
-        """The sorted hashes and their rows: given, or worked out once."""
-        if self._index is not None:
-            return self._index
-        hashes = self.hashes()
-        order = np.argsort(hashes, kind="stable")
-        return _Index(hashes[order], order)
-
-    def hashes(self) -> NDArray[np.uint64]:
-        """Return the 64-bit FNV-1a hash of each word, taking one byte of all words at a time: (V,)."""
-        lengths = np.diff(self.offsets)
-        hashes = np.full(len(self), 0xCBF29CE484222325, np.uint64)
-        longer, place = np.flatnonzero(lengths), 0
-        while longer.size:
-            byte = self.text[self.offsets[longer] + place]
-            hashes[longer] = (hashes[longer] ^ byte) * np.uint64(0x100000001B3)
-            place += 1
-            longer = longer[lengths[longer] > place]
-        return hashes
-
-    def find(self, words: Sequence[str]) -> NDArray[np.int64]:
-        """Return the first row of each word as it stands, -1 where there is none: (U,)."""
-        queries, index = PackedWords.pack(words), self.index
-        wanted = queries.hashes()  # (U,)
-        rows = np.full(len(words), -1, np.int64)
-        place = np.searchsorted(index.hashes, wanted)  # (U,)
-        left = np.arange(len(words))
-        while True:  # a second turn only where different words share a hash
-            left = left[place[left] < len(self)]
-            left = left[index.hashes[place[left]] == wanted[left]]
-            if not left.size:
-                return rows
-            candidates = index.order[place[left]]
-            same = _same_words(self, candidates, queries, left)
-            rows[left[same]] = candidates[same]
-            left = left[~same]
-            place[left] += 1
-
-
-@dataclass(frozen=True)
-class _Index:
-    hashes: NDArray[np.uint64]  # (V,)
-    order: NDArray[np.int64]  # (V,)
-
-
-def _same_words(
-    first: PackedWords, rows: NDArray[np.int64], second: PackedWords, others: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Compare word `rows[n]` of the first with word `others[n]` of the second, byte for byte: (N,)."""
-    start, other_start = first.offsets[rows], second.offsets[others]
-    lengths = first.offsets[rows + 1] - start
-    same: NDArray[np.bool_] = lengths == second.offsets[others + 1] - other_start
-    lengths = np.where(same, lengths, 0)
-    pair = np.repeat(np.arange(len(rows)), lengths)  # the n of each byte that is compared
-    place = np.arange(len(pair)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    same[pair[first.text[start[pair] + place] != second.text[other_start[pair] + place]]] = False
-    return same
 
 
 def _model_array(tensors: Mapping[str, torch.Tensor], name: str, dtype: torch.dtype, *, ndim: int) -> NDArray[Any]:
@@ -352,159 +228,3 @@ def _write_entry(entry: Path, vectors: WordVectors, *, source: Path) -> None:
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """What the beginning of a file tells of it."""
-
-    form: str  # "text", "binary" or "gensim"
-    count: int | None = None  # of words, if a header gives it
-    dim: int = 0
-
-
-def _read(path: Path) -> WordVectors:
-    """Read a file in any of the formats into memory."""
-    try:
-        layout = _layout(path)
-        table = _gensim_pickle(path) if layout.form == "gensim" else _gensim_word2vec(path, layout)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataFormatError(f"damaged or cut short: {error}", path=path, remedy="Download it again") from error
-    size = len(table.key_to_index)  # after words that occur twice, gensim leaves as many rows of zeros at the end
-    words, matrix = table.index_to_key[:size], table.vectors[:size]
-    if not size or matrix.ndim != 2 or matrix.shape[0] != size or not matrix.shape[1]:
-        raise DataFormatError(f"expected a vector for each of {size} words, got {matrix.shape}", path=path)
-    if not all(isinstance(word, str) for word in words):
-        raise DataFormatError("expected vectors of words, got vectors of numbered things", path=path)
-    with np.errstate(over="ignore"):
-        matrix = matrix.astype(np.float32, copy=False)
-    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
-    if bad.size:
-        problem = f"expected finite float32 numbers, got others in {bad.size:,} vectors, first in that of"
-        raise DataFormatError(f"{problem} {words[bad[0]]!r}", path=path)
-    if broken := sum(_SURROGATE.search(word) is not None for word in words):
-        _log.warning("%s: %d words are no valid UTF-8; they are kept, but no text matches them", path, broken)
-    return WordVectors(words, matrix)
-
-
-def _source(path: Path) -> BinaryIO:
-    with path.open("rb") as file:
-        is_gzip = file.read(2) == _GZIP
-    if is_gzip != (path.suffix.lower() == ".gz"):  # gensim goes by the name
-        raise DataFormatError(
-            f"the content is {'' if is_gzip else 'not '}gzip, the name says otherwise",
-            path=path,
-            remedy="Rename it: .gz for gzip, anything else for no compression",
-        )
-    return gzip.open(path) if is_gzip else path.open("rb")  # type: ignore[return-value]  # it reads like one
-
-
-def _layout(path: Path) -> _Layout:
-    """Tell the format of a file from its beginning."""
-    with _source(path) as stream:
-        first = stream.readline(1 << 20)
-        if first[:2] in _PICKLE:
-            return _Layout("gensim")
-        header = _HEADER.fullmatch(first)
-        if header is None:
-            return _Layout("text", dim=max(len(first.split()) - 1, 1))
-        count, dim = map(int, header.groups())
-        if not count or not 0 < dim <= _MAX_DIM:
-            raise DataFormatError(f"expected numbers of words and dimensions, got {count} and {dim}", path=path, line=1)
-        values = stream.read(4 * dim + 1000).partition(b" ")[2]
-    return _Layout("text" if _is_text(values, dim) else "binary", count, dim)
-
-
-def _is_text(values: bytes, dim: int) -> bool:
-    """Tell numbers in text from `dim` floats, of which a few may look like text by chance."""
-    sample, end = values[: 4 * dim], values.find(b"\n")
-    if end >= 2 * dim - 1:  # the end of a row of text; the next word may have any bytes
-        sample = sample[:end]
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)  # which lets a character be cut off at the end
-        if dim < 8:
-            float(values.split(maxsplit=1)[0])
-    except (ValueError, IndexError):
-        return False
-    return not any(byte in _CONTROL for byte in sample)
-
-
-def _gensim_pickle(path: Path) -> Any:
-    from gensim.models import KeyedVectors
-
-    try:
-        table = KeyedVectors.load(str(path))
-    except Exception as error:  # a pickle can raise anything
-        problem = f"gensim cannot load this pickle: {type(error).__name__}: {error}"
-        raise DataFormatError(problem, path=path, remedy=_FORMATS) from error
-    table = getattr(table, "wv", table)  # a whole Word2Vec model has its vectors there
-    if not isinstance(table, KeyedVectors):
-        problem = f"expected KeyedVectors, got a pickled {type(table).__name__}"
-        raise DataFormatError(problem, path=path, remedy=_FORMATS)
-    return table
-
-
-def _gensim_word2vec(path: Path, layout: _Layout) -> Any:
-    """Check what gensim does not (or not where it says the line), then let it read the file."""
-    from gensim.models import KeyedVectors
-
-    with _source(path) as stream:
-        count = (_check_text if layout.form == "text" else _check_binary)(stream, path, layout)
-    try:
-        with np.errstate(over="ignore"), warnings.catch_warnings():  # what overflows is found as infinite
-            warnings.simplefilter("ignore", ResourceWarning)  # gensim leaves a file without a header open
-            table = KeyedVectors.load_word2vec_format(
-                str(path),
-                binary=layout.form == "binary",
-                no_header=layout.count is None,
-                limit=count,
-                unicode_errors="surrogateescape",  # different broken words stay different
-            )
-    except ValueError as error:
-        raise DataFormatError(f"gensim cannot read it: {error}", path=path, remedy=_FORMATS) from error
-    if repeated := count - len(table.key_to_index):
-        _log.warning("%s: %d rows are of words that came before; the first vector of each counts", path, repeated)
-    return table
-
-
-def _check_text(stream: BinaryIO, path: Path, layout: _Layout) -> int:
-    """Count the rows if each is well formed: gensim spreads a lone number over its row, and reads `nan` as a number."""
-    if layout.count is not None:
-        stream.readline()
-    count, blank = 0, None
-    for line, row in enumerate(stream, 1 if layout.count is None else 2):
-        row = row.rstrip()
-        if not row:
-            blank = blank or line
-            continue
-        if blank:
-            raise DataFormatError("expected a vector, got a blank line", path=path, line=blank, remedy=_FORMATS)
-        values = row.partition(b" ")[2]
-        if not len(values.split()) == values.count(b" ") + 1 == layout.dim or values.translate(None, _NUMBER):
-            problem = f"expected a word and {layout.dim} finite numbers, one space between, got {len(row.split())}"
-            raise DataFormatError(f"{problem} fields: {row[:60]!r}", path=path, line=line, remedy=_FORMATS)
-        count += 1
-    if count != (layout.count or count):
-        raise _wrong_count(path, layout, f"{count:,}")
-    if not count:
-        raise DataFormatError("expected word vectors, got an empty file", path=path, remedy=_FORMATS)
-    return count
-
-
-def _check_binary(stream: BinaryIO, path: Path, layout: _Layout) -> int:
-    """Count the words if they fill the file: gensim says not which one is cut short, and ignores what comes after."""
-    stream.readline()
-    count, size = layout.count or 0, 4 * layout.dim
-    for word in range(count):
-        while (byte := stream.read(1)) != b" " and byte:
-            pass
-        if len(stream.read(size)) != size:
-            raise _wrong_count(path, layout, f"{word:,} whole ones")
-    if stream.read(2).strip():
-        raise _wrong_count(path, layout, "more")
-    return count
-
-
-def _wrong_count(path: Path, layout: _Layout, found: str) -> DataFormatError:
-    problem = f"expected {layout.count:,} words with {layout.dim} numbers each, as the header says, got {found}"
-    return DataFormatError(problem, path=path, remedy="Copy or download it again; if it is whole, correct line 1")
