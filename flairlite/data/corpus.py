@@ -113,7 +113,7 @@ class Corpus:
         sentences = self.get_all_sentences() if add_dev_test else self.train or ()
         counts, has_spans = count_labels(sentences, label_type)
         if not counts:
-            raise LabelError(f"no label type {label_type!r} in this corpus; it has: {self._described_types()}")
+            raise LabelError(self._no_label_type(label_type))
         dictionary = Dictionary(add_unk=add_unk)
         dictionary.span_labels = has_spans
         for value, count in counts.most_common():
@@ -124,9 +124,13 @@ class Corpus:
             log.info("%d labels occur less than %d times and are left out: %s", len(rare), min_count, ", ".join(rare))
         return dictionary
 
-    def _described_types(self) -> str:
-        types = sorted(self.get_label_types().items(), key=lambda item: -item[1])
-        return ", ".join(f"{name} ({count:,} sentences)" for name, count in types) or "no labels at all"
+    def _no_label_type(self, label_type: str) -> str:
+        types = self.get_label_types()
+        if label_type in types:
+            return f"label type {label_type!r} is in dev or test, but not in train: pass add_dev_test=True to use those"
+        by_count = sorted(types.items(), key=lambda item: -item[1])
+        known = ", ".join(f"{name} ({count:,} sentences)" for name, count in by_count) or "no labels at all"
+        return f"no label type {label_type!r} in this corpus; it has: {known}"
 
     def _sample_missing(self, random_seed: int | None) -> None:
         for split in ("dev", "test"):

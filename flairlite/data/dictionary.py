@@ -109,6 +109,8 @@ class Dictionary:
         """
         try:
             content = json.loads(Path(filename).read_text(encoding="utf-8"))
+            if not (isinstance(content["items"], list) and all(isinstance(item, str) for item in content["items"])):
+                raise TypeError("its items are not a list of strings")
             dictionary = cls.from_items(content["items"], add_unk=content["add_unk"])
             dictionary.multi_label, dictionary.span_labels = content["multi_label"], content["span_labels"]
         except (OSError, ValueError, KeyError, TypeError) as error:

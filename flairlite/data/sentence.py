@@ -27,10 +27,13 @@ class Sentence(DataPoint):
 
     Args:
         text: A text, which is split into words, or the words themselves, or tokens made by hand.
-        use_tokenizer: True for the default tokenizer, False to split at white space, or a tokenizer.
+        use_tokenizer: True for the default tokenizer, False to split at spaces, or a tokenizer.
         language_code: ISO 639-1 code of the language, when it is known.
         start_position: Offset of the sentence in its document, in characters.
         spaces: Number of spaces behind each word, when words are given; one each by default.
+
+    Raises:
+        SettingError: when tokens belong to a sentence already, or there is not one number of spaces a word.
 
     Example:
         >>> sentence = Sentence("I love Berlin .", use_tokenizer=False)
@@ -44,6 +47,7 @@ class Sentence(DataPoint):
         "__weakref__",
         "_columns",
         "_embeddings",
+        "_metadata",
         "_offset",
         "_rich",
         "_scores",
@@ -70,25 +74,28 @@ class Sentence(DataPoint):
         self.language_code = language_code
         self._offset = start_position
         self._text: str | None = None
-        self._spaces = spaces
+        self._spaces: Sequence[int] | None = None
         self._starts: list[int] | None = None
-        self._columns: dict[str, Values] = {}
-        self._scores: dict[str, list[float]] = {}
+        self._columns: dict[str, Values] = {}  # a token's first label of a type is always here
+        self._scores: dict[str, list[float]] = {}  # of the labels in the columns, where one is not 1
+        self._metadata: dict[str, dict[int, dict[str, Any]]] = {}  # of those labels that have some, by token
         self._rich: dict[str, list[Label]] = {}  # labels of sentence and spans, and a token's second ones
         self._tokens: list[Token] | None = None
         self._embeddings: dict[str, torch.Tensor] = {}
         if isinstance(text, str):
             self._tokenize(text, use_tokenizer)
         else:
-            self._take_words(text)
+            self._take_words(list(text))
+        if spaces is not None:
+            self._take_spaces(text, spaces)
 
     @classmethod
     def _from_columns(
         cls, words: list[str], spaces: Sequence[int], columns: dict[str, Values], metadata: dict[str, Any]
     ) -> Sentence:
         """Make a sentence from lists that the caller has checked and gives away."""
-        sentence = cls((), spaces=spaces)
-        sentence.words, sentence._columns, sentence.metadata = words, columns, metadata
+        sentence = cls(())
+        sentence.words, sentence._spaces, sentence._columns, sentence.metadata = words, spaces, columns, metadata
         return sentence
 
     # Words and text
@@ -139,12 +146,9 @@ class Sentence(DataPoint):
 
     def to_tagged_string(self, main_label: str | None = None) -> str:
         """Return text and labels, of one label type or of all, as in `Sentence[2]: "Go on" → ["Go"/VERB, "on"/ADP]`."""
-        points = {id(label.data_point): label.data_point for label in self.get_labels(main_label)}
-        parts = [
-            f'"{point.text}"{point._printed_labels(main_label, with_scores=False)}'
-            for point in points.values()
-            if point is not self
-        ]
+        points = dict.fromkeys(label.data_point for label in self.get_labels(main_label))
+        points.pop(self, None)
+        parts = [f'"{point.text}"{point._printed_labels(main_label, with_scores=False)}' for point in points]
         head = self.unlabeled_identifier + self._printed_labels(main_label)
         return head + (f"{ARROW}[{', '.join(parts)}]" if parts else "")
 
@@ -161,8 +165,7 @@ class Sentence(DataPoint):
         column = self._columns.get(label_type)
         if column is None and (features := self._columns.get("feats")) is not None:
             column = [parse_features(value).get(label_type) for value in features]
-            return column if any(column) else None
-        return column
+        return column if column is not None and _has_labels(column) else None
 
     def set_token_labels(
         self, label_type: str, values: Sequence[str | None], scores: Sequence[float] | None = None
@@ -182,6 +185,7 @@ class Sentence(DataPoint):
                 raise SettingError(f"{name} must be one a token, {len(self.words)}, but there are {len(given)}")
         self._drop_rich(label_type, lambda point: isinstance(point, Token))
         self._columns[label_type] = list(values)
+        self._metadata.pop(label_type, None)
         self._scores.pop(label_type, None)
         if scores is not None:
             self._scores[label_type] = list(scores)
@@ -189,21 +193,26 @@ class Sentence(DataPoint):
 
     def label_types(self) -> list[str]:
         """Return the label types that something in this sentence has a label of."""
-        types = dict.fromkeys(name for name, column in self._columns.items() if any(column))
+        types = dict.fromkeys(name for name, column in self._columns.items() if _has_labels(column))
         types.update(dict.fromkeys(name for name, labels in self._rich.items() if labels))
         for value in self._columns.get("feats", ()):
-            types.update(dict.fromkeys(parse_features(value)))
+            types.update(dict.fromkeys(name for name in parse_features(value) if name not in self._columns))
         return list(types)
 
     # Labels as objects
 
     def get_labels(self, label_type: str | None = None) -> list[Label]:
-        """Return the labels of the sentence, its tokens and its spans, of one label type or of all."""
-        if label_type is None:
-            return [label for name in dict.fromkeys((*self._columns, *self._rich)) for label in self.get_labels(name)]
-        column = self.token_labels(label_type) or ()
-        own = [self._token_label(index, label_type, value) for index, value in enumerate(column) if value is not None]
-        return own + self._rich.get(label_type, [])
+        """Return the labels of the sentence, then those of its tokens and spans by position.
+
+        They are of one label type, or of all; among all, the morphological features in `feats` are one label a token.
+        """
+        types = [label_type] if label_type is not None else self._stored_types()
+        labels = []
+        for name in types:
+            column = self.token_labels(name) or ()
+            labels += [self._token_label(index, name, value) for index, value in enumerate(column) if value is not None]
+            labels += self._rich.get(name, ())
+        return sorted(labels, key=lambda label: -1 if label.data_point is self else label.data_point.start_position)
 
     def add_label(self, label_type: str, value: str, score: float = 1.0, **metadata: Any) -> Sentence:
         """Add a label of the whole sentence, and return the sentence."""
@@ -214,13 +223,11 @@ class Sentence(DataPoint):
         """Remove all labels of one type, those of tokens and spans too."""
         self._rich.pop(label_type, None)
         if self.token_labels(label_type) is not None:
-            self._own_column(label_type)[:] = [None] * len(self.words)
-            self._scores.pop(label_type, None)
+            self.set_token_labels(label_type, [None] * len(self.words))
 
     def has_label(self, label_type: str) -> bool:
         """Tell whether the sentence, a token or a span has a label of this type."""
-        column = self.token_labels(label_type)
-        return bool(self._rich.get(label_type)) or (column is not None and any(value is not None for value in column))
+        return bool(self._rich.get(label_type)) or self.token_labels(label_type) is not None
 
     def get_spans(self, label_type: str | None = None) -> list[Span]:
         """Return the spans that have a label of one type, or of any, by position."""
@@ -274,7 +281,7 @@ class Sentence(DataPoint):
     def __getitem__(self, index: slice) -> Span: ...
 
     def __getitem__(self, index: int | slice) -> Token | Span:
-        if isinstance(index, int):
+        if not isinstance(index, slice):
             return self.tokens[index]
         start, stop, step = index.indices(len(self.words))
         if step != 1 or start >= stop:
@@ -300,13 +307,17 @@ class Sentence(DataPoint):
         self.words = tokenizer.tokenize(text)
         self._text, self._starts = text, align(text, self.words, tokenizer=tokenizer.name)
 
-    def _take_words(self, given: Sequence[str] | Sequence[Token]) -> None:
+    def _take_words(self, given: Sequence[str | Token]) -> None:
         tokens = [item for item in given if isinstance(item, Token)]
         if not tokens:
             self.words = [str(word) for word in given]
             return
-        if len(tokens) != len(given) or any(token.sentence is not None for token in tokens):
-            raise SettingError("a sentence takes words, or tokens that belong to no sentence yet; copy them first")
+        if len(tokens) != len(given):
+            raise SettingError("a sentence takes words or tokens, not some of both: make the words tokens, Token(word)")
+        taken = [token for token in tokens if token.sentence is not None]
+        if taken or len(set(map(id, tokens))) < len(tokens):
+            which = repr(taken[0].text) if taken else "one that comes twice here"
+            raise SettingError(f"a token is part of one sentence only, not {which}: make another, Token(text)")
         labels = [token.get_labels() for token in tokens]
         self.words = [token.text for token in tokens]
         self._spaces = [token.whitespace_after for token in tokens]
@@ -316,6 +327,13 @@ class Sentence(DataPoint):
         for token, own in zip(tokens, labels, strict=True):
             for label in own:
                 token.add_label(str(label.typename), label.value, label.score, **label.metadata)
+
+    def _take_spaces(self, given: str | Sequence[str] | Sequence[Token], spaces: Sequence[int]) -> None:
+        if isinstance(given, str) or self._tokens is not None:
+            raise SettingError("spaces go with words: a text has its own, a token has whitespace_after")
+        if len(spaces) != len(self.words) or any(space < 0 for space in spaces):
+            raise SettingError(f"spaces must be a number of 0 or more for each of {len(self.words)} words: {spaces}")
+        self._spaces = list(spaces)
 
     # What tokens and spans ask of their sentence
 
@@ -335,21 +353,29 @@ class Sentence(DataPoint):
         return (self._starts[index + 1] if index + 1 < len(self.words) else len(self._text)) - end
 
     def _token_value(self, label_type: str, index: int) -> str | None:
-        column = self.token_labels(label_type)
-        return None if column is None else column[index]
+        if (column := self._columns.get(label_type)) is not None:
+            return column[index]
+        features = self._columns.get("feats")
+        return None if features is None else parse_features(features[index]).get(label_type)
 
     def _token_label(self, index: int, label_type: str, value: str) -> Label:
         scores = self._scores.get(label_type)
-        return Label(self.tokens[index], value, 1.0 if scores is None else scores[index], typename=label_type)
+        label = Label(self.tokens[index], value, 1.0 if scores is None else scores[index], typename=label_type)
+        if label_type in self._metadata:
+            label.metadata = self._metadata[label_type].get(index, label.metadata)
+        return label
 
     def _labels_of_token(self, index: int, label_type: str | None) -> list[Label]:
-        types = [label_type] if label_type is not None else list(dict.fromkeys((*self._columns, *self._rich)))
+        types = [label_type] if label_type is not None else self._stored_types()
         labels = []
         for name in types:
             if (value := self._token_value(name, index)) is not None:
                 labels.append(self._token_label(index, name, value))
             labels.extend(self._rich_labels_of(self.tokens[index], name))
         return labels
+
+    def _stored_types(self) -> list[str]:
+        return list(dict.fromkeys((*self._columns, *self._rich)))
 
     def _own_column(self, label_type: str) -> Values:
         """Return the list that stores a label type, made from the morphological features where it is one of them."""
@@ -359,16 +385,19 @@ class Sentence(DataPoint):
 
     def _add_token_label(self, index: int, label_type: str, value: str, score: float, metadata: dict[str, Any]) -> None:
         column = self._own_column(label_type)
-        if metadata or column[index] is not None:
+        if column[index] is not None:
             self._add_rich_label(self.tokens[index], label_type, value, score, metadata)
             return
         column[index] = value
+        if metadata:
+            self._metadata.setdefault(label_type, {})[index] = metadata
         if score != 1.0 or label_type in self._scores:
             self._scores.setdefault(label_type, [1.0] * len(self.words))[index] = score
 
     def _remove_token_labels(self, index: int, label_type: str) -> None:
         if self.token_labels(label_type) is not None:
             self._own_column(label_type)[index] = None
+            self._metadata.get(label_type, {}).pop(index, None)
         self._remove_rich_labels(self.tokens[index], label_type)
 
     def _rich_labels_of(self, point: DataPoint, label_type: str | None) -> list[Label]:
@@ -388,3 +417,7 @@ class Sentence(DataPoint):
     def _drop_rich(self, label_type: str, is_dropped: Any) -> None:
         if label_type in self._rich:
             self._rich[label_type] = [label for label in self._rich[label_type] if not is_dropped(label.data_point)]
+
+
+def _has_labels(column: Values) -> bool:
+    return column.count(None) < len(column)

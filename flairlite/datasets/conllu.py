@@ -27,6 +27,7 @@ LABEL_TYPES = {  # Flair's names for two of the columns stand beside CoNLL-U's
     "deps": ("deps",),
     "misc": ("misc",),
 }
+_WORDS, _RANGES, _EMPTY_NODES = "words", "multiword_tokens", "empty_nodes"
 _CHUNK = 1 << 22  # characters read at once: large beside a sentence, small beside memory
 _REMEDY = "CoNLL-U has 10 columns a word, separated by tabs, and an empty line behind each sentence"
 
@@ -34,10 +35,10 @@ _REMEDY = "CoNLL-U has 10 columns a word, separated by tabs, and an empty line b
 def read_conllu(path: str | Path) -> list[Sentence]:
     """Read all sentences of a CoNLL-U file.
 
-    The words are the syntactic words. Multi-word ranges (`1-2 don't`) decide the spaces in the text and are kept in
-    `sentence.metadata["multiword_tokens"]`, empty nodes (`8.1`) in `sentence.metadata["empty_nodes"]`, comments under
-    their names. Every other column is a label type: lemma, upos, xpos (also pos), feats (each feature by its name
-    too), head, deprel (also dependency), deps and misc.
+    The words are the syntactic words. Multi-word ranges (`1-2 don't`) decide the spaces in the text; their rows, of ten
+    columns, are kept in `sentence.metadata["multiword_tokens"]`, those of empty nodes (`8.1`) in
+    `sentence.metadata["empty_nodes"]`, comments under their names. Every other column is a label type: lemma, upos,
+    xpos (also pos), feats (each feature by its name too), head, deprel (also dependency), deps and misc.
 
     Raises:
         DataFormatError: for a file that is missing, has no sentence or is no CoNLL-U, with the line.
@@ -69,8 +70,9 @@ def _chunks(file: TextIO) -> Iterator[tuple[int, str]]:
     """Yield stretches of whole sentences, each with the number of its first line."""
     line, rest = 1, ""
     while chunk := file.read(_CHUNK):
+        start = max(len(rest) - 1, 0)  # there is no empty line before
         rest += chunk
-        end = rest.rfind("\n\n")
+        end = rest.rfind("\n\n", start)
         if end >= 0:
             yield line, rest[:end]
             line += rest.count("\n", 0, end + 2)
@@ -101,27 +103,21 @@ class _RowError(Exception):
 
 def _sentence(rows: list[list[str]], comments: list[str]) -> Sentence:
     metadata = _metadata(comments)
-    for number, row in enumerate(rows):
-        if len(row) != len(FIELDS):
-            shown = "\t".join(row)[:60]
-            raise _RowError(number, f"a row must have {len(FIELDS)} columns, but {shown!r} has {len(row)}")
+    _check_rows(rows)
     columns: Sequence[Sequence[str]] = list(zip(*rows, strict=True))
     spaces: bytes | None = None
     if columns[0] != _plain_ids(len(rows)):
-        words, ranges, empty_nodes = _sort_rows(rows)
-        if ranges:
-            metadata["multiword_tokens"] = ranges
-        if empty_nodes:
-            metadata["empty_nodes"] = empty_nodes
-        columns = list(zip(*words, strict=True))
-        spaces = _spaces_with_ranges(columns, ranges)
+        sorted_rows = _sort_rows(rows)
+        columns = list(zip(*sorted_rows.pop(_WORDS), strict=True))
+        spaces = _spaces_with_ranges(columns, sorted_rows.get(_RANGES, ()))
+        metadata.update(sorted_rows)
     forms = list(map(intern, columns[1]))
-    _check_words(forms, columns[6], rows)
+    _check_heads(columns[6], rows)
     labels: dict[str, list[str | None]] = {}
     for field, values in zip(FIELDS[2:], columns[2:], strict=True):
         column = _column(values, forms if field == "lemma" else None)
         if column is not None:
-            labels.update(dict.fromkeys(LABEL_TYPES[field], column))
+            labels.update((name, list(column)) for name in LABEL_TYPES[field])  # two names, to be changed one by one
     return Sentence._from_columns(forms, spaces or bytes(map(_space_after, columns[9])), labels, metadata)
 
 
@@ -154,64 +150,69 @@ def _space_after(misc: str) -> int:
 def _metadata(comments: list[str]) -> dict[str, object]:
     from conllu.parser import parse_comment_line
 
-    return {key: value for comment in comments for key, value in parse_comment_line(comment)}
+    parsed = (parse_comment_line(comment) or [(comment[1:].strip(), None)] for comment in comments)  # or just a remark
+    return {key: value for pairs in parsed for key, value in pairs if key}
 
 
-def _check_words(forms: list[str], heads: Sequence[str], rows: list[list[str]]) -> None:
-    if "" in forms:
-        raise _RowError(next(i for i, row in enumerate(rows) if row[1] == ""), "the second column, the word, is empty")
-    if not _valid_heads(len(forms)).issuperset(heads):
-        bad = next(head for head in heads if head not in _valid_heads(len(forms)))
-        row = next(i for i, row in enumerate(rows) if row[6] == bad)
-        raise _RowError(row, f"the head must be _ or a number from 0 to {len(forms)}, but is {bad!r}")
+def _check_rows(rows: list[list[str]]) -> None:
+    for number, row in enumerate(rows):
+        if len(row) != len(FIELDS):
+            shown = "\t".join(row)[:60]
+            raise _RowError(number, f"a row must have {len(FIELDS)} columns, but {shown!r} has {len(row)}")
+        if "" in row:
+            place = row.index("")
+            raise _RowError(number, f"column {place + 1}, {FIELDS[place]}, is empty: what is not known is written _")
 
 
-def _sort_rows(rows: list[list[str]]) -> tuple[list[list[str]], list[tuple[int, int, str, str]], list[list[str]]]:
-    """Return the rows of words, the ranges as (first word, last word, form, misc) and the rows of empty nodes."""
+def _check_heads(heads: Sequence[str], rows: list[list[str]]) -> None:
+    valid = _valid_heads(len(heads))
+    if not valid.issuperset(heads):
+        number = next(number for number, row in enumerate(rows) if row[0].isdigit() and row[6] not in valid)
+        raise _RowError(number, f"the head must be _ or a number from 0 to {len(heads)}, but is {rows[number][6]!r}")
+
+
+def _sort_rows(rows: list[list[str]]) -> dict[str, list[list[str]]]:
+    """Return the rows by their kind, under the name that metadata has for it; ids must follow each other."""
+    sorted_rows: dict[str, list[list[str]]] = {}
+    num_words = range_end = 0
+    for number, row in enumerate(rows):
+        first, sign, last = _parsed_id(row[0], number)
+        if first != num_words + (0 if sign == "." else 1) or (sign == "-" and num_words < range_end):
+            raise _RowError(number, f"the id {row[0]!r} does not fit behind {num_words} words")
+        if sign == "-":
+            range_end = last
+        num_words += not sign
+        sorted_rows.setdefault({"": _WORDS, "-": _RANGES, ".": _EMPTY_NODES}[sign], []).append(row)
+    if not num_words or range_end > num_words:
+        raise _RowError(len(rows) - 1, f"the sentence ends behind {num_words} words, before its ids do")
+    return sorted_rows
+
+
+def _parsed_id(value: str, row: int) -> tuple[int, str, int]:
     from conllu.exceptions import ParseException
     from conllu.parser import parse_id_value
 
-    words: list[list[str]] = []
-    ranges: list[tuple[int, int, str, str]] = []
-    empty: list[list[str]] = []
-    for number, row in enumerate(rows):
-        try:
-            value = parse_id_value(row[0])
-        except ParseException as error:
-            raise _RowError(number, f"the id must be like 1, 1-2 or 1.1, but is {row[0]!r}") from error
-        if isinstance(value, tuple):
-            first, sign, last = value
-            expected = len(words) + (1 if sign == "-" else 0)
-            if first != expected or (sign == "-" and last < first):
-                raise _RowError(number, f"the id {row[0]!r} does not fit behind {len(words)} words")
-            if sign == "-":
-                ranges.append((first, last, row[1], row[9]))
-            else:
-                empty.append(row)
-        elif value != len(words) + 1:
-            raise _RowError(number, f"the id must be {len(words) + 1}, but is {row[0]!r}")
-        else:
-            words.append(row)
-    if not words or (ranges and ranges[-1][1] > len(words)):
-        raise _RowError(len(rows) - 1, f"the sentence ends behind {len(words)} words, before its ids do")
-    return words, ranges, empty
+    try:
+        parsed = parse_id_value(value)
+    except (ParseException, ValueError) as error:  # ValueError: more digits than int takes
+        raise _RowError(row, f"the id must be like 1, 1-2 or 1.1, but is {value[:60]!r}") from error
+    return parsed if isinstance(parsed, tuple) else (parsed or 0, "", 0)  # the underscore, None, fits nowhere, as 0
 
 
-def _spaces_with_ranges(columns: Sequence[Sequence[str]], ranges: Sequence[tuple[int, int, str, str]]) -> bytes:
+def _spaces_with_ranges(columns: Sequence[Sequence[str]], ranges: Sequence[Sequence[str]]) -> bytes:
     spaces = bytearray(map(_space_after, columns[9]))
-    for first, last, form, misc in ranges:
-        is_joined = "".join(columns[1][first - 1 : last]) == form  # "du" is not "de" and "le" joined
-        spaces[first - 1 : last] = bytes([0 if is_joined else 1] * (last - first) + [_space_after(misc)])
+    for row in ranges:
+        first, last = map(int, row[0].split("-"))
+        is_joined = "".join(columns[1][first - 1 : last]) == row[1]  # "du" is not "de" and "le" joined
+        spaces[first - 1 : last] = bytes([0 if is_joined else 1] * (last - first) + [_space_after(row[9])])
     return bytes(spaces)
 
 
 def _undecodable(path: Path) -> tuple[int, int]:
     """Return the line and the value of the first byte that is not UTF-8."""
-    line = 1
-    with path.open("rb") as file:
-        for line, content in enumerate(file, 1):  # the last line, when the fault cannot be placed
-            try:
-                content.decode("utf-8")
-            except UnicodeDecodeError as error:
-                return line, content[error.start]
-    return line, 0
+    with path.open(encoding="utf-8", errors="surrogateescape") as file:
+        for line, text in enumerate(file, 1):
+            for character in text:
+                if "\udc80" <= character <= "\udcff":  # what stands for a byte that is not UTF-8
+                    return line, ord(character) - 0xDC00
+    return 1, 0  # the file was changed meanwhile

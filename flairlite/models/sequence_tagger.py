@@ -98,7 +98,7 @@ class SequenceTagger(Model):
         if self.reprojection is not None:
             features = self.reprojection(features)
         if self.rnn is not None:
-            features = self.rnn(features, batch.lengths, copy_to(batch.mask, self.device))  # (B, T, H)
+            features = self.rnn(features, batch.lengths)  # (B, T, H)
             features = self._dropped(features, generator)
         emissions: Tensor = self.linear(features)  # (B, T, K)
         return emissions

@@ -18,6 +18,9 @@ from flairlite.errors import SettingError
 class LinearChainCRF(nn.Module):
     """Scores whole tag sequences: by an emission of each tag at each word and by each pair of neighbouring tags.
 
+    A score of minus infinity makes something impossible, and so does one that lies more than 700 below the others of its
+    kind, such as -10,000. The figures of a sentence that has no possible sequence are infinite or not a number.
+
     Args:
         num_tags: Number of tags K.
     """
@@ -59,6 +62,7 @@ class LinearChainCRF(nn.Module):
         self._validate(emissions, lengths)
         return self._log_partition(emissions, lengths)
 
+    @torch.no_grad()
     def marginals(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """Compute the probability of each tag at each word, (B, T, K); zero on padding."""
         self._validate(emissions, lengths)
@@ -102,7 +106,8 @@ class LinearChainCRF(nn.Module):
         emitted = emissions.gather(2, tags.unsqueeze(2)).squeeze(2)  # (B, T)
         pairs = tags[:, :-1] * self.num_tags + tags[:, 1:]  # (B, T - 1)
         moved = self.transitions.flatten().index_select(0, pairs.flatten()).view_as(pairs)
-        inner = (emitted * mask).sum(1) + (moved * mask[:, 1:]).sum(1)
+        # not a product with the mask: on padding there may be infinite scores
+        inner = emitted.masked_fill(~mask, 0.0).sum(1) + moved.masked_fill(~mask[:, 1:], 0.0).sum(1)
         return inner + self.start.index_select(0, tags[:, 0]) + self.end.index_select(0, last)
 
     def _validate(self, emissions: Tensor, lengths: Tensor, tags: Tensor | None = None) -> None:
@@ -120,8 +125,8 @@ class _Chains:
 
     log_partition: Tensor  # (B,)
     marginals: Tensor  # (B, T, K), zero on padding
-    before: Tensor  # (B, T - 1, K): weight of the left tag of each pair of words
-    after: Tensor  # (B, T - 1, K): weight of the right one; with the transition their product is a pair's probability
+    before: Tensor  # (B, T - 1, K): weight of the left tag of each pair of words, zero on padding
+    after: Tensor  # (B, T - 1, K): weight of the right one, too; with the transition their product is a pair's probability
     moves: Tensor  # (K, K): exponentials of the transitions, scaled
 
 
@@ -158,12 +163,14 @@ def _forward_backward(
     joint = forward * rest  # (B, T, K)
     total = joint.sum(dim=2, keepdim=True)  # (B, T, 1)
     marginals = (joint / total).masked_fill(~mask.unsqueeze(2), 0.0)
-    after = (backward[:, 1:] / total[:, :-1]).masked_fill(~mask[:, 1:].unsqueeze(2), 0.0)
+    is_no_pair = ~mask[:, 1:].unsqueeze(2)  # (B, T - 1, 1): behind a tag that nothing may follow, states are nan
+    before = forward[:, :-1].masked_fill(is_no_pair, 0.0)
+    after = (backward[:, 1:] / total[:, :-1]).masked_fill(is_no_pair, 0.0)
 
     logs = (scales[:, 0].t().log() + peaks).masked_fill(~mask, 0.0).sum(1)  # (B,)
     ends = total.squeeze(2).masked_fill(~is_last, 0.0).sum(1).log()  # (B,)
     log_partition = logs + ends + (lengths - 1) * move_peak + first_peak + final_peak
-    return _Chains(log_partition, marginals, forward[:, :-1], after, moves)
+    return _Chains(log_partition, marginals, before, after, moves)
 
 
 def _scan(weights: Tensor, first: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
@@ -230,5 +237,5 @@ def _mask(emissions: Tensor, lengths: Tensor) -> Tensor:
 
 def _scaled(scores: Tensor) -> tuple[Tensor, Tensor]:
     """Return the exponentials of scores, the largest being 1, and the largest score."""
-    peak = scores.max()
+    peak = scores.max().clamp_min(torch.finfo(scores.dtype).min)  # finite where all are impossible
     return (scores - peak).double().exp(), peak

@@ -7,17 +7,16 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from flairlite.errors import SettingError
+from flairlite.nn.directions import run_both_ways
 
 _TYPES: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
-_SHUT = 50.0  # sigmoid(-50) = 2e-22: a gate with this much less on its input is shut in float32
 
 
 class PaddedRNN(nn.Module):
     """An LSTM, GRU or plain RNN over sentences of different lengths in one padded batch.
 
-    The result is that of packed sequences. On a CPU, oneDNN's fused LSTM runs only unpacked, where a backward pass
-    would start in the padding. There, the input gets one more feature, 1 on padding and 0 on words, with fixed weights
-    that shut the gates through which an input enters the state: state and output stay 0 until the sentence's last word.
+    The result is that of packed sequences. On a CPU they are not used, because oneDNN's fused LSTM does not know them:
+    the second direction reads each sentence turned round within its own length, so that padding comes last for both.
 
     Args:
         input_size: Features D of a word.
@@ -44,51 +43,46 @@ class PaddedRNN(nn.Module):
         )
         self.output_size = hidden_size * (2 if bidirectional else 1)
 
-    def forward(self, inputs: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Compute the states of every word.
 
         Args:
             inputs: (B, T, D) features.
             lengths: (B,) words a sentence, each at least 1, on the CPU.
-            mask: (B, T) True on words.
 
         Returns:
-            (B, T, H) states, or (B, T, 2 H) in two directions; on padding they are zero or meaningless.
+            (B, T, H) states, or (B, T, 2 H) in two directions; meaningless on padding.
         """
         if not self.rnn.bidirectional:
             return self.rnn(inputs)[0]  # type: ignore[no-any-return]  # padding comes last, where nobody looks
-        if inputs.is_cuda or self.rnn.mode == "RNN_TANH":
-            return self._packed(inputs, lengths)
-        padding = (~mask).unsqueeze(2).to(inputs.dtype)  # (B, T, 1)
+        if inputs.is_cuda:
+            packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
+            return pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=inputs.shape[1])[0]
+        rows = _turning_rows(lengths, inputs.shape[1])
         for layer in range(self.rnn.num_layers):
-            inputs = self._layer(torch.cat((inputs, padding), dim=2), layer)  # (B, T, 2 H)
+            inputs = run_both_ways(self._one_way, inputs, rows, self._weights(layer))  # (B, T, 2 H)
         return inputs
 
-    def _packed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
-        return pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=inputs.shape[1])[0]
-
-    def _layer(self, inputs: Tensor, layer: int) -> Tensor:
-        """Run both directions of a layer over inputs (B, T, D + 1) whose last feature is 1 on padding."""
-        weights = []
-        for suffix in ("", "_reverse"):
-            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            from_input, *others = (getattr(self.rnn, f"{name}_l{layer}{suffix}") for name in names)
-            weights += [torch.cat((from_input, self._shutter(from_input)), dim=1), *others]
-        start = inputs.new_zeros(2, inputs.shape[0], self.rnn.hidden_size)
-        # with biases, 1 layer, no dropout, in both directions, B first
-        arguments = (weights, True, 1, 0.0, self.training, True, True)
+    def _one_way(self, inputs: Tensor, weights: list[Tensor]) -> Tensor:
+        """Run one direction of a layer over (B, T, D)."""
+        start = inputs.new_zeros(1, inputs.shape[0], self.rnn.hidden_size)
+        keep = torch.is_grad_enabled()  # what the backward pass needs
         if self.rnn.mode == "LSTM":
-            return torch.lstm(inputs, (start, start), *arguments)[0]
-        return torch.gru(inputs, start, *arguments)[0]
+            return torch.lstm(inputs, (start, start), weights, True, 1, 0.0, keep, False, True)[0]
+        network = torch.gru if self.rnn.mode == "GRU" else torch.rnn_tanh
+        return network(inputs, start, weights, True, 1, 0.0, keep, False, True)[0]
 
-    def _shutter(self, weight: Tensor) -> Tensor:
-        """Return the fixed weights of the padding feature, a column for `weight` (gates x H, D)."""
-        column = weight.new_zeros(weight.shape[0], 1)
-        size = self.rnn.hidden_size
-        if self.rnn.mode == "LSTM":  # gates in torch's order: input, forget, cell, output
-            column[:size] = -_SHUT
-            column[3 * size :] = -_SHUT
-        else:  # reset, update, new: a state is kept where the update gate is open
-            column[size : 2 * size] = _SHUT
-        return column
+    def _weights(self, layer: int) -> list[Tensor]:
+        return [
+            getattr(self.rnn, f"{name}_l{layer}{suffix}")
+            for suffix in ("", "_reverse")
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
+
+
+def _turning_rows(lengths: Tensor, width: int) -> Tensor:
+    """Return for each place of a flattened batch (B * T,) the place of its word when each sentence is turned round."""
+    steps = torch.arange(width)  # (T,)
+    last = lengths.unsqueeze(1) - 1  # (B, 1)
+    places = torch.where(steps <= last, last - steps, steps)  # (B, T)
+    return (places + torch.arange(len(lengths)).unsqueeze(1) * width).flatten()
