@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from flairlite.errors import SettingError
+
 MAX_TOKENS = 16384  # words and padding of a batch: 32 sentences of 512 words
 _WINDOW = 50  # batches: long enough that a bucket is even, short enough that the order stays random
 
@@ -25,7 +27,11 @@ def bucketed_batches(
 
     Returns:
         Positions of the sentences, (B,) a batch; each sentence that has words once.
+
+    Raises:
+        SettingError: when `batch_size` is less than 1.
     """
+    _check(batch_size)
     order = _with_words(lengths)
     if generator is not None:
         order = order[torch.randperm(len(order), generator=generator)]
@@ -43,10 +49,16 @@ def plain_batches(
     lengths: Tensor, batch_size: int, *, generator: torch.Generator | None = None, max_tokens: int = MAX_TOKENS
 ) -> list[Tensor]:
     """Put sentences together in their order, or in a random one with a generator; see `bucketed_batches`."""
+    _check(batch_size)
     order = _with_words(lengths)
     if generator is not None:
         order = order[torch.randperm(len(order), generator=generator)]
     return _cut(order, lengths, batch_size, max_tokens)
+
+
+def _check(batch_size: int) -> None:
+    if batch_size < 1:
+        raise SettingError(f"batch_size must be at least 1; it is {batch_size}")
 
 
 def _with_words(lengths: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from flairlite.data import Sentence
+from flairlite.errors import LabelError
 
 UNLABELLED = -1
 
@@ -141,11 +142,21 @@ def all_labels(sentences: Iterable[Sentence], label_type: str, known: Sequence[s
 
 
 def number_labels(sentences: Sequence[Sentence], label_type: str, labels: Sequence[str]) -> NumberArray:
-    """Return the number of each word's label among `labels`, (N,) int64; -1 for a word that has none."""
+    """Return the number of each word's label among `labels`, (N,) int64; -1 for a word that has none.
+
+    Raises:
+        LabelError: when a label is not among `labels`.
+    """
     number: dict[str | None, int] = {label: place for place, label in enumerate(labels)}
     number[None] = UNLABELLED
     columns = (sentence.token_labels(label_type) or repeat(None, len(sentence.words)) for sentence in sentences)
-    return np.fromiter(map(number.__getitem__, chain.from_iterable(columns)), dtype=np.int64)
+    try:
+        return np.fromiter(map(number.__getitem__, chain.from_iterable(columns)), dtype=np.int64)
+    except KeyError as error:
+        raise LabelError(
+            f"the {label_type!r} label {error.args[0]!r} is not among the labels given, {', '.join(labels) or 'none'}: "
+            "give all that occur, as all_labels lists them"
+        ) from error
 
 
 def encode(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,15 +22,12 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         TrainingError: when the folder cannot be written or the disk is full; the old file stays.
     """
-    temporary: Path | None = None
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.tmp"
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:  # mkstemp's would be private; this has the mode that the umask gives
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes a private file
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -37,8 +35,8 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             f"{path} cannot be written: {error.strerror or error}. Free space or choose another folder"
         ) from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def make_folder(path: Path) -> Path:
@@ -65,9 +63,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -77,7 +77,7 @@ class Result:
     @property
     def accuracy(self) -> float:
         """The part of the labelled words that got their gold label."""
-        return float(self.confusion.diagonal().sum() / self.confusion.sum().clamp_min(1))
+        return _accuracy(self.confusion)
 
     def __str__(self) -> str:
         return self.detailed_results
@@ -109,7 +109,7 @@ def evaluate_confusion(
     report = _classification_report(counts, names)
     text = f"\nResults:\n- F-score (micro) {report['micro avg']['f1-score']:.4f}"
     text += f"\n- F-score (macro) {report['macro avg']['f1-score']:.4f}"
-    accuracy = float(counts.diagonal().sum() / counts.sum().clamp_min(1))
+    accuracy = _accuracy(counts)
     text += f"\n- Accuracy {accuracy:.4f}\n\nBy class:\n{_table(report, names, accuracy)}"
     return Result(
         main_score=_main_score(report, main_metric),
@@ -120,6 +120,10 @@ def evaluate_confusion(
         labels=names,
         confusion=counts,
     )
+
+
+def _accuracy(counts: Tensor) -> float:
+    return int(counts.diagonal().sum()) / max(1, int(counts.sum()))  # in float64: torch would divide in float32
 
 
 def _classification_report(counts: Tensor, names: tuple[str, ...]) -> dict[str, dict[str, float]]:

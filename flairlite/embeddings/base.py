@@ -43,8 +43,12 @@ class TokenEmbeddings(nn.Module, ABC):
         """Make vectors (B, T, D) of what `select` picked."""
 
     @abstractmethod
-    def to_params(self) -> dict[str, Any]:
-        """Return what is needed to build this embedding again, as plain containers and tensors."""
+    def to_params(self, *, whole: bool = True) -> dict[str, Any]:
+        """Return what is needed to build this embedding again, as plain containers and tensors.
+
+        Args:
+            whole: Put fixed vectors in; otherwise only the name that the cache has for them, where it has them.
+        """
 
     @classmethod
     @abstractmethod

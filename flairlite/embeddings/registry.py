@@ -16,12 +16,12 @@ _CLASSES: dict[str, type[TokenEmbeddings]] = {
 }
 
 
-def embedding_to_params(embedding: TokenEmbeddings) -> dict[str, Any]:
-    """Return an embedding as plain containers and tensors, with the name of its class."""
+def embedding_to_params(embedding: TokenEmbeddings, *, whole: bool = True) -> dict[str, Any]:
+    """Return an embedding as plain containers and tensors, with the name of its class; see `to_params`."""
     name = type(embedding).__name__
     if _CLASSES.get(name) is not type(embedding):
         raise ModelFileError(f"a model file cannot hold {name}: it can hold {', '.join(_CLASSES)}")
-    return {"class": name, **embedding.to_params()}
+    return {"class": name, **embedding.to_params(whole=whole)}
 
 
 def embedding_from_params(params: Mapping[str, Any]) -> TokenEmbeddings:

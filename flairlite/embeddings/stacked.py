@@ -24,6 +24,8 @@ class StackedEmbeddings(TokenEmbeddings):
         super().__init__()
         if not embeddings:
             raise SettingError("StackedEmbeddings needs at least one embedding, but got an empty list")
+        if others := [type(part).__name__ for part in embeddings if not isinstance(part, TokenEmbeddings)]:
+            raise SettingError(f"StackedEmbeddings takes a list of embeddings, but got {', '.join(others)} in it")
         self.embeddings = nn.ModuleList(embeddings)
         self.name = "Stack"
 
@@ -49,11 +51,11 @@ class StackedEmbeddings(TokenEmbeddings):
         """Make vectors (B, T, D)."""
         return torch.cat([part(chosen) for part, chosen in zip(self.parts, inputs, strict=True)], dim=2)
 
-    def to_params(self) -> dict[str, Any]:
+    def to_params(self, *, whole: bool = True) -> dict[str, Any]:
         """Return the parameters of the parts."""
         from flairlite.embeddings.registry import embedding_to_params
 
-        return {"parts": [embedding_to_params(part) for part in self.parts]}
+        return {"parts": [embedding_to_params(part, whole=whole) for part in self.parts]}
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> StackedEmbeddings:

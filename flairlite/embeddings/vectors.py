@@ -9,6 +9,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,6 +27,9 @@ _log = logging.getLogger("flairlite")
 _DIGIT = re.compile(r"\d")  # as in Flair, the digits of every script
 # What is looked up next while a word is not found as it stands; the order is Flair's.
 _FALLBACKS = (str.lower, lambda word: _DIGIT.sub("#", word.lower()), lambda word: _DIGIT.sub("0", word.lower()))
+
+_MAX_FOUND = 100_000  # words whose rows are remembered: texts repeat themselves, and to look one up takes a while
+_NOT_YET = -2
 
 _ENTRY_VERSION = 1
 _ENTRY_ARRAYS = ("matrix", "text", "offsets", "hashes", "order")
@@ -51,6 +55,8 @@ class WordVectors:
         if matrix.ndim != 2 or len(matrix) != len(words):
             raise SettingError(f"matrix must be (V, D) with V = {len(words):,} words, got {matrix.shape}")
         self.matrix: NDArray[np.float32] = matrix.astype(np.float32, copy=False)
+        self.entry: str | None = None  # what the cache calls this table, if it is from there
+        self._found: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._words)
@@ -74,6 +80,17 @@ class WordVectors:
         Returns:
             (U,) the row of each word, -1 for a word that is not found.
         """
+        if len(self._found) > _MAX_FOUND:
+            self._found.clear()
+        rows = np.fromiter(map(self._found.get, words, repeat(_NOT_YET)), dtype=np.int64, count=len(words))  # (U,)
+        missing = np.flatnonzero(rows == _NOT_YET)
+        if missing.size:
+            new = [words[place] for place in missing.tolist()]
+            rows[missing] = self._look_up(new)
+            self._found.update(zip(new[:_MAX_FOUND], rows[missing].tolist(), strict=False))
+        return rows
+
+    def _look_up(self, words: Sequence[str]) -> NDArray[np.int64]:
         rows = self._words.find(words)  # (U,)
         for rewrite in _FALLBACKS:
             missing = np.flatnonzero(rows < 0)
@@ -142,7 +159,7 @@ def load_vectors(path: str | Path) -> WordVectors:
     path = Path(path).resolve()
     if not path.is_file():
         raise DataUnavailableError(f"no file of word vectors at {path}: check the path, or download the file first")
-    entry = get_cache_root() / "vectors" / _entry_name(path)
+    entry = _entries() / _entry_name(path)
     if (stored := _open_entry(entry)) is not None:
         return stored
     _log.info("converting the word vectors in %s once; later loads map them from %s", path, entry)
@@ -156,6 +173,25 @@ def load_vectors(path: str | Path) -> WordVectors:
         _log.warning("the converted word vectors cannot be kept in %s and stay in memory: %s", entry, reason)
         return vectors
     return stored
+
+
+def stored_vectors(entry: str) -> WordVectors:
+    """Map the table that the cache has under a name (see `WordVectors.entry`).
+
+    Raises:
+        ModelFileError: If it is not there.
+    """
+    is_name = Path(entry).name == entry  # no path: a file must not lead out of the cache
+    if not is_name or (vectors := _open_entry(_entries() / entry)) is None:
+        raise ModelFileError(
+            f"the file is of a training run that did not end, and its word vectors {entry!r} are not in {_entries()}: "
+            "load it where it was trained and save it there, or train to the end"
+        )
+    return vectors
+
+
+def _entries() -> Path:
+    return get_cache_root() / "vectors"
 
 
 def _model_array(tensors: Mapping[str, torch.Tensor], name: str, dtype: torch.dtype, *, ndim: int) -> NDArray[Any]:
@@ -196,7 +232,9 @@ def _open_entry(entry: Path) -> WordVectors | None:
         # copy-on-write: nothing is written, so nothing is copied, but torch warns of arrays that are read-only
         arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="c") for name in _ENTRY_ARRAYS}
         matrix = arrays.pop("matrix")
-        return WordVectors(PackedWords(**arrays), matrix)
+        vectors = WordVectors(PackedWords(**arrays), matrix)
+        vectors.entry = entry.name
+        return vectors
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         _log.warning("the converted word vectors in %s are damaged: %s", entry, error)
         return None

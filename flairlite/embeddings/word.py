@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from flairlite.bundled import bundled
 from flairlite.download import Resource, fetch
 from flairlite.embeddings.base import Inputs, TokenEmbeddings
-from flairlite.embeddings.vectors import WordVectors, load_vectors
+from flairlite.embeddings.vectors import WordVectors, load_vectors, stored_vectors
 from flairlite.encoding import Table
 from flairlite.errors import DataUnavailableError
 
@@ -89,14 +89,17 @@ class WordEmbeddings(TokenEmbeddings):
             return inputs  # type: ignore[no-any-return]
         return nn.functional.embedding(inputs, self.weight, padding_idx=len(self.vectors))
 
-    def to_params(self) -> dict[str, Any]:
-        """Return the table; trained vectors are among the model's parameters."""
-        return {"name": self.name, "fine_tune": self.fine_tune, "vectors": self.vectors.to_tensors()}
+    def to_params(self, *, whole: bool = True) -> dict[str, Any]:
+        """Return the table, or its name in the cache; trained vectors are among the model's parameters."""
+        is_stored = not whole and self.vectors.entry is not None
+        table = {"entry": self.vectors.entry} if is_stored else {"vectors": self.vectors.to_tensors()}
+        return {"name": self.name, "fine_tune": self.fine_tune, **table}
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> WordEmbeddings:
         """Build an embedding on the table that `to_params` returned."""
-        embedding = cls(WordVectors.from_tensors(params["vectors"]), fine_tune=bool(params["fine_tune"]))
+        table = WordVectors.from_tensors(params["vectors"]) if "vectors" in params else stored_vectors(params["entry"])
+        embedding = cls(table, fine_tune=bool(params["fine_tune"]))
         embedding.name = str(params["name"])
         return embedding
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ FORMAT_VERSION = 1
 
 def write_model_file(path: Path, content: dict[str, Any]) -> None:
     """Write the content of a model, whole or not at all."""
+    head = {"format": FORMAT, "format_version": FORMAT_VERSION, "flairlite_version": __version__}
     with atomic_write(path) as file:
-        torch.save(
-            {"format": FORMAT, "format_version": FORMAT_VERSION, "flairlite_version": __version__, **content}, file
-        )
+        try:
+            torch.save({**head, **content}, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # a full disk, behind torch's complaint about positions
+                raise error.__context__ from None
+            raise
 
 
 def read_model_file(path: str | Path) -> dict[str, Any]:
@@ -34,6 +39,7 @@ def read_model_file(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise ModelFileError(f"no model file at {path}: give the path of a file that training or model.save wrote")
     try:
+        _check_records(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
@@ -43,9 +49,23 @@ def read_model_file(path: str | Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ModelFileError(f"{path} is no model file of flairlite's: save one with model.save")
-    if content["format_version"] > FORMAT_VERSION:
+    version = content.get("format_version")
+    if not isinstance(version, int):
+        raise ModelFileError(f"{path} is damaged: its format version is {version!r}. Copy it again, or train again")
+    if version > FORMAT_VERSION:
         raise ModelFileError(
-            f"{path} has format {content['format_version']}, and this is flairlite {__version__}, which reads formats "
-            f"up to {FORMAT_VERSION}: install flairlite {content.get('flairlite_version')} or newer"
+            f"{path} has format {version}, and this is flairlite {__version__}, which reads formats up to "
+            f"{FORMAT_VERSION}: install flairlite {content.get('flairlite_version')} or newer"
         )
     return content
+
+
+def _check_records(path: Path) -> None:
+    """Compare each record with its checksum, which torch writes but does not read: weights could silently be others."""
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+        for record in archive.infolist():
+            if record.external_attr:  # torch writes 0, and of what looks like a folder it would read nothing
+                damaged = record.filename
+    if damaged:
+        raise zipfile.BadZipFile(f"the record {damaged} does not fit its checksum")

@@ -146,6 +146,8 @@ class Model(nn.Module, ABC):
         Yields:
             The sentences in the order they came, with labels.
         """
+        if not isinstance(sentences, Iterable):
+            raise _no_sentence(sentences)
         iterator = iter(sentences)
         while chunk := [_to_sentence(item) for item in islice(iterator, _CHUNK)]:
             self._predict_chunk(chunk, mini_batch_size, label_name or self.label_type)
@@ -213,8 +215,13 @@ class Model(nn.Module, ABC):
 
     # Files
 
-    def save(self, model_file: str | Path) -> None:
+    def save(self, model_file: str | Path, *, whole: bool = True) -> None:
         """Write the model with its embeddings: the file needs no other to be loaded.
+
+        Args:
+            model_file: The file.
+            whole: Leave fixed word vectors out with False: the file is small and quickly written, but can be loaded
+                only where the cache has the vectors. So does training with the best model until it ends.
 
         Raises:
             TrainingError: when the file cannot be written.
@@ -222,7 +229,7 @@ class Model(nn.Module, ABC):
         content = {
             "class": type(self).__name__,
             "settings": self.settings(),
-            "embeddings": embedding_to_params(self.embeddings),
+            "embeddings": embedding_to_params(self.embeddings, whole=whole),
             "state": self.state_dict(),
         }
         write_model_file(Path(model_file), content)
@@ -268,7 +275,11 @@ def _to_sentence(item: Sentence | str) -> Sentence:
         return item
     if isinstance(item, str):
         return Sentence(item)
-    raise SettingError(f"predict takes sentences or texts, but got a {type(item).__name__}: {item!r:.60}")
+    raise _no_sentence(item)
+
+
+def _no_sentence(item: object) -> SettingError:
+    return SettingError(f"predict takes sentences or texts, but got a {type(item).__name__}: {repr(item)[:60]}")
 
 
 def _progress(sentences: Iterator[Sentence], verbose: bool) -> Iterable[Sentence]:

@@ -18,8 +18,8 @@ from flairlite.errors import SettingError
 class LinearChainCRF(nn.Module):
     """Scores whole tag sequences: by an emission of each tag at each word and by each pair of neighbouring tags.
 
-    A score of minus infinity makes something impossible, and so does one that lies more than 700 below the others of its
-    kind, such as -10,000. The figures of a sentence that has no possible sequence are infinite or not a number.
+    A score of minus infinity makes something impossible, and so does one more than 700 below the others of its kind,
+    such as -10,000. The figures of a sentence that has no possible sequence are infinite or not a number.
 
     Args:
         num_tags: Number of tags K.
@@ -126,7 +126,7 @@ class _Chains:
     log_partition: Tensor  # (B,)
     marginals: Tensor  # (B, T, K), zero on padding
     before: Tensor  # (B, T - 1, K): weight of the left tag of each pair of words, zero on padding
-    after: Tensor  # (B, T - 1, K): weight of the right one, too; with the transition their product is a pair's probability
+    after: Tensor  # (B, T - 1, K): weight of the right one; times the transition, their product is a probability
     moves: Tensor  # (K, K): exponentials of the transitions, scaled
 
 

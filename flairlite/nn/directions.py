@@ -62,6 +62,7 @@ class _BothWays(torch.autograd.Function):
             own = (_turned(inputs, rows) if direction else inputs, *weights[direction * half : (direction + 1) * half])
             with torch.enable_grad():
                 leaves = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in own]
+                leaves[0].requires_grad_(inputs.requires_grad)  # what is turned round outside of a graph has none
                 return leaves, network(leaves[0], leaves[1:])
 
         ctx.graphs = _side_by_side(run)

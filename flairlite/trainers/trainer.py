@@ -137,6 +137,8 @@ class ModelTrainer:
                 log.info("Exiting from training early.")
             finally:
                 self.model.eval()
+                if best is not None:
+                    best.complete(run)
             for callback in callbacks:
                 callback.on_train_end(run)
             if save_final_model:

@@ -1,0 +1,83 @@
+"""Measure how fast torch runs the tutorial's bare BiLSTM on the treebank's sentence lengths. Prints one line of JSON.
+
+    python benchmarks/bound.py [--epochs 10] [--sample]
+
+This is the bound that the hardware sets: nothing but `nn.LSTM(100, 256, bidirectional=True)`, forward and backward, in
+batches of 32. `bucketed` batches hold sentences of about the same length, `random` ones any; `packed` is Flair's way.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+import measuring
+import workloads
+from measuring import Figures, Options, timing
+
+if TYPE_CHECKING:
+    import torch
+
+BATCH_SIZE = 32
+
+
+def bound(options: Options) -> Figures:
+    """Measure the bare network, and what the rest of the tutorial takes at the least."""
+    figures: Figures = {}
+    with timing(figures, "import_torch_s"):
+        import torch
+    figures["peak_rss_mb"] = measuring.peak_rss_mb()  # of torch alone
+    with timing(figures, "corpus_s"):
+        texts = [options.treebank(split).read_text(encoding="utf-8") for split in ("train", "dev", "test")]
+    figures["corpus_first_s"] = figures["corpus_s"]
+    figures["corpus_mb"] = sum(map(len, texts)) / 1e6
+    torch.manual_seed(0)
+    lengths = [len(sentence.words) for sentence in workloads.read_tagged(options.treebank("train"))]
+    lengths = random.Random(0).sample(lengths, 128 if options.sample else 1254)  # as many as the tutorial keeps
+    lstm = torch.nn.LSTM(100, 256, batch_first=True, bidirectional=True)
+    repeats = 1 if options.sample else 3
+    for order, ordered in (("random", lengths), ("bucketed", sorted(lengths))):
+        for is_packed, how in ((True, "packed"), (False, "padded")):
+            train = min(_seconds(lstm, ordered, is_packed=is_packed, is_training=True) for _ in range(repeats))
+            forward = min(_seconds(lstm, ordered, is_packed=is_packed, is_training=False) for _ in range(repeats))
+            figures[f"train_{order}_{how}_tokens_per_s"] = sum(lengths) / train
+            figures[f"forward_{order}_{how}_tokens_per_s"] = sum(lengths) / forward
+    figures["train_tokens_per_s"] = figures["train_bucketed_padded_tokens_per_s"]
+    figures["predict_tokens_per_s"] = figures["forward_bucketed_padded_tokens_per_s"]
+    figures["predict_bf16_tokens_per_s"] = figures[
+        "predict_tokens_per_s"
+    ]  # float32's bound is what bfloat16 is to beat
+    figures["script_s"] = figures["import_torch_s"] + options.epochs * sum(lengths) / figures["train_tokens_per_s"]
+    figures["model_400k_mb"] = options.num_vectors * 100 * 4 / 1e6  # the vectors in float32
+    figures["versions"] = measuring.versions("torch")
+    figures["threads"] = torch.get_num_threads()
+    return figures
+
+
+def _seconds(lstm: torch.nn.LSTM, lengths: list[int], *, is_packed: bool, is_training: bool) -> float:
+    import torch
+
+    start = time.perf_counter()
+    with torch.set_grad_enabled(is_training):
+        for begin in range(0, len(lengths), BATCH_SIZE):
+            batch = sorted(lengths[begin : begin + BATCH_SIZE], reverse=True)
+            states = _states(lstm, torch.randn(len(batch), batch[0], 100), batch, is_packed)
+            if is_training:
+                states.sum().backward()  # type: ignore[no-untyped-call]
+    return time.perf_counter() - start
+
+
+def _states(lstm: torch.nn.LSTM, inputs: torch.Tensor, lengths: list[int], is_packed: bool) -> torch.Tensor:
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+    if not is_packed:
+        states: torch.Tensor = lstm(inputs)[0]  # (B, T, 2 * 256)
+        return states
+    packed = pack_padded_sequence(inputs, lengths, batch_first=True)
+    states, _ = pad_packed_sequence(lstm(packed)[0])
+    return states
+
+
+if __name__ == "__main__":
+    measuring.run_parts(__file__, __doc__, {"bound": bound})

@@ -1,0 +1,149 @@
+"""Measure flairlite: import, first and later loads, the tutorial, prediction. Prints one line of JSON.
+
+    python benchmarks/flairlite_run.py [--epochs 10] [--seed 0] [--sample] [--plain]
+
+The parts, each a process: `first` starts with an empty cache, `tutorial` is the tutorial's script and nothing else up
+to its report, `prediction` uses the model that it left.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import measuring
+import synthetic
+import workloads
+from measuring import Figures, Options, timing
+from workloads import Library, Tagged, Tagger
+
+HEAVY = ("conllu", "gensim", "pooch", "regex", "requests", "scipy", "sklearn", "smart_open", "syntok", "tqdm")
+
+
+def first(options: Options) -> Figures:
+    """Load everything for the first time: the cache is empty."""
+    figures = _import_flairlite(options)
+    library = _library(options)
+    with timing(figures, "corpus_first_s"):
+        library.load_corpus()
+    with timing(figures, "embeddings_first_s"):
+        library.load_embeddings()
+    path = synthetic.write_vectors(_synthetic(options), options.num_vectors)
+    with timing(figures, "embeddings_400k_first_s"):
+        _word_embeddings(path)
+    return figures
+
+
+def tutorial(options: Options) -> Figures:
+    """Run the tutorial's script; behind its end, compare the model in memory with the one in its file."""
+    figures = _import_flairlite(options)
+    from epoch_clock import EpochClock
+
+    from flairlite.data import Sentence
+    from flairlite.models import SequenceTagger
+    from flairlite.trainers.best_model import BestModel
+
+    clock, writing = EpochClock(), measuring.timing_calls(BestModel, "on_epoch_end")
+    trained = workloads.run_tutorial(
+        _library(options), options, figures, seed=options.seed, bucketing=not options.plain, plugins=[clock]
+    )
+    figures["train_tokens_per_s"] = figures["num_train_tokens"] / median(clock.train_s)
+    writes = [pair for pair, best in zip(zip(writing, clock.epoch_s, strict=True), clock.was_best, strict=True) if best]
+    figures["best_model_write_s"] = median(write for write, _ in writes)
+    figures["best_model_share"] = median(write / epoch for write, epoch in writes)
+
+    test = workloads.read_tagged(options.treebank("test"))
+    saved = SequenceTagger.load(options.folder / "out" / "best-model.pt")  # training ends with this one in memory
+    tags, saved_tags = (
+        workloads.predicted_tags(workloads.tagger_with_flairs_api(model, Sentence), test)
+        for model in (trained.model, saved)
+    )
+    figures["whole_test_accuracy"] = workloads.accuracy(tags, [sentence.tags for sentence in test])
+    figures["changed_by_saving"] = round((1 - workloads.accuracy(tags, saved_tags)) * sum(map(len, tags)))
+    return figures
+
+
+def prediction(options: Options) -> Figures:
+    """Use the saved model: prediction in float32 and bfloat16, and a model file with as many words as GloVe has."""
+    figures = _import_flairlite(options)
+    import torch
+
+    from flairlite.data import Sentence
+    from flairlite.models import SequenceTagger
+
+    with timing(figures, "load_model_s"):
+        model = SequenceTagger.load(options.folder / "out" / "final-model.pt")
+    test = workloads.read_tagged(options.treebank("test"))
+    tagger = workloads.tagger_with_flairs_api(model, Sentence)
+    figures |= workloads.measure_prediction(tagger, test)
+    try:
+        with torch.autocast(model.device.type, torch.bfloat16):
+            figures |= _bfloat16(tagger, test, figures["whole_test_accuracy"])
+    except RuntimeError as error:  # the other figures are worth having; these are reported missing
+        figures["failed"] = f"prediction in bfloat16: {error}"
+    sentences = [Sentence(sentence.words) for sentence in test]
+    with timing(figures, "encode_s"):
+        model.encode(sentences)
+
+    with timing(figures, "embeddings_400k_s"):
+        embeddings = _word_embeddings(_synthetic(options))
+    file = options.folder / "model-400k.pt"
+    SequenceTagger(embeddings, model.tag_dictionary, "upos").save(file)
+    figures["model_400k_mb"] = file.stat().st_size / 1e6
+    figures.pop("import_s")  # the tutorial's counts
+    return figures
+
+
+def _bfloat16(tagger: Tagger, test: Sequence[Tagged], full_accuracy: float) -> Figures:
+    """Measure prediction, and how many points of accuracy are lost."""
+    speeds = [workloads.tokens_per_second(tagger, test, size) for size in workloads.BATCH_SIZES]
+    accuracy = workloads.accuracy(workloads.predicted_tags(tagger, test), [sentence.tags for sentence in test])
+    return {"predict_bf16_tokens_per_s": max(speeds), "bf16_loss_points": 100 * (full_accuracy - accuracy)}
+
+
+def _import_flairlite(options: Options) -> Figures:
+    """Import flairlite with an own cache and seed, and note what that takes beyond torch."""
+    figures: Figures = {}
+    with timing(figures, "import_torch_s"):
+        import torch
+    before = set(sys.modules)
+    with timing(figures, "import_s"):
+        import flairlite
+    loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+    figures["heavy_modules"] = sorted(loaded.intersection(HEAVY))
+    figures["num_heavy_modules"] = len(figures["heavy_modules"])
+    figures["versions"] = {**measuring.versions("torch"), "flairlite": flairlite.__version__}
+    figures["threads"] = torch.get_num_threads()
+    flairlite.runtime.set_cache_root(options.folder / "cache")
+    flairlite.set_seed(options.seed)
+    return figures
+
+
+def _library(options: Options) -> Library:
+    from flairlite.datasets import SAMPLE_ENGLISH, UD_ENGLISH
+    from flairlite.models import SequenceTagger
+    from flairlite.trainers import ModelTrainer
+
+    return Library(
+        load_corpus=SAMPLE_ENGLISH if options.sample else UD_ENGLISH,
+        load_embeddings=lambda: _word_embeddings("glove-mini" if options.sample else "glove"),
+        SequenceTagger=SequenceTagger,
+        ModelTrainer=ModelTrainer,
+    )
+
+
+def _word_embeddings(name: str | Path) -> Any:
+    from flairlite.embeddings import WordEmbeddings
+
+    return WordEmbeddings(name)
+
+
+def _synthetic(options: Options) -> Path:
+    return options.folder / "synthetic.bin"
+
+
+if __name__ == "__main__":
+    measuring.run_parts(__file__, __doc__, {"first": first, "tutorial": tutorial, "prediction": prediction})

@@ -1,0 +1,331 @@
+"""The benchmarks run on what is bundled, and what they make of raw figures is right."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import flairlite
+from flairlite.datasets import read_conllu
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+pytestmark = pytest.mark.skipif(
+    not (BENCHMARKS / "run.py").is_file(), reason="the benchmarks are not beside the tests: they are no part of a wheel"
+)
+
+Load = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Import a module of the benchmarks, which are a folder of scripts and no package, for one test."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    for path in BENCHMARKS.glob("*.py"):
+        if path.stem in sys.modules:  # then undone after the test
+            monkeypatch.delitem(sys.modules, path.stem)
+    before = dict(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - set(before):
+        if (BENCHMARKS / f"{name}.py").is_file():
+            del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `run.py --smoke` prints and writes."""
+    folder = tmp_path_factory.mktemp("smoke")
+    done = start("run.py", "--smoke", "--json", str(folder / "report.json"))
+    assert done.returncode == 0, done.stderr
+    return {"printed": done.stdout, **json.loads((folder / "report.json").read_text(encoding="utf-8"))}
+
+
+def start(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a benchmark in a process that imports the same flairlite as the tests."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "FLAIRLITE_MIRROR"},
+        "PYTHONPATH": str(Path(flairlite.__file__).parents[1]),
+        "FLAIRLITE_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, str(BENCHMARKS / script), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def rows_of(load: Load, runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    return {row.figure.key: row for row in load("table").make_table(runs)}
+
+
+# The smoke test: all of it, on the bundled data
+
+
+def test_smoke_gives_every_figure_of_the_project_and_of_the_bound(smoke: dict[str, Any], load: Load) -> None:
+    table = load("table")
+    assert [row["figure"] for row in smoke["table"]] == [figure.key for figure in table.FIGURES]
+    for row in smoke["table"]:
+        assert isinstance(row["flairlite"], (int, float)), row
+        assert isinstance(row["bound"], (int, float)) == (row["figure"] in table.BOUND_KEYS), row
+        assert row["Flair"] is row["spaCy"] is row["ratio_to_flair"] is None
+
+
+def test_smoke_report_names_machine_versions_date_and_every_run(smoke: dict[str, Any]) -> None:
+    assert smoke["machine"]["cores"] == os.cpu_count()
+    assert smoke["machine"]["cpu"]
+    assert smoke["versions"]["flairlite"]["flairlite"] == flairlite.__version__
+    assert smoke["date"][:2] == "20"
+    assert {column: len(runs) for column, runs in smoke["runs"].items()} == {"flairlite": 1, "bound": 1}
+    assert smoke["runs"]["flairlite"][0]["num_train_tokens"] == sum(
+        map(len, read_conllu(BENCHMARKS.parent / "resources" / "sample_english" / "train.conllu"))
+    )
+
+
+def test_smoke_prints_a_line_a_figure(smoke: dict[str, Any]) -> None:
+    lines = smoke["printed"].splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [row["title"] for row in smoke["table"]]
+
+
+def test_smoke_figures_are_possible_ones(smoke: dict[str, Any]) -> None:
+    figures = smoke["runs"]["flairlite"][0]
+    assert figures["heavy_modules"] == []
+    assert figures["corpus_s"] < figures["script_s"] > figures["train_s"]
+    assert 0 < figures["test_micro_f1"] <= 1
+    assert figures["whole_test_accuracy"] == pytest.approx(figures["test_micro_f1"], abs=0.001)  # sample: test is whole
+    assert 0 < figures["best_model_share"] < 1
+    assert figures["model_mb"] < figures["peak_rss_mb"]
+    assert figures["predict_tokens_per_s"] == max(figures[f"predict_{size}_tokens_per_s"] for size in (32, 64, 128))
+
+
+def test_run_without_a_mirror_says_what_to_do() -> None:
+    done = start("run.py")
+    assert done.returncode != 0
+    assert "FLAIRLITE_MIRROR" in done.stderr
+
+
+# The table
+
+
+def test_ratios_say_how_many_times_better_also_where_less_is_better(load: Load) -> None:
+    rows = rows_of(
+        load,
+        {
+            "flairlite": [{"train_tokens_per_s": 40_000, "script_s": 10.0}],
+            "Flair": [{"train_tokens_per_s": 5_000, "script_s": 80.0}],
+            "bound": [{"train_tokens_per_s": 50_000, "script_s": 5.0}],
+        },
+    )
+    assert (rows["train_tokens_per_s"].ratio_to_flair, rows["train_tokens_per_s"].ratio_to_bound) == (8, 0.8)
+    assert (rows["script_s"].ratio_to_flair, rows["script_s"].ratio_to_bound) == (8, 0.5)
+
+
+def test_figures_are_medians_over_the_rounds(load: Load) -> None:
+    runs = {
+        "flairlite": [{"latency_ms": value} for value in (1.0, 9.0, 2.0)],
+        "spaCy": [{"latency_ms": 4.0}, {"latency_ms": 2.0}],
+    }
+    assert rows_of(load, runs)["latency_ms"].values == {"flairlite": 2.0, "spaCy": 3.0}
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 9) | st.text(max_size=1)), max_size=6))
+def test_medians_agree_with_a_plain_count(runs: list[dict[str, Any]]) -> None:
+    sys.path.insert(0, str(BENCHMARKS))  # hypothesis knows no fixtures of a function
+    try:
+        medians = importlib.import_module("table").medians(runs)
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    for key in "abc":
+        values = sorted(run[key] for run in runs if isinstance(run.get(key), int))
+        if values:
+            middle = (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
+            assert medians[key] == middle
+        else:
+            assert key not in medians
+
+
+@pytest.mark.parametrize(
+    ("ours", "flair", "bound", "reached"),
+    [
+        (35_000, 5_000, 40_000, True),  # exactly 7 times Flair, and above 0.85 of the bound
+        (34_999, 5_000, 40_000, False),
+        (35_000, 5_000, 42_000, False),  # below 0.85 of the bound
+        (35_000, None, 40_000, None),  # Flair's half is unknown
+        (35_000, None, 42_000, False),  # but the other half is missed already
+        (None, 5_000, 40_000, None),
+    ],
+)
+def test_speed_reaches_its_target_when_all_limits_are_kept(
+    load: Load, ours: float | None, flair: float | None, bound: float | None, reached: bool | None
+) -> None:
+    values = {"flairlite": ours, "Flair": flair, "bound": bound}
+    runs = {column: [{"train_tokens_per_s": value}] for column, value in values.items() if value is not None}
+    assert rows_of(load, runs)["train_tokens_per_s"].reached is reached
+
+
+@pytest.mark.parametrize(("ours", "reached"), [(0.05, True), (0.1, True), (0.11, False)])
+def test_cost_reaches_its_target_from_above(load: Load, ours: float, reached: bool) -> None:
+    assert rows_of(load, {"flairlite": [{"embeddings_400k_s": ours}]})["embeddings_400k_s"].reached is reached
+
+
+def test_targets_are_those_of_the_project(load: Load) -> None:
+    rows = rows_of(load, {})
+    assert {key: row.target for key, row in rows.items() if row.target} == {
+        "train_tokens_per_s": "≥ 7 × Flair and ≥ 0.85 × bound",
+        "predict_tokens_per_s": "≥ 7 × Flair and ≥ 4 × spaCy",
+        "predict_bf16_tokens_per_s": "≥ 1 × bound",
+        "bf16_loss_points": "≤ 0.1",
+        "latency_ms": "≤ 0.8 × spaCy",
+        "corpus_first_s": "≤ 0.1 × Flair",
+        "corpus_s": "≤ 0.025 × Flair",
+        "import_s": "≤ 0.2",
+        "num_heavy_modules": "≤ 0",
+        "embeddings_s": "≤ 0.1",
+        "embeddings_400k_s": "≤ 0.1",
+        "script_s": "≤ 0.125 × Flair",
+        "peak_rss_mb": "≤ 0.25 × Flair",
+        "best_model_share": "≤ 0.02",
+        "model_mb": "≤ 0.5 × Flair",
+        "model_400k_mb": "≤ 0.5 × Flair",
+        "changed_by_saving": "≤ 0",
+        "test_micro_f1": "≥ 0.77",
+    }
+
+
+def test_columns_of_missing_peers_stay_empty(load: Load) -> None:
+    table = load("table")
+    text = table.format_table(table.make_table({"flairlite": [{"model_mb": 12.0}]}))
+    line = next(line for line in text.splitlines() if "final-model.pt" in line)
+    assert [cell.strip() for cell in line.split("|")[1:-1]] == [
+        "final-model.pt, MB", "12", "", "", "", "", "", "≤ 0.5 × Flair", "",
+    ]  # fmt: skip
+
+
+def test_missing_figures_are_named_whichever_run_lacks_them(load: Load) -> None:
+    table = load("table")
+    whole = {figure.key: 1.0 for figure in table.FIGURES}
+    bound = dict.fromkeys(table.BOUND_KEYS, 1.0)
+    assert table.missing_figures({"flairlite": [whole, whole], "bound": [bound]}) == []
+    lacking = {key: value for key, value in whole.items() if key != "latency_ms"}
+    assert table.missing_figures({"flairlite": [whole, lacking], "bound": [bound]}) == ["latency_ms of flairlite"]
+    assert len(table.missing_figures({"flairlite": [whole]})) == len(table.BOUND_KEYS)
+
+
+# What the processes share
+
+
+def test_script_that_fails_ends_the_benchmark_with_its_error(load: Load, tmp_path: Path) -> None:
+    script = tmp_path / "broken.py"
+    script.write_text("raise ValueError('no such thing')\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="no such thing"):
+        load("measuring").run_script(script)
+
+
+def test_script_gives_the_figures_of_its_last_line(load: Load, tmp_path: Path) -> None:
+    script = tmp_path / "fine.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r})\nimport measuring\nprint('a log line')\n"
+        "measuring.print_figures({'share': 1 / 3, 'count': 123456789, 'since': measuring.seconds_since_start()})\n",
+        encoding="utf-8",
+    )
+    figures = load("measuring").run_script(script)
+    assert (figures["share"], figures["count"]) == (0.33333, 123456789)
+    assert 0 < figures["since"] < 60
+
+
+def test_treebank_is_read_as_the_library_reads_it(load: Load) -> None:
+    path = BENCHMARKS.parent / "resources" / "sample_english" / "dev.conllu"
+    expected = [(sentence.words, list(sentence.token_labels("upos") or ())) for sentence in read_conllu(path)]
+    assert [(sentence.words, sentence.tags) for sentence in load("workloads").read_tagged(path)] == expected
+
+
+def test_prediction_is_measured_on_fresh_sentences_of_given_words(load: Load) -> None:
+    workloads = load("workloads")
+    made: list[list[str]] = []
+
+    def make(words: list[str]) -> dict[str, Any]:
+        made.append(words)
+        return {"words": words, "tags": None}
+
+    def predict(sentences: list[dict[str, Any]], size: int) -> None:
+        for sentence in sentences:
+            assert size == 128 or sentence["tags"] is None
+            sentence["tags"] = ["X" for _ in sentence["words"]]
+
+    tagger = workloads.Tagger(make, predict, lambda one: predict([one], 1), lambda sentence: sentence["tags"])
+    test = [workloads.Tagged(["a", "b"], ["X", "Y"]), workloads.Tagged(["c"], ["X"])]
+    figures = workloads.measure_prediction(tagger, test, sizes=(1, 2))
+    assert figures["whole_test_accuracy"] == pytest.approx(2 / 3)
+    assert figures["predict_tokens_per_s"] == max(figures["predict_1_tokens_per_s"], figures["predict_2_tokens_per_s"])
+    assert len(made) == len(test) * (1 + 3 + 3 + 1)  # one at a time, three passes a size, for accuracy
+
+
+def test_epochs_of_flair_are_read_from_its_log(load: Load) -> None:
+    log = """2026-11-22 10:00:01,000 epoch 1 - iter 36/40 - loss 2.64159746 - time (sec): 3.39 - samples/sec: 5072.93
+2026-11-22 10:00:02,000 epoch 1 - iter 40/40 - loss 2.58915523 - time (sec): 3.95 - samples/sec: 5394.33 - lr: 0.1
+2026-11-22 10:00:03,000 EPOCH 1 done: loss 2.5892 - lr 0.100000
+2026-11-22 10:00:09,000 epoch 2 - iter 40/40 - loss 1.58915523 - time (sec): 4.05 - samples/sec: 5294.33 - lr: 0.1"""
+    sys_path = list(sys.path)
+    assert load("peer_flair").epoch_seconds(log) == [3.95, 4.05]
+    assert str(BENCHMARKS) not in sys.path, "Flair's transformers would import benchmarks/tokenizers.py"
+    sys.path[:] = sys_path
+
+
+def test_parity_is_mean_and_spread_and_differences_seed_by_seed(load: Load) -> None:
+    parity = load("parity")
+    rest = dict.fromkeys(parity.KEYS, 1.0)
+    runs = {
+        "bucketed": [{**rest, "test_micro_f1": value} for value in (0.80, 0.78)],
+        "plain": [{**rest, "test_micro_f1": value} for value in (0.79, 0.79)],
+    }
+    summary = parity.summarise(runs)
+    assert summary["test_micro_f1"]["bucketed"] == pytest.approx({"mean": 0.79, "stdev": 0.0002**0.5})
+    assert summary["test_micro_f1"]["bucketed - plain"] == pytest.approx({"mean": 0, "stdev": 0.0002**0.5}, abs=1e-9)
+    assert "| test micro F1 | 0.7900 ± 0.0141 | 0.7900 ± 0.0000 | 0.0000 ± 0.0141 |" in parity.format_summary(summary)
+
+
+# Scale
+
+
+def test_scale_keeps_and_breaks_limits(load: Load) -> None:
+    scale = load("scale")
+    figures = {"linear": {"time_ratio": 8.0}, "corpus": {"peak_rss_mb": 2500.0, "limit_mb": 2480.0}}
+    verdicts = {verdict.title: verdict.is_kept for verdict in scale.judge(figures)}
+    assert list(verdicts.values()) == [True, False]
+
+
+def test_scale_parts_measure_what_they_say(load: Load, tmp_path: Path) -> None:
+    scale, synthetic = load("scale"), load("synthetic")
+    options = scale.argparse.Namespace(folder=str(tmp_path), sentences=20, stream=100, tokens=500, long=150, hidden=4)
+    assert scale.linear(options)["time_ratio"] > 0
+    synthetic.write_treebank(tmp_path / "treebank.conllu", options.tokens)
+    figures = scale.corpus(options)
+    assert options.tokens <= figures["num_tokens"] < options.tokens + synthetic.LONGEST
+    assert figures["limit_mb"] == pytest.approx((2e9 + 60 * figures["num_tokens"]) / 2**20)
+    assert set(scale.long(options)) >= {"predict_slowdown", "train_slowdown", "peak_rss_mb"}
+    if sys.platform == "linux":
+        assert len(scale.stream(options)["rss_mb"]) == 50
+
+
+def test_synthetic_treebank_is_conllu_with_every_column(load: Load, tmp_path: Path) -> None:
+    load("synthetic").write_treebank(tmp_path / "t.conllu", 300)
+    sentences = read_conllu(tmp_path / "t.conllu")
+    assert sum(map(len, sentences)) >= 300
+    assert {"lemma", "upos", "xpos", "feats", "head", "deprel"} <= set(sentences[0].label_types())
+
+
+def test_synthetic_vectors_are_found_in_the_file(load: Load, tmp_path: Path) -> None:
+    from flairlite.embeddings import WordEmbeddings
+
+    path = load("synthetic").write_vectors(tmp_path / "v.bin", 30)
+    vectors = WordEmbeddings(path).vectors
+    assert (len(vectors), vectors.dim) == (30, 100)
+    assert vectors.rows(["word0", "word29", "word30"]).tolist() == [0, 29, -1]

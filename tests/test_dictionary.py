@@ -1,0 +1,141 @@
+"""A dictionary gives each item one number, in the order of adding, and knows what it does not have."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flairlite.data import Dictionary
+from flairlite.data.dictionary import UNKNOWN
+from flairlite.errors import DataFormatError, LabelError
+
+ITEMS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=4) | st.just(UNKNOWN), max_size=8)
+
+
+@given(ITEMS, st.booleans())
+def test_items_are_numbered_in_the_order_of_adding(items: list[str], add_unk: bool) -> None:
+    dictionary = Dictionary(add_unk=add_unk)
+    distinct = list(dict.fromkeys(([UNKNOWN] if add_unk else []) + items))
+    assert [dictionary.add_item(item) for item in items] == [distinct.index(item) for item in items]
+    assert dictionary.get_items() == distinct
+    assert len(dictionary) == len(distinct)
+    for number, item in enumerate(distinct):
+        assert dictionary.get_item_for_index(number) == item
+        assert dictionary.get_idx_for_item(item) == number
+        assert dictionary.has_item(item)
+    assert dictionary.get_idx_for_items(items) == [distinct.index(item) for item in items]
+
+
+def test_unknown_items_have_the_number_of_unk() -> None:
+    dictionary = Dictionary.from_items(["<unk>", "NOUN"])
+    assert dictionary.get_idx_for_item("never seen") == 0
+    assert dictionary.get_idx_for_items(["NOUN", "never seen"]) == [1, 0]
+    assert not dictionary.has_item("never seen")
+    assert len(dictionary) == 2
+
+
+def test_unknown_item_without_unk_is_an_error_that_lists_what_there_is() -> None:
+    dictionary = Dictionary.from_items(["NOUN", "VERB"])
+    message = r"'ADJ' is not in this dictionary; it has NOUN, VERB\. Add it, or make the dictionary with add_unk=True"
+    with pytest.raises(LabelError, match=message):
+        dictionary.get_idx_for_item("ADJ")
+    with pytest.raises(LabelError, match="'ADJ'"):
+        dictionary.get_idx_for_items(["NOUN", "ADJ"])
+
+
+@pytest.mark.parametrize("number", [-1, 2, 99])
+def test_number_of_no_item_is_an_error(number: int) -> None:
+    with pytest.raises(LabelError, match=f"no item has the number {number}: this dictionary has 2 items"):
+        Dictionary.from_items(["a", "b"]).get_item_for_index(number)
+
+
+def test_list_of_items_cannot_be_changed_from_outside() -> None:
+    dictionary = Dictionary.from_items(["a"])
+    dictionary.get_items().append("b")
+    assert dictionary.get_items() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("items", "add_unk", "expected"),
+    [
+        (["a"], None, ["a"]),
+        (["<unk>", "a"], None, ["<unk>", "a"]),
+        (["a"], True, ["<unk>", "a"]),
+        (["a", "a", "b"], False, ["a", "b"]),
+    ],
+)
+def test_dictionary_of_items_has_unk_if_told_or_if_it_is_among_them(
+    items: list[str], add_unk: bool | None, expected: list[str]
+) -> None:
+    dictionary = Dictionary.from_items(items, add_unk=add_unk)
+    assert dictionary.get_items() == expected
+    assert dictionary.add_unk == ("<unk>" in expected)
+
+
+def test_dictionary_is_printed_with_its_items() -> None:
+    assert str(Dictionary.from_items(["NOUN", "PUNCT"], add_unk=True)) == "Dictionary with 3 tags: <unk>, NOUN, PUNCT"
+    assert repr(Dictionary(add_unk=False)) == "Dictionary with 0 tags: "
+    many = Dictionary.from_items([f"t{number}" for number in range(52)])
+    assert str(many).startswith("Dictionary with 52 tags: t0, t1, ")
+    assert str(many).endswith(", t49, and 2 more")
+
+
+def test_dictionaries_are_equal_when_items_and_order_are() -> None:
+    assert Dictionary.from_items(["a", "b"]) == Dictionary.from_items(["a", "b"])
+    assert Dictionary.from_items(["a", "b"]) != Dictionary.from_items(["b", "a"])
+    assert Dictionary.from_items(["<unk>"], add_unk=False) != Dictionary.from_items(["<unk>"])
+    assert Dictionary() != ["<unk>"]
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(Dictionary())
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(items=ITEMS, add_unk=st.booleans(), flags=st.tuples(st.booleans(), st.booleans()))
+def test_saved_dictionary_is_loaded_as_it_was(
+    tmp_path: Path, items: list[str], add_unk: bool, flags: tuple[bool, bool]
+) -> None:
+    dictionary = Dictionary.from_items(items, add_unk=add_unk)
+    dictionary.multi_label, dictionary.span_labels = flags
+    dictionary.save(tmp_path / "tags.json")
+    for twin in (
+        Dictionary.load_from_file(str(tmp_path / "tags.json")),
+        copy.deepcopy(dictionary),
+        pickle.loads(pickle.dumps(dictionary)),
+    ):
+        assert twin == dictionary
+        assert (twin.multi_label, twin.span_labels) == flags
+        assert twin.get_idx_for_items(items) == dictionary.get_idx_for_items(items)
+
+
+GOOD = {"items": ["a"], "add_unk": False, "multi_label": False, "span_labels": False}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no json",
+        b"[1, 2]",
+        b'"text"',
+        b"null",
+        b"\xff\xfe",
+        json.dumps(GOOD).encode()[:-5],
+        *(json.dumps({key: value for key, value in GOOD.items() if key != left_out}).encode() for left_out in GOOD),
+        *(json.dumps({**GOOD, "items": items}).encode() for items in (None, 1, "abc", [1], [["a"]], {"a": 0})),
+    ],
+)
+def test_file_that_is_no_dictionary_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "tags.json").write_bytes(content)
+    with pytest.raises(DataFormatError, match=r"tags\.json: no dictionary.*Save one with Dictionary\.save"):
+        Dictionary.load_from_file(tmp_path / "tags.json")
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataFormatError, match=r"none\.json: no dictionary.*No such file"):
+        Dictionary.load_from_file(tmp_path / "none.json")

@@ -1,0 +1,337 @@
+"""Sentences become the integers that a plain loop over words would make, and each distinct word is asked for once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from flairlite.data import Sentence
+from flairlite.encoding import (
+    UNLABELLED,
+    Batch,
+    EncodedDataset,
+    LazyDataset,
+    all_labels,
+    copy_to,
+    encode,
+    map_tensors,
+    number_labels,
+    number_words,
+)
+from flairlite.errors import LabelError
+
+KNOWN = ("NOUN", "VERB", "DET")  # what the model of these tests can predict
+
+drawn = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+words = st.sampled_from(["the", "The", "dog", "chien", "", " ", "ß", "犬", "🐕"]) | st.text(max_size=3)
+labels = st.none() | st.sampled_from([*KNOWN, "X", "é", "<unk>"])
+
+
+@st.composite
+def tagged_sentences(draw: st.DrawFn) -> Sentence:
+    pairs = draw(st.lists(st.tuples(words, labels), max_size=8))
+    sentence = Sentence([word for word, _ in pairs])
+    if draw(st.booleans()):  # some have no label of this type at all
+        sentence.set_token_labels("pos", [label for _, label in pairs])
+    return sentence
+
+
+corpora = st.lists(tagged_sentences(), max_size=8)
+
+
+def indices_of(sentences: Sequence[Sentence], data: st.DataObject) -> Tensor:
+    """Draw a batch: any sentences that have words, in any order."""
+    full = [place for place, sentence in enumerate(sentences) if len(sentence)]
+    assume(full)
+    return torch.tensor(data.draw(st.lists(st.sampled_from(full), min_size=1, max_size=6)))
+
+
+@dataclass
+class FakeEmbedding:
+    """Makes two numbers of a word, and remembers what it was asked."""
+
+    asked: list[list[str]] = field(default_factory=list)
+
+    def index(self, words: Sequence[str]) -> Any:
+        """Return a pair of tables, as several embeddings side by side do."""
+        self.asked.append(list(words))
+        rows = [self.row(word) for word in words]
+        return torch.tensor([*rows, self.row(None)]), (torch.arange(len(words) + 1),)
+
+    @staticmethod
+    def row(word: str | None) -> list[int]:
+        return [-7, -7] if word is None else [len(word), sum(map(ord, word))]
+
+    @staticmethod
+    def select(batch: Batch) -> Tensor:
+        rows: Tensor = batch.table[0][batch.word_ids.long()]
+        return rows
+
+
+def encode_all(sentences: Sequence[Sentence], embedding: FakeEmbedding | None = None) -> EncodedDataset:
+    return encode(
+        sentences,
+        (embedding or FakeEmbedding()).index,
+        label_type="pos",
+        labels=all_labels(sentences, "pos", KNOWN),
+        num_known=len(KNOWN),
+    )
+
+
+@dataclass(frozen=True)
+class Plain:
+    """What a batch must hold, made one word at a time."""
+
+    places: list[list[int]]
+    rows: list[list[list[int]]]
+    targets: list[list[int]]
+    num_labels: int
+    is_partial: bool
+
+    @classmethod
+    def of(cls, sentences: Sequence[Sentence], indices: Sequence[int], names: Sequence[str]) -> Plain:
+        num_words = sum(len(sentence) for sentence in sentences)
+        width = max(len(sentences[index]) for index in indices)
+        places, rows, targets, num_labels, is_partial = [], [], [], 0, False
+        for index in indices:
+            offset = sum(len(sentence) for sentence in sentences[:index])
+            place_row, row, target = [num_words] * width, [FakeEmbedding.row(None)] * width, [UNLABELLED] * width
+            for step, token in enumerate(sentences[index].tokens):
+                place_row[step] = offset + step
+                row[step] = FakeEmbedding.row(token.text)
+                if own := token.get_labels("pos"):
+                    target[step] = list(names).index(own[0].value)
+                if own and own[0].value in KNOWN:
+                    num_labels += 1
+                else:
+                    is_partial = True
+            places.append(place_row)
+            rows.append(row)
+            targets.append(target)
+        return cls(places, rows, targets, num_labels, is_partial)
+
+
+def assert_holds(batch: Batch, plain: Plain) -> None:
+    assert batch.positions.tolist() == plain.places
+    assert FakeEmbedding.select(batch).tolist() == plain.rows
+    assert batch.targets is not None
+    assert batch.targets.tolist() == plain.targets
+    assert (batch.num_labels, batch.is_partial) == (plain.num_labels, plain.is_partial)
+
+
+# against a loop over words
+
+
+@given(sentences=corpora, data=st.data())
+@drawn
+def test_batches_hold_what_a_loop_over_words_makes(
+    device: torch.device, sentences: list[Sentence], data: st.DataObject
+) -> None:
+    indices = indices_of(sentences, data)
+    plain = Plain.of(sentences, indices.tolist(), all_labels(sentences, "pos", KNOWN))
+    batch = encode_all(sentences).to(device).batch(indices)
+    assert_holds(batch, plain)
+    lengths = [len(sentences[index]) for index in indices.tolist()]
+    assert batch.indices.tolist() == indices.tolist()
+    assert batch.lengths.tolist() == lengths
+    assert batch.mask.tolist() == [[step < length for step in range(max(lengths))] for length in lengths]
+    assert batch.num_tokens == sum(lengths)
+
+
+@given(sentences=corpora, data=st.data())
+@drawn
+def test_a_lazy_data_set_gives_the_same_batches(sentences: list[Sentence], data: st.DataObject) -> None:
+    indices = indices_of(sentences, data)
+    names = all_labels(sentences, "pos", KNOWN)
+    lazy = LazyDataset(
+        sentences,
+        lambda chosen: encode(chosen, FakeEmbedding().index, label_type="pos", labels=names, num_known=len(KNOWN)),
+    )
+    eager = encode_all(sentences)
+    assert lazy.lengths.tolist() == eager.lengths.tolist()
+    found, expected = lazy.batch(indices), eager.batch(indices)
+    assert_holds(found, Plain.of(sentences, indices.tolist(), names))
+    for name in ("indices", "lengths", "mask", "positions"):
+        one, other = getattr(found, name), getattr(expected, name)
+        assert (one.dtype, one.tolist()) == (other.dtype, other.tolist()), name
+
+
+def test_a_lazy_data_set_encodes_the_sentences_of_a_batch_and_no_others() -> None:
+    sentences = [Sentence(text.split()) for text in ("a b", "", "b c d", "e")]
+    embedding = FakeEmbedding()
+    lazy = LazyDataset(sentences, lambda chosen: encode(chosen, embedding.index))
+    assert embedding.asked == []
+    lazy.batch(torch.tensor([2, 0]))
+    lazy.batch(torch.tensor([3]))
+    assert embedding.asked == [["b", "c", "d", "a"], ["e"]]
+
+
+@given(sentences=corpora)
+@example(sentences=[])
+@example(sentences=[Sentence([]), Sentence([])])
+@drawn
+def test_each_distinct_word_is_asked_for_once_and_in_order(sentences: list[Sentence]) -> None:
+    embedding = FakeEmbedding()
+    encoded = encode_all(sentences, embedding)
+    every = [word for sentence in sentences for word in sentence.words]
+    assert embedding.asked == [list(dict.fromkeys(every))]
+    assert [embedding.asked[0][number] for number in encoded.word_ids[:-1].tolist()] == every
+    assert encoded.word_ids[-1] == len(embedding.asked[0]), "padding is behind the last word"
+    assert encoded.lengths.tolist() == [len(sentence) for sentence in sentences]
+    ends = torch.tensor([0, *encoded.lengths.tolist()]).cumsum(0)
+    assert encoded.offsets.tolist() == ends[:-1].tolist()
+
+
+def test_tensors_have_the_types_and_devices_that_are_told(device: torch.device) -> None:
+    sentences = [Sentence(["a", "b", "a"]).set_token_labels("pos", ["DET", None, "X"]), Sentence(["c"])]
+    encoded = encode_all(sentences).to(device)
+    assert (encoded.word_ids.dtype, encoded.word_ids.device.type) == (torch.int32, device.type)
+    assert encoded.table[1][0].device.type == device.type, "a table of tables moves too"
+    batch = encoded.batch(torch.tensor([1, 0]))
+    for name in ("mask", "positions", "word_ids", "targets"):
+        assert getattr(batch, name).device.type == device.type, name
+    for name in ("indices", "lengths"):
+        assert getattr(batch, name).device.type == "cpu", name
+    assert (batch.mask.dtype, batch.positions.dtype, batch.targets.dtype) == (torch.bool, torch.int64, torch.int64)  # type: ignore[union-attr]
+
+
+def test_padding_is_never_written_into_a_sentence() -> None:
+    """Results are put where `positions` says: those of padding land behind the last word."""
+    sentences = [Sentence(["a"]), Sentence(["b", "c", "d"]), Sentence([]), Sentence(["e", "f"])]
+    encoded = encode(sentences, FakeEmbedding().index)
+    results = torch.zeros(len(encoded.word_ids), dtype=torch.int64)
+    for indices in ([1, 0], [3]):
+        batch = encoded.batch(torch.tensor(indices))
+        results[batch.positions] = torch.where(batch.mask, batch.positions + 100, -1)
+    assert results[:-1].tolist() == [100, 101, 102, 103, 104, 105]
+
+
+# labels
+
+
+def test_labels_that_the_model_does_not_know_come_behind_its_own() -> None:
+    sentences = [
+        Sentence(["a", "b", "c"]).set_token_labels("pos", ["X", "NOUN", None]),
+        Sentence(["d"]),
+        Sentence(["e"]).set_token_labels("pos", ["Y"]),
+    ]
+    names = all_labels(sentences, "pos", KNOWN)
+    assert names == ("NOUN", "VERB", "DET", "X", "Y")
+    encoded = encode(sentences, FakeEmbedding().index, label_type="pos", labels=names, num_known=3)
+    assert encoded.targets is not None
+    assert encoded.targets.tolist() == [3, 0, -1, -1, 4, -1]
+    assert encoded.num_labels is not None
+    assert encoded.num_labels.tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("given_labels", "num_labels", "is_partial"),
+    [(["DET", "NOUN"], 2, False), (["DET", None], 1, True), (["DET", "X"], 1, True), ([None, None], 0, True)],
+)
+def test_a_batch_tells_whether_a_label_is_missing(
+    given_labels: list[str | None], num_labels: int, is_partial: bool
+) -> None:
+    sentences = [Sentence(["a", "dog"]).set_token_labels("pos", given_labels)]
+    batch = encode_all(sentences).batch(torch.tensor([0]))
+    assert (batch.num_labels, batch.is_partial) == (num_labels, is_partial)
+
+
+def test_without_a_label_type_there_are_no_targets() -> None:
+    sentences = [Sentence(["a"]).set_token_labels("pos", ["DET"])]
+    batch = encode(sentences, FakeEmbedding().index).batch(torch.tensor([0]))
+    assert (batch.targets, batch.num_labels, batch.is_partial) == (None, 0, True)
+
+
+def test_a_label_that_is_not_among_those_given_is_named() -> None:
+    sentences = [Sentence(["a", "dog"]).set_token_labels("pos", ["DET", "PROPN"])]
+    with pytest.raises(LabelError, match=r"'PROPN'.*NOUN, VERB, DET.*all_labels"):
+        encode(sentences, FakeEmbedding().index, label_type="pos", labels=KNOWN, num_known=3)
+
+
+@given(sentences=corpora)
+@drawn
+def test_numbers_of_words_and_labels_agree_with_a_loop(sentences: list[Sentence]) -> None:
+    found, ids = number_words(sentences)
+    every = [token for sentence in sentences for token in sentence.tokens]
+    assert [found[number] for number in ids.tolist()] == [token.text for token in every]
+    names = all_labels(sentences, "pos", KNOWN)
+    own = [token.get_labels("pos") for token in every]
+    numbers = number_labels(sentences, "pos", names).tolist()
+    assert numbers == [names.index(some[0].value) if some else UNLABELLED for some in own]
+    assert sorted(names[len(KNOWN) :]) == sorted({some[0].value for some in own if some} - set(KNOWN))
+
+
+# how much work it is
+
+
+def count_calls(work: Any) -> int:
+    """Count the Python functions that `work` enters, and the generators that it resumes."""
+    count = 0
+
+    def notice(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(notice)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def sentences_of(length: int, *, size: int = 20) -> list[Sentence]:
+    vocabulary, tags = ["the", "dog", "barks", "."], ["DET", "NOUN", "VERB", "X"]
+    return [Sentence(vocabulary * (length // 4)).set_token_labels("pos", tags * (length // 4)) for _ in range(size)]
+
+
+def test_more_words_make_no_more_calls() -> None:
+    calls = []
+    for length in (4, 400):
+        sentences = sentences_of(length)
+        encode_all(sentences)  # what is done on a first call is not counted
+        calls.append(count_calls(lambda sentences=sentences: encode_all(sentences)))
+    assert calls[0] == calls[1]
+
+
+def test_a_batch_makes_as_many_calls_however_large_it_is() -> None:
+    calls = []
+    for length, size in ((4, 1), (400, 1), (400, 20)):
+        encoded = encode_all(sentences_of(length))
+        indices = torch.arange(size)
+        encoded.batch(indices)
+        calls.append(count_calls(lambda encoded=encoded, indices=indices: encoded.batch(indices)))
+    assert calls[0] == calls[1] == calls[2]
+
+
+def test_calls_are_counted() -> None:
+    assert count_calls(lambda: list(map(str.upper, "abc"))) == count_calls(lambda: None)
+    assert count_calls(lambda: list(map(FakeEmbedding.row, "abc"))) == count_calls(lambda: None) + 3
+
+
+# tensors in nested tuples
+
+
+def test_tables_are_mapped_tensor_by_tensor(device: torch.device) -> None:
+    tree = (torch.tensor([1]), (torch.tensor([2]), (torch.tensor([3]),)))
+    moved = map_tensors(lambda tensor: copy_to(tensor, device) * 2, tree)
+    assert moved[0].tolist() == [2]
+    assert (moved[1][0].tolist(), moved[1][1][0].tolist()) == ([4], [6])
+    assert moved[1][1][0].device.type == device.type
+
+
+def test_a_tensor_that_lies_there_is_not_copied(device: torch.device) -> None:
+    tensor = torch.zeros(2, device=device)
+    assert copy_to(tensor, tensor.device) is tensor
+    assert copy_to(copy_to(torch.tensor([4, 5]), device), torch.device("cpu")).tolist() == [4, 5]

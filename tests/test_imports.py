@@ -1,0 +1,270 @@
+"""What `import flairlite` does and does not do, which part may import which, and the settings of a process."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import importlib
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import flairlite
+from flairlite import runtime
+from flairlite.errors import SettingError
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = Path(flairlite.__file__).parent
+package: Any = flairlite  # to a type checker, a module has no properties
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+# A part imports only those above it. A new part is put where that holds.
+ORDER = [
+    "errors",
+    "version",
+    "runtime",
+    "files",
+    "bundled",
+    "download",
+    "metrics",
+    "data",
+    "datasets",
+    "encoding",
+    "batching",
+    "embeddings",
+    "nn",
+    "models",
+    "trainers",
+]
+HEAVY = {"conllu", "gensim", "hypothesis", "pooch", "pytest", "requests", "scipy", "sklearn", "spacy", "syntok", "tqdm"}
+
+OBSERVE = """
+import json, logging, os, random, sys, warnings
+import numpy, torch
+
+def observe():
+    root, own = logging.getLogger(), logging.getLogger("flairlite")
+    return {
+        "random": [repr(random.getstate()), repr(numpy.random.get_state()), torch.get_rng_state().tolist()],
+        "root logger": [repr(root.handlers), root.level, logging.root.manager.disable, logging.raiseExceptions],
+        "logger level": [own.level, own.propagate, own.disabled],
+        "warnings": repr(warnings.filters),
+        "environment": dict(os.environ),
+        "torch": [torch.get_num_threads(), str(torch.get_default_dtype()), torch.is_grad_enabled(),
+                  torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.deterministic],
+        "streams": [sys.stdout is sys.__stdout__, sys.stderr is sys.__stderr__],
+        "hooks": [sys.excepthook is sys.__excepthook__, repr(sys.path)],
+    }
+
+before, modules = observe(), set(sys.modules)
+import flairlite
+after = observe()
+handlers = [type(handler).__name__ for handler in logging.getLogger("flairlite").handlers]
+print(json.dumps({"before": before, "after": after, "new": sorted(set(sys.modules) - modules), "handlers": handlers}))
+"""
+
+
+@pytest.fixture(scope="module")
+def imported() -> dict[str, Any]:
+    """What a fresh process looks like before and after `import flairlite`, torch and numpy being there already."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.run(
+        [sys.executable, "-c", OBSERVE], env=environment, capture_output=True, text=True, check=True
+    )
+    assert process.stderr == ""
+    found: dict[str, Any] = json.loads(process.stdout)  # fails if the import printed anything
+    return found
+
+
+def test_import_loads_no_heavy_package(imported: dict[str, Any]) -> None:
+    new = {name.partition(".")[0] for name in imported["new"]}
+    assert "flairlite" in new
+    assert new & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    "what", ["random", "root logger", "logger level", "warnings", "environment", "torch", "streams", "hooks"]
+)
+def test_import_leaves_the_process_as_it_was(imported: dict[str, Any], what: str) -> None:
+    assert imported["after"][what] == imported["before"][what]
+
+
+def test_logger_has_nothing_but_a_null_handler(imported: dict[str, Any]) -> None:
+    assert imported["handlers"] == ["NullHandler"]
+
+
+# --------------------------------------------------------------------------------------------- which part imports which
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in SOURCES}
+
+
+def part_of(module: str) -> str:
+    return [*module.split("."), ""][1]
+
+
+def imports(node: ast.AST, *, in_functions: bool) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield the import statements that run, with those inside functions or without."""
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        yield node
+    elif isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+        for other in node.orelse:
+            yield from imports(other, in_functions=in_functions)
+    elif in_functions or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        for child in ast.iter_child_nodes(node):
+            yield from imports(child, in_functions=in_functions)
+
+
+def imported_names(path: Path, *, in_functions: bool = True) -> set[str]:
+    """Return the modules that a source file imports, absolute."""
+    found = set()
+    for statement in imports(ast.parse(path.read_text(encoding="utf-8")), in_functions=in_functions):
+        if isinstance(statement, ast.Import):
+            found |= {alias.name for alias in statement.names}
+        else:
+            assert statement.level == 0, f"{path}:{statement.lineno}: a relative import"
+            assert statement.module is not None
+            inner = {f"{statement.module}.{alias.name}" for alias in statement.names}
+            found |= {name if name in MODULES else statement.module for name in inner}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import flairlite.nn, os", {"flairlite.nn", "os"}),
+        ("from flairlite import nn, FlairliteError", {"flairlite.nn", "flairlite"}),
+        ("from flairlite.data import Sentence", {"flairlite.data"}),
+        ("from flairlite.data import sentence", {"flairlite.data.sentence"}),
+        ("def f():\n  if 1:\n    import a.b", {"a.b"}),
+        ("if TYPE_CHECKING:\n  import a\nelse:\n  import b", {"b"}),
+        ("try:\n  import a\nexcept ImportError:\n  import b", {"a", "b"}),
+    ],
+)
+def test_the_import_finder_finds_imports(tmp_path: Path, source: str, expected: set[str]) -> None:
+    (tmp_path / "x.py").write_text(source, encoding="utf-8")
+    assert imported_names(tmp_path / "x.py") == expected
+
+
+def test_every_part_has_its_place_in_the_order() -> None:
+    parts = {part_of(name) for name in MODULES} - {""}
+    assert parts - set(ORDER) == set(), "give the new part a place in ORDER, behind all that it imports"
+    assert set(ORDER) - parts == set(), "ORDER names a part that is gone"
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "flairlite"])
+def test_parts_import_one_way(name: str) -> None:
+    own = ORDER.index(part_of(name))
+    for other in sorted(imported_names(MODULES[name])):
+        if other.partition(".")[0] == "flairlite":
+            assert part_of(other), f"{name} imports the package itself: import the module that is meant"
+            assert ORDER.index(part_of(other)) <= own, f"{name} imports {other}, which comes after it"
+
+
+def test_modules_do_not_import_in_circles() -> None:
+    graph = {name: imported_names(path, in_functions=False) & set(MODULES) for name, path in MODULES.items()}
+    order = list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, with the circle
+    assert order[-1] == "flairlite"
+
+
+@pytest.mark.parametrize("name", list(MODULES))
+def test_heavy_packages_are_imported_where_they_are_used(name: str) -> None:
+    at_import = {other.partition(".")[0] for other in imported_names(MODULES[name], in_functions=False)}
+    assert at_import & HEAVY == set()
+
+
+def test_no_module_is_a_drawer_for_everything() -> None:
+    words = {
+        word for path in SOURCES for word in re.split(r"[_.]", path.relative_to(PACKAGE).as_posix().replace("/", "."))
+    }
+    assert words & {"util", "utils", "helper", "helpers", "common", "misc"} == set()
+
+
+@pytest.mark.parametrize("name", list(MODULES))
+def test_public_names_are_there(name: str) -> None:
+    module = importlib.import_module(name)
+    for public in getattr(module, "__all__", ()):
+        assert hasattr(module, public)
+
+
+def test_version_is_that_of_the_installed_package() -> None:
+    try:
+        installed = importlib.metadata.version("flairlite")
+    except importlib.metadata.PackageNotFoundError:
+        installed = "0+unknown"  # a checkout on the path
+    assert flairlite.__version__ == installed
+    assert (PACKAGE / "py.typed").is_file()
+
+
+# ---------------------------------------------------------------------------------------------- settings of the process
+
+
+def test_device_is_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert package.device == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert package.device == torch.device("cuda:0")
+
+
+def test_device_can_be_assigned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAIRLITE_DEVICE", "cuda:3")
+    assert package.device == torch.device("cuda:3")
+    package.device = "meta"
+    assert package.device == runtime.get_device() == torch.device("meta")
+    package.device = torch.device("cpu")
+    assert package.device == torch.device("cpu")
+    assert runtime.get_device("cuda:1") == torch.device("cuda:1")  # what is asked for beats what is set
+    runtime.set_device(None)
+    assert package.device == torch.device("cuda:3")
+
+
+def test_environment_that_names_no_device_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAIRLITE_DEVICE", "abacus")
+    with pytest.raises(SettingError, match="FLAIRLITE_DEVICE='abacus' is no device: use cpu, cuda or cuda:N"):
+        _ = package.device
+
+
+def test_cache_root_can_be_assigned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FLAIRLITE_CACHE_ROOT", "~/elsewhere")
+    assert package.cache_root == Path.home() / "elsewhere"
+    package.cache_root = str(tmp_path)
+    assert package.cache_root == runtime.get_cache_root() == tmp_path
+    package.cache_root = tmp_path / "deeper"
+    assert package.cache_root == tmp_path / "deeper"
+    runtime.set_cache_root(None)
+    monkeypatch.delenv("FLAIRLITE_CACHE_ROOT")
+    assert package.cache_root == Path.home() / ".flairlite"
+
+
+def test_seed_is_nought_until_it_is_set() -> None:
+    assert runtime.get_seed() == 0
+    flairlite.set_seed(5)
+    assert (runtime.get_seed(), runtime.get_seed(7)) == (5, 7)
+
+
+def test_seeded_draws_the_same_and_leaves_the_global_state() -> None:
+    before = torch.get_rng_state()
+    draws = []
+    for seed in (3, 3, None, 0, 4):
+        with runtime.seeded(seed):
+            draws.append(torch.rand(4).tolist())
+    assert draws[0] == draws[1]
+    assert draws[2] == draws[3]  # the seed of the process
+    assert len({tuple(draw) for draw in draws}) == 3
+    with pytest.raises(RuntimeError), runtime.seeded(1):
+        torch.rand(-1)
+    assert torch.equal(torch.get_rng_state(), before)

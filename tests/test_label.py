@@ -1,0 +1,382 @@
+"""Labels of sentences, tokens and spans: what is put on is there, in order, and nothing else changes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from conftest import tagged
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flairlite.data import DataPoint, Label, Sentence, Span, Token
+from flairlite.data.features import parse_features
+
+
+def values(point: DataPoint, label_type: str | None = None) -> list[str]:
+    return [label.value for label in point.get_labels(label_type)]
+
+
+# -------------------------------------------------------------------------------------------------------------- a label
+
+
+def test_label_is_printed_with_what_it_labels() -> None:
+    token = Sentence("I love Berlin")[2].add_label("upos", "PROPN", 0.98765)
+    label = token.get_label("upos")
+    assert str(label) == 'Token[2]: "Berlin" → PROPN (0.9877)'
+    assert repr(label) == "'Token[2]: \"Berlin\"'/'PROPN' (0.9877)"
+    assert label.shortstring == '"Berlin"/PROPN'
+    assert label.unlabeled_identifier == token.unlabeled_identifier == 'Token[2]: "Berlin"'
+    assert label.labeled_identifier == 'Token[2]: "Berlin"/PROPN'
+    assert (label.metadata, label.metadata_str, label.typename) == ({}, "", "upos")
+    assert label.to_dict() == {"value": "PROPN", "confidence": 0.98765}
+
+
+def test_metadata_is_printed_behind_the_value() -> None:
+    token = Token("cats").add_label("lemma", "cat", 0.5, source="rule", rank=1)
+    assert str(token.get_label()) == 'Token[0]: "cats" → cat/source=rule/rank=1 (0.5)'
+    assert repr(token.get_label()) == "'Token[0]: \"cats\"'/'cat'/source=rule/rank=1 (0.5)"
+    assert str(token) == 'Token[0]: "cats" → cat/source=rule/rank=1 (0.5000)'
+
+
+def test_labels_are_equal_when_value_score_and_place_are() -> None:
+    sentence = tagged("a/X b/X")
+    first, second = sentence.get_labels("pos")
+    assert first == sentence[0].get_label("pos")
+    assert hash(first) == hash(sentence[0].get_label("pos"))
+    assert first != second
+    assert first != Label(sentence[0], "Y")
+    assert first != Label(sentence[0], "X", 0.5)
+    assert first != "X"
+    assert first < second
+    assert sorted([second, first]) == [first, second]
+
+
+def test_a_label_made_by_hand_has_no_type_yet() -> None:
+    label = Label(Sentence("a"), "x", 3.2, note="n")
+    assert (label.value, label.score, label.typename, label.metadata) == ("x", 3.2, None, {"note": "n"})
+    label.typename = "later"
+    assert label.typename == "later"
+
+
+# ------------------------------------------------------------------------------------------------ get, set, add, remove
+
+
+POINTS = {
+    "sentence": lambda sentence: sentence,
+    "token": lambda sentence: sentence[1],
+    "span": lambda sentence: sentence[1:3],
+}
+
+
+@pytest.fixture(params=list(POINTS))
+def point(request: pytest.FixtureRequest) -> DataPoint:
+    """Each kind of thing that can have labels, in a sentence of four words."""
+    made: DataPoint = POINTS[request.param](Sentence(["I", "love", "New", "York"]))
+    return made
+
+
+def test_labels_of_a_type_are_added_beside_each_other(point: DataPoint) -> None:
+    assert point.add_label("x", "B", 0.5) is point
+    point.add_label("x", "A").add_label("y", "C", 0.25).add_label("x", "B")
+    assert [(label.value, label.score) for label in point.get_labels("x")] == [("B", 0.5), ("A", 1.0), ("B", 1.0)]
+    assert sorted(values(point)) == ["A", "B", "B", "C"]
+    assert point.labels == point.get_labels()
+    assert (point.get_label("x").value, point.get_label("x").score) == ("B", 0.5)
+    assert (point.tag, point.score) == ("B", 0.5)
+    assert all(label.data_point == point for label in point.labels)
+    assert [label.typename for label in point.get_labels("x")] == ["x"] * 3
+
+
+def test_a_label_is_set_in_place_of_those_of_its_type(point: DataPoint) -> None:
+    point.add_label("x", "A", 0.5).add_label("x", "B").add_label("y", "C")
+    assert point.set_label("x", "D", 0.75, note=1) is point
+    assert [(label.value, label.score, label.metadata) for label in point.get_labels("x")] == [("D", 0.75, {"note": 1})]
+    assert point.set_label("x", "E").get_label("x").metadata == {}
+    assert (values(point, "x"), values(point, "y")) == (["E"], ["C"])
+
+
+def test_labels_of_one_type_are_removed(point: DataPoint) -> None:
+    point.add_label("x", "A").add_label("x", "B", 0.5, note=1).add_label("y", "C")
+    point.remove_labels("x")
+    point.remove_labels("never there")
+    assert (values(point, "x"), values(point, "y")) == ([], ["C"])
+    assert (point.has_label("x"), point.has_label("y"), point.has_label("never there")) == (False, True, False)
+    assert [label.score for label in point.add_label("x", "B").get_labels("x")] == [1.0]
+
+
+def test_a_missing_label_reads_as_o(point: DataPoint) -> None:
+    label = point.get_label("x")
+    assert (label.value, label.score, label.data_point, label.typename) == ("O", 1.0, point, None)
+    assert point.get_label("x", zero_tag_value="none").value == "none"
+    assert (point.tag, point.labels) == ("O", [])
+
+
+def test_metadata_belongs_to_its_label(point: DataPoint) -> None:
+    point.add_label("x", "A", source="first").add_label("x", "B").add_label("x", "C", source="third", rank=2)
+    assert [label.metadata for label in point.get_labels("x")] == [
+        {"source": "first"},
+        {},
+        {"source": "third", "rank": 2},
+    ]
+    assert values(point, "x") == ["A", "B", "C"]
+
+
+def test_an_empty_value_is_a_label(point: DataPoint) -> None:
+    point.add_label("x", "")
+    assert (values(point, "x"), point.has_label("x")) == ([""], True)
+
+
+def test_points_do_not_see_each_others_labels() -> None:
+    sentence = Sentence(["I", "love", "New", "York"]).add_label("x", "sentence")
+    sentence[2].add_label("x", "token")
+    sentence[2:3].add_label("x", "short")
+    sentence[2:4].add_label("x", "long")
+    assert [values(point, "x") for point in (sentence[2], sentence[2:3], sentence[2:4])] == [
+        ["token"],
+        ["short"],
+        ["long"],
+    ]
+    assert values(sentence[3], "x") == values(sentence[3:4]) == []
+    sentence[2:4].remove_labels("x")
+    assert values(sentence, "x") == ["sentence", "token", "short"]
+
+
+# ----------------------------------------------------------------------------------- what a sentence knows of its parts
+
+
+def test_labels_come_by_position_whatever_the_order_they_were_added_in() -> None:
+    sentence = Sentence(["I", "love", "New", "York"])
+    sentence[2:4].add_label("ner", "LOC")
+    sentence[3].add_label("pos", "PROPN")
+    sentence[0:1].add_label("ner", "PER")
+    sentence[1].add_label("pos", "VERB").add_label("pos", "NOUN")
+    sentence[0].add_label("pos", "PRON")
+    sentence.add_label("pos", "all")
+    assert values(sentence, "pos") == ["all", "PRON", "VERB", "NOUN", "PROPN"]
+    assert values(sentence, "ner") == ["PER", "LOC"]
+    assert values(sentence) == ["all", "PRON", "PER", "VERB", "NOUN", "LOC", "PROPN"]
+    assert sentence.get_label("pos").data_point is sentence
+    assert sentence.label_types() == ["pos", "ner"]
+
+
+def test_offset_in_the_document_changes_no_order() -> None:
+    sentence = Sentence(["a", "b"], start_position=1000).set_token_labels("x", ["A", "B"]).add_label("x", "all")
+    assert values(sentence, "x") == ["all", "A", "B"]
+
+
+def test_sentence_removes_labels_of_all_its_parts() -> None:
+    sentence = tagged("I/PRON love/VERB Berlin").add_label("pos", "S").add_label("topic", "T")
+    sentence[1].add_label("pos", "NOUN", source="me")
+    sentence[0:2].add_label("pos", "P")
+    sentence.remove_labels("pos")
+    assert (values(sentence), sentence.label_types()) == (["T"], ["topic"])
+    assert not any(part.has_label("pos") for part in (sentence, *sentence, sentence[0:2]))
+    assert sentence[1].add_label("pos", "X").get_label("pos").metadata == {}
+
+
+def test_spans_are_listed_once_and_by_position() -> None:
+    sentence = Sentence(["Humboldt", "University", "in", "Berlin"])
+    sentence[3:4].add_label("ner", "City")
+    sentence[0:2].add_label("ner", "Organization").add_label("ner", "University").add_label("kind", "school")
+    sentence[0:1].add_label("kind", "name")
+    sentence[2].add_label("ner", "token")
+    sentence.add_label("ner", "sentence")
+    assert [span.text for span in sentence.get_spans("ner")] == ["Humboldt University", "Berlin"]
+    assert [span.text for span in sentence.get_spans()] == ["Humboldt", "Humboldt University", "Berlin"]
+    assert sentence.get_spans("never there") == []
+    assert all(isinstance(span, Span) for span in sentence.get_spans())
+    sentence[0:2].remove_labels("ner")
+    assert [span.text for span in sentence.get_spans("ner")] == ["Berlin"]
+    assert values(sentence[0:2]) == ["school"]
+
+
+def test_first_label_of_a_token_is_in_its_column_with_metadata_too() -> None:
+    sentence = Sentence(["a", "b"])
+    sentence[0].add_label("pos", "X", 0.5, source="me")
+    sentence[1].add_label("pos", "Y").add_label("pos", "Z")
+    assert sentence.token_labels("pos") == ["X", "Y"]
+    assert [label.score for label in sentence.get_labels("pos")] == [0.5, 1.0, 1.0]
+
+
+def test_token_knows_its_head() -> None:
+    sentence = Sentence([Token("I", head_id=2), Token("love", head_id=0), Token("Berlin")])
+    assert [token.head_id for token in sentence] == [2, 0, None]
+    assert [token.get_head() for token in sentence] == [sentence[1], None, None]
+
+
+# ------------------------------------------------------------------------------------- morphological features as labels
+
+
+def featured() -> Sentence:
+    sentence = Sentence(["Cats", "sleep", "!", "Now"])
+    return sentence.set_token_labels("feats", ["Number=Plur", "Mood=Ind|Number=Plur", None, "_"])
+
+
+def test_each_feature_is_a_label_type() -> None:
+    sentence = featured()
+    assert sentence.label_types() == ["feats", "Number", "Mood"]
+    assert sentence.token_labels("Number") == ["Plur", "Plur", None, None]
+    assert sentence.token_labels("Mood") == [None, "Ind", None, None]
+    assert sentence.token_labels("Case") is None
+    assert (sentence.has_label("Mood"), sentence.has_label("Case"), sentence[0].has_label("Mood")) == (
+        True,
+        False,
+        False,
+    )
+    assert values(sentence, "Number") == ["Plur", "Plur"]
+    assert values(sentence[1], "Mood") == ["Ind"]
+    assert sentence.get_labels("Mood")[0].data_point is sentence[1]
+
+
+def test_features_are_one_label_among_all_labels() -> None:
+    assert values(featured()) == ["Number=Plur", "Mood=Ind|Number=Plur", "_"]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda sentence: sentence[0].set_label("Number", "Sing"), ["Sing", "Plur", None, None]),
+        (lambda sentence: sentence[2].add_label("Number", "Sing"), ["Plur", "Plur", "Sing", None]),
+        (lambda sentence: sentence[0].remove_labels("Number"), [None, "Plur", None, None]),
+        (lambda sentence: sentence[2].remove_labels("Number"), ["Plur", "Plur", None, None]),
+        (lambda sentence: sentence[0].add_label("Number", "Dual"), ["Plur", "Plur", None, None]),
+        (lambda sentence: sentence[0:2].add_label("Number", "Dual"), ["Plur", "Plur", None, None]),
+        (lambda sentence: sentence.add_label("Number", "Dual"), ["Plur", "Plur", None, None]),
+        (lambda sentence: sentence.set_token_labels("Number", ["A", None, None, "B"]), ["A", None, None, "B"]),
+        (lambda sentence: sentence.remove_labels("Number"), None),
+        (lambda sentence: sentence[1].set_label("feats", "Number=Sing"), ["Plur", "Sing", None, None]),
+        (lambda sentence: sentence[1].remove_labels("feats"), ["Plur", None, None, None]),
+        (lambda sentence: sentence.remove_labels("feats"), None),
+    ],
+)
+def test_changing_one_token_leaves_the_feature_of_the_others(change: Any, expected: list[str | None] | None) -> None:
+    sentence = featured()
+    change(sentence)
+    assert sentence.token_labels("Number") == expected
+    assert ("Number" in sentence.label_types()) is sentence.has_label("Number")
+    own = [token.get_label("Number", zero_tag_value="").value or None for token in sentence]
+    assert own == (expected or [None] * 4)
+
+
+def test_a_feature_that_was_changed_no_longer_follows_feats() -> None:
+    sentence = featured()
+    sentence[0].set_label("Number", "Dual", 0.5)
+    sentence.set_token_labels("feats", ["Number=Sing"] * 4)
+    assert sentence.token_labels("Number") == ["Dual", "Plur", None, None]
+    assert [label.score for label in sentence.get_labels("Number")] == [0.5, 1.0]
+    sentence.remove_labels("Number")
+    assert sentence.token_labels("Number") is None
+    assert sentence.label_types() == ["feats"]
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        (None, {}),
+        ("", {}),
+        ("_", {}),
+        ("Number=Sing", {"Number": "Sing"}),
+        ("A=1|B=2|A=3", {"A": "3", "B": "2"}),
+        ("Number[psor]=Sing|Case=Acc,Nom", {"Number[psor]": "Sing", "Case": "Acc,Nom"}),
+        ("||A=x|", {"A": "x"}),
+        ("A=_", {}),
+    ],
+)
+def test_features_are_parsed_by_name(features: str | None, expected: dict[str, str]) -> None:
+    assert parse_features(features) == expected
+
+
+# ------------------------------------------------------------------------------ random operations against a plain model
+
+
+SIZE = 3
+FEATS = ["Number=Sing", None, "Number=Plur|Case=Nom"]
+Where = tuple[int, int] | None  # None for the sentence, (i, i) for a token, (a, b) with a < b for a span
+WHERES: list[Where] = [None, *((index, index) for index in range(SIZE)), (0, 1), (0, 3), (1, 3)]
+TYPES = ["pos", "ner", "Number"]
+
+
+def at(sentence: Sentence, where: Where) -> DataPoint:
+    if where is None:
+        return sentence
+    return sentence[where[0]] if where[0] == where[1] else sentence[where[0] : where[1]]
+
+
+def shown(labels: list[Label]) -> list[tuple[str, float, dict[str, Any]]]:
+    return [(label.value, label.score, label.metadata) for label in labels]
+
+
+def assert_as_in_the_model(sentence: Sentence, model: dict[tuple[str, Where], list[tuple[str, float, Any]]]) -> None:
+    for name in TYPES:
+        everywhere = [label for where in WHERES for label in model.get((name, where), [])]
+        for where in WHERES[1:]:
+            assert shown(at(sentence, where).get_labels(name)) == model.get((name, where), [])
+            assert at(sentence, where).has_label(name) == bool(model.get((name, where)))
+        labels = sentence.get_labels(name)
+        assert shown([label for label in labels if label.data_point is sentence]) == model.get((name, None), [])
+        assert sorted(shown(labels), key=repr) == sorted(everywhere, key=repr)
+        starts = [-1 if label.data_point is sentence else label.data_point.start_position for label in labels]
+        assert starts == sorted(starts)
+        firsts = [next(iter(model.get((name, (index, index)), [])), (None,))[0] for index in range(SIZE)]
+        assert (sentence.token_labels(name) or [None] * SIZE) == firsts
+        assert (name in sentence.label_types()) == sentence.has_label(name) == bool(everywhere)
+        spans = [where for where in WHERES if where and where[0] < where[1] and model.get((name, where))]
+        assert [(span.start, span.stop) for span in sentence.get_spans(name)] == spans
+
+
+SCORES = st.sampled_from([1.0, 0.5, 0.25])
+VALUES = st.sampled_from(["A", "B", ""])
+OPERATIONS = st.one_of(
+    st.tuples(
+        st.sampled_from(["add", "set"]),
+        st.sampled_from(WHERES),
+        st.sampled_from(TYPES),
+        VALUES,
+        SCORES,
+        st.sampled_from([{}, {}, {"note": 1}]),
+    ),
+    st.tuples(st.just("remove"), st.sampled_from(WHERES), st.sampled_from(TYPES)),
+    st.tuples(
+        st.just("column"),
+        st.sampled_from(TYPES),
+        st.lists(st.none() | VALUES, min_size=SIZE, max_size=SIZE),
+        st.none() | st.lists(SCORES, min_size=SIZE, max_size=SIZE),
+    ),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(OPERATIONS, max_size=12))
+def test_random_operations_do_what_they_do_to_lists(operations: list[tuple[Any, ...]]) -> None:
+    sentence = Sentence([f"w{number}" for number in range(SIZE)]).set_token_labels("feats", FEATS)
+    model: dict[tuple[str, Where], list[tuple[str, float, Any]]] = {
+        ("Number", (0, 0)): [("Sing", 1.0, {})],
+        ("Number", (2, 2)): [("Plur", 1.0, {})],
+    }
+    for kind, *arguments in operations:
+        if kind == "column":
+            name, column, scores = arguments
+            sentence.set_token_labels(name, column, scores)
+            for index, value in enumerate(column):
+                score = 1.0 if scores is None else scores[index]
+                model[name, (index, index)] = [] if value is None else [(value, score, {})]
+        elif kind == "remove":
+            where, name = arguments
+            at(sentence, where).remove_labels(name)
+            for removed in WHERES if where is None else [where]:
+                model.pop((name, removed), None)
+        else:
+            where, name, value, score, metadata = arguments
+            if kind == "set":
+                at(sentence, where).set_label(name, value, score, **metadata)
+                for removed in WHERES if where is None else [where]:  # as in Flair, the sentence removes its parts' too
+                    model.pop((name, removed), None)
+            else:
+                at(sentence, where).add_label(name, value, score, **metadata)
+            model.setdefault((name, where), []).append((value, score, metadata))
+    assert_as_in_the_model(sentence, model)
+    assert sentence.token_labels("feats") == FEATS
+    assert sentence.token_labels("Case") == [None, None, "Nom"]
+    assert_as_in_the_model(copy.deepcopy(sentence), model)

@@ -1,0 +1,329 @@
+"""The padded network computes what torch computes over packed sequences, and padding never enters a state."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from flairlite.errors import SettingError
+from flairlite.nn import PaddedRNN
+
+TYPES: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
+SIZE, HIDDEN = 5, 4
+LENGTHS = [3, 7, 1, 7, 4]
+
+# rnn_type, num_layers, bidirectional
+SHAPES = pytest.mark.parametrize(
+    ("rnn_type", "num_layers", "bidirectional"), list(itertools.product(TYPES, [1, 2], [False, True]))
+)
+DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, the network of torch with the same weights, and a padded batch."""
+
+    ours: PaddedRNN
+    torchs: nn.RNNBase
+    inputs: Tensor  # (B, T, D), random on padding too
+    lengths: Tensor  # (B,) on the CPU
+    mask: Tensor  # (B, T)
+
+    def expected(self, inputs: Tensor) -> Tensor:
+        """Return the states (B, T, H or 2 H) over packed sequences, zero on padding."""
+        packed = pack_padded_sequence(inputs, self.lengths, batch_first=True, enforce_sorted=False)
+        states: Tensor = pad_packed_sequence(self.torchs(packed)[0], batch_first=True, total_length=inputs.shape[1])[0]
+        return states
+
+    def found(self, inputs: Tensor) -> Tensor:
+        """Return our states, with zero written over what is on padding."""
+        states: Tensor = self.ours(inputs, self.lengths)
+        return states.masked_fill(~self.mask.unsqueeze(2), 0.0)
+
+
+def make_case(
+    device: torch.device,
+    rnn_type: str = "LSTM",
+    num_layers: int = 1,
+    bidirectional: bool = True,
+    *,
+    dtype: torch.dtype = torch.float64,
+    lengths: list[int] = LENGTHS,
+    width: int | None = None,
+    scale: float = 1.0,
+) -> Case:
+    generator = torch.Generator().manual_seed(7)
+    ours = PaddedRNN(SIZE, HIDDEN, num_layers=num_layers, rnn_type=rnn_type, bidirectional=bidirectional)
+    weights = {
+        name: torch.randn(weight.shape, generator=generator) * scale for name, weight in ours.rnn.state_dict().items()
+    }
+    torchs = TYPES[rnn_type](SIZE, HIDDEN, num_layers=num_layers, bidirectional=bidirectional, batch_first=True)
+    for network in (ours.rnn, torchs):
+        network.load_state_dict(weights)
+    width = width or max(lengths)
+    inputs = torch.randn(len(lengths), width, SIZE, generator=generator)
+    counts = torch.tensor(lengths)
+    mask = (torch.arange(width) < counts.unsqueeze(1)).to(device)
+    return Case(ours.to(device, dtype), torchs.to(device, dtype), inputs.to(device, dtype), counts, mask)
+
+
+def tolerance(dtype: torch.dtype, device: torch.device) -> float:
+    if dtype == torch.float64:
+        return 1e-11
+    return 1e-5 if device.type == "cpu" else 1e-4
+
+
+@pytest.fixture(autouse=True)
+def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let cuDNN multiply with all bits of float32; ten of 23 are its default."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
+@pytest.fixture(params=[1, 2])
+def num_threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Each number of threads with a way of its own through both directions."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def assert_near(found: Tensor, expected: Tensor) -> None:
+    limit = tolerance(found.dtype, found.device)
+    torch.testing.assert_close(found, expected, rtol=limit, atol=limit)
+
+
+def gradients(states: Tensor, network: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
+    """Differentiate a weighted sum of the states by the inputs and every parameter."""
+    weights = torch.randn(states.shape, generator=torch.Generator().manual_seed(3)).to(states)
+    parameters = dict(network.named_parameters())
+    found = torch.autograd.grad((states * weights).sum(), [inputs, *parameters.values()])
+    return dict(zip(["inputs", *parameters], found, strict=True))
+
+
+def compare_gradients(case: Case) -> None:
+    inputs = case.inputs.requires_grad_()
+    found = gradients(case.found(inputs), case.ours.rnn, inputs)
+    expected = gradients(case.expected(inputs), case.torchs, inputs)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        assert gradient.any(), f"{name} has a gradient to compare"
+        assert_near(found[name], gradient)
+
+
+# against packed sequences
+
+
+@DTYPES
+@SHAPES
+def test_states_are_those_of_packed_sequences(
+    device: torch.device, rnn_type: str, num_layers: int, bidirectional: bool, dtype: torch.dtype
+) -> None:
+    case = make_case(device, rnn_type, num_layers, bidirectional, dtype=dtype)
+    found = case.found(case.inputs)
+    assert found.shape == (len(LENGTHS), max(LENGTHS), case.ours.output_size)
+    assert (found.dtype, found.device.type) == (dtype, device.type)
+    assert_near(found, case.expected(case.inputs))
+
+
+@DTYPES
+@SHAPES
+def test_gradients_are_those_of_packed_sequences(
+    device: torch.device, rnn_type: str, num_layers: int, bidirectional: bool, dtype: torch.dtype
+) -> None:
+    case = make_case(device, rnn_type, num_layers, bidirectional, dtype=dtype)
+    compare_gradients(case)
+
+
+@SHAPES
+def test_one_way_of_running_serves_training_and_prediction(
+    device: torch.device, rnn_type: str, num_layers: int, bidirectional: bool
+) -> None:
+    case = make_case(device, rnn_type, num_layers, bidirectional, dtype=torch.float32)
+    expected = case.found(case.inputs).detach()
+    case.ours.eval()
+    assert_near(case.found(case.inputs).detach(), expected)
+    for context in (torch.no_grad, torch.inference_mode):
+        with context():
+            states = case.found(case.inputs)
+        assert not states.requires_grad
+        assert_near(states, expected)
+
+
+@pytest.mark.parametrize("lengths", [[1], [4], [1, 1, 1], [5, 5], [6, 5, 4, 3, 2, 1], [1, 9]])
+def test_batches_of_every_form_work(device: torch.device, lengths: list[int]) -> None:
+    for width in (max(lengths), max(lengths) + 3):
+        case = make_case(device, lengths=lengths, width=width)
+        assert_near(case.found(case.inputs), case.expected(case.inputs))
+
+
+def test_a_batch_may_have_been_turned_in_memory(device: torch.device) -> None:
+    case = make_case(device)
+    turned = case.inputs.transpose(0, 1).contiguous().transpose(0, 1)
+    assert not turned.is_contiguous()
+    assert_near(case.found(turned), case.expected(case.inputs))
+
+
+# threads and graphs
+
+
+@pytest.mark.parametrize("rnn_type", TYPES)
+def test_the_number_of_threads_changes_nothing(device: torch.device, rnn_type: str, num_threads: int) -> None:
+    case = make_case(device, rnn_type, 2)
+    assert_near(case.found(case.inputs), case.expected(case.inputs))
+    compare_gradients(case)
+    for context in (torch.no_grad, torch.inference_mode):
+        with context():
+            assert_near(case.found(case.inputs), case.expected(case.inputs))
+    assert torch.get_num_threads() == num_threads, "and it stays what it was"
+
+
+def test_the_same_batch_gives_the_same_bits_again(device: torch.device, num_threads: int) -> None:
+    if device.type == "cuda":  # cuDNN adds up in any order
+        pytest.skip("promised on a CPU alone")
+    case = make_case(device, num_layers=2, dtype=torch.float32)
+    inputs = case.inputs.requires_grad_()
+    one, two = (gradients(case.found(inputs), case.ours.rnn, inputs) for _ in range(2))
+    assert torch.equal(case.found(inputs), case.found(inputs))
+    assert all(torch.equal(gradient, two[name]) for name, gradient in one.items())
+
+
+def test_weights_and_inputs_that_do_not_learn_get_no_gradient(device: torch.device, num_threads: int) -> None:
+    frozen = {"weight_hh_l0", "bias_ih_l0_reverse", "weight_ih_l1_reverse"}
+    case = make_case(device, num_layers=2)
+    for network in (case.ours.rnn, case.torchs):
+        for name, weight in network.named_parameters():
+            weight.requires_grad_(name not in frozen)
+    torch.autograd.backward(case.found(case.inputs).pow(2).sum())
+    torch.autograd.backward(case.expected(case.inputs).pow(2).sum())
+    assert case.inputs.grad is None
+    for name, expected in case.torchs.named_parameters():
+        found = case.ours.rnn.get_parameter(name).grad
+        if name in frozen:
+            assert found is None
+        else:
+            assert found is not None
+            assert expected.grad is not None
+            assert_near(found, expected.grad)
+
+
+def test_inputs_learn_where_all_weights_are_frozen(device: torch.device, num_threads: int) -> None:
+    case = make_case(device, num_layers=2)
+    for network in (case.ours.rnn, case.torchs):
+        network.requires_grad_(False)
+    inputs = case.inputs.requires_grad_()
+    found = torch.autograd.grad(case.found(inputs).pow(2).sum(), inputs)[0]
+    assert_near(found, torch.autograd.grad(case.expected(inputs).pow(2).sum(), inputs)[0])
+
+
+def test_gradients_of_two_batches_add_up(device: torch.device, num_threads: int) -> None:
+    case = make_case(device)
+    weight = case.ours.rnn.get_parameter("weight_ih_l0_reverse")
+
+    def loss(part: slice) -> Tensor:
+        states: Tensor = case.ours(case.inputs[part], case.lengths[part])
+        return states.masked_fill(~case.mask[part].unsqueeze(2), 0.0).pow(2).sum()
+
+    parts = [slice(0, 2), slice(2, 5)]
+    expected = sum(torch.autograd.grad(loss(part), weight)[0] for part in parts)
+    for part in parts:
+        torch.autograd.backward(loss(part))
+    assert isinstance(expected, Tensor)
+    assert weight.grad is not None
+    assert_near(weight.grad, expected)
+    assert_near(torch.autograd.grad(loss(parts[0]) + loss(parts[1]), weight)[0], expected)  # two graphs at once
+
+
+# padding
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
+@SHAPES
+def test_what_lies_on_padding_never_matters(
+    device: torch.device, rnn_type: str, num_layers: int, bidirectional: bool, scale: float
+) -> None:
+    case = make_case(device, rnn_type, num_layers, bidirectional)
+    filled = torch.where(case.mask.unsqueeze(2), case.inputs, torch.randn_like(case.inputs) * scale)
+    case.inputs.requires_grad_()
+    filled.requires_grad_()
+    clean, junk = case.found(case.inputs), case.found(filled)
+    assert_near(junk, clean)
+    found, expected = gradients(junk, case.ours.rnn, filled), gradients(clean, case.ours.rnn, case.inputs)
+    for name, gradient in expected.items():
+        assert_near(found[name], gradient)
+    assert found["inputs"][~case.mask].abs().max() < 1e-12, "padding has no gradient"
+
+
+def test_large_weights_open_no_way_for_padding(device: torch.device) -> None:
+    for rnn_type in TYPES:
+        case = make_case(device, rnn_type, 2, scale=30.0)
+        zeros = case.inputs.masked_fill(~case.mask.unsqueeze(2), 0.0)
+        assert_near(case.found(case.inputs), case.found(zeros))
+        assert_near(case.found(case.inputs), case.expected(zeros))
+
+
+@SHAPES
+def test_a_batch_gives_what_its_sentences_give_alone(
+    device: torch.device, rnn_type: str, num_layers: int, bidirectional: bool
+) -> None:
+    case = make_case(device, rnn_type, num_layers, bidirectional)
+    together = case.found(case.inputs)
+    for place, length in enumerate(LENGTHS):
+        alone = case.ours(case.inputs[place : place + 1, :length], torch.tensor([length]))
+        assert_near(together[place, :length], alone[0])
+
+
+def test_the_first_direction_sees_what_came_and_the_second_what_comes(device: torch.device) -> None:
+    case = make_case(device, lengths=[5, 3])
+    changed = case.inputs.clone()
+    changed[:, 1] += 1
+    difference = (case.found(changed) - case.found(case.inputs)).abs()
+    same = (difference < 1e-12).view(2, 5, 2, HIDDEN).all(3)  # (B, T, directions)
+    assert same[:, :, 0].tolist() == [[True, False, False, False, False], [True, False, False, True, True]]
+    assert same[:, :, 1].tolist() == [[False, False, True, True, True], [False, False, True, True, True]]
+
+
+# weights and settings
+
+
+@SHAPES
+def test_the_weights_have_the_names_that_torch_gives_them(rnn_type: str, num_layers: int, bidirectional: bool) -> None:
+    settings = {"num_layers": num_layers, "bidirectional": bidirectional}
+    ours = PaddedRNN(SIZE, HIDDEN, rnn_type=rnn_type, num_layers=num_layers, bidirectional=bidirectional).state_dict()
+    torchs = TYPES[rnn_type](SIZE, HIDDEN, **settings).state_dict()
+    assert {name: tensor.shape for name, tensor in ours.items()} == {
+        f"rnn.{name}": tensor.shape for name, tensor in torchs.items()
+    }
+
+
+def test_the_size_of_the_output_counts_directions() -> None:
+    assert PaddedRNN(SIZE, HIDDEN).output_size == 2 * HIDDEN
+    assert PaddedRNN(SIZE, HIDDEN, bidirectional=False).output_size == HIDDEN
+
+
+def test_an_unknown_type_is_told_beside_those_there_are() -> None:
+    with pytest.raises(SettingError, match=r"rnn_type must be one of LSTM, GRU, RNN; it is 'lstm'"):
+        PaddedRNN(SIZE, HIDDEN, rnn_type="lstm")
+
+
+def test_a_step_of_training_changes_every_weight(device: torch.device) -> None:
+    case = make_case(device, num_layers=2)
+    before = {name: weight.detach().clone() for name, weight in case.ours.named_parameters()}
+    optimizer = torch.optim.SGD(case.ours.parameters(), lr=0.1)
+    torch.autograd.backward(case.found(case.inputs).pow(2).sum())
+    optimizer.step()
+    for name, weight in case.ours.named_parameters():
+        assert (weight != before[name]).any(), name
+
+
+def test_a_copy_on_disk_computes_the_same(device: torch.device) -> None:
+    case = make_case(device, num_layers=2)
+    other = PaddedRNN(SIZE, HIDDEN, num_layers=2).to(device, torch.float64)
+    other.load_state_dict(case.ours.state_dict())
+    assert_near(other(case.inputs, case.lengths), case.ours(case.inputs, case.lengths))
