@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -21,7 +22,7 @@ from measuring import Figures, Options, timing
 from workloads import Library
 
 # beside this file lies a tokenizers.py, which Flair's transformers would take for the package of that name
-sys.path.remove(str(measuring.FOLDER))
+sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != measuring.FOLDER]
 
 
 def prepare(options: Options) -> Figures:

@@ -134,8 +134,12 @@ class Row:
 
 def medians(runs: Sequence[Figures]) -> dict[str, float]:
     """Return the median of every number over the runs that have it."""
-    keys = dict.fromkeys(key for run in runs for key, value in run.items() if isinstance(value, (int, float)))
-    return {key: median(run[key] for run in runs if key in run) for key in keys}
+    numbers: dict[str, list[float]] = {}
+    for run in runs:
+        for key, value in run.items():
+            if isinstance(value, (int, float)):
+                numbers.setdefault(key, []).append(value)
+    return {key: median(values) for key, values in numbers.items()}
 
 
 def make_table(runs: Mapping[str, Sequence[Figures]]) -> list[Row]:

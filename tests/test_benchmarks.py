@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,21 +23,15 @@ pytestmark = pytest.mark.skipif(
     not (BENCHMARKS / "run.py").is_file(), reason="the benchmarks are not beside the tests: they are no part of a wheel"
 )
 
-Load = Callable[[str], ModuleType]
 
-
-@pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Import a module of the benchmarks, which are a folder of scripts and no package, for one test."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    for path in BENCHMARKS.glob("*.py"):
-        if path.stem in sys.modules:  # then undone after the test
-            monkeypatch.delitem(sys.modules, path.stem)
-    before = dict(sys.modules)
-    yield importlib.import_module
-    for name in set(sys.modules) - set(before):
-        if (BENCHMARKS / f"{name}.py").is_file():
-            del sys.modules[name]
+def load(name: str) -> ModuleType:
+    """Import a module of the benchmarks, which are a folder of scripts and no package."""
+    path = list(sys.path)
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path[:] = path
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +55,14 @@ def start(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def rows_of(load: Load, runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def rows_of(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     return {row.figure.key: row for row in load("table").make_table(runs)}
 
 
 # The smoke test: all of it, on the bundled data
 
 
-def test_smoke_gives_every_figure_of_the_project_and_of_the_bound(smoke: dict[str, Any], load: Load) -> None:
+def test_smoke_gives_every_figure_of_the_project_and_of_the_bound(smoke: dict[str, Any]) -> None:
     table = load("table")
     assert [row["figure"] for row in smoke["table"]] == [figure.key for figure in table.FIGURES]
     for row in smoke["table"]:
@@ -115,34 +108,29 @@ def test_run_without_a_mirror_says_what_to_do() -> None:
 # The table
 
 
-def test_ratios_say_how_many_times_better_also_where_less_is_better(load: Load) -> None:
+def test_ratios_say_how_many_times_better_also_where_less_is_better() -> None:
     rows = rows_of(
-        load,
         {
             "flairlite": [{"train_tokens_per_s": 40_000, "script_s": 10.0}],
             "Flair": [{"train_tokens_per_s": 5_000, "script_s": 80.0}],
             "bound": [{"train_tokens_per_s": 50_000, "script_s": 5.0}],
-        },
+        }
     )
     assert (rows["train_tokens_per_s"].ratio_to_flair, rows["train_tokens_per_s"].ratio_to_bound) == (8, 0.8)
     assert (rows["script_s"].ratio_to_flair, rows["script_s"].ratio_to_bound) == (8, 0.5)
 
 
-def test_figures_are_medians_over_the_rounds(load: Load) -> None:
+def test_figures_are_medians_over_the_rounds() -> None:
     runs = {
         "flairlite": [{"latency_ms": value} for value in (1.0, 9.0, 2.0)],
         "spaCy": [{"latency_ms": 4.0}, {"latency_ms": 2.0}],
     }
-    assert rows_of(load, runs)["latency_ms"].values == {"flairlite": 2.0, "spaCy": 3.0}
+    assert rows_of(runs)["latency_ms"].values == {"flairlite": 2.0, "spaCy": 3.0}
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 9) | st.text(max_size=1)), max_size=6))
 def test_medians_agree_with_a_plain_count(runs: list[dict[str, Any]]) -> None:
-    sys.path.insert(0, str(BENCHMARKS))  # hypothesis knows no fixtures of a function
-    try:
-        medians = importlib.import_module("table").medians(runs)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+    medians = load("table").medians(runs)
     for key in "abc":
         values = sorted(run[key] for run in runs if isinstance(run.get(key), int))
         if values:
@@ -164,20 +152,20 @@ def test_medians_agree_with_a_plain_count(runs: list[dict[str, Any]]) -> None:
     ],
 )
 def test_speed_reaches_its_target_when_all_limits_are_kept(
-    load: Load, ours: float | None, flair: float | None, bound: float | None, reached: bool | None
+    ours: float | None, flair: float | None, bound: float | None, reached: bool | None
 ) -> None:
     values = {"flairlite": ours, "Flair": flair, "bound": bound}
     runs = {column: [{"train_tokens_per_s": value}] for column, value in values.items() if value is not None}
-    assert rows_of(load, runs)["train_tokens_per_s"].reached is reached
+    assert rows_of(runs)["train_tokens_per_s"].reached is reached
 
 
 @pytest.mark.parametrize(("ours", "reached"), [(0.05, True), (0.1, True), (0.11, False)])
-def test_cost_reaches_its_target_from_above(load: Load, ours: float, reached: bool) -> None:
-    assert rows_of(load, {"flairlite": [{"embeddings_400k_s": ours}]})["embeddings_400k_s"].reached is reached
+def test_cost_reaches_its_target_from_above(ours: float, reached: bool) -> None:
+    assert rows_of({"flairlite": [{"embeddings_400k_s": ours}]})["embeddings_400k_s"].reached is reached
 
 
-def test_targets_are_those_of_the_project(load: Load) -> None:
-    rows = rows_of(load, {})
+def test_targets_are_those_of_the_project() -> None:
+    rows = rows_of({})
     assert {key: row.target for key, row in rows.items() if row.target} == {
         "train_tokens_per_s": "≥ 7 × Flair and ≥ 0.85 × bound",
         "predict_tokens_per_s": "≥ 7 × Flair and ≥ 4 × spaCy",
@@ -200,7 +188,7 @@ def test_targets_are_those_of_the_project(load: Load) -> None:
     }
 
 
-def test_columns_of_missing_peers_stay_empty(load: Load) -> None:
+def test_columns_of_missing_peers_stay_empty() -> None:
     table = load("table")
     text = table.format_table(table.make_table({"flairlite": [{"model_mb": 12.0}]}))
     line = next(line for line in text.splitlines() if "final-model.pt" in line)
@@ -209,7 +197,7 @@ def test_columns_of_missing_peers_stay_empty(load: Load) -> None:
     ]  # fmt: skip
 
 
-def test_missing_figures_are_named_whichever_run_lacks_them(load: Load) -> None:
+def test_missing_figures_are_named_whichever_run_lacks_them() -> None:
     table = load("table")
     whole = {figure.key: 1.0 for figure in table.FIGURES}
     bound = dict.fromkeys(table.BOUND_KEYS, 1.0)
@@ -222,14 +210,14 @@ def test_missing_figures_are_named_whichever_run_lacks_them(load: Load) -> None:
 # What the processes share
 
 
-def test_script_that_fails_ends_the_benchmark_with_its_error(load: Load, tmp_path: Path) -> None:
+def test_script_that_fails_ends_the_benchmark_with_its_error(tmp_path: Path) -> None:
     script = tmp_path / "broken.py"
     script.write_text("raise ValueError('no such thing')\n", encoding="utf-8")
     with pytest.raises(SystemExit, match="no such thing"):
         load("measuring").run_script(script)
 
 
-def test_script_gives_the_figures_of_its_last_line(load: Load, tmp_path: Path) -> None:
+def test_script_gives_the_figures_of_its_last_line(tmp_path: Path) -> None:
     script = tmp_path / "fine.py"
     script.write_text(
         f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r})\nimport measuring\nprint('a log line')\n"
@@ -241,13 +229,13 @@ def test_script_gives_the_figures_of_its_last_line(load: Load, tmp_path: Path) -
     assert 0 < figures["since"] < 60
 
 
-def test_treebank_is_read_as_the_library_reads_it(load: Load) -> None:
+def test_treebank_is_read_as_the_library_reads_it() -> None:
     path = BENCHMARKS.parent / "resources" / "sample_english" / "dev.conllu"
     expected = [(sentence.words, list(sentence.token_labels("upos") or ())) for sentence in read_conllu(path)]
     assert [(sentence.words, sentence.tags) for sentence in load("workloads").read_tagged(path)] == expected
 
 
-def test_prediction_is_measured_on_fresh_sentences_of_given_words(load: Load) -> None:
+def test_prediction_is_measured_on_fresh_sentences_of_given_words() -> None:
     workloads = load("workloads")
     made: list[list[str]] = []
 
@@ -268,18 +256,21 @@ def test_prediction_is_measured_on_fresh_sentences_of_given_words(load: Load) ->
     assert len(made) == len(test) * (1 + 3 + 3 + 1)  # one at a time, three passes a size, for accuracy
 
 
-def test_epochs_of_flair_are_read_from_its_log(load: Load) -> None:
+def test_epochs_of_flair_are_read_from_its_log() -> None:
     log = """2026-11-22 10:00:01,000 epoch 1 - iter 36/40 - loss 2.64159746 - time (sec): 3.39 - samples/sec: 5072.93
 2026-11-22 10:00:02,000 epoch 1 - iter 40/40 - loss 2.58915523 - time (sec): 3.95 - samples/sec: 5394.33 - lr: 0.1
 2026-11-22 10:00:03,000 EPOCH 1 done: loss 2.5892 - lr 0.100000
 2026-11-22 10:00:09,000 epoch 2 - iter 40/40 - loss 1.58915523 - time (sec): 4.05 - samples/sec: 5294.33 - lr: 0.1"""
-    sys_path = list(sys.path)
     assert load("peer_flair").epoch_seconds(log) == [3.95, 4.05]
-    assert str(BENCHMARKS) not in sys.path, "Flair's transformers would import benchmarks/tokenizers.py"
-    sys.path[:] = sys_path
 
 
-def test_parity_is_mean_and_spread_and_differences_seed_by_seed(load: Load) -> None:
+def test_flair_cannot_take_the_tokenizer_benchmark_for_the_package_of_that_name() -> None:
+    code = f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r}); import peer_flair; print(*sys.path, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert str(BENCHMARKS) not in done.stdout.splitlines()
+
+
+def test_parity_is_mean_and_spread_and_differences_seed_by_seed() -> None:
     parity = load("parity")
     rest = dict.fromkeys(parity.KEYS, 1.0)
     runs = {
@@ -295,14 +286,14 @@ def test_parity_is_mean_and_spread_and_differences_seed_by_seed(load: Load) -> N
 # Scale
 
 
-def test_scale_keeps_and_breaks_limits(load: Load) -> None:
+def test_scale_keeps_and_breaks_limits() -> None:
     scale = load("scale")
     figures = {"linear": {"time_ratio": 8.0}, "corpus": {"peak_rss_mb": 2500.0, "limit_mb": 2480.0}}
     verdicts = {verdict.title: verdict.is_kept for verdict in scale.judge(figures)}
     assert list(verdicts.values()) == [True, False]
 
 
-def test_scale_parts_measure_what_they_say(load: Load, tmp_path: Path) -> None:
+def test_scale_parts_measure_what_they_say(tmp_path: Path) -> None:
     scale, synthetic = load("scale"), load("synthetic")
     options = scale.argparse.Namespace(folder=str(tmp_path), sentences=20, stream=100, tokens=500, long=150, hidden=4)
     assert scale.linear(options)["time_ratio"] > 0
@@ -315,14 +306,14 @@ def test_scale_parts_measure_what_they_say(load: Load, tmp_path: Path) -> None:
         assert len(scale.stream(options)["rss_mb"]) == 50
 
 
-def test_synthetic_treebank_is_conllu_with_every_column(load: Load, tmp_path: Path) -> None:
+def test_synthetic_treebank_is_conllu_with_every_column(tmp_path: Path) -> None:
     load("synthetic").write_treebank(tmp_path / "t.conllu", 300)
     sentences = read_conllu(tmp_path / "t.conllu")
     assert sum(map(len, sentences)) >= 300
     assert {"lemma", "upos", "xpos", "feats", "head", "deprel"} <= set(sentences[0].label_types())
 
 
-def test_synthetic_vectors_are_found_in_the_file(load: Load, tmp_path: Path) -> None:
+def test_synthetic_vectors_are_found_in_the_file(tmp_path: Path) -> None:
     from flairlite.embeddings import WordEmbeddings
 
     path = load("synthetic").write_vectors(tmp_path / "v.bin", 30)

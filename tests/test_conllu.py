@@ -264,6 +264,17 @@ def test_sentences_come_before_the_rest_is_read(tmp_path: Path, monkeypatch: pyt
         list(sentences)
 
 
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_no_sentence_waits_for_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(reader, "_CHUNK", size)
+    many = (row(1) + "\n\n").encode() * 2_000  # more than Python decodes at once
+    sentences = iterate_conllu(saved(tmp_path, many + b"\xff"))
+    assert [next(sentences).words for _ in range(500)] == [["word"]] * 500
+    with pytest.raises(DataFormatError, match="0xff") as caught:
+        list(sentences)
+    assert caught.value.line == 4_001
+
+
 # ----------------------------------------------------------------------------------------------------- bad files, named
 
 

@@ -29,11 +29,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def numbered(*sizes: int | None) -> Corpus:
     """A corpus whose sentences tell their split and their place in it."""
-    splits = [
-        None if size is None else [Sentence([f"{split}{number}"]) for number in range(size)]
-        for split, size in zip(SPLITS, sizes, strict=False)
-    ]
-    return Corpus(**dict(zip(SPLITS, splits, strict=False)))
+    corpus = Corpus()
+    for split, size in zip(SPLITS, sizes, strict=False):
+        if size is not None:
+            setattr(corpus, split, [Sentence([f"{split}{number}"]) for number in range(size)])
+    return corpus
 
 
 def words(corpus: Corpus) -> list[str]:

@@ -351,6 +351,20 @@ def test_losses_and_gradients_beside_impossible_moves_are_exact(device: torch.de
         assert_near(ours_gradient, slow_gradient, torch.float32, scale=30)
 
 
+@pytest.mark.parametrize("score", [IMPOSSIBLE, -math.inf])
+def test_a_tag_that_nothing_may_follow_can_end_a_short_sentence(device: torch.device, score: float) -> None:
+    random = random_case([2, 4, 1], 2)
+    with torch.no_grad():
+        random.crf.transitions[1] = score
+    tags = torch.tensor([[0, 1, UNKNOWN, UNKNOWN], [UNKNOWN, 0, 0, 1], [1, UNKNOWN, UNKNOWN, UNKNOWN]])
+    case = Case(random.crf, random.emissions, tags, random.lengths)
+    ours, slow = case.on(device), case.on(torch.device("cpu"), torch.float64)
+    found, expected = run(ours), slow_losses(slow)
+    assert_near(found, expected, torch.float32, scale=10)
+    for ours_gradient, slow_gradient in zip(gradients(ours, found), gradients(slow, expected), strict=True):
+        assert_near(ours_gradient, slow_gradient, torch.float32, scale=10)
+
+
 @pytest.mark.parametrize(("score", "expected"), [(IMPOSSIBLE, 1e4), (-math.inf, math.inf)])
 def test_impossible_tags_cost_what_their_move_costs(device: torch.device, score: float, expected: float) -> None:
     transitions = torch.zeros(2, 2)

@@ -106,6 +106,14 @@ def test_labels_of_one_type_are_removed(point: DataPoint) -> None:
     assert [label.score for label in point.add_label("x", "B").get_labels("x")] == [1.0]
 
 
+def test_a_score_goes_with_its_label(point: DataPoint) -> None:
+    point.add_label("x", "A", 0.5)
+    assert point.set_label("x", "B").score == 1.0
+    assert point.set_label("x", "C", 0.25).score == 0.25
+    point.remove_labels("x")
+    assert point.add_label("x", "D").score == 1.0
+
+
 def test_a_missing_label_reads_as_o(point: DataPoint) -> None:
     label = point.get_label("x")
     assert (label.value, label.score, label.data_point, label.typename) == ("O", 1.0, point, None)

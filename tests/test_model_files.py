@@ -256,7 +256,6 @@ class TestDamage:
     def test_missing_content(self, changes: dict[str, Any], model_file: Path) -> None:
         assert "damaged" in refusal(rewritten(model_file, **changes))
 
-    @pytest.mark.xfail(strict=True, reason="a raw KeyError, TypeError, AttributeError or ValueError, or no file named")
     @pytest.mark.parametrize(
         "changes",
         [

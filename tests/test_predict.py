@@ -131,7 +131,6 @@ class TestInput:
         with pytest.raises(SettingError, match=f"got a {type(item).__name__}"):
             tagger.predict(["w1", item])
 
-    @pytest.mark.xfail(raises=TypeError, strict=True, reason="Python's own TypeError comes through")
     @pytest.mark.parametrize("item", [3, None])
     def test_what_is_neither_sentence_nor_sentences_is_refused(self, item: Any, tagger: SequenceTagger) -> None:
         with pytest.raises(FlairliteError, match=type(item).__name__):

@@ -193,7 +193,6 @@ class TestBadOptions:
         with pytest.raises(SettingError, match="LSTM, GRU, RNN; it is 'Transformer'"):
             make_tagger(embeddings, rnn_type="Transformer")
 
-    @pytest.mark.xfail(raises=ValueError, strict=True, reason="torch's own ValueError comes through")
     @pytest.mark.parametrize("option", ["hidden_size", "rnn_layers"])
     def test_a_network_of_no_size_is_refused(self, embeddings: WordEmbeddings, option: str) -> None:
         with pytest.raises(FlairliteError, match=option):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from flairlite.data.features import parse_features
 from flairlite.data.label import ARROW, DataPoint, Label
@@ -275,12 +275,12 @@ class Sentence(DataPoint):
     # Container
 
     @overload
-    def __getitem__(self, index: int) -> Token: ...
+    def __getitem__(self, index: SupportsIndex) -> Token: ...
 
     @overload
     def __getitem__(self, index: slice) -> Span: ...
 
-    def __getitem__(self, index: int | slice) -> Token | Span:
+    def __getitem__(self, index: SupportsIndex | slice) -> Token | Span:
         if not isinstance(index, slice):
             return self.tokens[index]
         start, stop, step = index.indices(len(self.words))

@@ -7,6 +7,8 @@ of its own (comments, ids of ranges and empty nodes, features) goes through `con
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -43,7 +45,8 @@ def read_conllu(path: str | Path) -> list[Sentence]:
     Raises:
         DataFormatError: for a file that is missing, has no sentence or is no CoNLL-U, with the line.
     """
-    sentences = list(iterate_conllu(path))
+    with _no_garbage_collection():  # it would look through the sentences read so far again and again, for nothing
+        sentences = list(iterate_conllu(path))
     if not sentences:
         raise DataFormatError("there is no sentence in it", path=path, remedy=_REMEDY)
     return sentences
@@ -103,8 +106,9 @@ class _RowError(Exception):
 
 def _sentence(rows: list[list[str]], comments: list[str]) -> Sentence:
     metadata = _metadata(comments)
-    _check_rows(rows)
-    columns: Sequence[Sequence[str]] = list(zip(*rows, strict=True))
+    columns: Sequence[Sequence[str]] = list(zip(*rows, strict=False))
+    if any("" in column for column in columns) or set(map(len, rows)) != {len(FIELDS)}:
+        _refuse_row(rows)
     spaces: bytes | None = None
     if columns[0] != _plain_ids(len(rows)):
         sorted_rows = _sort_rows(rows)
@@ -150,11 +154,18 @@ def _space_after(misc: str) -> int:
 def _metadata(comments: list[str]) -> dict[str, object]:
     from conllu.parser import parse_comment_line
 
-    parsed = (parse_comment_line(comment) or [(comment[1:].strip(), None)] for comment in comments)  # or just a remark
-    return {key: value for pairs in parsed for key, value in pairs if key}
+    metadata: dict[str, object] = {}
+    for comment in comments:
+        key, _, value = map(str.strip, comment[1:].partition("="))
+        if key and value:
+            metadata[key] = value
+        elif remark := comment[1:].strip():
+            metadata.update(dict(parse_comment_line(comment)) or {remark: None})
+    return metadata
 
 
-def _check_rows(rows: list[list[str]]) -> None:
+def _refuse_row(rows: list[list[str]]) -> None:
+    """Raise an error that names the first row that has not ten columns with something in each."""
     for number, row in enumerate(rows):
         if len(row) != len(FIELDS):
             shown = "\t".join(row)[:60]
@@ -176,7 +187,8 @@ def _sort_rows(rows: list[list[str]]) -> dict[str, list[list[str]]]:
     sorted_rows: dict[str, list[list[str]]] = {}
     num_words = range_end = 0
     for number, row in enumerate(rows):
-        first, sign, last = _parsed_id(row[0], number)
+        is_next_word = row[0] == str(num_words + 1)
+        first, sign, last = (num_words + 1, "", 0) if is_next_word else _parsed_id(row[0], number)
         if first != num_words + (0 if sign == "." else 1) or (sign == "-" and num_words < range_end):
             raise _RowError(number, f"the id {row[0]!r} does not fit behind {num_words} words")
         if sign == "-":
@@ -206,6 +218,17 @@ def _spaces_with_ranges(columns: Sequence[Sequence[str]], ranges: Sequence[Seque
         is_joined = "".join(columns[1][first - 1 : last]) == row[1]  # "du" is not "de" and "le" joined
         spaces[first - 1 : last] = bytes([0 if is_joined else 1] * (last - first) + [_space_after(row[9])])
     return bytes(spaces)
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _undecodable(path: Path) -> tuple[int, int]:

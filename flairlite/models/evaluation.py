@@ -64,7 +64,7 @@ def evaluate_dataset(
             num_labels += batch.num_labels
     confusion = confusion.add(gold[:-1], tags[:-1])
     if not int(confusion.counts.sum()):
-        raise LabelError(f"no word has a gold label of the type {model.label_type!r}: there is nothing to compare with")
+        raise LabelError("no word has a gold label: there is nothing to compare with")
     if out_path is not None:
         write_predictions(Path(out_path), sentences, gold[:-1], tags[:-1], labels)
     return evaluate_confusion(confusion, labels, loss=float(loss) / max(1, num_labels), main_metric=main_metric)

@@ -20,7 +20,7 @@ from flairlite.datasets.conllu import read_conllu
 from flairlite.embeddings import TokenEmbeddings
 from flairlite.embeddings.registry import embedding_from_params, embedding_to_params
 from flairlite.encoding import Batch, EncodedDataset, all_labels, copy_to, encode, map_tensors
-from flairlite.errors import ModelFileError, SettingError
+from flairlite.errors import LabelError, ModelFileError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.evaluation import evaluate_dataset
 from flairlite.models.files import read_model_file, write_model_file
@@ -200,9 +200,15 @@ class Model(nn.Module, ABC):
         Raises:
             LabelError: when no sentence has a gold label.
         """
-        sentences = read_conllu(data_points) if isinstance(data_points, (str, Path)) else list(data_points)
+        sentences = _to_sentences(data_points)
         label_type = gold_label_type or self.label_type
         labels = all_labels(sentences, label_type, self.label_names)
+        if not any(sentence.words and sentence.has_label(label_type) for sentence in sentences):
+            types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
+            raise LabelError(
+                f"no word has a gold label of the type {label_type!r}: there is nothing to compare with. "
+                f"There are {len(sentences)} sentences with: {', '.join(types) or 'no labels at all'}"
+            )
         return evaluate_dataset(
             self,
             self.encode(sentences, label_type=label_type, labels=labels),
@@ -246,14 +252,17 @@ class Model(nn.Module, ABC):
             ModelFileError: when the file is missing, damaged, of another program, or holds a model of another class.
         """
         content = read_model_file(model_path)
-        kind = Model._classes.get(content["class"])
+        name = content.get("class")
+        kind = Model._classes.get(str(name))
         if kind is None or not issubclass(kind, cls):
-            raise ModelFileError(f"{model_path} holds a {content['class']}: load it with {content['class']}.load")
+            raise ModelFileError(f"{model_path} holds a {name}: load it with {name}.load")
         try:
             model = kind.from_settings(content["settings"], embedding_from_params(content["embeddings"]))
             model.load_state_dict(content["state"])
-        except (KeyError, TypeError, RuntimeError, SettingError) as error:
-            raise ModelFileError(f"{model_path} is damaged: {error}. Copy it again, or train again") from error
+        except ModelFileError as error:
+            raise ModelFileError(f"{model_path}: {error}") from error
+        except Exception as error:  # whatever is in the file: it may have been changed, or made, by anybody
+            raise ModelFileError(f"{model_path} is damaged: {error!r}. Copy it again, or train again") from error
         return model.to(get_device(device)).eval()
 
 
@@ -270,6 +279,16 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             model.train()
 
 
+def _to_sentences(data_points: Iterable[Sentence] | str | Path) -> list[Sentence]:
+    if isinstance(data_points, (str, Path)):
+        return read_conllu(data_points)
+    sentences = [data_points] if isinstance(data_points, Sentence) else list(data_points)
+    for sentence in sentences:
+        if not isinstance(sentence, Sentence):
+            raise _no_sentence(sentence)
+    return sentences
+
+
 def _to_sentence(item: Sentence | str) -> Sentence:
     if isinstance(item, Sentence):
         return item
@@ -279,7 +298,7 @@ def _to_sentence(item: Sentence | str) -> Sentence:
 
 
 def _no_sentence(item: object) -> SettingError:
-    return SettingError(f"predict takes sentences or texts, but got a {type(item).__name__}: {repr(item)[:60]}")
+    return SettingError(f"a model takes sentences, but got a {type(item).__name__}: {repr(item)[:60]}")
 
 
 def _progress(sentences: Iterator[Sentence], verbose: bool) -> Iterable[Sentence]:

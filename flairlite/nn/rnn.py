@@ -38,6 +38,8 @@ class PaddedRNN(nn.Module):
         super().__init__()
         if rnn_type not in _TYPES:
             raise SettingError(f"rnn_type must be one of {', '.join(_TYPES)}; it is {rnn_type!r}")
+        if hidden_size < 1 or num_layers < 1:
+            raise SettingError(f"hidden_size and rnn_layers must be at least 1, not {hidden_size} and {num_layers}")
         self.rnn = _TYPES[rnn_type](
             input_size, hidden_size, num_layers=num_layers, bidirectional=bidirectional, batch_first=True
         )

@@ -23,10 +23,6 @@ class BestModel(Callback):
     def __init__(self) -> None:
         self._state: dict[str, Tensor] | None = None
 
-    def on_train_begin(self, run: Run) -> None:
-        """Take a best model of an earlier run in this folder away: it would be taken for this run's."""
-        (run.base_path / BEST_MODEL).unlink(missing_ok=True)
-
     def on_epoch_end(self, run: Run) -> None:
         """Save the model when it is the best."""
         if run.is_best:

@@ -51,12 +51,17 @@ def train_epoch(
         run.iteration += 1
         for callback in callbacks:
             callback.on_batch_end(run)
-    _check_finite(run)
+    check_finite(run, run.train_loss)
 
 
-def _check_finite(run: Run) -> None:
-    if not math.isfinite(run.train_loss):
+def check_finite(run: Run, loss: float) -> None:
+    """Stop a run whose loss, in training or on dev, is not a number any more.
+
+    Raises:
+        TrainingError: when it is not.
+    """
+    if not math.isfinite(loss):
         raise TrainingError(
-            f"the loss became {run.train_loss} in epoch {run.epoch}: lower the learning rate, which is "
+            f"the loss became {loss} in epoch {run.epoch}: lower the learning rate, which is "
             f"{run.epoch_learning_rate}. The best model so far is kept"
         )

@@ -10,7 +10,7 @@ from flairlite.data import Sentence
 from flairlite.data.corpus import count_labels
 from flairlite.data.dictionary import UNKNOWN
 from flairlite.encoding import Dataset, EncodedDataset, LazyDataset, all_labels
-from flairlite.errors import LabelError, SettingError, TrainingError
+from flairlite.errors import LabelError, TrainingError
 from flairlite.models import Model
 
 log = logging.getLogger("flairlite")
@@ -47,11 +47,8 @@ def encode_split(model: Model, name: str, sentences: Sequence[Sentence] | None, 
 
     Raises:
         TrainingError: when the split has no sentence with a word.
-        LabelError: when the model knows none of its labels.
-        SettingError: when there is no such storage mode.
+        LabelError: when no word of it has a label, or the model knows none of its labels.
     """
-    if storage_mode not in STORAGE_MODES:
-        raise SettingError(f"embeddings_storage_mode must be one of {', '.join(STORAGE_MODES)}, not {storage_mode!r}")
     if not sentences or not any(sentence.words for sentence in sentences):
         raise TrainingError(f"the {name} split is empty: give the corpus sentences for it, or None in its place")
     labels = all_labels(sentences, model.label_type, model.label_names)
@@ -73,6 +70,11 @@ def _check_labels(model: Model, name: str, sentences: Sequence[Sentence], labels
         types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
         raise LabelError(
             f"no label type {model.label_type!r} in the {name} split; it has: {', '.join(types) or 'no labels at all'}"
+        )
+    if not any(any(sentence.token_labels(model.label_type) or ()) for sentence in sentences):
+        raise LabelError(
+            f"no word of the {name} split has a label of the type {model.label_type!r}: spans or whole sentences have, "
+            "and this model labels words"
         )
     if len(unknown) == len(counts):
         raise LabelError(

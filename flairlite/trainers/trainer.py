@@ -19,14 +19,19 @@ from flairlite.models import Model
 from flairlite.models.evaluation import evaluate_dataset
 from flairlite.runtime import get_device, get_seed
 from flairlite.trainers.annealing import Annealing
-from flairlite.trainers.best_model import BestModel
+from flairlite.trainers.best_model import BEST_MODEL, BestModel
 from flairlite.trainers.callback import Callback, Run
-from flairlite.trainers.loop import train_epoch
+from flairlite.trainers.loop import check_finite, train_epoch
 from flairlite.trainers.loss_table import LossTable
-from flairlite.trainers.splits import Split, encode_split
+from flairlite.trainers.splits import STORAGE_MODES, Split, encode_split
 from flairlite.trainers.training_log import LINE, TrainingLog, logging_to
 
 log = logging.getLogger("flairlite")
+
+FINAL_MODEL = "final-model.pt"
+_OUTPUTS = (BEST_MODEL, FINAL_MODEL, "dev.tsv", "test.tsv")  # training.log and loss.tsv are written anew in any case
+_AVERAGES = ("micro avg", "macro avg", "weighted avg")
+_FIGURES = ("precision", "recall", "f1-score")
 
 
 class ModelTrainer:
@@ -101,9 +106,8 @@ class ModelTrainer:
             LabelError: when the labels of the corpus are not those of the model.
             TrainingError: when there is nothing to train on, `base_path` cannot be written, or the loss is not finite.
         """
-        for name, value in (("mini_batch_size", mini_batch_size), ("eval_batch_size", eval_batch_size)):
-            if value < 1:
-                raise SettingError(f"{name} must be at least 1; it is {value}")
+        _check_numbers(mini_batch_size, eval_batch_size, max_epochs, learning_rate)
+        _check_names(self.model, embeddings_storage_mode, main_evaluation_metric)
         annealing = Annealing(factor=anneal_factor, patience=patience, min_learning_rate=min_learning_rate)
         folder = make_folder(Path(base_path))
         with logging_to(folder / "training.log"):
@@ -111,6 +115,8 @@ class ModelTrainer:
             train = self._encode("train", embeddings_storage_mode, with_dev=train_with_dev)
             dev = self._encode("dev", embeddings_storage_mode) if self.corpus.dev and not train_with_dev else None
             test = self._encode("test", embeddings_storage_mode) if self.corpus.test else None
+            for name in _OUTPUTS:  # those of an earlier run in this folder would be taken for this run's
+                (folder / name).unlink(missing_ok=True)
 
             def evaluate(split: Split) -> Result:
                 return evaluate_dataset(
@@ -142,7 +148,7 @@ class ModelTrainer:
             for callback in callbacks:
                 callback.on_train_end(run)
             if save_final_model:
-                self.model.save(folder / "final-model.pt")
+                self.model.save(folder / FINAL_MODEL)
             restored = best is not None and best.restore(run)
             score = _report_test(test, evaluate, restored=restored)
         return {
@@ -175,11 +181,34 @@ class ModelTrainer:
             train_epoch(run, train.dataset, next(orders), generator, callbacks)
             for split in monitored:
                 setattr(run, split.name, evaluate(split))
+            if run.dev is not None:
+                check_finite(run, run.dev.loss)  # the last step of an epoch shows only here
             for callback in callbacks:
                 callback.on_evaluated(run)
             _remember(run)
             for callback in callbacks:
                 callback.on_epoch_end(run)
+
+
+def _check_numbers(mini_batch_size: int, eval_batch_size: int, max_epochs: int, learning_rate: float) -> None:
+    for name, value in (("mini_batch_size", mini_batch_size), ("eval_batch_size", eval_batch_size)):
+        if value < 1:
+            raise SettingError(f"{name} must be at least 1; it is {value}")
+    if max_epochs < 0:
+        raise SettingError(f"max_epochs must be at least 0; it is {max_epochs}")
+    if not learning_rate > 0:
+        raise SettingError(f"learning_rate must be above 0; it is {learning_rate}")
+
+
+def _check_names(model: Model, storage_mode: str, main_metric: tuple[str, str]) -> None:
+    if storage_mode not in STORAGE_MODES:
+        raise SettingError(f"embeddings_storage_mode must be one of {', '.join(STORAGE_MODES)}, not {storage_mode!r}")
+    average, figure = main_metric
+    if average not in (*_AVERAGES, *model.label_names) or figure not in _FIGURES:
+        raise SettingError(
+            f"main_evaluation_metric must be one of {', '.join(_AVERAGES)} or a label, with one of "
+            f"{', '.join(_FIGURES)}, as ('macro avg', 'f1-score'); it is {main_metric!r}"
+        )
 
 
 def _orders(train: Split, batch_size: int, seed: int, *, shuffle: bool, bucketing: bool) -> Iterator[list[Tensor]]:

@@ -61,9 +61,11 @@ class TrainingLog(Callback):
         if run.learning_rate != run.epoch_learning_rate:
             log.info(f"learning rate annealed to {run.learning_rate:.6f}")
         log.info(LINE)
+
+    def on_train_end(self, run: Run) -> None:
+        """Print why training stopped early, if it did."""
         if run.stop_reason is not None:
             log.info(run.stop_reason)
-            log.info(LINE)
 
 
 @contextlib.contextmanager
