@@ -20,6 +20,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import flairlite
 from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
@@ -95,7 +96,7 @@ class TestRoundTrip:
             "FLAIRLITE_CACHE_ROOT": str(tmp_path / "no cache"),
             "FLAIRLITE_OFFLINE": "1",
             "FLAIRLITE_DEVICE": "cpu",
-            "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
+            "PYTHONPATH": str(Path(flairlite.__file__).resolve().parents[1]),
             "PYTHONWARNINGS": "error",
             "HOME": str(tmp_path),
         }

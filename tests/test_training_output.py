@@ -156,11 +156,11 @@ class TestLines:
         assert "Testing using last state of model ..." in lines
 
     def test_an_annealed_rate_is_shown(self, tmp_path: Path) -> None:
-        train(Corpus(make_sentences(2), make_sentences(2)), tmp_path, max_epochs=4, patience=1, learning_rate=0.000001,
+        train(Corpus(make_sentences(2), make_sentences(2)), tmp_path, max_epochs=4, patience=1, learning_rate=0.000008,
               min_learning_rate=1e-9)  # fmt: skip
         lines = log_of(tmp_path)
         done = [line for line in lines if line.startswith("EPOCH ")]
-        assert [line.rsplit(" ", 1)[1] for line in done] == ["0.000001", "0.000001", "0.000001", "0.000000"]
+        assert [line.rsplit(" ", 1)[1] for line in done] == ["0.000008", "0.000008", "0.000004", "0.000002"]
         assert [line for line in lines if line.startswith("BAD")] == [
             f"BAD EPOCHS (no improvement): {number}" for number in range(4)
         ]
@@ -170,7 +170,7 @@ class TestLines:
 class TestFigures:
     def test_those_printed_are_those_returned(self, tmp_path: Path) -> None:
         sentences = make_sentences(20)
-        result, _ = train(Corpus(sentences, sentences[:3] + [tagged("dog/VERB .", "upos")]), tmp_path, max_epochs=3)
+        result, _ = train(Corpus(sentences, [*sentences[:3], tagged("dog/VERB .", "upos")]), tmp_path, max_epochs=3)
         lines = log_of(tmp_path)
         done = [line for line in lines if line.startswith("EPOCH ")]
         dev = [line for line in lines if line.startswith("DEV ")]

@@ -7,6 +7,7 @@ Markov Models, 1989, sections III and V.A, for forward-backward with scaling and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -66,30 +67,31 @@ class LinearChainCRF(nn.Module):
     def marginals(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """Compute the probability of each tag at each word, (B, T, K); zero on padding."""
         self._validate(emissions, lengths)
-        return _forward_backward(emissions, self.transitions, self.start, self.end, lengths).marginals.to(
-            emissions.dtype
-        )
+        chains = _Chains(emissions, _Scores(self.transitions, self.start, self.end), lengths)
+        return chains.marginals().to(emissions.dtype)
 
     @torch.no_grad()
     def decode(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """Find the best tag sequence of each sentence by Viterbi's algorithm, (B, T); padding repeats the last tag."""
         self._validate(emissions, lengths)
-        into = self.transitions.t().contiguous()  # (K to, K from): the maximum runs over neighbours in memory
-        scores = [emissions[:, 0] + self.start]  # T times (B, K)
-        origins: list[Tensor] = []
-        for emission in emissions.unbind(1)[1:]:
-            best, origin = (scores[-1].unsqueeze(1) + into).max(dim=2)  # (B, K)
-            scores.append(best + emission)
-            origins.append(origin)
+        scores = emissions.permute(1, 2, 0).contiguous()  # (T, K, B): a maximum over tags runs over whole vectors
+        into = self.transitions.t().unsqueeze(2).contiguous()  # (K to, K from, 1)
+        scores[0] += self.start.unsqueeze(1)
+        moved = scores.new_empty(self.num_tags, *scores.shape[1:])  # (K to, K from, B)
+        best = torch.empty_like(scores[0])
+        steps = scores.unbind(0)
+        for previous, score in pairwise(steps):
+            torch.amax(torch.add(previous, into, out=moved), dim=1, out=best)
+            score += best
         last = (lengths - 1).to(emissions.device)  # (B,)
-        final = torch.stack(scores, dim=1).gather(1, last.view(-1, 1, 1).expand(-1, 1, self.num_tags)).squeeze(1)
-        tag = (final + self.end).argmax(dim=1, keepdim=True)  # (B, 1)
+        final = scores[last, :, torch.arange(len(last), device=last.device)]  # (B, K)
+        tag = (final + self.end).argmax(dim=1)  # (B,)
         path = [tag]
-        is_inside = torch.arange(len(origins), device=last.device) < last.unsqueeze(1)  # (B, T - 1)
-        for origin, inside in zip(reversed(origins), reversed(is_inside.unsqueeze(2).unbind(1)), strict=True):
-            tag = torch.where(inside, origin.gather(1, tag), tag)
+        for place in range(len(steps) - 2, -1, -1):  # only where the path comes from is worked out, not every origin
+            origin = (steps[place] + self.transitions.index_select(1, tag)).argmax(dim=0)
+            tag = torch.where(place < last, origin, tag)
             path.append(tag)
-        return torch.cat(path[::-1], dim=1)
+        return torch.stack(path[::-1], dim=1)
 
     def extra_repr(self) -> str:
         """Show the number of tags when the module is printed."""
@@ -120,84 +122,87 @@ class LinearChainCRF(nn.Module):
 
 
 @dataclass(frozen=True)
+class _Scores:
+    transitions: Tensor  # (K, K)
+    start: Tensor  # (K,)
+    end: Tensor  # (K,)
+
+
 class _Chains:
-    """What forward-backward finds about B sentences; float64, because scaled probabilities may become tiny."""
+    """Forward-backward over B sentences; what can be made of it is computed when it is asked for.
 
-    log_partition: Tensor  # (B,)
-    marginals: Tensor  # (B, T, K), zero on padding
-    before: Tensor  # (B, T - 1, K): weight of the left tag of each pair of words, zero on padding
-    after: Tensor  # (B, T - 1, K): weight of the right one; times the transition, their product is a probability
-    moves: Tensor  # (K, K): exponentials of the transitions, scaled
-
-
-def _forward_backward(
-    emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, lengths: Tensor, allowed: Tensor | None = None
-) -> _Chains:
-    """Run forward and backward at once: the backward pass is a forward pass over each sentence reversed.
-
-    Tags that `allowed` (B, T, K) rules out count as impossible.
+    The backward pass is a forward pass over each sentence turned round, so both run as one. All is float64, because
+    scaled probabilities may become tiny. Tags that `allowed` (B, T, K) rules out count as impossible.
     """
-    lengths = lengths.to(emissions.device)
-    mask = _mask(emissions, lengths)  # (B, T)
-    steps = torch.arange(emissions.shape[1], device=emissions.device)  # (T,)
-    is_last = steps == (lengths - 1).unsqueeze(1)  # (B, T)
-    reverse = torch.where(mask, (lengths - 1).unsqueeze(1) - steps, steps).unsqueeze(2).expand_as(emissions)
 
-    peaks = emissions.amax(dim=2)  # (B, T)
-    weights = (emissions - peaks.unsqueeze(2)).double().exp()  # (B, T, K)
-    if allowed is not None:
-        weights = weights * allowed
-    weights = weights.masked_fill(~mask.unsqueeze(2), 1.0)  # so that what follows a sentence stays finite
-    moves, move_peak = _scaled(transitions)  # (K, K), ()
-    first, first_peak = _scaled(start)  # (K,), ()
-    final, final_peak = _scaled(end)  # (K,), ()
+    def __init__(self, emissions: Tensor, scores: _Scores, lengths: Tensor, allowed: Tensor | None = None) -> None:
+        self.lengths = lengths.to(emissions.device)
+        steps = torch.arange(emissions.shape[1], device=emissions.device)  # (T,)
+        last = self.lengths.unsqueeze(1) - 1  # (B, 1)
+        self.is_last = (steps == last).unsqueeze(2)  # (B, T, 1)
+        self.is_padding = (steps > last).unsqueeze(2)  # (B, T, 1)
+        turned = torch.where(steps > last, steps, last - steps).unsqueeze(2).expand_as(emissions)
+        self.moves, self.move_peak = _scaled(scores.transitions)  # (K, K), ()
+        first, self.first_peak = _scaled(scores.start)  # (K,), ()
+        final, self.final_peak = _scaled(scores.end)  # (K,), ()
+        self.peaks = emissions.amax(dim=2)  # (B, T)
 
-    both = torch.stack((weights, weights.gather(1, reverse)), dim=0).permute(2, 0, 1, 3).contiguous()  # (T, 2, B, K)
-    states, scales = _scan(both, torch.stack((first, final)), torch.stack((moves, moves.t())))
-    forward, backward = states.transpose(0, 1).transpose(1, 2).unbind(0)  # (B, T, K) each
-    backward = backward.gather(1, reverse)  # weight of all that starts with a tag at a word, its emission included
+        weights = (emissions - self.peaks.unsqueeze(2)).double().exp()  # (B, T, K)
+        if allowed is not None:
+            weights = weights * allowed
+        weights = weights.masked_fill(self.is_padding, 1.0)  # so that what follows a sentence stays finite
+        both = torch.stack((weights, weights.gather(1, turned))).permute(2, 0, 1, 3).contiguous()  # (T, 2, B, K)
+        self.scales = _scan(both, torch.stack((first, final)), torch.stack((self.moves, self.moves.t())))
+        self.before, after = both.permute(1, 2, 0, 3).unbind(0)  # (B, T, K): weight of all up to a tag at a word
+        self.after = after.gather(1, turned)  # (B, T, K): of all from a tag at a word on, its emission included
+        behind = nn.functional.pad((self.after @ self.moves.t())[:, 1:], (0, 0, 0, 1))  # (B, T, K): of all behind it
+        self.joint = self.before * torch.where(self.is_last, final, behind)  # (B, T, K)
+        self.total = self.joint.sum(dim=2, keepdim=True)  # (B, T, 1)
 
-    rest = (backward @ moves.t())[:, 1:]  # (B, T - 1, K): weight of all that follows a tag at a word
-    rest = torch.cat((rest, rest.new_zeros(rest.shape[0], 1, rest.shape[2])), dim=1)
-    rest = torch.where(is_last.unsqueeze(2), final, rest)  # (B, T, K)
-    joint = forward * rest  # (B, T, K)
-    total = joint.sum(dim=2, keepdim=True)  # (B, T, 1)
-    marginals = (joint / total).masked_fill(~mask.unsqueeze(2), 0.0)
-    is_no_pair = ~mask[:, 1:].unsqueeze(2)  # (B, T - 1, 1): behind a tag that nothing may follow, states are nan
-    before = forward[:, :-1].masked_fill(is_no_pair, 0.0)
-    after = (backward[:, 1:] / total[:, :-1]).masked_fill(is_no_pair, 0.0)
+    def log_partition(self) -> Tensor:
+        """Return the logarithm of the summed exponentials of all sequences' scores, (B,)."""
+        inner = (self.scales[:, 0].t().log() + self.peaks).masked_fill(self.is_padding.squeeze(2), 0.0).sum(1)
+        end = self.total.masked_fill(~self.is_last, 0.0).sum((1, 2)).log()
+        return inner + end + (self.lengths - 1) * self.move_peak + self.first_peak + self.final_peak
 
-    logs = (scales[:, 0].t().log() + peaks).masked_fill(~mask, 0.0).sum(1)  # (B,)
-    ends = total.squeeze(2).masked_fill(~is_last, 0.0).sum(1).log()  # (B,)
-    log_partition = logs + ends + (lengths - 1) * move_peak + first_peak + final_peak
-    return _Chains(log_partition, marginals, before, after, moves)
+    def marginals(self) -> Tensor:
+        """Return the probability of each tag at each word, (B, T, K), zero on padding."""
+        return (self.joint / self.total).masked_fill(self.is_padding, 0.0)
+
+    def pairs(self) -> tuple[Tensor, Tensor]:
+        """Return what makes the probabilities of the tags of each two words, (B, T - 1, K) twice, zero on padding.
+
+        The probability of tag i and then j is the first's i times the moves' i, j times the second's j.
+        """
+        is_no_pair = self.is_padding[:, 1:]  # behind a tag that nothing may follow, states are nan
+        before = self.before[:, :-1].masked_fill(is_no_pair, 0.0)
+        return before, (self.after[:, 1:] / self.total[:, :-1]).masked_fill(is_no_pair, 0.0)
 
 
-def _scan(weights: Tensor, first: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
+def _scan(weights: Tensor, first: Tensor, moves: Tensor) -> Tensor:
     """Run two chains word by word, scaling each state to sum 1.
 
     This loop over time is the one loop of the loss, so it writes into memory that is there already.
 
     Args:
-        weights: (T, 2, B, K) emissions of forward and backward chain.
+        weights: (T, 2, B, K) emissions of forward and backward chain; the states take their place.
         first: (2, K) weights of the first tag.
         moves: (2, K, K) weights of the transitions.
 
     Returns:
-        (T, 2, B, K) states and (T, 2, B) their sums before scaling.
+        (T, 2, B) sums of the states before scaling.
     """
-    states = weights.clone()  # each step multiplies into its own
     scales = weights.new_empty((*weights.shape[:3], 1))
     moved = torch.empty_like(weights[0])
-    states[0].mul_(first.unsqueeze(1))
+    weights[0].mul_(first.unsqueeze(1))
     previous: Tensor | None = None
-    for state, scale in zip(states.unbind(0), scales.unbind(0), strict=True):
+    for state, scale in zip(weights.unbind(0), scales.unbind(0), strict=True):
         if previous is not None:
             state.mul_(torch.bmm(previous, moves, out=moved))
         torch.sum(state, dim=2, keepdim=True, out=scale)
         state.div_(scale)
         previous = state
-    return states, scales.squeeze(3)
+    return scales.squeeze(3)
 
 
 class _LogPartition(torch.autograd.Function):
@@ -213,10 +218,10 @@ class _LogPartition(torch.autograd.Function):
         lengths: Tensor,
         allowed: Tensor | None,
     ) -> Tensor:
-        chains = _forward_backward(emissions, transitions, start, end, lengths, allowed)
-        ctx.save_for_backward(chains.marginals, chains.before, chains.after, chains.moves, lengths)
-        ctx.dtype = emissions.dtype
-        return chains.log_partition.to(emissions.dtype)
+        chains = _Chains(emissions, _Scores(transitions, start, end), lengths, allowed)
+        if any(ctx.needs_input_grad):
+            ctx.save_for_backward(chains.marginals(), *chains.pairs(), chains.moves, chains.lengths)
+        return chains.log_partition().to(emissions.dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -225,10 +230,10 @@ class _LogPartition(torch.autograd.Function):
         weight = gradient.double().view(-1, 1, 1)  # (B, 1, 1)
         marginals = marginals * weight  # (B, T, K)
         pairs = moves * (before.flatten(0, 1).t() @ (after * weight).flatten(0, 1))  # (K, K)
-        last = (lengths - 1).to(marginals.device).view(-1, 1, 1).expand(-1, 1, marginals.shape[2])
+        last = (lengths - 1).view(-1, 1, 1).expand(-1, 1, marginals.shape[2])
         ends = marginals.gather(1, last).sum((0, 1))  # (K,)
         wanted = (marginals, pairs, marginals[:, 0].sum(0), ends)
-        return (*(tensor.to(ctx.dtype) for tensor in wanted), None, None)
+        return (*(tensor.to(gradient.dtype) for tensor in wanted), None, None)
 
 
 def _mask(emissions: Tensor, lengths: Tensor) -> Tensor:
