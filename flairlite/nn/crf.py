@@ -74,7 +74,8 @@ class LinearChainCRF(nn.Module):
     def decode(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """Find the best tag sequence of each sentence by Viterbi's algorithm, (B, T); padding repeats the last tag."""
         self._validate(emissions, lengths)
-        scores = emissions.permute(1, 2, 0).contiguous()  # (T, K, B): a maximum over tags runs over whole vectors
+        # a copy, (T, K, B): a maximum over tags runs over whole vectors
+        scores = emissions.permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
         into = self.transitions.t().unsqueeze(2).contiguous()  # (K to, K from, 1)
         scores[0] += self.start.unsqueeze(1)
         moved = scores.new_empty(self.num_tags, *scores.shape[1:])  # (K to, K from, B)
