@@ -129,7 +129,7 @@ class TestLists:
 
     @given(
         scores=st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]) | st.floats(-2, 2), min_size=1, max_size=60),
-        rate=st.floats(0.01, 1),
+        rate=st.floats(0.02, 1),
         factor=st.floats(0.05, 0.95),
         patience=st.integers(1, 6),
         min_learning_rate=st.sampled_from([1e-4, 1e-3, 0.02]),

@@ -312,6 +312,12 @@ def test_an_unknown_type_is_told_beside_those_there_are() -> None:
         PaddedRNN(SIZE, HIDDEN, rnn_type="lstm")
 
 
+@pytest.mark.parametrize(("hidden_size", "num_layers"), [(0, 1), (4, 0), (-1, 1)])
+def test_a_network_of_no_size_is_refused(hidden_size: int, num_layers: int) -> None:
+    with pytest.raises(SettingError, match=f"at least 1, not {hidden_size} and {num_layers}"):
+        PaddedRNN(SIZE, hidden_size, num_layers=num_layers)
+
+
 def test_a_step_of_training_changes_every_weight(device: torch.device) -> None:
     case = make_case(device, num_layers=2)
     before = {name: weight.detach().clone() for name, weight in case.ours.named_parameters()}

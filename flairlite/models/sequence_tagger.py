@@ -23,6 +23,8 @@ class SequenceTagger(Model):
     The model of Huang, Xu and Yu, Bidirectional LSTM-CRF Models for Sequence Tagging, 2015, as Flair builds it. It
     never predicts `<unk>`; words whose label is not in the dictionary teach it nothing.
 
+    `tagger.bfloat16()` makes a trained tagger predict about half as fast again on a processor that computes in bfloat16.
+
     Args:
         embeddings: The embeddings of the words.
         tag_dictionary: The labels, as `corpus.make_label_dictionary` makes them.
@@ -94,14 +96,15 @@ class SequenceTagger(Model):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Compute the emissions (B, T, K): a score of each label at each word."""
-        features = self._dropped(self.features(batch), generator, drop_words=True)  # (B, T, D)
+        features = self.features(batch).to(self.linear.weight.dtype)  # (B, T, D)
+        features = self._dropped(features, generator, drop_words=True)
         if self.reprojection is not None:
             features = self.reprojection(features)
         if self.rnn is not None:
             features = self.rnn(features, batch.lengths)  # (B, T, H)
             features = self._dropped(features, generator)
         emissions: Tensor = self.linear(features)  # (B, T, K)
-        return emissions
+        return emissions.to(torch.promote_types(emissions.dtype, torch.float32))  # a CRF adds many of them up
 
     def loss(self, scores: Tensor, batch: Batch) -> Tensor:
         """Compute the negative log-likelihood of the labels, summed over the labelled words; a tensor ()."""
