@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -20,9 +18,6 @@ import synthetic
 import workloads
 from measuring import Figures, Options, timing
 from workloads import Library
-
-# beside this file lies a tokenizers.py, which Flair's transformers would take for the package of that name
-sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != measuring.FOLDER]
 
 
 def prepare(options: Options) -> Figures:

@@ -10,6 +10,7 @@ import logging
 import sys
 import types
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -30,6 +31,10 @@ __all__ = [
     "set_seed",
     "trainers",
 ]
+
+if TYPE_CHECKING:  # properties of the module, below
+    device: torch.device
+    cache_root: Path
 
 logging.getLogger("flairlite").addHandler(logging.NullHandler())
 

@@ -19,21 +19,25 @@ _seed = 0
 def get_device(device: str | torch.device | None = None) -> torch.device:
     """Return `device`, or the default: as set, else `FLAIRLITE_DEVICE`, else CUDA when there is one, else the CPU."""
     if device is not None:
-        return torch.device(device)
+        return _to_device(device)
     if _device is not None:
         return _device
     if name := os.environ.get("FLAIRLITE_DEVICE"):
-        try:
-            return torch.device(name)
-        except RuntimeError as error:
-            raise SettingError(f"FLAIRLITE_DEVICE={name!r} is no device: use cpu, cuda or cuda:N") from error
+        return _to_device(name, shown=f"FLAIRLITE_DEVICE={name!r}")
     return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 
 
 def set_device(device: str | torch.device | None) -> None:
     """Set the default device of the process; None returns to the automatic choice."""
     global _device
-    _device = None if device is None else torch.device(device)
+    _device = None if device is None else _to_device(device)
+
+
+def _to_device(device: str | torch.device, *, shown: str = "") -> torch.device:
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise SettingError(f"{shown or repr(device)} is no device: use cpu, cuda or cuda:N") from error
 
 
 def get_cache_root() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_world(session_cache: Path, monkeypatch: pytest.MonkeyPatch):
+def own_world(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Keep tests off the user's cache, mirror, device, seed and network."""
     monkeypatch.setenv("FLAIRLITE_CACHE_ROOT", str(session_cache))
     monkeypatch.delenv("FLAIRLITE_MIRROR", raising=False)

@@ -142,7 +142,7 @@ class TestInput:
             tagger.predict("w1", mini_batch_size=size)
 
     @given(texts=st.lists(st.text(max_size=30), max_size=5))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=50, deadline=None)
     def test_any_text_gets_a_label_a_word(self, texts: list[str]) -> None:
         sentences = make_tagger().predict(texts)
         assert [sentence.text for sentence in sentences] == texts
@@ -163,7 +163,7 @@ class TestIndependence:
         assert_same_labels(tagger.predict(sentences, mini_batch_size=size), expected)
 
     @given(st.lists(st.integers(0, len(LENGTHS) - 1), max_size=20), st.integers(1, 8))
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=25, deadline=None)
     def test_what_else_is_in_the_list_does_not_matter(self, choice: list[int], size: int) -> None:
         tagger = make_tagger()
         alone = [tagger.predict(sentence) for sentence in make_sentences(LENGTHS)]
@@ -338,17 +338,17 @@ class TestStream:
         made: weakref.WeakSet[Sentence] = weakref.WeakSet()
 
         def source() -> Iterator[Sentence]:
-            for _ in range(9000):
+            for _ in range(5500):
                 sentence = Sentence(["w1"])
                 made.add(sentence)
                 yield sentence
 
         most = 0
         for position, _ in enumerate(tagger.predict_stream(source())):
-            if position % 2000 == 1500:
+            if position % 1000 == 500:
                 gc.collect()
                 most = max(most, len(made))
-        assert most <= 5000
+        assert 0 < most <= 4500
 
     def test_it_gives_what_predict_gives(self, tagger: SequenceTagger) -> None:
         sentences = make_sentences(LENGTHS)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import gc
 import importlib.util
-import os
 import pickle
 import subprocess
 import sys
@@ -425,7 +424,7 @@ def test_missing_spacy_says_what_to_install_or_to_use(monkeypatch: pytest.Monkey
 
 @pytest.fixture(scope="module")
 def benchmark() -> Any:
-    path = Path(__file__).parents[1] / "benchmarks" / "tokenizers.py"
+    path = Path(__file__).parents[1] / "benchmarks" / "compare_tokenizers.py"
     spec = importlib.util.spec_from_file_location("tokenizer_benchmark", path)
     assert spec is not None
     assert spec.loader is not None
@@ -478,7 +477,7 @@ def test_benchmark_ranks_by_f1(benchmark: Any, tmp_path: Path, monkeypatch: pyte
         benchmark.Candidate("rules", "", "re", lambda module: SyntokTokenizer().tokenize),
     ]
     monkeypatch.setattr(benchmark, "candidates", lambda: candidates)
-    monkeypatch.setattr(sys, "argv", ["tokenizers.py", str(path), "--repeats", "1"])
+    monkeypatch.setattr(sys, "argv", ["compare_tokenizers.py", str(path), "--repeats", "1"])
     benchmark.main()
     first, _, *table = capsys.readouterr().out.splitlines()
     assert first == "2 texts, 7 syntactic words, 7 surface tokens"
@@ -488,11 +487,10 @@ def test_benchmark_ranks_by_f1(benchmark: Any, tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.mirror
-@pytest.mark.skipif("FLAIRLITE_MIRROR" not in os.environ, reason="FLAIRLITE_MIRROR names no data mirror")
 @pytest.mark.parametrize("join", [1, 10])
-def test_default_finds_the_words_of_english_text(benchmark: Any, join: int) -> None:
+def test_default_finds_the_words_of_english_text(benchmark: Any, join: int, mirror: Path) -> None:
     for name in benchmark.DEFAULT_FILES:
-        texts = benchmark.join_texts(list(benchmark.read_gold(Path(os.environ["FLAIRLITE_MIRROR"]) / name)), join)
+        texts = benchmark.join_texts(list(benchmark.read_gold(mirror / name)), join)
         found = [benchmark.to_spans(text.text, default_tokenizer().tokenize(text.text)) for text in texts]
         assert benchmark.score(found, [text.words for text in texts]).f1 > 0.98
 

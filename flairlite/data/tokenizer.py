@@ -80,7 +80,8 @@ class SyntokTokenizer(Tokenizer):
 
     syntok splits contractions (do | n't) and hyphens (15 | - | year) as the treebanks of Universal Dependencies do.
     Here, what `keep` matches is one token, a capital inside a word does not split it (McDonald), and a character that
-    syntok alone takes for white space, such as U+200B, is a token. `benchmarks/tokenizers.py` compares libraries.
+    syntok alone takes for white space, such as U+200B, is a token. `benchmarks/compare_tokenizers.py` compares it with
+    other libraries.
 
     Args:
         keep: A verbose regular expression of what stays whole; None for syntok's own tokens.

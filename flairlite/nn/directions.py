@@ -9,6 +9,7 @@ disturbs. The rest of autograd runs a backward pass on one thread, so this layer
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,10 +18,6 @@ import torch
 from torch import Tensor
 
 Network = Callable[[Tensor, list[Tensor]], Tensor]  # (B, T, D) and the weights to (B, T, H)
-
-_pools: dict[int, ThreadPoolExecutor] = {}  # by number of threads, so that a change of it is obeyed
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pools.clear)  # a forked process has none of its parent's threads
 
 
 def run_both_ways(network: Network, inputs: Tensor, rows: Tensor, weights: list[Tensor]) -> Tensor:
@@ -98,15 +95,34 @@ def _side_by_side(run: Callable[[int], Any]) -> list[Any]:
     num_threads = torch.get_num_threads()
     if num_threads == 1:
         return [run(0), run(1)]
-    if num_threads not in _pools:
-        _pools[num_threads] = _start_pool(num_threads)
-    return list(_pools[num_threads].map(run, (0, 1)))
+    is_autocast, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+
+    def run_as_here(direction: int) -> Any:
+        with torch.autocast("cpu", dtype, enabled=is_autocast):  # each thread has a setting of its own
+            return run(direction)
+
+    return list(_pool(num_threads).map(run_as_here if is_autocast else run, (0, 1)))
 
 
-def _start_pool(num_threads: int) -> ThreadPoolExecutor:
-    pool = ThreadPoolExecutor(
-        2, thread_name_prefix="flairlite-direction", initializer=torch.set_num_threads, initargs=(num_threads // 2,)
-    )
-    list(pool.map(torch.zeros, (1, 1)))  # starts the threads
-    torch.set_num_threads(num_threads)  # what a thread sets for itself, threads that start later take over
-    return pool
+def _pool(num_threads: int) -> ThreadPoolExecutor:
+    with _lock:
+        if num_threads not in _pools:
+            pool = ThreadPoolExecutor(2, "flairlite-direction", torch.set_num_threads, (num_threads // 2,))
+            both_started = threading.Barrier(2)
+            list(pool.map(lambda _: both_started.wait(), range(2)))
+            torch.set_num_threads(num_threads)  # threads that start later take over what one has set for itself
+            _pools[num_threads] = pool
+    return _pools[num_threads]
+
+
+def _start_anew() -> None:
+    """Forget the pools in a forked process, which has none of its parent's threads."""
+    global _lock
+    _lock = threading.Lock()
+    _pools.clear()
+
+
+_lock = threading.Lock()
+_pools: dict[int, ThreadPoolExecutor] = {}  # by number of threads, so that a change of it is obeyed
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)

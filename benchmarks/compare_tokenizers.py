@@ -1,6 +1,6 @@
 """Compare rule-based tokenizers on raw English text with UD_English-EWT's gold tokens, by character spans.
 
-    python benchmarks/tokenizers.py [--join 10] [FILE.conllu ...]
+    python benchmarks/compare_tokenizers.py [--join 10] [FILE.conllu ...]
 
 Without files it reads the dev and test sets of the data mirror that FLAIRLITE_MIRROR names. F1 (a) is over syntactic
 words (do | n't), F1 (b) over surface tokens (don't). A token counts when both its ends are right; one that the library
