@@ -60,6 +60,7 @@ class TestRoundTrip:
         assert type(loaded) is SequenceTagger
         assert not loaded.training
         assert loaded.settings() == tagger.settings()
+        assert str(loaded) == str(tagger)  # every module with its sizes and rates
         assert loaded.label_type == loaded.tag_type == "upos"
         assert loaded.label_names == ("NOUN", "VERB", "ADJ")
         assert loaded.tag_dictionary == tagger.tag_dictionary

@@ -815,8 +815,17 @@ def logging_state() -> list[Any]:
 
 
 class TestLogging:
-    @pytest.mark.parametrize("outcome", ["done", "interrupted", "failed", "refused"])
-    @pytest.mark.parametrize("level", [logging.NOTSET, logging.DEBUG, logging.ERROR])
+    @pytest.mark.parametrize(
+        ("outcome", "level"),
+        [
+            ("done", logging.NOTSET),
+            ("done", logging.DEBUG),
+            ("done", logging.ERROR),
+            ("interrupted", logging.NOTSET),
+            ("failed", logging.ERROR),
+            ("refused", logging.NOTSET),
+        ],
+    )
     def test_the_configuration_is_as_before(
         self,
         level: int,
@@ -824,18 +833,22 @@ class TestLogging:
         tagger: SequenceTagger,
         corpus: Corpus,
         tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(logging.getLogger("flairlite"), "level", level)
         plugins = {"interrupted": [Raise(KeyboardInterrupt)], "failed": [Raise(ZeroDivisionError)]}.get(outcome, [])
         tagger.evaluate(corpus.dev)  # other libraries make their loggers when they are first imported
-        with as_in_a_script():
-            before = logging_state()
-            try:
-                train(tagger, corpus if outcome != "refused" else Corpus([]), tmp_path, plugins=plugins)
-            except (ZeroDivisionError, FlairliteError):
-                assert outcome in ("failed", "refused")
-            assert logging_state() == before
+        logger = logging.getLogger("flairlite")
+        old = logger.level
+        logger.setLevel(level)
+        try:
+            with as_in_a_script():
+                before = logging_state()
+                try:
+                    train(tagger, corpus if outcome != "refused" else Corpus([]), tmp_path, plugins=plugins)
+                except (ZeroDivisionError, FlairliteError):
+                    assert outcome in ("failed", "refused")
+                assert logging_state() == before
+        finally:
+            logger.setLevel(old)
         assert outcome == "refused" or "EPOCH 1 done" in (tmp_path / "training.log").read_text()
 
     @pytest.mark.parametrize("name", [None, "flairlite"], ids=["root", "flairlite"])
@@ -867,3 +880,17 @@ class TestLogging:
             train(tagger, corpus, tmp_path / name)
             text = (tmp_path / name / "training.log").read_text()
             assert text.count("Model training base path") == text.count("EPOCH 1 done") == 1
+
+
+def test_mixed_precision_learns_what_full_precision_learns(
+    sample: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path
+) -> None:
+    small = Corpus(sample.train[:60], sample.dev[:30])
+    losses = {}
+    for use_amp in (False, True):
+        model = SequenceTagger(mini_vectors, small.make_label_dictionary("upos"), "upos", hidden_size=24)
+        result = ModelTrainer(model, small).train(tmp_path / str(use_amp), max_epochs=3, use_amp=use_amp)
+        losses[use_amp] = result["train_loss_history"]
+        assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+    assert losses[True] != losses[False]
+    assert losses[True] == pytest.approx(losses[False], rel=0.05)

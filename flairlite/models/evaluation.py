@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from flairlite.batching import bucketed_batches
 from flairlite.data import Sentence
@@ -45,8 +46,6 @@ def evaluate_dataset(
     Raises:
         LabelError: when no word has a gold label.
     """
-    from flairlite.models.model import evaluating
-
     confusion = Confusion.empty(len(labels), model.device)
     loss = torch.zeros((), device=model.device)
     tags = torch.zeros(int(dataset.lengths.sum()) + 1, dtype=torch.int64, device=model.device)
@@ -68,6 +67,19 @@ def evaluate_dataset(
     if out_path is not None:
         write_predictions(Path(out_path), sentences, gold[:-1], tags[:-1], labels)
     return evaluate_confusion(confusion, labels, loss=float(loss) / max(1, num_labels), main_metric=main_metric)
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Switch dropout off, and on again after where it was on."""
+    was_training = model.training
+    if was_training:  # a model that does not train is not touched: several threads may predict with it
+        model.eval()
+    try:
+        yield
+    finally:
+        if was_training:
+            model.train()
 
 
 def write_predictions(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +21,7 @@ from flairlite.embeddings.registry import embedding_from_params, embedding_to_pa
 from flairlite.encoding import Batch, EncodedDataset, all_labels, copy_to, encode, map_tensors
 from flairlite.errors import LabelError, ModelFileError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
-from flairlite.models.evaluation import evaluate_dataset
+from flairlite.models.evaluation import evaluate_dataset, evaluating
 from flairlite.models.files import read_model_file, write_model_file
 from flairlite.runtime import get_device
 
@@ -264,19 +263,6 @@ class Model(nn.Module, ABC):
         except Exception as error:  # whatever is in the file: it may have been changed, or made, by anybody
             raise ModelFileError(f"{model_path} is damaged: {error!r}. Copy it again, or train again") from error
         return model.to(get_device(device)).eval()
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Switch dropout off, and on again after where it was on."""
-    was_training = model.training
-    if was_training:  # a model that does not train is not touched: several threads may predict with it
-        model.eval()
-    try:
-        yield
-    finally:
-        if was_training:
-            model.train()
 
 
 def _to_sentences(data_points: Iterable[Sentence] | str | Path) -> list[Sentence]:

@@ -18,7 +18,13 @@ Order = Callable[[], Sequence[Tensor]]  # makes the batches of an epoch
 
 
 def train_epoch(
-    run: Run, dataset: Dataset, batches: Sequence[Tensor], generator: torch.Generator, callbacks: Sequence[Callback]
+    run: Run,
+    dataset: Dataset,
+    batches: Sequence[Tensor],
+    generator: torch.Generator,
+    callbacks: Sequence[Callback],
+    *,
+    use_amp: bool = False,
 ) -> None:
     """Train on each batch once.
 
@@ -28,6 +34,7 @@ def train_epoch(
         batches: Positions of the sentences of each batch.
         generator: Decides what dropout drops, on the model's device.
         callbacks: Called after each step.
+        use_amp: Compute in bfloat16 what bears it; weights stay as they are.
 
     Raises:
         TrainingError: when the loss is not finite.
@@ -40,7 +47,8 @@ def train_epoch(
     parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
     for indices in batches:
         batch = dataset.batch(indices)
-        loss = run.model.loss(run.model(batch, generator), batch)
+        with torch.autocast(run.model.device.type, torch.bfloat16, enabled=use_amp):
+            loss = run.model.loss(run.model(batch, generator), batch)
         loss.backward()  # type: ignore[no-untyped-call]  # the sum, not the mean: the learning rates assume it
         torch.nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT_NORM)
         run.optimizer.step()

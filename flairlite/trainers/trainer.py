@@ -64,6 +64,7 @@ class ModelTrainer:
         shuffle: bool = True,
         bucketing: bool = True,
         embeddings_storage_mode: str = "cpu",
+        use_amp: bool = False,
         save_final_model: bool = True,
         plugins: Sequence[Callback] = (),
         seed: int | None = None,
@@ -92,6 +93,7 @@ class ModelTrainer:
             bucketing: When shuffling, put sentences of about the same length into a batch, which is much faster.
             embeddings_storage_mode: `cpu` keeps encoded sentences on the host, `gpu` on the device, and `none` encodes
                 each batch when it is needed.
+            use_amp: Compute in bfloat16 what bears it (automatic mixed precision); weights stay in float32.
             save_final_model: Write final-model.pt.
             plugins: Callbacks of your own.
             seed: Decides order and dropout; the process's default seed when None.
@@ -137,7 +139,7 @@ class ModelTrainer:
             run = Run(self.model, optimizer(parameters, lr=learning_rate), folder, max_epochs)
             orders = _orders(train, mini_batch_size, get_seed(seed), shuffle=shuffle, bucketing=bucketing)
             try:
-                self._run_epochs(run, train, orders, get_seed(seed), callbacks, monitored, evaluate)
+                self._run_epochs(run, train, orders, get_seed(seed), callbacks, monitored, evaluate, use_amp=use_amp)
             except KeyboardInterrupt:
                 log.info(LINE)
                 log.info("Exiting from training early.")
@@ -171,6 +173,8 @@ class ModelTrainer:
         callbacks: Sequence[Callback],
         monitored: Sequence[Split],
         evaluate: Callable[[Split], Result],
+        *,
+        use_amp: bool,
     ) -> None:
         generator = torch.Generator(device=self.model.device).manual_seed(seed)
         for callback in callbacks:
@@ -178,7 +182,7 @@ class ModelTrainer:
         if not any(split.name == "dev" for split in monitored):
             log.info("No dev split: annealing goes by the training loss, and there is no best model")
         while run.epoch < run.max_epochs and run.stop_reason is None:
-            train_epoch(run, train.dataset, next(orders), generator, callbacks)
+            train_epoch(run, train.dataset, next(orders), generator, callbacks, use_amp=use_amp)
             for split in monitored:
                 setattr(run, split.name, evaluate(split))
             if run.dev is not None:
