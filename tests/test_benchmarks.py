@@ -264,12 +264,6 @@ def test_epochs_of_flair_are_read_from_its_log() -> None:
     assert load("peer_flair").epoch_seconds(log) == [3.95, 4.05]
 
 
-def test_flair_cannot_take_the_tokenizer_benchmark_for_the_package_of_that_name() -> None:
-    code = f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r}); import peer_flair; print(*sys.path, sep='\\n')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert str(BENCHMARKS) not in done.stdout.splitlines()
-
-
 def test_parity_is_mean_and_spread_and_differences_seed_by_seed() -> None:
     parity = load("parity")
     rest = dict.fromkeys(parity.KEYS, 1.0)

@@ -28,6 +28,7 @@ from flairlite.errors import FlairliteError, ModelFileError, TrainingError
 from flairlite.files import atomic_write, make_folder
 from flairlite.models import Model, SequenceTagger
 from flairlite.models.files import FORMAT_VERSION
+from flairlite.runtime import set_cache_root
 
 WORDS = ["the", "dog", "été", "中文", "##", "00"]
 TEXTS = ["The dog sleeps .", "été 中文", "dog 42 77 the the", "unheard-of"]
@@ -139,6 +140,49 @@ class TestRoundTrip:
         before = torch.get_rng_state()
         SequenceTagger.load(model_file)
         assert torch.equal(torch.get_rng_state(), before)
+
+
+class TestWithoutVectors:
+    """A file may leave to the cache what the cache has."""
+
+    @pytest.fixture
+    def stored(self, sample: Corpus, mini_vectors: WordEmbeddings) -> SequenceTagger:
+        """A tagger with word vectors that lie in the cache."""
+        return SequenceTagger(mini_vectors, sample.make_label_dictionary("upos"), "upos", hidden_size=4, seed=0)
+
+    def test_it_is_small_and_loads_where_the_cache_has_them(self, stored: SequenceTagger, tmp_path: Path) -> None:
+        stored.save(tmp_path / "whole.pt")
+        stored.save(tmp_path / "small.pt", whole=False)
+        assert (tmp_path / "small.pt").stat().st_size < 0.05 * (tmp_path / "whole.pt").stat().st_size
+        assert predictions(SequenceTagger.load(tmp_path / "small.pt")) == predictions(stored)
+
+    def test_elsewhere_it_is_refused_with_what_is_missing(self, stored: SequenceTagger, tmp_path: Path) -> None:
+        stored.save(tmp_path / "small.pt", whole=False)
+        set_cache_root(tmp_path / "another machine")
+        message = refusal(tmp_path / "small.pt")
+        assert "vectors" in message
+        assert "another machine" in message
+
+    def test_the_small_model_can_be_saved_whole(self, stored: SequenceTagger, tmp_path: Path) -> None:
+        stored.save(tmp_path / "model.pt", whole=False)
+        SequenceTagger.load(tmp_path / "model.pt").save(tmp_path / "model.pt")
+        set_cache_root(tmp_path / "another machine")
+        assert predictions(SequenceTagger.load(tmp_path / "model.pt")) == predictions(stored)
+
+    @pytest.mark.parametrize("fine_tune", [False, True])
+    def test_vectors_that_no_cache_has_are_always_in_the_file(self, fine_tune: bool, tmp_path: Path) -> None:
+        tagger = make_tagger()
+        tagger.embeddings = WordEmbeddings(tagger.embeddings.vectors, fine_tune=fine_tune)
+        tagger.save(tmp_path / "model.pt", whole=False)
+        assert predictions(SequenceTagger.load(tmp_path / "model.pt")) == predictions(tagger)
+
+    def test_trained_vectors_are_always_in_the_file(self, sample: Corpus, tmp_path: Path) -> None:
+        embeddings = WordEmbeddings("glove-mini", fine_tune=True)
+        with torch.no_grad():
+            embeddings.weight *= 2
+        tagger = SequenceTagger(embeddings, sample.make_label_dictionary("upos"), "upos", hidden_size=4, seed=0)
+        tagger.save(tmp_path / "model.pt", whole=False)
+        assert predictions(SequenceTagger.load(tmp_path / "model.pt")) == predictions(tagger)
 
 
 def refusal(path: Path) -> str:

@@ -294,6 +294,34 @@ class TestFiles:
         assert result["test_score"] == loaded.evaluate(corpus.test).main_score
         assert not tagger.training
 
+    @pytest.mark.parametrize("error", [None, KeyboardInterrupt, ZeroDivisionError])
+    def test_the_best_model_needs_no_cache_however_training_ends(
+        self,
+        error: type[BaseException] | None,
+        dictionary: Dictionary,
+        mini_vectors: WordEmbeddings,
+        corpus: Corpus,
+        tmp_path: Path,
+    ) -> None:
+        notes, meanwhile = Notes(), []
+
+        class Load(Callback):
+            def on_epoch_end(self, run: Run) -> None:
+                meanwhile.append(state_of(SequenceTagger.load(run.base_path / "best-model.pt")))
+
+        tagger = SequenceTagger(mini_vectors, dictionary, "upos", hidden_size=16, seed=0)
+        plugins = [notes, Load(), *([Raise(error)] if error else [])]
+        with pytest.raises(error) if error is ZeroDivisionError else contextlib.nullcontext():
+            train(tagger, corpus, tmp_path / "run", plugins=plugins)
+        assert same(meanwhile[0], notes.states[0])
+        flairlite.runtime.set_cache_root(tmp_path / "another machine")
+        loaded = SequenceTagger.load(tmp_path / "run" / "best-model.pt")
+        assert same(state_of(loaded), meanwhile[-1])
+        expected = tagger.predict([Sentence(sentence.words) for sentence in corpus.dev])
+        if error is None:
+            for one, other in zip(expected, loaded.predict(corpus.dev, label_name="loaded"), strict=True):
+                assert one.token_labels("upos") == other.token_labels("loaded")
+
     def test_the_final_model_is_that_of_the_last_epoch(
         self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
     ) -> None:
