@@ -135,7 +135,7 @@ class TestLists:
         min_learning_rate=st.sampled_from([1e-4, 1e-3, 0.02]),
     )
     @example(scores=[0.5] * 60, rate=0.1, factor=0.5, patience=3, min_learning_rate=1e-4)
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     def test_any_scores_give_what_the_prose_says(
         self, scores: list[float], rate: float, factor: float, patience: int, min_learning_rate: float
     ) -> None:

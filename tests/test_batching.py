@@ -50,7 +50,7 @@ def waste(lengths: Tensor, batches: list[Tensor]) -> float:
 @example(lengths=[], batch_size=3, seed=None, max_tokens=10)
 @example(lengths=[], batch_size=3, seed=1, max_tokens=10)
 @example(lengths=[0, 0], batch_size=1, seed=1, max_tokens=10)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_each_sentence_with_words_comes_once_and_only_once(
     make: Batches, lengths: list[int], batch_size: int, seed: int | None, max_tokens: int
 ) -> None:
@@ -62,7 +62,7 @@ def test_each_sentence_with_words_comes_once_and_only_once(
 
 @makers
 @given(lengths=lengths_of_all_kinds, batch_size=st.integers(1, 20), seed=seeds, max_tokens=st.integers(1, 300))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_no_batch_is_larger_than_allowed(
     make: Batches, lengths: list[int], batch_size: int, seed: int | None, max_tokens: int
 ) -> None:
@@ -106,7 +106,7 @@ def test_no_more_batches_are_made_than_need_be(make: Batches) -> None:
 
 
 @given(lengths=lengths_of_all_kinds, batch_size=st.integers(1, 20), max_tokens=st.integers(1, 300))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_plain_batches_keep_the_order_without_a_generator(lengths: list[int], batch_size: int, max_tokens: int) -> None:
     batches = plain_batches(torch.tensor(lengths, dtype=torch.int64), batch_size, max_tokens=max_tokens)
     places = [place for batch in listed(batches) for place in batch]
@@ -114,7 +114,7 @@ def test_plain_batches_keep_the_order_without_a_generator(lengths: list[int], ba
 
 
 @given(lengths=lengths_of_all_kinds, batch_size=st.integers(1, 20))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_buckets_without_a_generator_go_by_length_and_then_by_place(lengths: list[int], batch_size: int) -> None:
     batches = bucketed_batches(torch.tensor(lengths, dtype=torch.int64), batch_size)
     places = [place for batch in listed(batches) for place in batch]

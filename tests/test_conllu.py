@@ -12,7 +12,7 @@ from typing import Any
 
 import conllu
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flairlite.bundled import bundled
@@ -464,13 +464,13 @@ def mutated(draw: st.DrawFn) -> bytes:
     return content
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400)
 @given(content=mutated())
 def test_mutated_file_gives_sentences_or_an_error_with_the_right_line(tmp_path: Path, content: bytes) -> None:
     assert_read_as_plainly(saved(tmp_path, content))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(content=st.binary() | st.text().map(str.encode))
 def test_any_bytes_give_sentences_or_an_error_with_the_right_line(tmp_path: Path, content: bytes) -> None:
     assert_read_as_plainly(saved(tmp_path, content))
@@ -518,7 +518,7 @@ def written(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     return "\n".join(lines) + "\n\n", expected
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(pairs=st.lists(written(), min_size=1, max_size=3), size=st.sampled_from([7, 50, 1 << 22]))
 def test_sentences_written_as_conllu_are_read_as_they_were(
     tmp_path: Path, pairs: list[tuple[str, dict[str, Any]]], size: int

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
@@ -21,7 +21,7 @@ UNKNOWN = -1
 IMPOSSIBLE = -1e4
 
 # `device` is one value for all examples of a test, which is what the check is about
-drawn = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+drawn = settings(max_examples=40)
 few = settings(drawn, max_examples=20)
 
 mild = st.floats(-5, 5, width=32)

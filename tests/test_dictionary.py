@@ -8,7 +8,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flairlite.data import Dictionary
@@ -95,7 +95,6 @@ def test_dictionaries_are_equal_when_items_and_order_are() -> None:
         hash(Dictionary())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(items=ITEMS, add_unk=st.booleans(), flags=st.tuples(st.booleans(), st.booleans()))
 def test_saved_dictionary_is_loaded_as_it_was(
     tmp_path: Path, items: list[str], add_unk: bool, flags: tuple[bool, bool]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -67,7 +67,7 @@ def test_what_is_dropped_together_and_what_on_its_own(
 
 @kinds
 @given(rate=st.floats(0.01, 0.95), seed=st.integers(0, 2**40))
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 def test_what_is_kept_is_rescaled_unless_it_is_whole_words(
     device: torch.device, kind: Kind, rate: float, seed: int
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -31,7 +31,7 @@ from flairlite.errors import LabelError
 
 KNOWN = ("NOUN", "VERB", "DET")  # what the model of these tests can predict
 
-drawn = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+drawn = settings(max_examples=60)
 
 words = st.sampled_from(["the", "The", "dog", "chien", "", " ", "ß", "犬", "🐕"]) | st.text(max_size=3)
 labels = st.none() | st.sampled_from([*KNOWN, "X", "é", "<unk>"])

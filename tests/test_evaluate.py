@@ -104,7 +104,7 @@ class TestFigures:
         ),
         size=st.integers(1, 5),
     )
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     def test_they_are_those_of_the_predictions_of_any_sentences(
         self, columns: list[list[tuple[str, str | None]]], size: int
     ) -> None:

@@ -355,7 +355,7 @@ OPERATIONS = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(OPERATIONS, max_size=12))
 def test_random_operations_do_what_they_do_to_lists(operations: list[tuple[Any, ...]]) -> None:
     sentence = Sentence([f"w{number}" for number in range(SIZE)]).set_token_labels("feats", FEATS)

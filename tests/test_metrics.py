@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from flairlite.errors import SettingError
@@ -17,7 +17,7 @@ from flairlite.metrics import Confusion, Result, evaluate_confusion
 
 NAMES = ("NOUN", "VERB", "DET", "a label longer than the rest", "é", "<unk>", "123")
 
-drawn = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+drawn = settings(max_examples=25)
 
 Pairs = list[tuple[int, int]]
 pairs = st.lists(st.tuples(st.integers(-1, len(NAMES) - 1), st.integers(0, len(NAMES) - 1)), max_size=60)

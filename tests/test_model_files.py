@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import pickle
+import shutil
 import stat
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import flairlite
@@ -163,6 +164,17 @@ class TestWithoutVectors:
         assert "vectors" in message
         assert "another machine" in message
 
+    def test_a_file_does_not_lead_out_of_the_cache(
+        self, stored: SequenceTagger, session_cache: Path, tmp_path: Path
+    ) -> None:
+        stored.save(tmp_path / "small.pt", whole=False)
+        content = torch.load(tmp_path / "small.pt", weights_only=True)
+        entry = content["embeddings"]["entry"]
+        shutil.copytree(session_cache / "vectors" / entry, tmp_path / "elsewhere")
+        for name in (str(tmp_path / "elsewhere"), os.path.relpath(tmp_path / "elsewhere", session_cache / "vectors")):
+            rewritten(tmp_path / "small.pt", embeddings={**content["embeddings"], "entry": name})
+            assert "elsewhere" in refusal(tmp_path / "small.pt")
+
     def test_the_small_model_can_be_saved_whole(self, stored: SequenceTagger, tmp_path: Path) -> None:
         stored.save(tmp_path / "model.pt", whole=False)
         SequenceTagger.load(tmp_path / "model.pt").save(tmp_path / "model.pt")
@@ -219,7 +231,7 @@ class TestDamage:
             assert "Copy it again" in refusal(model_file)
 
     @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=100)
     def test_a_changed_byte_is_refused_or_changes_nothing(self, place: float, bit: int, tmp_path: Path) -> None:
         path = tmp_path / "changed.pt"
         make_tagger().save(path)

@@ -101,7 +101,6 @@ def test_rows_follow_the_order_exact_lower_hash_zero() -> None:
 @example(["", "a"], ["", "A", "b"])
 @example(["\ud83d", "\ude42", "🙂"], ["🙂", "\ud83d\ude42", "\ude42"])
 @example([], ["a"])
-@settings(deadline=None)
 def test_rows_agree_with_one_look_up_at_a_time(words: list[str], queries: list[str]) -> None:
     vectors = WordVectors(words, np.zeros((len(words), 3)))
     queries = [*queries, *words, *(word.upper() for word in words), *(word + "1" for word in words)]
@@ -112,7 +111,6 @@ def test_rows_agree_with_one_look_up_at_a_time(words: list[str], queries: list[s
 
 
 @given(st.lists(words_of, max_size=20), st.lists(words_of, max_size=20), st.sampled_from([0, 1, 3]))
-@settings(deadline=None)
 def test_words_that_share_a_hash_are_told_apart(words: list[str], queries: list[str], bits: int) -> None:
     hashes = PackedWords.hashes
     with pytest.MonkeyPatch.context() as patch:
@@ -190,7 +188,7 @@ def test_the_content_decides_not_the_name(tmp_path: Path, name: str, content: st
     st.integers(0, 2**32 - 1),
     st.sampled_from(["text", "binary"]),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_table_reads_back(words: list[str], dim: int, seed: int, form: str) -> None:
     words = [word.strip() or "x" for word in words] if form == "text" else words
     words = list(dict.fromkeys(words))
@@ -493,7 +491,6 @@ def through_file(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 @given(st.lists(words_of, max_size=20), st.lists(words_of, max_size=20))
-@settings(deadline=None)
 def test_tensors_carry_any_table(words: list[str], queries: list[str]) -> None:
     matrix = np.random.default_rng(0).standard_normal((len(words), 3)).astype(np.float32)
     vectors = WordVectors.from_tensors(through_file(WordVectors(words, matrix).to_tensors()))
