@@ -13,6 +13,8 @@ from torch import Tensor
 from flairlite.errors import SettingError
 
 DEFAULT_METRIC = ("micro avg", "f1-score")
+AVERAGES = ("micro avg", "macro avg", "weighted avg")
+FIGURES = ("precision", "recall", "f1-score")
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def evaluate_confusion(
     accuracy = _accuracy(counts)
     text += f"\n- Accuracy {accuracy:.4f}\n\nBy class:\n{_table(report, names, accuracy)}"
     return Result(
-        main_score=_main_score(report, main_metric),
+        main_score=_main_score(report, main_metric, labels),
         detailed_results=text,
         classification_report=report,
         loss=loss,
@@ -157,7 +159,7 @@ def _classification_report(counts: Tensor, names: tuple[str, ...]) -> dict[str, 
 def _table(report: dict[str, dict[str, float]], names: tuple[str, ...], accuracy: float) -> str:
     """Lay the figures out as scikit-learn's `classification_report` does."""
     width = max([len("weighted avg"), *map(len, names)])
-    columns = ("precision", "recall", "f1-score")
+    columns = FIGURES
 
     def row(name: str) -> str:
         values = report[name]
@@ -171,8 +173,10 @@ def _table(report: dict[str, dict[str, float]], names: tuple[str, ...], accuracy
     return "\n".join([head, "", *map(row, names), "", *averages, ""])
 
 
-def _main_score(report: dict[str, dict[str, float]], main_metric: tuple[str, str]) -> float:
+def _main_score(report: dict[str, dict[str, float]], main_metric: tuple[str, str], labels: Sequence[str]) -> float:
     name, metric = main_metric
+    if name in labels and name not in report and metric in FIGURES:
+        return 0.0  # nobody meant this label, and nobody predicted it
     if name in report and metric in report[name]:
         return report[name][metric]
     raise SettingError(

@@ -139,7 +139,7 @@ class TestLists:
     def test_any_scores_give_what_the_prose_says(
         self, scores: list[float], rate: float, factor: float, patience: int, min_learning_rate: float
     ) -> None:
-        options = {"factor": factor, "patience": patience, "min_learning_rate": min_learning_rate}
+        options: dict[str, Any] = {"factor": factor, "patience": patience, "min_learning_rate": min_learning_rate}
         rows = anneal(scores, rate=rate, **options)
         assert [(rate, is_best, is_stopped) for rate, _, is_best, is_stopped in rows] == anneal_plainly(
             scores, rate=rate, **options
@@ -200,6 +200,18 @@ class TestTraining:
         text = (tmp_path / "training.log").read_text()
         assert [line.split(": ")[1] for line in text.splitlines() if "BAD EPOCHS" in line] == list("012301234")
         assert text.count("saving best model") == 2
+
+    def test_groups_of_weights_keep_their_own_rates(
+        self, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[torch.optim.Optimizer] = []
+
+        def optimizer(weights: list[torch.nn.Parameter], lr: float) -> torch.optim.Optimizer:
+            made.append(torch.optim.SGD([{"params": weights[:1]}, {"params": weights[1:], "lr": lr / 10}], lr=lr))
+            return made[0]
+
+        self.train([0.4, 0.3, 0.3, 0.3], corpus, tmp_path, monkeypatch, optimizer=optimizer)
+        assert [group["lr"] for group in made[0].param_groups] == pytest.approx([0.05, 0.005])
 
     def test_training_stops_early(self, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         options = {"min_learning_rate": 0.03, "patience": 2, "anneal_factor": 0.5}

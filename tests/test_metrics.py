@@ -231,7 +231,7 @@ def test_the_micro_f1_is_the_main_score_unless_told() -> None:
     assert result.main_score == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("main_metric", [("micro", "f1-score"), ("micro avg", "f1"), ("VERB", "f1-score")])
+@pytest.mark.parametrize("main_metric", [("micro", "f1-score"), ("micro avg", "f1"), ("ADVERB", "f1-score")])
 def test_an_unknown_figure_is_told_beside_those_there_are(main_metric: tuple[str, str]) -> None:
     with pytest.raises(SettingError) as caught:
         evaluated([(0, 0), (2, 0)], main_metric=main_metric)
@@ -239,6 +239,10 @@ def test_an_unknown_figure_is_told_beside_those_there_are(main_metric: tuple[str
     assert repr(main_metric) in message
     assert "'NOUN', 'DET', 'micro avg', 'macro avg', 'weighted avg'" in message
     assert "'precision', 'recall' or 'f1-score'" in message
+
+
+def test_a_label_that_is_known_but_does_not_occur_scores_zero() -> None:
+    assert evaluated([(0, 0), (2, 0)], main_metric=("VERB", "f1-score")).main_score == 0
 
 
 @pytest.mark.parametrize("found", [[], [(-1, 0), (-1, 3)]])

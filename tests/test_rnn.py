@@ -87,7 +87,7 @@ def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=[1, 2])
 def num_threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Each number of threads with a way of its own through both directions."""
+    """One thread and several."""
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield request.param

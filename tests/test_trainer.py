@@ -12,7 +12,7 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.encoding import all_labels
 from flairlite.errors import FlairliteError, LabelError, SettingError, TrainingError
-from flairlite.models import SequenceTagger
+from flairlite.models import Model, SequenceTagger
 from flairlite.trainers import Callback, ModelTrainer
 from flairlite.trainers.callback import Run
 
@@ -42,9 +42,20 @@ def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLAIRLITE_DEVICE", "cpu")
 
 
+class FullCorpus(Corpus):
+    """A corpus that has every split."""
+
+    train: Sequence[Sentence]
+    dev: Sequence[Sentence]
+    test: Sequence[Sentence]
+
+
 @pytest.fixture
-def corpus(sample: Corpus) -> Corpus:
-    return Corpus(sample.train[:40], sample.dev[:15], sample.test[:15])
+def corpus(sample: Corpus) -> FullCorpus:
+    assert sample.train
+    assert sample.dev
+    assert sample.test
+    return FullCorpus(sample.train[:40], sample.dev[:15], sample.test[:15])
 
 
 @pytest.fixture
@@ -53,7 +64,7 @@ def dictionary(sample: Corpus) -> Dictionary:
 
 
 @pytest.fixture
-def vectors(corpus: Corpus, mini_vectors: WordEmbeddings) -> WordEmbeddings:
+def vectors(corpus: FullCorpus, mini_vectors: WordEmbeddings) -> WordEmbeddings:
     """The vectors of the words of the corpus alone: small files."""
     words = sorted({word.lower() for sentence in corpus.get_all_sentences() for word in sentence.words})
     rows = mini_vectors.vectors.rows(words)
@@ -71,11 +82,11 @@ def tagger(make_tagger: Callable[..., SequenceTagger]) -> SequenceTagger:
     return make_tagger()
 
 
-def train(tagger: SequenceTagger, corpus: Corpus, folder: Path, **options: Any) -> dict[str, Any]:
+def train(tagger: SequenceTagger, corpus: Corpus, folder: str | Path, **options: Any) -> dict[str, Any]:
     return ModelTrainer(tagger, corpus).train(folder, **{"max_epochs": 2, "mini_batch_size": 8, "seed": 0, **options})
 
 
-def state_of(tagger: SequenceTagger) -> State:
+def state_of(tagger: Model) -> State:
     return {name: weight.detach().clone() for name, weight in tagger.state_dict().items()}
 
 
@@ -117,13 +128,14 @@ class Forget(Callback):
         if run.epoch == self.epoch:
             for weight in run.model.parameters():
                 weight.zero_()
+            assert isinstance(run.model, SequenceTagger)
             run.model.linear.bias[run.model.label_names.index("X")] = 10
             run.learning_rate = 1e-6
 
 
 class TestResult:
     def test_it_has_the_test_score_and_an_entry_an_epoch(
-        self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         result = train(tagger, corpus, tmp_path, max_epochs=3)
         assert set(result) == {"test_score", "dev_score_history", "train_loss_history", "dev_loss_history"}
@@ -135,7 +147,7 @@ class TestResult:
         assert losses[2] < losses[1] < losses[0]
 
     def test_the_figures_are_those_of_the_models_of_their_epochs(
-        self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         notes = Notes()
         result = train(tagger, corpus, tmp_path, max_epochs=3, plugins=[notes])
@@ -152,7 +164,7 @@ class TestResult:
             assert float(rows[epoch]["TRAIN_LOSS"]) == pytest.approx(result["train_loss_history"][epoch], abs=1e-7)
 
     def test_another_figure_may_decide(
-        self, make_tagger: Callable[..., SequenceTagger], corpus: Corpus, tmp_path: Path
+        self, make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
     ) -> None:
         tagger = make_tagger()
         result = train(tagger, corpus, tmp_path, main_evaluation_metric=("macro avg", "f1-score"))
@@ -169,7 +181,7 @@ class TestPlainLoop:
         optimizer: Callable[..., torch.optim.Optimizer],
         rate: float,
         make_tagger: Callable[..., SequenceTagger],
-        corpus: Corpus,
+        corpus: FullCorpus,
         tmp_path: Path,
     ) -> None:
         without_dropout = {"word_dropout": 0.0, "locked_dropout": 0.0}
@@ -183,10 +195,11 @@ class TestPlainLoop:
             batch = plain.encode(sentences, label_type="upos", labels=labels).batch(torch.arange(8))
             loss = plain.loss(plain(batch), batch)
             steps.zero_grad()
-            loss.backward()
-            norm = torch.cat([weight.grad.flatten() for weight in plain.parameters()]).norm()
-            for weight in plain.parameters():
-                weight.grad *= min(1.0, 5.0 / float(norm))
+            torch.autograd.backward(loss)
+            gradients = [weight.grad for weight in plain.parameters() if weight.grad is not None]
+            norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+            for gradient in gradients:
+                gradient.mul_(min(1.0, 5.0 / float(norm)))
             steps.step()
         expected = plain.state_dict()
         for name, weight in tagger.state_dict().items():
@@ -205,7 +218,7 @@ class TestPlainLoop:
         "order", [{}, {"bucketing": False}, {"shuffle": False}, {"shuffle": False, "bucketing": False}], ids=str
     )
     def test_every_word_is_seen_once_an_epoch_in_any_order(
-        self, order: dict[str, bool], tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, order: dict[str, bool], tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         notes = Notes()
         corpus.train = [*corpus.train, Sentence(""), *corpus.train[:3]]
@@ -213,7 +226,7 @@ class TestPlainLoop:
         assert notes.words == [sum(map(len, corpus.train))] * 2
 
     def test_each_order_is_another(
-        self, make_tagger: Callable[..., SequenceTagger], corpus: Corpus, tmp_path: Path
+        self, make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
     ) -> None:
         states = []
         for order in ({}, {"bucketing": False}, {"shuffle": False}):
@@ -225,7 +238,7 @@ class TestPlainLoop:
         assert not same(states[0], states[2])
 
     def test_without_shuffling_bucketing_does_not_matter(
-        self, make_tagger: Callable[..., SequenceTagger], corpus: Corpus, tmp_path: Path
+        self, make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
     ) -> None:
         one, other = make_tagger(), make_tagger()
         train(one, corpus, tmp_path, shuffle=False, bucketing=True)
@@ -243,7 +256,11 @@ class TestPlainLoop:
         ids=["SGD", "Adam", "AdamW", "partial"],
     )
     def test_any_optimizer_will_do(
-        self, optimizer: Callable[..., torch.optim.Optimizer], tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        tagger: SequenceTagger,
+        corpus: FullCorpus,
+        tmp_path: Path,
     ) -> None:
         seen: list[torch.optim.Optimizer] = []
 
@@ -259,7 +276,7 @@ class TestPlainLoop:
             assert seen[0].param_groups[0]["momentum"] == 0.9
         assert result["train_loss_history"][2] < result["train_loss_history"][0]
 
-    def test_frozen_weights_stay(self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path) -> None:
+    def test_frozen_weights_stay(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
         tagger.linear.requires_grad_(False)
         before = state_of(tagger)
         train(tagger, corpus, tmp_path)
@@ -268,11 +285,11 @@ class TestPlainLoop:
 
 
 class TestFiles:
-    def test_the_folder_has_these(self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path) -> None:
+    def test_the_folder_has_these(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
         train(tagger, corpus, tmp_path / "new" / "folder")
         assert names_in(tmp_path / "new" / "folder") == FILES
 
-    def test_a_folder_may_have_any_name(self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path) -> None:
+    def test_a_folder_may_have_any_name(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
         folder = tmp_path / "ein Ordner mit Lücken 数据 🙂" / "%s {run}"
         train(tagger, corpus, str(folder), max_epochs=1)
         assert names_in(folder) == FILES
@@ -280,7 +297,7 @@ class TestFiles:
         assert same(state_of(SequenceTagger.load(folder / "best-model.pt")), state_of(tagger))
 
     def test_the_best_model_is_that_of_the_best_epoch_and_the_model_has_its_weights(
-        self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         notes = Notes()
         result = train(tagger, corpus, tmp_path, max_epochs=5, plugins=[Forget(4), notes])
@@ -300,7 +317,7 @@ class TestFiles:
         error: type[BaseException] | None,
         dictionary: Dictionary,
         mini_vectors: WordEmbeddings,
-        corpus: Corpus,
+        corpus: FullCorpus,
         tmp_path: Path,
     ) -> None:
         notes, meanwhile = Notes(), []
@@ -323,7 +340,7 @@ class TestFiles:
                 assert one.token_labels("upos") == other.token_labels("loaded")
 
     def test_the_final_model_is_that_of_the_last_epoch(
-        self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         notes = Notes()
         train(tagger, corpus, tmp_path, max_epochs=3, plugins=[Forget(3), notes])
@@ -331,48 +348,57 @@ class TestFiles:
         assert not same(notes.states[2], state_of(tagger))
 
     def test_of_equally_good_epochs_the_first_is_the_best(
-        self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         notes = Notes()
         result = train(tagger, corpus, tmp_path, max_epochs=3, learning_rate=1e-9, plugins=[notes])
         assert len(set(result["dev_score_history"])) == 1
         assert same(state_of(tagger), notes.states[0])
 
-    def test_no_final_model_when_it_is_not_wanted(self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path) -> None:
+    def test_no_final_model_when_it_is_not_wanted(
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
+    ) -> None:
         train(tagger, corpus, tmp_path, save_final_model=False)
         assert names_in(tmp_path) == FILES - {"final-model.pt"}
 
     def test_the_predictions_stand_beside_the_gold_labels(
-        self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         train(tagger, corpus, tmp_path, max_epochs=1)
         for name in ("dev", "test"):
             expected = ""
             for sentence in getattr(corpus, name):
-                predicted = tagger.predict(Sentence(sentence.words)).token_labels("upos")
-                rows = zip(sentence.words, sentence.token_labels("upos"), predicted, strict=True)
-                expected += "".join("\t".join(row) + "\n" for row in rows) + "\n"
+                predicted = tagger.predict(Sentence(sentence.words))
+                for word, gold, label in zip(
+                    sentence.words, sentence.token_labels("upos"), predicted.get_labels("upos"), strict=True
+                ):
+                    expected += f"{word}\t{gold}\t{label.value}\n"
+                expected += "\n"
             assert (tmp_path / f"{name}.tsv").read_text(encoding="utf-8") == expected
 
     @pytest.mark.parametrize(
         "second", [{"train_with_dev": True}, {"save_final_model": False}, {"max_epochs": 0}], ids=str
     )
     def test_nothing_of_an_earlier_run_is_left(
-        self, second: dict[str, Any], tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, second: dict[str, Any], tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         train(tagger, corpus, tmp_path / "twice")
         train(tagger, Corpus(corpus.train, corpus.dev), tmp_path / "twice", **second)
         train(tagger, Corpus(corpus.train, corpus.dev), tmp_path / "once", **second)
         assert names_in(tmp_path / "twice") == names_in(tmp_path / "once")
 
-    def test_what_else_lies_in_the_folder_stays(self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path) -> None:
+    def test_what_else_lies_in_the_folder_stays(
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
+    ) -> None:
         (tmp_path / "notes.txt").write_text("mine")
         train(tagger, corpus, tmp_path, max_epochs=1)
         assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 class TestSplits:
-    def test_without_dev_there_is_no_best_model(self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path) -> None:
+    def test_without_dev_there_is_no_best_model(
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
+    ) -> None:
         notes = Notes()
         result = train(tagger, Corpus(corpus.train, None, corpus.test), tmp_path, plugins=[notes])
         assert names_in(tmp_path) == FILES - {"best-model.pt", "dev.tsv"}
@@ -383,14 +409,16 @@ class TestSplits:
         assert "No dev split" in (tmp_path / "training.log").read_text()
         assert "DEV_LOSS" not in rows_of(tmp_path / "loss.tsv")[0]
 
-    def test_without_test_there_is_no_test_score(self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path) -> None:
+    def test_without_test_there_is_no_test_score(
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
+    ) -> None:
         result = train(tagger, Corpus(corpus.train, corpus.dev), tmp_path)
         assert result["test_score"] is None
         assert names_in(tmp_path) == FILES - {"test.tsv"}
         assert "No test split" in (tmp_path / "training.log").read_text()
 
     def test_dev_can_be_trained_on_too(
-        self, make_tagger: Callable[..., SequenceTagger], corpus: Corpus, tmp_path: Path
+        self, make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
     ) -> None:
         with_dev, joined = make_tagger(), make_tagger()
         result = train(with_dev, corpus, tmp_path / "with dev", train_with_dev=True)
@@ -400,7 +428,7 @@ class TestSplits:
         assert result["dev_score_history"] == []
 
     def test_watching_the_test_split_changes_nothing_but_the_log(
-        self, make_tagger: Callable[..., SequenceTagger], corpus: Corpus, tmp_path: Path
+        self, make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
     ) -> None:
         watched, plain, notes = make_tagger(), make_tagger(), Notes()
         first = train(watched, corpus, tmp_path / "watched", monitor_test=True, plugins=[notes])
@@ -415,14 +443,14 @@ class TestSplits:
 
     @pytest.mark.parametrize("split", [None, [], [Sentence("")]])
     def test_an_empty_training_split_is_refused(
-        self, split: Any, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, split: Any, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         with pytest.raises(TrainingError, match="train split is empty"):
             train(tagger, Corpus(split, corpus.dev), tmp_path)
 
     @pytest.mark.parametrize("name", ["dev", "test"])
     def test_another_split_without_words_is_refused(
-        self, name: str, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, name: str, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         setattr(corpus, name, [Sentence(""), Sentence("")])
         with pytest.raises(TrainingError, match=f"{name} split is empty"):
@@ -431,13 +459,15 @@ class TestSplits:
 
 class TestLabels:
     def test_an_unknown_label_type_is_refused_with_those_there_are(
-        self, dictionary: Dictionary, vectors: WordEmbeddings, corpus: Corpus, tmp_path: Path
+        self, dictionary: Dictionary, vectors: WordEmbeddings, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         tagger = SequenceTagger(vectors, dictionary, "ups", hidden_size=4)
         with pytest.raises(LabelError, match=r"no label type 'ups' in the train split; it has: .*lemma.*upos.*xpos"):
             train(tagger, corpus, tmp_path)
 
-    def test_a_split_without_any_label_is_refused(self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path) -> None:
+    def test_a_split_without_any_label_is_refused(
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
+    ) -> None:
         corpus.dev = [Sentence(["a", "dog"])]
         with pytest.raises(LabelError, match="no label type 'upos' in the dev split; it has: no labels at all"):
             train(tagger, corpus, tmp_path)
@@ -453,7 +483,7 @@ class TestLabels:
                 train(tagger, Corpus([sentence]), tmp_path)
 
     def test_a_dictionary_of_other_labels_is_refused_with_both(
-        self, vectors: WordEmbeddings, corpus: Corpus, tmp_path: Path
+        self, vectors: WordEmbeddings, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         tagger = SequenceTagger(vectors, Dictionary.from_items(["<unk>", "N", "V"]), "upos", hidden_size=4)
         with pytest.raises(
@@ -462,7 +492,7 @@ class TestLabels:
             train(tagger, corpus, tmp_path)
 
     def test_labels_that_a_dictionary_has_not_are_named_in_one_line(
-        self, vectors: WordEmbeddings, corpus: Corpus, tmp_path: Path, caplog: pytest.LogCaptureFixture
+        self, vectors: WordEmbeddings, corpus: FullCorpus, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         known = Dictionary.from_items(["<unk>", "NOUN", "VERB", "DET", "PRON", "ADP", "AUX", "PUNCT", "ADJ", "ADV"])
         tagger = SequenceTagger(vectors, known, "upos", hidden_size=4)
@@ -480,7 +510,7 @@ class TestLabels:
             assert all(f"{label} ({count})" in lines[0] for label, count in counts.items())
 
     def test_no_line_where_all_labels_are_known(
-        self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path, caplog: pytest.LogCaptureFixture
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         train(tagger, corpus, tmp_path, max_epochs=1)
         assert [record for record in caplog.records if record.levelno > logging.INFO] == []
@@ -505,7 +535,7 @@ class TestSettings:
         ],
     )
     def test_nonsense_is_refused_before_training_and_changes_nothing(
-        self, option: str, value: Any, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, option: str, value: Any, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         train(tagger, corpus, tmp_path, max_epochs=1)
         weights, files = state_of(tagger), {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -516,18 +546,18 @@ class TestSettings:
 
     @pytest.mark.parametrize("metric", [("NOUN", "recall"), ("weighted avg", "precision")])
     def test_other_figures_may_be_the_main_one(
-        self, metric: tuple[str, str], tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, metric: tuple[str, str], tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         result = train(tagger, corpus, tmp_path, main_evaluation_metric=metric)
         report = tagger.evaluate(corpus.test).classification_report
         assert result["test_score"] == report[metric[0]][metric[1]]
 
-    def test_a_misspelt_option_is_refused(self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path) -> None:
+    def test_a_misspelt_option_is_refused(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
         with pytest.raises(TypeError, match="learning_rat"):
             train(tagger, corpus, tmp_path, learning_rat=0.1)
 
     def test_a_base_path_that_cannot_be_written_is_named(
-        self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         (tmp_path / "file").write_text("mine")
         for place in (tmp_path / "file", tmp_path / "file" / "folder"):
@@ -536,7 +566,9 @@ class TestSettings:
             assert str(place) in str(caught.value)
         assert (tmp_path / "file").read_text() == "mine"
 
-    def test_no_epochs_leave_the_model_as_it_is(self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path) -> None:
+    def test_no_epochs_leave_the_model_as_it_is(
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
+    ) -> None:
         before = state_of(tagger)
         result = train(tagger, corpus, tmp_path, max_epochs=0)
         assert same(state_of(tagger), before)
@@ -547,7 +579,7 @@ class TestSettings:
 
 class TestSameBytes:
     def test_the_storage_modes_give_the_same_weights(
-        self, make_tagger: Callable[..., SequenceTagger], corpus: Corpus, tmp_path: Path
+        self, make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
     ) -> None:
         results, states = [], []
         for mode in ("cpu", "gpu", "none"):
@@ -559,7 +591,7 @@ class TestSameBytes:
         assert same(states[0], states[2])
 
     def test_the_seed_decides_order_and_dropout(
-        self, make_tagger: Callable[..., SequenceTagger], corpus: Corpus, tmp_path: Path
+        self, make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
     ) -> None:
         def trained(**options: Any) -> State:
             tagger = make_tagger()
@@ -571,7 +603,7 @@ class TestSameBytes:
         assert not same(trained(seed=4, shuffle=False), trained(seed=5, shuffle=False))  # dropout alone
 
     def test_the_global_generators_do_not_matter(
-        self, make_tagger: Callable[..., SequenceTagger], corpus: Corpus, tmp_path: Path
+        self, make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
     ) -> None:
         states = []
         for seed in (1, 2):
@@ -649,6 +681,7 @@ class Record(Callback):
         self.calls.append(f"evaluated {run.epoch}")
 
     def on_epoch_end(self, run: Run) -> None:
+        assert run.dev is not None
         assert run.history.dev_scores[run.epoch - 1] == run.dev.main_score
         self.calls.append(f"epoch {run.epoch} end")
 
@@ -682,7 +715,9 @@ class Raise(Callback):
 
 
 class TestPlugins:
-    def test_the_hooks_are_called_in_their_order(self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path) -> None:
+    def test_the_hooks_are_called_in_their_order(
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
+    ) -> None:
         record = Record()
         train(tagger, corpus, tmp_path, plugins=[record], mini_batch_size=15)
         epochs = [
@@ -699,7 +734,7 @@ class TestPlugins:
         assert record.calls == ["train begin", *epochs[0], *epochs[1], "train end"]
 
     def test_several_plugins_are_called_in_the_order_given(
-        self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         calls: list[int] = []
 
@@ -715,7 +750,7 @@ class TestPlugins:
 
     @pytest.mark.parametrize("hook", ["on_epoch_begin", "on_batch_end", "on_evaluated", "on_epoch_end"])
     def test_a_plugin_can_stop_training_after_the_epoch(
-        self, hook: str, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, hook: str, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         record = Record()
         result = train(tagger, corpus, tmp_path, max_epochs=5, plugins=[Stop(hook, epoch=2), record])
@@ -725,7 +760,7 @@ class TestPlugins:
         assert (tmp_path / "training.log").read_text().count("enough is enough") == 1
 
     def test_a_plugin_can_stop_training_before_it_begins(
-        self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         before = state_of(tagger)
         result = train(tagger, corpus, tmp_path, plugins=[Stop("on_train_begin", epoch=0)])
@@ -733,7 +768,7 @@ class TestPlugins:
         assert same(state_of(tagger), before)
 
     def test_a_plugin_sees_the_learning_rate_and_can_change_it(
-        self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         class Schedule(Callback):
             def on_epoch_end(self, run: Run) -> None:
@@ -743,7 +778,9 @@ class TestPlugins:
         rates = [row["LEARNING_RATE"] for row in rows_of(tmp_path / "loss.tsv")]
         assert rates == ["0.100000", "0.050000", "0.033333"]
 
-    def test_an_error_of_a_plugin_comes_through(self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path) -> None:
+    def test_an_error_of_a_plugin_comes_through(
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
+    ) -> None:
         with pytest.raises(ZeroDivisionError):
             train(tagger, corpus, tmp_path, plugins=[Raise(ZeroDivisionError)])
         assert not tagger.training
@@ -751,7 +788,7 @@ class TestPlugins:
 
 class TestInterruption:
     def test_ctrl_c_in_an_epoch_saves_and_evaluates_what_there_is(
-        self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         record, notes = Record(), Notes()
         states: list[State] = []
@@ -775,7 +812,7 @@ class TestInterruption:
 
     @pytest.mark.parametrize("hook", ["on_epoch_begin", "on_batch_end"])
     def test_ctrl_c_in_the_first_epoch_leaves_a_model_without_a_best_one(
-        self, hook: str, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, hook: str, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         result = train(tagger, corpus, tmp_path, plugins=[Raise(KeyboardInterrupt, hook, epoch=1)])
         assert names_in(tmp_path) == FILES - {"best-model.pt", "dev.tsv"}
@@ -784,13 +821,13 @@ class TestInterruption:
 
     @pytest.mark.parametrize("hook", ["on_evaluated", "on_epoch_end"])
     def test_ctrl_c_at_the_end_of_an_epoch(
-        self, hook: str, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, hook: str, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         result = train(tagger, corpus, tmp_path, max_epochs=5, plugins=[Raise(KeyboardInterrupt, hook)])
         assert names_in(tmp_path) == FILES
         assert result["test_score"] == tagger.evaluate(corpus.test).main_score
 
-    def test_a_model_can_be_trained_on(self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path) -> None:
+    def test_a_model_can_be_trained_on(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
         first = train(tagger, corpus, tmp_path, plugins=[Raise(KeyboardInterrupt)])
         second = train(tagger, corpus, tmp_path)
         assert second["train_loss_history"][0] < first["train_loss_history"][0]
@@ -799,7 +836,7 @@ class TestInterruption:
 class TestNotFinite:
     @pytest.mark.parametrize("size", [8, 40], ids=["in an epoch", "in the last step of an epoch"])
     def test_it_is_an_error_and_the_best_model_stays(
-        self, size: int, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, size: int, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         class Explode(Callback):
             def on_epoch_end(self, run: Run) -> None:
@@ -815,7 +852,7 @@ class TestNotFinite:
 
     @pytest.mark.parametrize("size", [8, 40])
     def test_in_the_first_epoch_no_model_is_the_best(
-        self, size: int, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, size: int, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         with pytest.raises(TrainingError, match=r"epoch 1: lower the learning rate, which is 1e\+38"):
             train(tagger, corpus, tmp_path, learning_rate=1e38, mini_batch_size=size)
@@ -859,7 +896,7 @@ class TestLogging:
         level: int,
         outcome: str,
         tagger: SequenceTagger,
-        corpus: Corpus,
+        corpus: FullCorpus,
         tmp_path: Path,
     ) -> None:
         plugins = {"interrupted": [Raise(KeyboardInterrupt)], "failed": [Raise(ZeroDivisionError)]}.get(outcome, [])
@@ -884,7 +921,7 @@ class TestLogging:
         self,
         name: str | None,
         tagger: SequenceTagger,
-        corpus: Corpus,
+        corpus: FullCorpus,
         tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
@@ -902,7 +939,7 @@ class TestLogging:
         assert (tmp_path / "training.log").read_text().count("EPOCH 1 done") == 1
 
     def test_two_runs_do_not_write_into_one_another_s_files(
-        self, tagger: SequenceTagger, corpus: Corpus, tmp_path: Path
+        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         for name in ("one", "two"):
             train(tagger, corpus, tmp_path / name)
@@ -910,15 +947,20 @@ class TestLogging:
             assert text.count("Model training base path") == text.count("EPOCH 1 done") == 1
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"use_crf": False, "loss_weights": {"NOUN": 2.0}}, {"rnn_type": "GRU", "rnn_layers": 2}, {"use_rnn": False}],
+    ids=str,
+)
 def test_mixed_precision_learns_what_full_precision_learns(
-    sample: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path
+    options: dict[str, Any], make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
 ) -> None:
-    small = Corpus(sample.train[:60], sample.dev[:30])
     losses = {}
     for use_amp in (False, True):
-        model = SequenceTagger(mini_vectors, small.make_label_dictionary("upos"), "upos", hidden_size=24)
-        result = ModelTrainer(model, small).train(tmp_path / str(use_amp), max_epochs=3, use_amp=use_amp)
+        tagger = make_tagger(**options)
+        result = train(tagger, corpus, tmp_path / str(use_amp), max_epochs=3, use_amp=use_amp)
         losses[use_amp] = result["train_loss_history"]
-        assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+        assert all(parameter.dtype == torch.float32 for parameter in tagger.parameters())
+        assert result["test_score"] == tagger.evaluate(corpus.test).main_score  # in full precision
     assert losses[True] != losses[False]
     assert losses[True] == pytest.approx(losses[False], rel=0.05)

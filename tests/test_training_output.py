@@ -209,7 +209,7 @@ class TestFigures:
     def test_the_report_is_that_of_scikit_learn(
         self, sample: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path
     ) -> None:
-        corpus = Corpus(sample.train[:60], None, sample.test)
+        corpus = Corpus((sample.train or ())[:60], None, sample.test)
         tagger = SequenceTagger(mini_vectors, sample.make_label_dictionary("upos"), "upos", hidden_size=16, seed=0)
         result = ModelTrainer(tagger, corpus).train(tmp_path, max_epochs=3, mini_batch_size=4)
         rows = [line.split("\t") for line in (tmp_path / "test.tsv").read_text(encoding="utf-8").splitlines() if line]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -113,6 +113,26 @@ class Model(nn.Module, ABC):
         return features
 
     # Prediction
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # a text is an iterable of texts too
+        self,
+        sentences: Sentence | str,
+        mini_batch_size: int = ...,
+        *,
+        label_name: str | None = ...,
+        verbose: bool = ...,
+    ) -> Sentence: ...
+
+    @overload
+    def predict(
+        self,
+        sentences: Iterable[Sentence | str],
+        mini_batch_size: int = ...,
+        *,
+        label_name: str | None = ...,
+        verbose: bool = ...,
+    ) -> list[Sentence]: ...
 
     def predict(
         self,

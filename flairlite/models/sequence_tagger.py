@@ -116,7 +116,11 @@ class SequenceTagger(Model):
         if self.crf is not None:
             return self.crf(scores, tags, batch.lengths, is_partial=batch.is_partial).sum()  # type: ignore[no-any-return]
         return nn.functional.cross_entropy(
-            scores.flatten(0, 1), tags.flatten(), self.label_weights, ignore_index=UNLABELLED, reduction="sum"
+            scores.flatten(0, 1),
+            tags.flatten(),
+            self.label_weights.to(scores.dtype),
+            ignore_index=UNLABELLED,
+            reduction="sum",
         )
 
     def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True) -> Decoded:

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from flairlite.errors import SettingError
-from flairlite.nn.directions import run_both_ways
 
 _TYPES: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 
@@ -62,7 +61,10 @@ class PaddedRNN(nn.Module):
             return pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=inputs.shape[1])[0]
         rows = _turning_rows(lengths, inputs.shape[1])
         for layer in range(self.rnn.num_layers):
-            inputs = run_both_ways(self._one_way, inputs, rows, self._weights(layer))  # (B, T, 2 H)
+            first, second = self._weights(layer)
+            forward = self._one_way(inputs, first)  # (B, T, H)
+            backward = _turned(self._one_way(_turned(inputs, rows), second), rows)  # (B, T, H)
+            inputs = torch.cat((forward, backward), dim=2)  # (B, T, 2 H)
         return inputs
 
     def _one_way(self, inputs: Tensor, weights: list[Tensor]) -> Tensor:
@@ -74,12 +76,18 @@ class PaddedRNN(nn.Module):
         network = torch.gru if self.rnn.mode == "GRU" else torch.rnn_tanh
         return network(inputs, start, weights, True, 1, 0.0, keep, False, True)[0]
 
-    def _weights(self, layer: int) -> list[Tensor]:
-        return [
-            getattr(self.rnn, f"{name}_l{layer}{suffix}")
-            for suffix in ("", "_reverse")
-            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        ]
+    def _weights(self, layer: int) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the weights of both directions of a layer."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return (
+            [getattr(self.rnn, f"{name}_l{layer}") for name in names],
+            [getattr(self.rnn, f"{name}_l{layer}_reverse") for name in names],
+        )
+
+
+def _turned(features: Tensor, rows: Tensor) -> Tensor:
+    """Turn each sentence of (B, T, D) round; turned twice, it is as it was."""
+    return features.flatten(0, 1).index_select(0, rows).view_as(features)
 
 
 def _turning_rows(lengths: Tensor, width: int) -> Tensor:

@@ -34,6 +34,7 @@ class Annealing(Callback):
         if run.is_best:
             self.best_score = score
         elif run.bad_epochs % self.patience == 0:
-            run.learning_rate *= self.factor
+            for group in run.optimizer.param_groups:  # each keeps its own rate
+                group["lr"] *= self.factor
             if run.learning_rate < self.min_learning_rate:
                 run.stop_reason = "learning rate too small - quitting training!"

@@ -14,7 +14,7 @@ from flairlite.batching import bucketed_batches, plain_batches
 from flairlite.data import Corpus
 from flairlite.errors import SettingError
 from flairlite.files import make_folder
-from flairlite.metrics import DEFAULT_METRIC, Result
+from flairlite.metrics import AVERAGES, DEFAULT_METRIC, FIGURES, Result
 from flairlite.models import Model
 from flairlite.models.evaluation import evaluate_dataset
 from flairlite.runtime import get_device, get_seed
@@ -30,8 +30,6 @@ log = logging.getLogger("flairlite")
 
 FINAL_MODEL = "final-model.pt"
 _OUTPUTS = (BEST_MODEL, FINAL_MODEL, "dev.tsv", "test.tsv")  # training.log and loss.tsv are written anew in any case
-_AVERAGES = ("micro avg", "macro avg", "weighted avg")
-_FIGURES = ("precision", "recall", "f1-score")
 
 
 class ModelTrainer:
@@ -208,10 +206,10 @@ def _check_names(model: Model, storage_mode: str, main_metric: tuple[str, str]) 
     if storage_mode not in STORAGE_MODES:
         raise SettingError(f"embeddings_storage_mode must be one of {', '.join(STORAGE_MODES)}, not {storage_mode!r}")
     average, figure = main_metric
-    if average not in (*_AVERAGES, *model.label_names) or figure not in _FIGURES:
+    if average not in (*AVERAGES, *model.label_names) or figure not in FIGURES:
         raise SettingError(
-            f"main_evaluation_metric must be one of {', '.join(_AVERAGES)} or a label, with one of "
-            f"{', '.join(_FIGURES)}, as ('macro avg', 'f1-score'); it is {main_metric!r}"
+            f"main_evaluation_metric must be one of {', '.join(AVERAGES)} or a label, with one of "
+            f"{', '.join(FIGURES)}, as ('macro avg', 'f1-score'); it is {main_metric!r}"
         )
 
 
