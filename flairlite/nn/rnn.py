@@ -9,13 +9,16 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from flairlite.errors import SettingError
 
 _TYPES: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
+_SHUT = 10_000.0  # the sigmoid of minus this is 0, whatever biases and states add
 
 
 class PaddedRNN(nn.Module):
     """An LSTM, GRU or plain RNN over sentences of different lengths in one padded batch.
 
-    The result is that of packed sequences. On a CPU they are not used, because oneDNN's fused LSTM does not know them:
-    the second direction reads each sentence turned round within its own length, so that padding comes last for both.
+    The result is that of packed sequences. On a CPU, oneDNN's fused LSTM runs only unpacked, where the second direction
+    would start in the padding. There, the input gets one more feature, 1 on padding and 0 on words, with fixed weights
+    that shut the gates through which an input enters the state: state and output stay 0 until the sentence's last word.
+    A plain RNN has no gates, and stays packed.
 
     Args:
         input_size: Features D of a word.
@@ -52,47 +55,39 @@ class PaddedRNN(nn.Module):
             lengths: (B,) words a sentence, each at least 1, on the CPU.
 
         Returns:
-            (B, T, H) states, or (B, T, 2 H) in two directions; meaningless on padding.
+            (B, T, H) states, or (B, T, 2 H) in two directions; zero or meaningless on padding.
         """
         if not self.rnn.bidirectional:
             return self.rnn(inputs)[0]  # type: ignore[no-any-return]  # padding comes last, where nobody looks
-        if inputs.is_cuda:
+        if inputs.is_cuda or self.rnn.mode == "RNN_TANH":
             packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
             return pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=inputs.shape[1])[0]
-        rows = _turning_rows(lengths, inputs.shape[1])
+        padding = torch.arange(inputs.shape[1]) >= lengths.unsqueeze(1)  # (B, T)
         for layer in range(self.rnn.num_layers):
-            first, second = self._weights(layer)
-            forward = self._one_way(inputs, first)  # (B, T, H)
-            backward = _turned(self._one_way(_turned(inputs, rows), second), rows)  # (B, T, H)
-            inputs = torch.cat((forward, backward), dim=2)  # (B, T, 2 H)
+            inputs = self._layer(inputs, padding.unsqueeze(2), layer)  # (B, T, 2 H)
         return inputs
 
-    def _one_way(self, inputs: Tensor, weights: list[Tensor]) -> Tensor:
-        """Run one direction of a layer over (B, T, D)."""
-        start = inputs.new_zeros(1, inputs.shape[0], self.rnn.hidden_size)
+    def _layer(self, inputs: Tensor, padding: Tensor, layer: int) -> Tensor:
+        """Run both directions of a layer over (B, T, D), with padding (B, T, 1) as one more feature."""
+        weights = []
+        for suffix in ("", "_reverse"):
+            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            from_input, *others = (getattr(self.rnn, f"{name}_l{layer}{suffix}") for name in names)
+            weights += [torch.cat((from_input, self._shutter(from_input)), dim=1), *others]
+        features = torch.cat((inputs.masked_fill(padding, 0.0), padding.to(inputs.dtype)), dim=2)  # (B, T, D + 1)
+        start = inputs.new_zeros(2, inputs.shape[0], self.rnn.hidden_size)
         keep = torch.is_grad_enabled()  # what the backward pass needs
+        # with biases, 1 layer, no dropout, keep, in both directions, B first
         if self.rnn.mode == "LSTM":
-            return torch.lstm(inputs, (start, start), weights, True, 1, 0.0, keep, False, True)[0]
-        network = torch.gru if self.rnn.mode == "GRU" else torch.rnn_tanh
-        return network(inputs, start, weights, True, 1, 0.0, keep, False, True)[0]
+            return torch.lstm(features, (start, start), weights, True, 1, 0.0, keep, True, True)[0]
+        return torch.gru(features, start, weights, True, 1, 0.0, keep, True, True)[0]
 
-    def _weights(self, layer: int) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the weights of both directions of a layer."""
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return (
-            [getattr(self.rnn, f"{name}_l{layer}") for name in names],
-            [getattr(self.rnn, f"{name}_l{layer}_reverse") for name in names],
-        )
-
-
-def _turned(features: Tensor, rows: Tensor) -> Tensor:
-    """Turn each sentence of (B, T, D) round; turned twice, it is as it was."""
-    return features.flatten(0, 1).index_select(0, rows).view_as(features)
-
-
-def _turning_rows(lengths: Tensor, width: int) -> Tensor:
-    """Return for each place of a flattened batch (B * T,) the place of its word when each sentence is turned round."""
-    steps = torch.arange(width)  # (T,)
-    last = lengths.unsqueeze(1) - 1  # (B, 1)
-    places = torch.where(steps <= last, last - steps, steps)  # (B, T)
-    return (places + torch.arange(len(lengths)).unsqueeze(1) * width).flatten()
+    def _shutter(self, weight: Tensor) -> Tensor:
+        """Return the fixed weights of the padding feature, a column for `weight` (gates x H, D)."""
+        column = weight.new_zeros(weight.shape[0], 1)
+        size = self.rnn.hidden_size
+        if self.rnn.mode == "LSTM":  # gates in torch's order: input, forget, cell, output
+            column[:size] = column[3 * size :] = -_SHUT
+        else:  # reset, update, new: a state is kept where the update gate is open
+            column[size : 2 * size] = _SHUT
+        return column
