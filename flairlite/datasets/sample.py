@@ -11,7 +11,7 @@ from flairlite.datasets.conllu import read_conllu
 def SAMPLE_ENGLISH() -> Corpus:  # named as the prepared corpora are
     """Load the small English corpus that comes with flairlite; it needs no network.
 
-    It is written for this project, in ten genres, with lemma, UPOS, XPOS and features after the Universal Dependencies
+    It is written for this project, in nine genres, with lemma, UPOS, XPOS and features after the Universal Dependencies
     guidelines; see `resources/sample_english/README.md`. It is for trying things out and for tests: a model trained on
     a few hundred sentences is no good model.
     """

@@ -23,7 +23,7 @@ class SequenceTagger(Model):
     The model of Huang, Xu and Yu, Bidirectional LSTM-CRF Models for Sequence Tagging, 2015, as Flair builds it. It
     never predicts `<unk>`; words whose label is not in the dictionary teach it nothing.
 
-    `tagger.bfloat16()` makes a trained tagger predict about half as fast again where the processor knows bfloat16.
+    `tagger.bfloat16()` makes a trained tagger predict in bfloat16, which is faster where the processor knows it.
 
     Args:
         embeddings: The embeddings of the words.
