@@ -1,0 +1,168 @@
+"""Spans as one tag a word, in the schemes BIO1, BIO2, BIOES and BILOU: read, written, told apart and repaired.
+
+The rule of reading, the same for all schemes and that of conlleval and seqeval: `B` and the tags of a single word (`S`,
+`U`) begin a span. So does any other tag that has nothing to go on from: the word before it has no span, or one of
+another label, or one that has ended (with `E`, `L`, `S` or `U`). A span goes on as long as no tag begins another and
+ends at the last such word. So each word with a label is in one span of this label, whatever tags stand beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from flairlite.errors import LabelError, SettingError
+
+TagSpan = tuple[int, int, str]  # first word, the one behind the last, label
+
+OUTSIDE = "O"
+# The prefixes of a span of one word, and of the first, an inner and the last of several.
+_PREFIXES = {"BIO1": "IIII", "BIO2": "BBII", "BIOES": "SBIE", "BILOU": "UBIL"}
+_ALIASES = {"BIO": "BIO2", "IOB": "BIO1", "IOB1": "BIO1", "IOB2": "BIO2", "IOBES": "BIOES", "BMES": "BIOES"}
+SCHEMES = tuple(_PREFIXES)
+_BEGINS, _ENDS = frozenset("BSU"), frozenset("ESLU")
+_ALL_PREFIXES = frozenset("BIESLUM")  # M, as in BMES, is I
+
+
+def scheme_named(name: str) -> str:
+    """Return the scheme of a name: BIO1, BIO2, BIOES, BILOU or another name of one of them, such as BIO for BIO2.
+
+    Raises:
+        SettingError: when no scheme has this name.
+    """
+    scheme = _ALIASES.get(name.upper(), name.upper())
+    if scheme not in _PREFIXES:
+        raise SettingError(f"no tag scheme is named {name!r}: use one of {', '.join((*SCHEMES, *_ALIASES))}")
+    return scheme
+
+
+@lru_cache(maxsize=4096)
+def is_tag(value: str | None) -> bool:
+    """Tell whether a value is `O` or a prefix and a label, as in `B-PER`."""
+    return value is None or value == OUTSIDE or (len(value) > 2 and value[1] == "-" and value[0] in _ALL_PREFIXES)
+
+
+def spans_of(tags: Sequence[str | None]) -> list[TagSpan]:
+    """Return the spans that the tags of a sentence name, in order, by the rule of this module.
+
+    Args:
+        tags: A tag a word, in any of the schemes; None is as good as `O`.
+
+    Raises:
+        LabelError: for a value that is no tag, with its place.
+
+    Example:
+        >>> spans_of(["B-PER", "I-PER", "O", "I-LOC", "E-ORG"])
+        [(0, 2, 'PER'), (3, 4, 'LOC'), (4, 5, 'ORG')]
+    """
+    spans: list[TagSpan] = []
+    start, current, is_open = 0, "", False  # the span that the word before is in, and whether it can go on
+    for place, tag in enumerate(tags):
+        if tag == OUTSIDE or tag is None:
+            if current:
+                spans.append((start, place, current))
+                current = ""
+            continue
+        if not is_tag(tag):
+            raise LabelError(f"tag {place + 1} of the sentence must be O or a prefix and a label (B-PER), not {tag!r}")
+        prefix, label = tag[0], tag[2:]
+        if prefix in _BEGINS or not is_open or label != current:
+            if current:
+                spans.append((start, place, current))
+            start, current = place, label
+        is_open = prefix not in _ENDS
+    if current:
+        spans.append((start, len(tags), current))
+    return spans
+
+
+def tags_of(spans: Iterable[TagSpan], length: int, scheme: str = "BIOES") -> list[str]:
+    """Return one tag a word for spans that do not overlap.
+
+    Args:
+        spans: The spans, in any order.
+        length: Number of words.
+        scheme: A name of the scheme, see `scheme_named`.
+
+    Raises:
+        LabelError: when a span is empty, has no label, overlaps another or leads out of the sentence.
+
+    Example:
+        >>> tags_of([(0, 2, "PER"), (3, 4, "LOC")], 5)
+        ['B-PER', 'E-PER', 'O', 'S-LOC', 'O']
+    """
+    scheme = scheme_named(scheme)
+    single, first, inner, last = _PREFIXES[scheme]
+    tags = [OUTSIDE] * length
+    end, before = 0, ""
+    for start, stop, label in sorted(spans):
+        if not end <= start < stop <= length or not label:
+            raise LabelError(
+                f"a span must have words of its own and a label, but ({start}, {stop}, {label!r}) follows one that "
+                f"ends at {end}, in a sentence of {length} words: tags cannot write it"
+            )
+        if stop - start == 1:
+            tags[start] = f"{single}-{label}"
+        else:
+            tags[start:stop] = [f"{first}-{label}", *[f"{inner}-{label}"] * (stop - start - 2), f"{last}-{label}"]
+        if scheme == "BIO1" and start == end and label == before:
+            tags[start] = f"B-{label}"
+        end, before = stop, label
+    return tags
+
+
+def count_repairs(tags: Sequence[str | None], scheme: str) -> int:
+    """Return how many tags of a sentence would be others if its spans were written in the scheme: 0 for a valid one.
+
+    Example:
+        >>> count_repairs(["O", "I-PER", "I-PER"], "BIO2")
+        1
+    """
+    written = tags_of(spans_of(tags), len(tags), scheme)
+    read = ["O" if tag is None else tag.replace("M-", "I-", 1) if tag[0] == "M" else tag for tag in tags]
+    return sum(map(str.__ne__, written, read))
+
+
+def detect_scheme(sentences: Iterable[Sequence[str | None]]) -> str:
+    """Return the scheme of the tags of some sentences: that in which the fewest of them would have to be repaired.
+
+    `E`, `S` or `M` make it BIOES, `L` or `U` BILOU. With `B` and `I` only, BIO2 is what says the same as BIO1 where
+    both fit equally.
+    """
+    listed = [tags for tags in sentences if tags.count(None) + tags.count(OUTSIDE) < len(tags)]
+    prefixes = {tag[0] for tags in listed for tag in tags if tag}
+    if prefixes & set("ESLUM"):
+        return "BILOU" if len(prefixes & set("LU")) > len(prefixes & set("ESM")) else "BIOES"
+    bio1, bio2 = (sum(count_repairs(tags, scheme) for tags in listed) for scheme in ("BIO1", "BIO2"))
+    return "BIO1" if bio1 < bio2 else "BIO2"
+
+
+def tags_for(labels: Iterable[str], scheme: str = "BIOES") -> list[str]:
+    """Return all tags that spans of these labels can have: `O`, and those of each label in turn."""
+    prefixes = "BI" if scheme_named(scheme) == "BIO1" else "".join(dict.fromkeys(_PREFIXES[scheme_named(scheme)]))
+    return [OUTSIDE, *(f"{prefix}-{label}" for label in labels for prefix in prefixes)]
+
+
+def may_follow(tag: str | None, after: str | None, scheme: str = "BIOES") -> bool:
+    """Tell whether `tag` may come directly after `after` in a valid sequence of the scheme.
+
+    Args:
+        tag: A tag of the scheme, or None for the end of the sentence.
+        after: The tag before it, or None for the start of the sentence.
+        scheme: A name of the scheme, see `scheme_named`.
+
+    Example:
+        >>> may_follow("I-PER", after="B-PER"), may_follow("I-PER", after="O"), may_follow(None, after="B-PER")
+        (True, False, False)
+    """
+    scheme = scheme_named(scheme)
+    prefix, label = (tag[0], tag[2:]) if tag else (OUTSIDE, "")
+    before, label_before = (after[0], after[2:]) if after else (OUTSIDE, "")
+    is_same = label == label_before and before != OUTSIDE and prefix != OUTSIDE
+    if scheme == "BIO1":
+        return prefix != "B" or is_same
+    if scheme == "BIO2":
+        return prefix != "I" or is_same
+    must_go_on = before in "BI"
+    goes_on = prefix in "IEL"
+    return must_go_on == goes_on and (is_same or not goes_on)
