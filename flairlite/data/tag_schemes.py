@@ -17,7 +17,7 @@ TagSpan = tuple[int, int, str]  # first word, the one behind the last, label
 
 OUTSIDE = "O"
 # The prefixes of a span of one word, and of the first, an inner and the last of several.
-_PREFIXES = {"BIO1": "IIII", "BIO2": "BBII", "BIOES": "SBIE", "BILOU": "UBIL"}
+_PREFIXES = {"BIO1": tuple("IIII"), "BIO2": tuple("BBII"), "BIOES": tuple("SBIE"), "BILOU": tuple("UBIL")}
 _ALIASES = {"BIO": "BIO2", "IOB": "BIO1", "IOB1": "BIO1", "IOB2": "BIO2", "IOBES": "BIOES", "BMES": "BIOES"}
 SCHEMES = tuple(_PREFIXES)
 _BEGINS, _ENDS = frozenset("BSU"), frozenset("ESLU")
@@ -139,7 +139,7 @@ def detect_scheme(sentences: Iterable[Sequence[str | None]]) -> str:
 
 def tags_for(labels: Iterable[str], scheme: str = "BIOES") -> list[str]:
     """Return all tags that spans of these labels can have: `O`, and those of each label in turn."""
-    prefixes = "BI" if scheme_named(scheme) == "BIO1" else "".join(dict.fromkeys(_PREFIXES[scheme_named(scheme)]))
+    prefixes = ("B", "I") if scheme_named(scheme) == "BIO1" else dict.fromkeys(_PREFIXES[scheme_named(scheme)])
     return [OUTSIDE, *(f"{prefix}-{label}" for label in labels for prefix in prefixes)]
 
 
