@@ -21,7 +21,7 @@ from flairlite.errors import SettingError
 from flairlite.metrics import Result
 from flairlite.models import SequenceTagger
 from flairlite.trainers import Callback, ModelTrainer
-from flairlite.trainers import trainer as trainer_module
+from flairlite.trainers import session as session_module
 from flairlite.trainers.annealing import Annealing
 from flairlite.trainers.callback import Run
 
@@ -181,7 +181,7 @@ class TestTraining:
         self, scores: Sequence[float], corpus: Corpus, folder: Path, patch: pytest.MonkeyPatch, **options: Any
     ) -> tuple[list[float], dict[str, Any]]:
         left: Iterator[float] = iter(scores)
-        patch.setattr(trainer_module, "evaluate_dataset", lambda *arguments, **named: a_result(next(left)))
+        patch.setattr(session_module, "evaluate_dataset", lambda *arguments, **named: a_result(next(left)))
         noted = Scripted()
         settings = {"max_epochs": len(scores), "plugins": [noted], **options}
         result = ModelTrainer(a_tagger(), corpus).train(folder, **settings)

@@ -1,7 +1,8 @@
 """Training."""
 
 from flairlite.trainers.annealing import Annealing
-from flairlite.trainers.callback import Callback, Run
+from flairlite.trainers.callback import Callback
+from flairlite.trainers.run import Run
 from flairlite.trainers.trainer import ModelTrainer
 
 __all__ = ["Annealing", "Callback", "ModelTrainer", "Run"]

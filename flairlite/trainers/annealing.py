@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flairlite.errors import SettingError
-from flairlite.trainers.callback import Callback, Run
+from flairlite.trainers.callback import Callback
+from flairlite.trainers.run import Run
 
 
 class Annealing(Callback):
@@ -25,6 +29,14 @@ class Annealing(Callback):
             raise SettingError(f"patience must be at least 1 epoch; it is {patience}")
         self.factor, self.patience, self.min_learning_rate = factor, patience, min_learning_rate
         self.best_score: float | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best score; the epochs without a better one are counted by the run."""
+        return {"best_score": self.best_score}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on against the best score of before."""
+        self.best_score = state["best_score"]
 
     def on_evaluated(self, run: Run) -> None:
         """Judge the epoch, and anneal when it is time."""

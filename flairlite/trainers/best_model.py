@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
-from flairlite.trainers.callback import Callback, Run
+from flairlite.trainers.callback import Callback
+from flairlite.trainers.run import Run
 
 log = logging.getLogger("flairlite")
 
@@ -22,6 +25,14 @@ class BestModel(Callback):
 
     def __init__(self) -> None:
         self._state: dict[str, Tensor] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the weights of the best model."""
+        return {"weights": self._state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Have the best model of before: a worse one does not take its place."""
+        self._state = state["weights"]
 
     def on_epoch_end(self, run: Run) -> None:
         """Save the model when it is the best."""

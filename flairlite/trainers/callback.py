@@ -1,111 +1,26 @@
-"""What happens beside training: callbacks, and the run that they see."""
+"""What happens beside training: callbacks."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from flairlite.metrics import Result
-from flairlite.models import Model
-
-
-@dataclass
-class History:
-    """What each epoch gave, an entry an epoch."""
-
-    learning_rates: list[float] = field(default_factory=list)
-    train_losses: list[float] = field(default_factory=list)
-    dev_losses: list[float] = field(default_factory=list)
-    dev_scores: list[float] = field(default_factory=list)
-    test_scores: list[float] = field(default_factory=list)
-
-
-@dataclass
-class Run:
-    """A training run, as callbacks see it; all figures are those of the epoch that is going on or was last.
-
-    Attributes:
-        model: The model.
-        optimizer: Its optimizer.
-        base_path: Where the run writes.
-        max_epochs: How many epochs are wanted.
-        num_batches: Batches an epoch.
-        epoch: The epoch, from 1.
-        iteration: The batch in the epoch, from 1.
-        num_words: Words seen in this epoch.
-        num_labels: Labelled words seen in this epoch.
-        loss_sum: Their loss, summed, on the model's device: reading it waits for the device.
-        epoch_learning_rate: The learning rate of this epoch.
-        dev: The evaluation of the development split, or None.
-        test: The evaluation of the test split where it is monitored, or None.
-        is_best: Whether this epoch's model is the best one yet.
-        bad_epochs: Epochs in a row without a better score.
-        stop_reason: Why training is to stop after this epoch, or None.
-        history: The figures of all epochs.
-    """
-
-    model: Model
-    optimizer: torch.optim.Optimizer
-    base_path: Path
-    max_epochs: int
-    num_batches: int = 0
-    epoch: int = 0
-    iteration: int = 0
-    num_words: int = 0
-    num_labels: int = 0
-    loss_sum: Tensor = field(default_factory=lambda: torch.zeros(()))
-    epoch_started: float = 0.0
-    epoch_learning_rate: float = 0.0
-    dev: Result | None = None
-    test: Result | None = None
-    is_best: bool = False
-    bad_epochs: int = 0
-    stop_reason: str | None = None
-    history: History = field(default_factory=History)
-
-    @property
-    def learning_rate(self) -> float:
-        """The learning rate that the optimizer has now."""
-        return float(self.optimizer.param_groups[0]["lr"])
-
-    @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = value
-
-    @property
-    def train_loss(self) -> float:
-        """Loss a labelled word in this epoch, so far; reading it waits for the device."""
-        return float(self.loss_sum) / max(1, self.num_labels)
-
-    @property
-    def score(self) -> float:
-        """What this epoch is judged by, more being better: the main score on dev, or, without dev, minus the loss."""
-        return self.dev.main_score if self.dev is not None else -self.train_loss
-
-    def begin_epoch(self) -> None:
-        """Start to count anew."""
-        self.epoch += 1
-        self.iteration = self.num_words = self.num_labels = 0
-        self.loss_sum = torch.zeros((), device=self.model.device)
-        self.epoch_started = time.perf_counter()
-        self.epoch_learning_rate = self.learning_rate
-        self.dev = self.test = None
-        self.is_best = False
+from flairlite.trainers.run import Run
 
 
 class Callback:
-    """Hooks of a training run; each does nothing unless it is overridden."""
+    """Hooks of a training run; each does nothing unless it is overridden.
+
+    A run that is resumed calls `on_train_begin` as a new one does, and then `load_state_dict`, and goes on where it
+    was. What a callback counts or keeps must therefore be in its `state_dict`, if a resumed run is to be the same as
+    one that was never interrupted. The learning rates that the optimizer has are saved with the optimizer.
+    """
 
     def on_train_begin(self, run: Run) -> None:
-        """Before the first epoch."""
+        """Before the first epoch, and before a resumed run goes on: `run.is_resumed` tells."""
 
     def on_epoch_begin(self, run: Run) -> None:
-        """Before the first batch of an epoch."""
+        """Before the first batch of an epoch; not once more where an epoch is resumed."""
 
     def on_batch_end(self, run: Run) -> None:
         """After each step of the optimizer; read nothing from the device here, or training waits for it."""
@@ -118,3 +33,13 @@ class Callback:
 
     def on_train_end(self, run: Run) -> None:
         """After the last epoch, also when training was interrupted."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint is to keep, as tensors and plain containers: dict, list, tuple, str, numbers, None.
+
+        It is called between two steps or two epochs, and need not be a copy: it is written at once.
+        """
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned when the checkpoint was written, tensors being on the CPU."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from flairlite.encoding import Dataset
 from flairlite.errors import TrainingError
-from flairlite.trainers.callback import Callback, Run
+from flairlite.trainers.callback import Callback
+from flairlite.trainers.run import Run
 
 MAX_GRADIENT_NORM = 5.0
-
-Order = Callable[[], Sequence[Tensor]]  # makes the batches of an epoch
 
 
 def train_epoch(
@@ -26,12 +25,12 @@ def train_epoch(
     *,
     use_amp: bool = False,
 ) -> None:
-    """Train on each batch once.
+    """Train on each batch of an epoch once, from the one on where the run stands.
 
     Args:
         run: The run; its counts are kept up to date.
         dataset: The encoded sentences.
-        batches: Positions of the sentences of each batch.
+        batches: Positions of the sentences of each batch of the epoch.
         generator: Decides what dropout drops, on the model's device.
         callbacks: Called after each step.
         use_amp: Compute in bfloat16 what bears it; weights stay as they are.
@@ -39,13 +38,14 @@ def train_epoch(
     Raises:
         TrainingError: when the loss is not finite.
     """
-    run.num_batches = len(batches)
-    run.begin_epoch()
-    for callback in callbacks:
-        callback.on_epoch_begin(run)
+    if not run.is_in_epoch:  # else a resumed run goes on within it
+        run.num_batches = len(batches)
+        run.begin_epoch()
+        for callback in callbacks:
+            callback.on_epoch_begin(run)
     run.model.train()
     parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
-    for indices in batches:
+    for indices in batches[run.iteration :]:
         batch = dataset.batch(indices)
         with torch.autocast(run.model.device.type, torch.bfloat16, enabled=use_amp):
             loss = run.model.loss(run.model(batch, generator), batch)

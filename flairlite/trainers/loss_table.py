@@ -6,7 +6,8 @@ from datetime import datetime
 from pathlib import Path
 
 from flairlite.metrics import Result
-from flairlite.trainers.callback import Callback, Run
+from flairlite.trainers.callback import Callback
+from flairlite.trainers.run import Run
 
 _FIGURES = ("LOSS", "PRECISION", "RECALL", "F1", "ACCURACY")
 

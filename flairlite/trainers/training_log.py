@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from flairlite.trainers.callback import Callback, Run
+from flairlite.trainers.callback import Callback
+from flairlite.trainers.run import Run
 
 log = logging.getLogger("flairlite")
 
@@ -43,7 +43,7 @@ class TrainingLog(Callback):
         if run.iteration * 10 // run.num_batches == (run.iteration - 1) * 10 // run.num_batches:
             return
         loss = run.train_loss  # waits for the device, ten times an epoch
-        seconds = time.perf_counter() - run.epoch_started
+        seconds = run.epoch_seconds
         speed = run.num_words / max(seconds, 1e-9)
         log.info(
             f"epoch {run.epoch} - iter {run.iteration}/{run.num_batches} - loss {loss:.8f} - "

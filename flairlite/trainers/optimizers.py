@@ -1,0 +1,52 @@
+"""Optimizers by name, for checkpoints and records of runs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from flairlite.errors import SettingError
+
+OptimizerFactory = Callable[..., torch.optim.Optimizer]  # of parameters and `lr`
+
+
+def optimizer_to_plain(factory: OptimizerFactory) -> dict[str, Any]:
+    """Return the name and the options of an optimizer: a class, or a `functools.partial` of one."""
+    kind: Any = factory
+    options: dict[str, Any] = {}
+    if isinstance(factory, functools.partial) and not factory.args:
+        kind, options = factory.func, {name: _plain(value) for name, value in factory.keywords.items()}
+    module = getattr(kind, "__module__", type(kind).__module__)
+    name = getattr(kind, "__qualname__", type(kind).__qualname__)
+    return {"name": f"torch.optim.{name}" if _is_torchs(name, kind) else f"{module}.{name}", "options": options}
+
+
+def optimizer_from_plain(plain: Mapping[str, Any]) -> OptimizerFactory:
+    """Find an optimizer of torch's by what `optimizer_to_plain` returned.
+
+    Raises:
+        SettingError: when it is not one of torch's.
+    """
+    package, _, name = str(plain["name"]).rpartition(".")
+    factory = getattr(torch.optim, name, None)
+    if package != "torch.optim" or factory is None or not _is_torchs(name, factory):
+        raise SettingError(f"the optimizer {plain['name']} is not one of torch's: give it again, as optimizer=")
+    options = {key: tuple(value) if isinstance(value, list) else value for key, value in plain["options"].items()}
+    return functools.partial(factory, **options) if options else factory
+
+
+def _is_torchs(name: str, factory: Any) -> bool:
+    return (
+        isinstance(factory, type)
+        and issubclass(factory, torch.optim.Optimizer)
+        and getattr(torch.optim, name, None) is factory
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else repr(value)

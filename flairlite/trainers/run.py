@@ -1,0 +1,139 @@
+"""A training run: where it stands and what it found so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from flairlite.metrics import Result
+from flairlite.models import Model
+
+
+@dataclass
+class History:
+    """What each epoch gave, an entry an epoch."""
+
+    learning_rates: list[float] = field(default_factory=list)
+    train_losses: list[float] = field(default_factory=list)
+    dev_losses: list[float] = field(default_factory=list)
+    dev_scores: list[float] = field(default_factory=list)
+    test_scores: list[float] = field(default_factory=list)
+
+
+# what is saved of a run; all else is given again, or belongs to an epoch that was judged
+_COUNTS = ("epoch", "iteration", "num_batches", "num_words", "num_labels", "epoch_learning_rate", "bad_epochs")
+_SAVED = (*_COUNTS, "is_in_epoch", "stop_reason", "loss_sum")
+
+
+@dataclass
+class Run:
+    """A training run, as callbacks see it; all figures are those of the epoch that is going on or was last.
+
+    Attributes:
+        model: The model.
+        optimizer: Its optimizer.
+        base_path: Where the run writes.
+        max_epochs: How many epochs are wanted.
+        num_batches: Batches an epoch; before the first epoch, how many are expected.
+        epoch: The epoch, from 1.
+        iteration: The batch in the epoch, from 1.
+        num_words: Words seen in this epoch.
+        num_labels: Labelled words seen in this epoch.
+        loss_sum: Their loss, summed, on the model's device: reading it waits for the device.
+        epoch_learning_rate: The learning rate of this epoch.
+        is_in_epoch: Whether the epoch has begun and its figures are not in the history yet.
+        is_resumed: Whether the run goes on from a checkpoint.
+        dev: The evaluation of the development split, or None.
+        test: The evaluation of the test split where it is monitored, or None.
+        is_best: Whether this epoch's model is the best one yet.
+        bad_epochs: Epochs in a row without a better score.
+        stop_reason: Why training is to stop after this epoch, or None.
+        history: The figures of all epochs.
+    """
+
+    model: Model
+    optimizer: torch.optim.Optimizer
+    base_path: Path
+    max_epochs: int
+    num_batches: int = 0
+    epoch: int = 0
+    iteration: int = 0
+    num_words: int = 0
+    num_labels: int = 0
+    loss_sum: Tensor = field(default_factory=lambda: torch.zeros(()))
+    epoch_started: float = 0.0
+    epoch_learning_rate: float = 0.0
+    is_in_epoch: bool = False
+    is_resumed: bool = False
+    dev: Result | None = None
+    test: Result | None = None
+    is_best: bool = False
+    bad_epochs: int = 0
+    stop_reason: str | None = None
+    history: History = field(default_factory=History)
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate that the optimizer has now."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = value
+
+    @property
+    def train_loss(self) -> float:
+        """Loss a labelled word in this epoch, so far; reading it waits for the device."""
+        return float(self.loss_sum) / max(1, self.num_labels)
+
+    @property
+    def score(self) -> float:
+        """What this epoch is judged by, more being better: the main score on dev, or, without dev, minus the loss."""
+        return self.dev.main_score if self.dev is not None else -self.train_loss
+
+    @property
+    def epoch_seconds(self) -> float:
+        """Seconds since the epoch began."""
+        return time.perf_counter() - self.epoch_started
+
+    def begin_epoch(self) -> None:
+        """Start to count anew."""
+        self.epoch += 1
+        self.iteration = self.num_words = self.num_labels = 0
+        self.loss_sum = torch.zeros((), device=self.model.device)
+        self.epoch_started = time.perf_counter()
+        self.epoch_learning_rate = self.learning_rate
+        self.dev = self.test = None
+        self.is_best = False
+        self.is_in_epoch = True
+
+    def end_epoch(self) -> None:
+        """Put the figures of the epoch into the history."""
+        self.history.learning_rates.append(self.epoch_learning_rate)
+        self.history.train_losses.append(self.train_loss)
+        if self.dev is not None:
+            self.history.dev_losses.append(self.dev.loss)
+            self.history.dev_scores.append(self.dev.main_score)
+        if self.test is not None:
+            self.history.test_scores.append(self.test.main_score)
+        self.is_in_epoch = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the run stands, besides model and optimizer, as plain containers and tensors."""
+        saved = {name: getattr(self, name) for name in _SAVED}
+        return {**saved, "epoch_seconds": self.epoch_seconds, "history": asdict(self.history)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Stand where `state_dict` was called."""
+        for name in _SAVED:
+            setattr(self, name, state[name])
+        self.loss_sum = self.loss_sum.to(self.model.device)
+        self.epoch_started = time.perf_counter() - state["epoch_seconds"]
+        self.history = History(**state["history"])
