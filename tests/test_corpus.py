@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import random
@@ -10,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flairlite
-from flairlite.data import Corpus, Sentence
+from flairlite.data import ConcatDataset, Corpus, MultiCorpus, Sentence
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets import UD_ENGLISH
 from flairlite.errors import LabelError, SettingError
@@ -145,12 +147,29 @@ def test_missing_splits_are_sampled_only_when_asked(caplog: pytest.LogCaptureFix
     caplog.set_level(logging.INFO, "flairlite")
     assert (numbered(100).dev, numbered(100).test, caplog.text) == (None, None, "")
     corpus = Corpus(numbered(100).train, sample_missing_splits=True)
-    assert [len(getattr(corpus, split)) for split in SPLITS] == [81, 10, 9]
+    assert [len(getattr(corpus, split)) for split in SPLITS] == [81, 9, 10]
     assert sorted(words(corpus)) == sorted(words(numbered(100)))
     places = [int(sentence.words[0].removeprefix("train")) for sentence in corpus.train or ()]
     assert places == sorted(places)
-    assert "No dev split: 10 of the training sentences were taken for it, as asked" in caplog.text
-    assert "No test split: 9 of the training sentences" in caplog.text
+    assert "No test split: 10 of the training sentences were taken for it, as asked" in caplog.text
+    assert "No dev split: 9 of the training sentences" in caplog.text
+
+
+def test_one_missing_split_alone_can_be_asked_for() -> None:
+    train = numbered(100).train
+    only_dev = Corpus(train, sample_missing_splits="only_dev")
+    assert (len(only_dev.train or ()), len(only_dev.dev or ()), only_dev.test) == (90, 10, None)
+    only_test = Corpus(train, None, None, "name", "only_test", 3)  # as Flair has the arguments
+    assert (len(only_test.train or ()), only_test.dev, len(only_test.test or ())) == (90, None, 10)
+    with pytest.raises(SettingError, match="must be True, False, 'only_dev' or 'only_test', not 'dev'"):
+        Corpus(train, sample_missing_splits="dev")
+
+
+def test_log_says_which_splits_are_missing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "flairlite")
+    Corpus(numbered(100).train, numbered(10).train)
+    assert "No test split; sample_missing_splits=True takes a tenth of the training sentences for it" in caplog.text
+    assert "No dev split" not in caplog.text
 
 
 def test_sampled_splits_depend_on_the_seed_alone() -> None:
@@ -237,6 +256,165 @@ def test_label_types_are_counted_in_sentences() -> None:
     corpus = Corpus([tagged("a/X b/Y"), Sentence(["a"])], [tagged("a/X").add_label("topic", "t")], None)
     assert corpus.get_label_types() == {"pos": 2, "topic": 1}
     assert len(corpus.get_all_sentences()) == 3
+
+
+def test_dictionary_tells_whether_sentences_have_several_labels() -> None:
+    one, two = (Sentence(["a", "b"]).add_label("topic", "x") for _ in range(2))
+    two.add_label("topic", "y")
+    assert not Corpus([one]).make_label_dictionary("topic").multi_label
+    assert Corpus([one, two]).make_label_dictionary("topic").multi_label
+    assert not Corpus([tagged("a/X b/Y")]).make_label_dictionary("pos").multi_label
+
+
+# --------------------------------------------------------------------------------------- filters, words and statistics
+
+
+def test_filters_take_out_what_they_name_and_say_so(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "flairlite")
+    texts = ["", "short", "quite a long one", "exactly ten"[:10]]
+    corpus = Corpus([Sentence(text) for text in texts], [Sentence("x")], [Sentence("")])
+    corpus.filter_empty_sentences()
+    assert [sentence.text for sentence in corpus.train or ()] == texts[1:]
+    assert (len(corpus.dev or ()), corpus.test) == (1, [])
+    assert "train: 1 empty sentences taken out of 4" in caplog.text
+    corpus.filter_long_sentences(10)
+    assert [sentence.text for sentence in corpus.train or ()] == ["short", "exactly te"]
+    assert "train: 1 sentences of more than 10 characters taken out of 3" in caplog.text
+
+
+@given(st.lists(st.lists(st.sampled_from("abcde"), max_size=6), max_size=6), st.integers(-1, 4), st.integers(-1, 3))
+def test_vocabulary_has_the_most_frequent_words_of_the_training_split(
+    sentences: list[list[str]], max_tokens: int, min_freq: int
+) -> None:
+    counts = Counter(word for words in sentences for word in words)
+    items = Corpus([Sentence(words) for words in sentences], [Sentence(["z"])]).make_vocab_dictionary(
+        max_tokens, min_freq
+    )
+    kept = items.get_items()[1:]
+    frequent = {word for word in counts if counts[word] >= min_freq}
+    assert items.get_items()[0] == "<unk>"
+    assert len(kept) == (len(frequent) if max_tokens == -1 else min(max_tokens, len(frequent)))
+    assert set(kept) <= frequent
+    assert all(counts[word] <= min(map(counts.__getitem__, kept), default=99) for word in frequent - set(kept))
+
+
+def test_statistics_count_sentences_words_and_labels() -> None:
+    first, second = tagged("The/O snake/B-Ani sees/O goats/B-Ani"), tagged("Tigers/B-Ani eat/O")
+    second.add_label("topic", "nature")
+    corpus = Corpus([first, second], [], [second])
+    figures = corpus.obtain_statistics("pos", pretty_print=False)
+    assert figures == {
+        "TRAIN": {
+            "dataset": "TRAIN",
+            "total_number_of_documents": 2,
+            "number_of_documents_per_class": {"O": 3, "B-Ani": 3},
+            "number_of_tokens_per_tag": {"O": 3, "B-Ani": 3},
+            "number_of_tokens": {"total": 6, "min": 2, "max": 4, "avg": 3.0},
+        },
+        "TEST": {
+            "dataset": "TEST",
+            "total_number_of_documents": 1,
+            "number_of_documents_per_class": {"B-Ani": 1, "O": 1},
+            "number_of_tokens_per_tag": {"B-Ani": 1, "O": 1},
+            "number_of_tokens": {"total": 2, "min": 2, "max": 2, "avg": 2.0},
+        },
+        "DEV": {},
+    }
+    assert json.loads(str(corpus.obtain_statistics("pos"))) == figures
+    everything = corpus.obtain_statistics(pretty_print=False)
+    assert isinstance(everything, dict)
+    assert everything["TEST"]["number_of_documents_per_class"] == {"nature": 1, "B-Ani": 1, "O": 1}
+    assert everything["TEST"]["number_of_tokens_per_tag"] == {"B-Ani": 1, "O": 1}
+
+
+def test_label_distribution_is_of_the_training_split() -> None:
+    corpus = Corpus([tagged("a/X b/X c/Y").add_label("topic", "t")], [tagged("a/Z")])
+    assert corpus.get_label_distribution() == {"t": 1, "X": 2, "Y": 1}
+    assert corpus.get_label_distribution("pos") == {"X": 2, "Y": 1}
+
+
+def test_tag_dictionary_has_flairs_old_form() -> None:
+    with pytest.warns(DeprecationWarning, match="use make_label_dictionary"):
+        dictionary = Corpus([tagged("a/X b")], [tagged("a/Y")]).make_tag_dictionary("pos")
+    assert dictionary.get_items() == ["O", "X", "Y", "<START>", "<STOP>"]
+
+
+def test_noise_changes_the_share_asked_for_and_keeps_what_was_there() -> None:
+    corpus = Corpus([tagged("a/X b/Y c/Z") for _ in range(400)])
+    corpus.add_label_noise("pos", ["X", "Y", "Z"], 0.3, random_seed=1)
+    train = corpus.train or ()
+    assert all(sentence.token_labels("pos_clean") == ["X", "Y", "Z"] for sentence in train)
+    noisy = [sentence.token_labels("pos") or () for sentence in train]
+    changed = sum(value != right for values in noisy for value, right in zip(values, "XYZ", strict=True))
+    assert 290 < changed < 430  # 360, standard deviation 16
+
+
+def test_noise_follows_the_matrix() -> None:
+    corpus = Corpus([tagged("a/X b/Y")], [tagged("a/X")])
+    corpus.add_label_noise("pos", ["X", "Y"], noise_transition_matrix={"X": [0, 1], "Y": [1, 0]})
+    assert [sentence.token_labels("pos") for sentence in corpus.get_all_sentences()] == [["Y", "X"], ["X"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"labels": ["X", "Y"], "split": "tst"}, "which 'tst' is not"),
+        ({"labels": ["X", "Y"], "split": "test"}, "which 'test' is not"),
+        ({"labels": ["X", "Y"], "noise_share": 2}, "give a noise_share from 0 to 1"),
+        ({"labels": ["X"]}, "two labels or more"),
+        ({"labels": ["X", "Y"], "noise_transition_matrix": {"X": [1, 0]}}, "must have a row for each of the labels"),
+        ({"labels": ["A", "B"]}, "'X' is not among the labels given: A, B"),
+    ],
+)
+def test_noise_that_makes_no_sense_is_an_error(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises((SettingError, LabelError), match=message):
+        Corpus([tagged("a/X")]).add_label_noise("pos", **arguments)
+
+
+# ------------------------------------------------------------------------------------------------------ several corpora
+
+
+def test_multi_corpus_has_the_splits_of_all_one_behind_the_other() -> None:
+    corpora = [numbered(2, 1), numbered(3, None, 1)]
+    both = MultiCorpus(corpora, name="both")
+    assert words(both) == ["train0", "train1", "train0", "train1", "train2", "dev0", "test0"]
+    tasks = [sentence.get_label("multitask_id").value for sentence in both.get_all_sentences()]
+    assert tasks == ["Task_0"] * 2 + ["Task_1"] * 3 + ["Task_0", "Task_1"]
+    assert str(both) == repr(both)
+    assert str(both).splitlines() == [
+        "MultiCorpus: 5 train + 1 dev + 1 test sentences",
+        " - Corpus Corpus: 2 train + 1 dev + 0 test sentences - corpus",
+        " - Corpus Corpus: 3 train + 0 dev + 1 test sentences - corpus",
+    ]
+
+
+def test_task_ids_are_one_a_corpus() -> None:
+    both = MultiCorpus([numbered(1), numbered(1)], ["ner", "pos"])
+    assert [sentence.get_label("multitask_id").value for sentence in both.train or ()] == ["ner", "pos"]
+    for ids in (["one"], ["one", "one"]):
+        with pytest.raises(SettingError, match="task_ids must be 2 different names, one a corpus"):
+            MultiCorpus([numbered(1), numbered(1)], ids)
+
+
+def test_splits_missing_from_all_can_be_sampled() -> None:
+    both = MultiCorpus([numbered(10), numbered(10)], sample_missing_splits=True)
+    assert [len(getattr(both, split)) for split in SPLITS] == [16, 2, 2]
+
+
+@given(st.lists(st.integers(0, 4), max_size=5), st.data())
+def test_concatenated_sequences_are_indexed_and_sliced_as_one_list(sizes: list[int], data: st.DataObject) -> None:
+    parts = [list(numbered(size).train or ()) for size in sizes]
+    expected = [sentence for part in parts for sentence in part]
+    dataset = ConcatDataset(parts)
+    assert list(dataset) == expected
+    assert len(dataset) == len(expected)
+    cut = data.draw(st.slices(len(expected)))
+    assert dataset[cut] == expected[cut]
+    for place in range(-len(expected), len(expected)):
+        assert dataset[place] is expected[place]
+    for place in (len(expected), -len(expected) - 1):
+        with pytest.raises(IndexError):
+            dataset[place]
 
 
 # --------------------------------------------------------------------------------------------- what the tutorial prints

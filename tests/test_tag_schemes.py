@@ -13,6 +13,7 @@ from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 from flairlite.data.tag_schemes import (
     SCHEMES,
     TagSpan,
+    are_tags,
     count_repairs,
     detect_scheme,
     is_tag,
@@ -156,3 +157,19 @@ def test_schemes_have_their_other_names() -> None:
     ]  # fmt: skip
     with pytest.raises(SettingError, match="no tag scheme is named 'BIEO': use one of BIO1, BIO2, BIOES, BILOU"):
         scheme_named("BIEO")
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({"O": 9, "B-A": 1}, True),
+        ({"O": 9, "": 1, "_": 3}, True),
+        ({"_": 9, "come.03": 1}, False),
+        ({"NOUN": 1}, False),
+        ({"O": 5, "NOUN": 1}, False),
+        ({"O": 5, "B-A": 1, "NOUN": 2}, True),  # and NOUN will be an error
+        ({"O": 1, "E-mail": 1, "house": 9}, False),  # lemmas
+    ],
+)
+def test_columns_of_tags_are_told_from_others(counts: dict[str, int], expected: bool) -> None:
+    assert are_tags(counts) == expected

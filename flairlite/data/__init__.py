@@ -1,10 +1,23 @@
 """Sentences, labels and corpora: strings only, no tensors."""
 
 from flairlite.data.corpus import Corpus
+from flairlite.data.dataset import ConcatDataset, FlairDataset
 from flairlite.data.dictionary import Dictionary
 from flairlite.data.label import DataPoint, Label
+from flairlite.data.multi_corpus import MultiCorpus
 from flairlite.data.sentence import Sentence
 from flairlite.data.span import Span
 from flairlite.data.token import Token
 
-__all__ = ["Corpus", "DataPoint", "Dictionary", "Label", "Sentence", "Span", "Token"]
+__all__ = [
+    "ConcatDataset",
+    "Corpus",
+    "DataPoint",
+    "Dictionary",
+    "FlairDataset",
+    "Label",
+    "MultiCorpus",
+    "Sentence",
+    "Span",
+    "Token",
+]

@@ -8,7 +8,7 @@ ends at the last such word. So each word with a label is in one span of this lab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from flairlite.errors import LabelError, SettingError
@@ -16,6 +16,7 @@ from flairlite.errors import LabelError, SettingError
 TagSpan = tuple[int, int, str]  # first word, the one behind the last, label
 
 OUTSIDE = "O"
+NOTHING = ("", "_")  # what stands for O in some files
 # The prefixes of a span of one word, and of the first, an inner and the last of several.
 _PREFIXES = {"BIO1": tuple("IIII"), "BIO2": tuple("BBII"), "BIOES": tuple("SBIE"), "BILOU": tuple("UBIL")}
 _ALIASES = {"BIO": "BIO2", "IOB": "BIO1", "IOB1": "BIO1", "IOB2": "BIO2", "IOBES": "BIOES", "BMES": "BIOES"}
@@ -166,3 +167,17 @@ def may_follow(tag: str | None, after: str | None, scheme: str = "BIOES") -> boo
     must_go_on = before in "BI"
     goes_on = prefix in "IEL"
     return must_go_on == goes_on and (is_same or not goes_on)
+
+
+def are_tags(counts: Mapping[str, int]) -> bool:
+    """Tell whether the values of a column are tags, so that its labels are those of spans.
+
+    They are where `O` and tags make up half of the column or more, and where there is no more than `O`. So a few values
+    that are mistaken do not turn spans into labels of words, nor a few lemmas such as `E-mail` the other way round.
+
+    Args:
+        counts: How often each value occurs; the empty one and `_` count as `O`.
+    """
+    odd = sum(count for value, count in counts.items() if not is_tag(value) and value not in NOTHING)
+    has_spans = any(is_tag(value) and value != OUTSIDE for value in counts)
+    return odd == 0 or (has_spans and 2 * odd <= sum(counts.values()))
