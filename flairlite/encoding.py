@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ UNLABELLED = -1
 
 Table = Any  # what an embedding keeps of a data set: a tensor, or tuples of them
 NumberArray = np.ndarray[Any, np.dtype[Any]]
+_Item = TypeVar("_Item", str, tuple[str, ...])
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,34 @@ class LazyDataset:
 
 def number_words(sentences: Sequence[Sentence]) -> tuple[list[str], NumberArray]:
     """Return the distinct words in the order they come, and the number of each word, (N,) int32."""
-    words = list(dict.fromkeys(chain.from_iterable(sentence.words for sentence in sentences)))
-    number = dict(zip(words, range(len(words)), strict=True))
-    every = chain.from_iterable(sentence.words for sentence in sentences)
-    return words, np.fromiter(map(number.__getitem__, every), dtype=np.int32)
+    return _number(lambda: chain.from_iterable(sentence.words for sentence in sentences))
+
+
+def index_words(
+    sentences: Sequence[Sentence], index: Callable[..., Table], fields: Sequence[str] = ()
+) -> tuple[Table, NumberArray]:
+    """Return what embeddings make of the distinct words, and the number of each word, (N,) int32.
+
+    Where embeddings look at token labels too (`fields`), a word with other labels is another distinct word.
+    """
+    if not fields:
+        words, ids = number_words(sentences)
+        return index(words), ids
+    rows, ids = _number(lambda: chain.from_iterable(_rows(sentence, fields) for sentence in sentences))
+    columns = list(map(list, zip(*rows, strict=True))) or [[] for _ in ("words", *fields)]
+    return index(columns[0], dict(zip(fields, columns[1:], strict=True))), ids
+
+
+def _rows(sentence: Sentence, fields: Sequence[str]) -> Iterable[tuple[str, ...]]:
+    """Return each word with its labels, `O` where it has none, as Flair says."""
+    labels = (sentence.token_labels(field) or repeat(None, len(sentence.words)) for field in fields)
+    return zip(sentence.words, *([label or "O" for label in column] for column in labels), strict=True)
+
+
+def _number(items: Callable[[], Iterable[_Item]]) -> tuple[list[_Item], NumberArray]:
+    distinct = list(dict.fromkeys(items()))
+    number = dict(zip(distinct, range(len(distinct)), strict=True))
+    return distinct, np.fromiter(map(number.__getitem__, items()), dtype=np.int32)
 
 
 def all_labels(sentences: Iterable[Sentence], label_type: str, known: Sequence[str]) -> tuple[str, ...]:
@@ -161,8 +186,9 @@ def number_labels(sentences: Sequence[Sentence], label_type: str, labels: Sequen
 
 def encode(
     sentences: Sequence[Sentence],
-    index: Callable[[Sequence[str]], Table],
+    index: Callable[..., Table],
     *,
+    fields: Sequence[str] = (),
     label_type: str | None = None,
     labels: Sequence[str] = (),
     num_known: int = 0,
@@ -172,14 +198,15 @@ def encode(
     Args:
         sentences: The sentences; empty ones may be among them.
         index: Makes of the distinct words what the embeddings need of them.
+        fields: The label types of tokens that `index` wants beside the words.
         label_type: The label type to learn or to compare with, or None.
         labels: All labels of this type that occur (see `all_labels`), those that the model knows first.
         num_known: How many of them the model knows.
     """
     lengths = _lengths(sentences)
-    words, ids = number_words(sentences)
-    word_ids = torch.from_numpy(np.append(ids, np.int32(len(words))))
-    encoded = EncodedDataset(lengths, lengths.cumsum(0) - lengths, word_ids, index(words))
+    table, ids = index_words(sentences, index, fields)
+    word_ids = torch.from_numpy(np.append(ids, np.int32(ids.max(initial=-1) + 1)))
+    encoded = EncodedDataset(lengths, lengths.cumsum(0) - lengths, word_ids, table)
     if label_type is None:
         return encoded
     numbers = number_labels(sentences, label_type, labels)
@@ -213,7 +240,7 @@ def copy_to(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
-    """Apply a function to each tensor of nested tuples."""
+    """Apply a function to each tensor of nested tuples; what else is in them stays as it is."""
     if isinstance(tree, Tensor):
         return function(tree)
-    return tuple(map_tensors(function, branch) for branch in tree)
+    return tuple(map_tensors(function, branch) for branch in tree) if isinstance(tree, tuple) else tree

@@ -29,6 +29,10 @@ class DataUnavailableError(FlairliteError, OSError):
     """Data could be had from none of the places where it may lie."""
 
 
+class UnknownNameError(DataUnavailableError, ValueError):
+    """A name stands neither for prepared data nor for a file."""
+
+
 class LabelError(FlairliteError, ValueError):
     """A label type or a label value is not there, or a dictionary does not fit the data."""
 

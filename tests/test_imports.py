@@ -40,8 +40,8 @@ ORDER = [
     "datasets",
     "encoding",
     "batching",
-    "embeddings",
     "nn",
+    "embeddings",
     "models",
     "trainers",
 ]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flairlite.batching import bucketed_batches
 from flairlite.data import Sentence
@@ -16,6 +15,7 @@ from flairlite.encoding import Dataset, copy_to
 from flairlite.errors import LabelError
 from flairlite.files import atomic_write
 from flairlite.metrics import DEFAULT_METRIC, Confusion, Result, evaluate_confusion
+from flairlite.nn.mode import evaluating
 
 if TYPE_CHECKING:
     from flairlite.models.model import Model
@@ -67,19 +67,6 @@ def evaluate_dataset(
     if out_path is not None:
         write_predictions(Path(out_path), sentences, gold[:-1], tags[:-1], labels)
     return evaluate_confusion(confusion, labels, loss=float(loss) / max(1, num_labels), main_metric=main_metric)
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Switch dropout off, and on again after where it was on."""
-    was_training = model.training
-    if was_training:  # a model that does not train is not touched: several threads may predict with it
-        model.eval()
-    try:
-        yield
-    finally:
-        if was_training:
-            model.train()
 
 
 def write_predictions(

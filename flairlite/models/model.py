@@ -21,8 +21,9 @@ from flairlite.embeddings.registry import embedding_from_params, embedding_to_pa
 from flairlite.encoding import Batch, EncodedDataset, all_labels, copy_to, encode, map_tensors
 from flairlite.errors import LabelError, ModelFileError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
-from flairlite.models.evaluation import evaluate_dataset, evaluating
+from flairlite.models.evaluation import evaluate_dataset
 from flairlite.models.files import read_model_file, write_model_file
+from flairlite.nn.mode import evaluating
 from flairlite.runtime import get_device
 
 _CHUNK = 2048  # sentences encoded at once: enough to bucket them well, little beside a stream
@@ -104,7 +105,14 @@ class Model(nn.Module, ABC):
             labels: All labels of this type that occur, those of the model first; see `flairlite.encoding.all_labels`.
         """
         num_known = len(self.label_names)
-        return encode(sentences, self.embeddings.index, label_type=label_type, labels=labels, num_known=num_known)
+        return encode(
+            sentences,
+            self.embeddings.index,
+            fields=self.embeddings.fields,
+            label_type=label_type,
+            labels=labels,
+            num_known=num_known,
+        )
 
     def features(self, batch: Batch) -> Tensor:
         """Compute the embeddings of a batch, (B, T, D), on the model's device."""
