@@ -16,8 +16,8 @@ from torch import Tensor
 
 from flairlite.bundled import bundled
 from flairlite.data import Corpus, Sentence
-from flairlite.embeddings import StackedEmbeddings, TokenEmbeddings, WordEmbeddings
-from flairlite.embeddings.registry import embedding_from_params, embedding_to_params
+from flairlite.embeddings import StackedEmbeddings, TokenEmbeddings, WordEmbeddings, load_embeddings, registry
+from flairlite.embeddings.registry import embedding_from_params, embedding_to_params, register_embeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.encoding import copy_to, encode, map_tensors
 from flairlite.errors import DataUnavailableError, LabelError, ModelFileError, SettingError
@@ -297,7 +297,13 @@ def test_params_hold_nothing_but_plain_values_and_tensors(mini_vectors: WordEmbe
             return set().union(*map(leaves, tree))
         return {type(tree)}
 
-    assert leaves(embedding_to_params(StackedEmbeddings([mini_vectors, small()]))) <= {str, bool, int, Tensor}
+    assert leaves(embedding_to_params(StackedEmbeddings([mini_vectors, small()]))) <= {
+        str,
+        bool,
+        int,
+        type(None),
+        Tensor,
+    }
 
 
 class Ones(TokenEmbeddings):
@@ -329,7 +335,7 @@ def test_an_embedding_of_ones_own_embeds_and_stacks_but_is_in_no_file() -> None:
     assert found[:, :, :2].tolist() == [[[1, 1], [1, 1]], [[1, 1], [0, 0]]]
     Ones().embed(sentence)
     assert sentence[1].embedding.tolist() == [1, 1]
-    with pytest.raises(ModelFileError, match="cannot hold Ones: it can hold StackedEmbeddings, WordEmbeddings"):
+    with pytest.raises(ModelFileError, match=r"cannot hold Ones: it can hold .*StackedEmbeddings.*, WordEmbeddings\."):
         embedding_to_params(Ones())
     with pytest.raises(ModelFileError, match="cannot hold Ones"):
         embedding_to_params(StackedEmbeddings([Ones()]))
@@ -351,3 +357,85 @@ def test_an_unknown_name_is_told_beside_those_there_are(name: str) -> None:
 
 def test_printing_tells_name_and_size(mini_vectors: WordEmbeddings) -> None:
     assert repr(mini_vectors) == "WordEmbeddings('glove-mini', 30000 words, 50 features, fine_tune=False)"
+
+
+# what Flair's users ask
+
+
+def test_embeddings_tell_what_they_are(mini_vectors: WordEmbeddings) -> None:
+    trained = small(fine_tune=True)
+    assert [each.static_embeddings for each in (mini_vectors, trained)] == [True, False]
+    assert (mini_vectors.embedding_type, mini_vectors.get_names()) == ("word-level", ["glove-mini"])
+    assert not mini_vectors.training
+    stack = StackedEmbeddings([mini_vectors, trained])
+    assert not stack.training
+    assert stack.embedding_type == "word-level"
+    assert stack.get_names() == ["0-glove-mini", "1-vectors"]
+    assert mini_vectors.name == "glove-mini", "a part keeps its name"
+    assert StackedEmbeddings([mini_vectors, trained], overwrite_names=False).get_names() == ["glove-mini", "vectors"]
+    with pytest.raises(SettingError, match="two parts have the same name"):
+        StackedEmbeddings([trained, trained], overwrite_names=False)
+
+
+def test_a_stack_leaves_the_vectors_of_its_parts_by_name(mini_vectors: WordEmbeddings) -> None:
+    parts = [small(seed=place, dim=2) for place in range(11)]
+    stack = StackedEmbeddings([mini_vectors, *parts])
+    sentence = Sentence(["a", "the"])
+    stack.embed(sentence)
+    token = sentence[1]
+    assert token.get_embedding(["00-glove-mini"]).shape == (50,)
+    assert [len(each) for each in token.get_each_embedding()] == [50] + [2] * 11
+    assert torch.equal(token.get_embedding(stack.get_names()), token.embedding)
+    assert torch.equal(token.embedding, vectors_of(stack, [sentence])[0, 1]), "names sort as the parts do"
+    token.clear_embeddings()
+    assert len(token.get_embedding()) == 0
+    assert len(sentence[0].embedding) == 72
+    token.set_embedding("own", torch.ones(3))
+    assert token.embedding.tolist() == [1, 1, 1]
+    with pytest.raises(LabelError, match=r"there are .*'own'"):
+        sentence.get_token_embeddings(["own", "00-glove-mini"])  # neither is there for both tokens
+
+
+def test_stable_vectors_have_mean_0_and_variance_1() -> None:
+    plain = vectors_of(small(dim=8), [Sentence(["a", UNHEARD_OF, "b"])])
+    expected = torch.nn.functional.layer_norm(plain, (8,))
+    for fine_tune in (False, True):
+        matrix = np.random.default_rng(0).standard_normal((len(WORDS), 8)).astype(np.float32)
+        stable = WordEmbeddings(WordVectors(WORDS, matrix), fine_tune=fine_tune, stable=True)
+        torch.testing.assert_close(vectors_of(stable, [Sentence(["a", UNHEARD_OF, "b"])]), expected)
+        again = embedding_from_params(embedding_to_params(stable))
+        assert again.stable
+        torch.testing.assert_close(vectors_of(again, [Sentence(["a", UNHEARD_OF, "b"])]), expected)
+
+
+def test_flairs_arguments_by_position_and_name() -> None:
+    embedding = WordEmbeddings("glove-mini", None, True, force_cpu=False, no_header=True, name="mine")
+    assert (embedding.name, embedding.fine_tune) == ("mine", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Hybrid mesons , qq ̄ states with an admixture", "🤟 🤟  🤟 hüllo", "🤟", "my \ufe0f name \u200b is", "\uf8f9"],
+)
+def test_strange_texts_have_vectors(mini_vectors: WordEmbeddings, text: str) -> None:
+    sentence = Sentence(text)
+    mini_vectors.embed(sentence)
+    assert all(len(token.get_embedding(mini_vectors.get_names())) == 50 for token in sentence)
+
+
+def test_a_name_that_stands_for_nothing_is_a_value_error_as_in_flair() -> None:
+    with pytest.raises(ValueError, match="no word embeddings 'other'"):
+        WordEmbeddings("other")
+
+
+def test_embeddings_of_ones_own_are_saved_once_they_are_registered() -> None:
+    class Twos(Ones):
+        pass
+
+    with pytest.raises(ModelFileError, match="Write @register_embeddings above"):
+        embedding_to_params(Twos())
+    register_embeddings(Twos)
+    try:
+        assert isinstance(load_embeddings(Twos().save_embeddings()), Twos)
+    finally:
+        registry._CLASSES.pop("Twos")

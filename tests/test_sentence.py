@@ -425,8 +425,11 @@ def test_token_vectors_are_rows_of_the_sentence_matrix() -> None:
     sentence.clear_embeddings(["a", "never there"])
     assert torch.equal(sentence[0].embedding, glove[0])
     sentence.clear_embeddings()
+    assert sentence[0].get_embedding().shape == (0,)  # as Flair has it
+    with pytest.raises(LabelError, match=r"call embed\(sentence\)"):
+        sentence[0].embedding  # noqa: B018
     with pytest.raises(LabelError, match=r"call embed\(sentence\) first"):
-        sentence[0].get_embedding()
+        sentence.get_token_embeddings()
     assert not sentence[0].get_labels()
 
 

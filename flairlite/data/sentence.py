@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
+from flairlite.data.embedded import Vectors, joined
 from flairlite.data.features import parse_features
 from flairlite.data.label import ARROW, DataPoint, Label
 from flairlite.data.span import Span
@@ -81,7 +82,7 @@ class Sentence(DataPoint):
         self._metadata: dict[str, dict[int, dict[str, Any]]] = {}  # of those labels that have some, by token
         self._rich: dict[str, list[Label]] = {}  # labels of sentence and spans, and a token's second ones
         self._tokens: list[Token] | None = None
-        self._embeddings: dict[str, torch.Tensor] = {}
+        self._embeddings: Vectors | None = None
         if isinstance(text, str):
             self._tokenize(text, use_tokenizer)
         else:
@@ -250,9 +251,33 @@ class Sentence(DataPoint):
 
     # Embeddings
 
+    @property
+    def embedding(self) -> torch.Tensor:
+        """The vector (D,) that `embed` of a document embedding computed.
+
+        Raises:
+            LabelError: when none was computed.
+        """
+        vector = self.get_embedding()
+        if not len(vector):
+            raise LabelError("this sentence has no embedding: call embed(sentence) of a document embedding first")
+        return vector
+
+    def get_embedding(self, names: list[str] | None = None) -> torch.Tensor:
+        """Return the sentence's own vector (D,) of the embeddings named, joined, or of all; (0,) without any."""
+        return joined(self._vectors.of_sentence(names))
+
+    def get_each_embedding(self, names: list[str] | None = None) -> list[torch.Tensor]:
+        """Return the sentence's own vectors, (D,) each, of the embeddings named, or of all."""
+        return self._vectors.of_sentence(names)
+
+    def set_embedding(self, name: str, vector: torch.Tensor) -> None:
+        """Keep a vector (D,) for the sentence itself."""
+        self._vectors.own[name] = vector
+
     def set_token_embeddings(self, name: str, matrix: torch.Tensor) -> None:
         """Keep a vector for every token: `matrix` is (T, D)."""
-        self._embeddings[name] = matrix
+        self._vectors.tokens[name] = matrix
 
     def get_token_embeddings(self, names: list[str] | None = None) -> torch.Tensor:
         """Return the vectors (T, D) of the embeddings named, joined in the order of their names, or of all.
@@ -262,15 +287,27 @@ class Sentence(DataPoint):
         """
         import torch
 
-        chosen = [self._embeddings[name] for name in sorted(self._embeddings) if names is None or name in names]
+        chosen = self._vectors.matrices(names)
         if not chosen:
-            raise LabelError(f"no such embeddings here: call embed(sentence) first; there are {list(self._embeddings)}")
+            raise LabelError(
+                f"no such embeddings here: call embed(sentence) first; there are {self._embedding_names()}"
+            )
         return chosen[0] if len(chosen) == 1 else torch.cat(chosen, dim=1)
 
     def clear_embeddings(self, embedding_names: list[str] | None = None) -> None:
-        """Forget the vectors of the embeddings named, or all."""
-        for name in list(self._embeddings if embedding_names is None else embedding_names):
-            self._embeddings.pop(name, None)
+        """Forget the vectors of the embeddings named, or all, of the sentence and of its tokens."""
+        for name in list(self._embedding_names() if embedding_names is None else embedding_names):
+            self._vectors.own.pop(name, None)
+            self._vectors.tokens.pop(name, None)
+
+    @property
+    def _vectors(self) -> Vectors:
+        if self._embeddings is None:
+            self._embeddings = Vectors()
+        return self._embeddings
+
+    def _embedding_names(self) -> list[str]:
+        return [*self._vectors.own, *self._vectors.tokens]
 
     # Container
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flairlite.data.embedded import joined
 from flairlite.data.label import DataPoint, Label
+from flairlite.errors import LabelError
 
 if TYPE_CHECKING:
     import torch
@@ -111,12 +113,34 @@ class Token(DataPoint):
 
     @property
     def embedding(self) -> torch.Tensor:
-        """The vector (D,) that `embed` computed: a row of the sentence's matrix."""
-        return self.get_embedding()
+        """The vector (D,) that `embed` computed: a row of the sentence's matrix.
+
+        Raises:
+            LabelError: when none was computed.
+        """
+        vector = self.get_embedding()
+        if not len(vector):
+            raise LabelError("this token has no embedding: call embed(sentence) of a token embedding first")
+        return vector
 
     def get_embedding(self, names: list[str] | None = None) -> torch.Tensor:
-        """Return the vector (D,) of the embeddings named, joined, or of all."""
-        return self._store.get_token_embeddings(names)[self._index]
+        """Return the vector (D,) of the embeddings named, joined, or of all; (0,) where there is none."""
+        return joined(self._store._vectors.of_token(self._index, names))
+
+    def get_each_embedding(self, names: list[str] | None = None) -> list[torch.Tensor]:
+        """Return the vectors, (D,) each, of the embeddings named, or of all."""
+        return self._store._vectors.of_token(self._index, names)
+
+    def set_embedding(self, name: str, vector: torch.Tensor) -> None:
+        """Keep a vector (D,) for this token."""
+        self._store._vectors.set_of_token(self._index, name, vector, len(self._store))
+
+    def clear_embeddings(self, embedding_names: list[str] | None = None) -> None:
+        """Forget this token's vectors of the embeddings named, or all."""
+        vectors = self._store._vectors
+        for name in list(vectors.tokens):
+            if embedding_names is None or name in embedding_names:
+                vectors.set_of_token(self._index, name, None, len(self._store))
 
     def to_dict(self, tag_type: str | None = None) -> dict[str, Any]:
         """Return text, offsets and labels as plain data."""

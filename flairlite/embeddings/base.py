@@ -125,11 +125,12 @@ class TokenEmbeddings(Embeddings):
             return listed
         table, ids = index_words(listed, self.index, self.fields)
         with evaluating(self):
-            chunks = torch.from_numpy(ids).unsqueeze(0).split(_CHUNK, dim=1)
+            chunks = torch.split(torch.from_numpy(ids).unsqueeze(0), _CHUNK, dim=1)
             vectors = torch.cat([self(self._inputs(table, chunk))[0] for chunk in chunks])  # (N, D)
         lengths = [len(sentence) for sentence in listed]
-        for name, columns in zip(self.get_names(), vectors.split(list(self.lengths_by_name().values()), 1), strict=True):
-            for sentence, matrix in zip(listed, columns.split(lengths), strict=True):
+        parts = torch.split(vectors, list(self.lengths_by_name().values()), dim=1)
+        for name, part in zip(self.get_names(), parts, strict=True):
+            for sentence, matrix in zip(listed, torch.split(part, lengths), strict=True):
                 sentence.set_token_embeddings(name, matrix)
         return listed
 

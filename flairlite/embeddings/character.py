@@ -94,7 +94,8 @@ class CharacterEmbeddings(TokenEmbeddings):
             its characters (V, C) with the characters of each word (V,), as an array, which stays on the host.
         """
         characters: Ragged = table
-        distinct, numbers = torch.unique(word_ids.cpu(), return_inverse=True)  # a device that holds the data set waits
+        ids = word_ids.cpu().long()  # (B, T); waits for a device that holds the data set
+        distinct, numbers = torch.unique(ids, return_inverse=True)  # (V,), (B, T)
         by_length = torch.sort(characters.lengths(distinct), stable=True)
         rows, lengths = distinct[by_length.indices], by_length.values  # (V,)
         place = torch.empty_like(rows)

@@ -198,5 +198,4 @@ class DocumentRNNEmbeddings(DocumentEmbeddings):
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> DocumentRNNEmbeddings:
         """Build the embedding again."""
-        settings = {name: value for name, value in params.items() if name not in ("class", "embeddings", "state_dict")}
-        return cls(embedding_from_params(params["embeddings"]), **settings)
+        return cls(**{**params, "embeddings": embedding_from_params(params["embeddings"])})

@@ -86,7 +86,8 @@ class SubwordEmbeddings(TokenEmbeddings):
             Numbers (B, T) of the distinct words; the parts of these, one after the other; where those of each begin.
         """
         parts: Ragged = table
-        distinct, numbers = torch.unique(word_ids.cpu(), return_inverse=True)  # a device that holds the data set waits
+        ids = word_ids.cpu().long()  # (B, T); waits for a device that holds the data set
+        distinct, numbers = torch.unique(ids, return_inverse=True)  # (V,), (B, T)
         return numbers, *parts.joined(distinct)
 
     def forward(self, inputs: Inputs) -> Tensor:
@@ -108,7 +109,7 @@ class SubwordEmbeddings(TokenEmbeddings):
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> SubwordEmbeddings:
         """Build the embedding again."""
-        return cls(**{name: value for name, value in params.items() if name != "class"})
+        return cls(**params)
 
 
 @register_embeddings

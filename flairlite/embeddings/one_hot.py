@@ -66,7 +66,8 @@ class OneHotEmbeddings(TokenEmbeddings):
         Raises:
             LabelError: when nothing occurs that often.
         """
-        counts = Counter(_values(corpus, field))
+        is_there = field == TEXT or any(sentence.token_labels(field) for sentence in corpus.train or ())
+        counts = Counter(_values(corpus, field) if is_there else ())
         items = [item for item, count in counts.most_common() if count >= min_freq]
         if not items:
             raise LabelError(
@@ -100,7 +101,7 @@ class OneHotEmbeddings(TokenEmbeddings):
     def forward(self, inputs: Inputs) -> Tensor:
         """Make vectors (B, T, D)."""
         vectors: Tensor = self.embedding_layer(inputs)
-        return vectors if self.layer_norm is None else self.layer_norm(vectors)  # type: ignore[no-any-return]
+        return vectors if self.layer_norm is None else self.layer_norm(vectors)
 
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:
         """Return the items and the settings."""

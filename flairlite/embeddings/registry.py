@@ -42,7 +42,7 @@ def embedding_from_params(params: Mapping[str, Any]) -> Any:
             f"the file holds embeddings {name!r}, which this flairlite does not know; upgrade it, or import the module "
             "of the class first where it is your own"
         )
-    return _CLASSES[name].from_params(params)
+    return _CLASSES[name].from_params({key: params[key] for key in params if key not in ("class", "state_dict")})
 
 
 def load_embeddings(params: Mapping[str, Any]) -> Any:

@@ -117,7 +117,7 @@ class WordEmbeddings(TokenEmbeddings):
         if self.weight is None:
             return inputs  # type: ignore[no-any-return]
         vectors = nn.functional.embedding(inputs, self.weight, padding_idx=len(self.vectors))
-        return vectors if self.layer_norm is None else self.layer_norm(vectors)  # type: ignore[no-any-return]
+        return vectors if self.layer_norm is None else self.layer_norm(vectors)
 
     def unknown_words(self, table: Table) -> dict[str, Tensor]:
         """Tell which words (U + 1,) have no vector."""
