@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from flairlite.data import Sentence
-from flairlite.errors import LabelError
 
 UNLABELLED = -1
 
@@ -32,9 +31,10 @@ class Batch:
         positions: (B, T) place of each word in its data set; padding has the place behind the last word.
         word_ids: (B, T) numbers of the distinct words of the data set; padding has the number behind the last.
         table: What the embeddings made of the distinct words.
-        targets: (B, T) numbers of the labels, -1 where there is none; None when nothing was asked.
-        num_labels: How many words have a label that the model knows; counted without asking the device.
-        is_partial: Whether some word has no such label.
+        targets: Numbers of the labels, -1 where there is none: (B, T) of words, or (B,) of sentences, or (B, L) of 0
+            and 1; None when nothing was asked.
+        num_labels: How many words, or sentences, have a label that the model knows; counted without asking the device.
+        is_partial: Whether some word, or sentence, has no such label.
     """
 
     indices: Tensor
@@ -51,6 +51,23 @@ class Batch:
     def num_tokens(self) -> int:
         """Number of words, without padding."""
         return int(self.lengths.sum())
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The gold labels of S sentences with N words, as integers.
+
+    Attributes:
+        numbers: Numbers of the labels, -1 where there is none: (N + 1,) of words, the last being padding's; (S,) of
+            sentences, or (S, L) of 0 and 1 where a sentence can have several.
+        counts: (S,) how many words of a sentence (1 or 0 where the sentence itself is labelled) have a label that the
+            model knows, on the CPU.
+        by_word: Whether words are labelled, not sentences.
+    """
+
+    numbers: Tensor
+    counts: Tensor
+    by_word: bool = True
 
 
 class Dataset(Protocol):
@@ -73,23 +90,26 @@ class EncodedDataset:
         offsets: (S,) position of each sentence's first word, on the CPU.
         word_ids: (N + 1,) numbers of the distinct words; the last is padding's, U.
         table: What the embeddings made of the distinct words; its last row is padding's.
-        targets: (N + 1,) numbers of the labels, -1 for none, or None.
-        num_labels: (S,) how many words of a sentence have a label that the model knows, on the CPU.
+        targets: Their gold labels, or None.
     """
 
     lengths: Tensor
     offsets: Tensor
     word_ids: Tensor
     table: Table
-    targets: Tensor | None = None
-    num_labels: Tensor | None = None
+    targets: Targets | None = None
 
     def batch(self, indices: Tensor) -> Batch:
         """Return the sentences of `indices` (B,), none of them empty, as one batch: integer gathers only."""
         lengths = self.lengths[indices]  # (B,)
         mask, positions = _places(lengths, self.offsets[indices], len(self.word_ids) - 1)
         positions = copy_to(positions, self.word_ids.device)
-        num_labels = int(self.num_labels[indices].sum()) if self.num_labels is not None else 0
+        targets, num_labels, num_units = None, 0, 1
+        if self.targets is not None:
+            by_word = self.targets.by_word
+            targets = self.targets.numbers[positions if by_word else copy_to(indices, self.word_ids.device)]
+            num_labels = int(self.targets.counts[indices].sum())
+            num_units = int(lengths.sum()) if by_word else len(indices)
         return Batch(
             indices=indices,
             lengths=lengths,
@@ -97,14 +117,14 @@ class EncodedDataset:
             positions=positions,
             word_ids=self.word_ids[positions],
             table=self.table,
-            targets=None if self.targets is None else self.targets[positions],
+            targets=targets,
             num_labels=num_labels,
-            is_partial=num_labels < int(lengths.sum()),
+            is_partial=num_labels < num_units,
         )
 
     def to(self, device: torch.device) -> EncodedDataset:
         """Return the data set with what batches are gathered from on `device`."""
-        targets = None if self.targets is None else copy_to(self.targets, device)
+        targets = self.targets and replace(self.targets, numbers=copy_to(self.targets.numbers, device))
         table = map_tensors(lambda tensor: copy_to(tensor, device), self.table)
         return replace(self, word_ids=copy_to(self.word_ids, device), targets=targets, table=table)
 
@@ -158,65 +178,25 @@ def _number(items: Callable[[], Iterable[_Item]]) -> tuple[list[_Item], NumberAr
     return distinct, np.fromiter(map(number.__getitem__, items()), dtype=np.int32)
 
 
-def all_labels(sentences: Iterable[Sentence], label_type: str, known: Sequence[str]) -> tuple[str, ...]:
-    """Return the labels that a model knows, and behind them those that only the sentences have."""
-    labels = dict.fromkeys(known)
-    for sentence in sentences:
-        labels.update(dict.fromkeys(sentence.token_labels(label_type) or ()))  # type: ignore[arg-type]
-    return tuple(label for label in labels if label is not None)
-
-
-def number_labels(sentences: Sequence[Sentence], label_type: str, labels: Sequence[str]) -> NumberArray:
-    """Return the number of each word's label among `labels`, (N,) int64; -1 for a word that has none.
-
-    Raises:
-        LabelError: when a label is not among `labels`.
-    """
-    number: dict[str | None, int] = {label: place for place, label in enumerate(labels)}
-    number[None] = UNLABELLED
-    columns = (sentence.token_labels(label_type) or repeat(None, len(sentence.words)) for sentence in sentences)
-    try:
-        return np.fromiter(map(number.__getitem__, chain.from_iterable(columns)), dtype=np.int64)
-    except KeyError as error:
-        raise LabelError(
-            f"the {label_type!r} label {error.args[0]!r} is not among the labels given, {', '.join(labels) or 'none'}: "
-            "give all that occur, as all_labels lists them"
-        ) from error
-
-
 def encode(
     sentences: Sequence[Sentence],
     index: Callable[..., Table],
+    targets: Targets | None = None,
     *,
     fields: Sequence[str] = (),
-    label_type: str | None = None,
-    labels: Sequence[str] = (),
-    num_known: int = 0,
 ) -> EncodedDataset:
     """Turn sentences into integers.
 
     Args:
         sentences: The sentences; empty ones may be among them.
         index: Makes of the distinct words what the embeddings need of them.
+        targets: The labels of these sentences, when there is something to learn or to compare with.
         fields: The label types of tokens that `index` wants beside the words.
-        label_type: The label type to learn or to compare with, or None.
-        labels: All labels of this type that occur (see `all_labels`), those that the model knows first.
-        num_known: How many of them the model knows.
     """
     lengths = _lengths(sentences)
     table, ids = index_words(sentences, index, fields)
     word_ids = torch.from_numpy(np.append(ids, np.int32(ids.max(initial=-1) + 1)))
-    encoded = EncodedDataset(lengths, lengths.cumsum(0) - lengths, word_ids, table)
-    if label_type is None:
-        return encoded
-    numbers = number_labels(sentences, label_type, labels)
-    sums = np.concatenate(([0], np.cumsum((numbers >= 0) & (numbers < num_known))))
-    ends = lengths.cumsum(0).numpy()
-    return replace(
-        encoded,
-        targets=torch.from_numpy(np.append(numbers, UNLABELLED)),
-        num_labels=torch.from_numpy(sums[ends] - sums[ends - lengths.numpy()]),
-    )
+    return EncodedDataset(lengths, lengths.cumsum(0) - lengths, word_ids, table, targets)
 
 
 def _lengths(sentences: Sequence[Sentence]) -> Tensor:

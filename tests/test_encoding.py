@@ -20,16 +20,16 @@ from flairlite.encoding import (
     Batch,
     EncodedDataset,
     LazyDataset,
-    all_labels,
     copy_to,
     encode,
     map_tensors,
-    number_labels,
     number_words,
 )
 from flairlite.errors import LabelError
+from flairlite.tasks import WordTask
 
 KNOWN = ("NOUN", "VERB", "DET")  # what the model of these tests can predict
+TASK = WordTask("pos", KNOWN)
 
 drawn = settings(max_examples=60)
 
@@ -79,13 +79,7 @@ class FakeEmbedding:
 
 
 def encode_all(sentences: Sequence[Sentence], embedding: FakeEmbedding | None = None) -> EncodedDataset:
-    return encode(
-        sentences,
-        (embedding or FakeEmbedding()).index,
-        label_type="pos",
-        labels=all_labels(sentences, "pos", KNOWN),
-        num_known=len(KNOWN),
-    )
+    return encode(sentences, (embedding or FakeEmbedding()).index, TASK.gold(sentences).targets)
 
 
 @dataclass(frozen=True)
@@ -138,7 +132,7 @@ def test_batches_hold_what_a_loop_over_words_makes(
     device: torch.device, sentences: list[Sentence], data: st.DataObject
 ) -> None:
     indices = indices_of(sentences, data)
-    plain = Plain.of(sentences, indices.tolist(), all_labels(sentences, "pos", KNOWN))
+    plain = Plain.of(sentences, indices.tolist(), TASK.all_labels(sentences))
     batch = encode_all(sentences).to(device).batch(indices)
     assert_holds(batch, plain)
     lengths = [len(sentences[index]) for index in indices.tolist()]
@@ -152,10 +146,10 @@ def test_batches_hold_what_a_loop_over_words_makes(
 @drawn
 def test_a_lazy_data_set_gives_the_same_batches(sentences: list[Sentence], data: st.DataObject) -> None:
     indices = indices_of(sentences, data)
-    names = all_labels(sentences, "pos", KNOWN)
+    names = TASK.all_labels(sentences)
     lazy = LazyDataset(
         sentences,
-        lambda chosen: encode(chosen, FakeEmbedding().index, label_type="pos", labels=names, num_known=len(KNOWN)),
+        lambda chosen: encode(chosen, FakeEmbedding().index, TASK.targets(chosen, names)),
     )
     eager = encode_all(sentences)
     assert lazy.lengths.tolist() == eager.lengths.tolist()
@@ -225,13 +219,12 @@ def test_labels_that_the_model_does_not_know_come_behind_its_own() -> None:
         Sentence(["d"]),
         Sentence(["e"]).set_token_labels("pos", ["Y"]),
     ]
-    names = all_labels(sentences, "pos", KNOWN)
+    names = TASK.all_labels(sentences)
     assert names == ("NOUN", "VERB", "DET", "X", "Y")
-    encoded = encode(sentences, FakeEmbedding().index, label_type="pos", labels=names, num_known=3)
+    encoded = encode(sentences, FakeEmbedding().index, TASK.targets(sentences, names))
     assert encoded.targets is not None
-    assert encoded.targets.tolist() == [3, 0, -1, -1, 4, -1]
-    assert encoded.num_labels is not None
-    assert encoded.num_labels.tolist() == [1, 0, 0]
+    assert encoded.targets.numbers.tolist() == [3, 0, -1, -1, 4, -1]
+    assert encoded.targets.counts.tolist() == [1, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +248,7 @@ def test_without_a_label_type_there_are_no_targets() -> None:
 def test_a_label_that_is_not_among_those_given_is_named() -> None:
     sentences = [Sentence(["a", "dog"]).set_token_labels("pos", ["DET", "PROPN"])]
     with pytest.raises(LabelError, match=r"'PROPN'.*NOUN, VERB, DET.*all_labels"):
-        encode(sentences, FakeEmbedding().index, label_type="pos", labels=KNOWN, num_known=3)
+        TASK.targets(sentences, KNOWN)
 
 
 @given(sentences=corpora)
@@ -264,10 +257,10 @@ def test_numbers_of_words_and_labels_agree_with_a_loop(sentences: list[Sentence]
     found, ids = number_words(sentences)
     every = [token for sentence in sentences for token in sentence.tokens]
     assert [found[number] for number in ids.tolist()] == [token.text for token in every]
-    names = all_labels(sentences, "pos", KNOWN)
+    names = TASK.all_labels(sentences)
     own = [token.get_labels("pos") for token in every]
-    numbers = number_labels(sentences, "pos", names).tolist()
-    assert numbers == [names.index(some[0].value) if some else UNLABELLED for some in own]
+    numbers = TASK.targets(sentences, names).numbers.tolist()
+    assert numbers[:-1] == [names.index(some[0].value) if some else UNLABELLED for some in own]
     assert sorted(names[len(KNOWN) :]) == sorted({some[0].value for some in own if some} - set(KNOWN))
 
 

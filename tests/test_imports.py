@@ -40,6 +40,7 @@ ORDER = [
     "datasets",
     "encoding",
     "batching",
+    "tasks",
     "nn",
     "embeddings",
     "models",

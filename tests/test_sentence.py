@@ -464,3 +464,28 @@ def test_order_of_construction_and_asking_does_not_matter() -> None:
         for ask in rng.sample(asks, len(asks)):
             ask(sentence)
         assert [ask(sentence) for ask in asks if ask is not asks[2] and ask is not asks[5]] == expected
+
+
+def test_labels_of_spans_and_of_the_sentence_are_put_in_place_of_those_of_their_kind_only() -> None:
+    sentence = Sentence(["New", "York", "is", "big"]).add_label("x", "whole")
+    sentence[0].add_label("x", "word")
+    sentence[2:4].add_label("x", "span")
+    sentence.set_span_labels("x", [(0, 2, "LOC"), (1, 2, "PART")], [0.5, 0.25])
+    sentence.set_sentence_labels("x", ["city", "USA"], [0.75, 1.0])
+    assert sentence.span_labels("x") == [(0, 2, "LOC"), (1, 2, "PART")]
+    assert sentence.sentence_labels("x") == ["city", "USA"]
+    assert [(label.value, label.score) for label in sentence.get_labels("x")] == [
+        ("city", 0.75), ("USA", 1.0), ("word", 1.0), ("LOC", 0.5), ("PART", 0.25),
+    ]  # fmt: skip
+    sentence.set_span_labels("x", []).set_sentence_labels("x", [])
+    assert [label.value for label in sentence.get_labels("x")] == ["word"]
+
+
+@pytest.mark.parametrize("span", [(0, 0, "X"), (-1, 1, "X"), (1, 3, "X"), (2, 1, "X")])
+def test_a_span_label_outside_the_sentence_is_refused(span: tuple[int, int, str]) -> None:
+    sentence = Sentence(["a", "b"]).set_span_labels("x", [(0, 1, "A")])
+    with pytest.raises(SettingError, match="2 tokens"):
+        sentence.set_span_labels("x", [span])
+    with pytest.raises(SettingError, match="one a label"):
+        sentence.set_span_labels("x", [(0, 1, "A")], [])
+    assert sentence.span_labels("x") == [(0, 1, "A")]

@@ -19,7 +19,7 @@ import flairlite
 from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.embeddings import StackedEmbeddings, TokenEmbeddings, WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
-from flairlite.encoding import Batch, all_labels
+from flairlite.encoding import Batch
 from flairlite.errors import FlairliteError, LabelError, SettingError
 from flairlite.models import SequenceTagger
 from flairlite.trainers import ModelTrainer
@@ -68,7 +68,7 @@ def make_sentences(lengths: Sequence[int], *, part_labelled: float = 1.0, seed: 
 
 
 def batch_of(tagger: SequenceTagger, sentences: Sequence[Sentence]) -> Batch:
-    labels = all_labels(sentences, "pos", tagger.label_names)
+    labels = tagger.task.all_labels(sentences)
     return tagger.encode(sentences, label_type="pos", labels=labels).batch(torch.arange(len(sentences)))
 
 

@@ -25,7 +25,6 @@ import flairlite
 from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
-from flairlite.encoding import all_labels
 from flairlite.errors import FlairliteError, LabelError, SettingError, TrainingError
 from flairlite.models import Model, SequenceTagger
 from flairlite.trainers import Callback, ModelTrainer
@@ -189,7 +188,7 @@ class TestPlainLoop:
         train(tagger, Corpus(corpus.train), tmp_path, learning_rate=rate, shuffle=False, optimizer=optimizer)
 
         steps = optimizer(plain.parameters(), lr=rate)
-        labels = all_labels(corpus.train, "upos", plain.label_names)
+        labels = plain.task.all_labels(corpus.train)
         for start in [*range(0, 40, 8)] * 2:
             sentences = corpus.train[start : start + 8]
             batch = plain.encode(sentences, label_type="upos", labels=labels).batch(torch.arange(8))
@@ -487,7 +486,7 @@ class TestLabels:
     ) -> None:
         tagger = SequenceTagger(vectors, Dictionary.from_items(["<unk>", "N", "V"]), "upos", hidden_size=4)
         with pytest.raises(
-            LabelError, match=r"it knows N, V, and the split has .*NOUN.* Make the dictionary from this"
+            LabelError, match=r"it knows N, V, and the train split has .*NOUN.* Make the dictionary from this"
         ):
             train(tagger, corpus, tmp_path)
 

@@ -192,6 +192,52 @@ class Sentence(DataPoint):
             self._scores[label_type] = list(scores)
         return self
 
+    # Labels of spans and of the sentence, all of a type at once
+
+    def span_labels(self, label_type: str) -> list[tuple[int, int, str]]:
+        """Return first token, the one behind the last, and value of each label that spans have of this type."""
+        labels = [(label.data_point, label.value) for label in self._rich.get(label_type, ())]
+        return [(point.start, point.stop, value) for point, value in labels if isinstance(point, Span)]
+
+    def set_span_labels(
+        self, label_type: str, spans: Sequence[tuple[int, int, str]], scores: Sequence[float] | None = None
+    ) -> Sentence:
+        """Put labels on spans, in place of all that spans have of this type.
+
+        Args:
+            label_type: The label type, such as `ner`.
+            spans: First token, the one behind the last, and label of each.
+            scores: A score a span; 1 when not given.
+
+        Raises:
+            SettingError: when a span has no token or leads out of the sentence, or there is not one score a span.
+        """
+        for start, stop, _ in spans:
+            if not 0 <= start < stop <= len(self.words):
+                raise SettingError(f"a span of {len(self.words)} tokens lies within them, not from {start} to {stop}")
+        points = [Span(self, start, stop) for start, stop, _ in spans]
+        values = [value for _, _, value in spans]
+        return self._replace_rich(label_type, points, values, scores, lambda point: isinstance(point, Span))
+
+    def sentence_labels(self, label_type: str) -> list[str]:
+        """Return the values of the labels that the whole sentence has of this type."""
+        return [label.value for label in self._rich.get(label_type, ()) if label.data_point is self]
+
+    def set_sentence_labels(
+        self, label_type: str, values: Sequence[str], scores: Sequence[float] | None = None
+    ) -> Sentence:
+        """Put labels on the whole sentence, in place of all that it has itself of this type.
+
+        Args:
+            label_type: The label type, such as `topic`.
+            values: The labels.
+            scores: A score a label; 1 when not given.
+
+        Raises:
+            SettingError: when there is not one score a label.
+        """
+        return self._replace_rich(label_type, [self] * len(values), values, scores, lambda point: point is self)
+
     def label_types(self) -> list[str]:
         """Return the label types that something in this sentence has a label of."""
         types = dict.fromkeys(name for name, column in self._columns.items() if _has_labels(column))
@@ -450,6 +496,25 @@ class Sentence(DataPoint):
 
     def _remove_rich_labels(self, point: DataPoint, label_type: str) -> None:
         self._drop_rich(label_type, lambda other: other == point)
+
+    def _replace_rich(
+        self,
+        label_type: str,
+        points: Sequence[DataPoint],
+        values: Sequence[str],
+        scores: Sequence[float] | None,
+        is_dropped: Any,
+    ) -> Sentence:
+        if scores is not None and len(scores) != len(points):
+            raise SettingError(f"scores must be one a label, {len(points)}, but there are {len(scores)}")
+        every = scores if scores is not None else [1.0] * len(points)
+        self._drop_rich(label_type, is_dropped)
+        if points:
+            self._rich.setdefault(label_type, []).extend(
+                Label(point, value, score, typename=label_type)
+                for point, value, score in zip(points, values, every, strict=True)
+            )
+        return self
 
     def _drop_rich(self, label_type: str, is_dropped: Any) -> None:
         if label_type in self._rich:

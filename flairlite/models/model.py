@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, overload
@@ -18,30 +17,18 @@ from flairlite.data import Sentence
 from flairlite.datasets.conllu import read_conllu
 from flairlite.embeddings import TokenEmbeddings
 from flairlite.embeddings.registry import embedding_from_params, embedding_to_params
-from flairlite.encoding import Batch, EncodedDataset, all_labels, copy_to, encode, map_tensors
+from flairlite.encoding import Batch, EncodedDataset, copy_to, encode, map_tensors
 from flairlite.errors import LabelError, ModelFileError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.evaluation import evaluate_dataset
 from flairlite.models.files import read_model_file, write_model_file
 from flairlite.nn.mode import evaluating
 from flairlite.runtime import get_device
+from flairlite.tasks import Decoded, Task
 
 _CHUNK = 2048  # sentences encoded at once: enough to bucket them well, little beside a stream
 
 Self = TypeVar("Self", bound="Model")
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """The labels that a model chose for a batch.
-
-    Attributes:
-        tags: (B, T) numbers of the labels; meaningless on padding.
-        scores: (B, T) how sure the model is, between 0 and 1; None when nobody asked.
-    """
-
-    tags: Tensor
-    scores: Tensor | None = None
 
 
 class Model(nn.Module, ABC):
@@ -49,17 +36,15 @@ class Model(nn.Module, ABC):
 
     Args:
         embeddings: The embeddings of the words.
-        label_type: The label type to learn and to predict.
-        label_names: The labels that the model can predict.
+        task: What the model labels, and with what.
     """
 
     _classes: ClassVar[dict[str, type[Model]]] = {}
 
-    def __init__(self, embeddings: TokenEmbeddings, label_type: str, label_names: Sequence[str]) -> None:
+    def __init__(self, embeddings: TokenEmbeddings, task: Task) -> None:
         super().__init__()
         self.embeddings = embeddings
-        self.label_type = label_type
-        self.label_names = tuple(label_names)
+        self.task = task
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make the class known to `load`."""
@@ -68,15 +53,15 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
-        """Compute scores of the labels, (B, T, K); dropout draws from `generator`."""
+        """Compute scores of the K classes, (B, T, K) or (B, K); dropout draws from `generator`."""
 
     @abstractmethod
     def loss(self, scores: Tensor, batch: Batch) -> Tensor:
-        """Compute the loss, summed over the labelled words of a batch, from what `forward` returned; a tensor ()."""
+        """Compute the loss from what `forward` returned, summed over what has labels in a batch; a tensor ()."""
 
     @abstractmethod
     def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True) -> Decoded:
-        """Choose labels from what `forward` returned."""
+        """Choose classes from what `forward` returned."""
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
@@ -86,6 +71,16 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def from_settings(cls: type[Self], settings: dict[str, Any], embeddings: TokenEmbeddings) -> Self:
         """Build a model from what `settings` returned; its weights are loaded after."""
+
+    @property
+    def label_type(self) -> str:
+        """The label type to learn and to predict."""
+        return self.task.label_type
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels that the model can predict."""
+        return self.task.label_names
 
     @property
     def device(self) -> torch.device:
@@ -102,17 +97,10 @@ class Model(nn.Module, ABC):
         Args:
             sentences: The sentences.
             label_type: The label type to encode, or None for words alone.
-            labels: All labels of this type that occur, those of the model first; see `flairlite.encoding.all_labels`.
+            labels: All labels of this type that occur, those of the model first; see `Task.all_labels`.
         """
-        num_known = len(self.label_names)
-        return encode(
-            sentences,
-            self.embeddings.index,
-            fields=self.embeddings.fields,
-            label_type=label_type,
-            labels=labels,
-            num_known=num_known,
-        )
+        targets = None if label_type is None else self.task.targets(sentences, labels, label_type)
+        return encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields)
 
     def features(self, batch: Batch) -> Tensor:
         """Compute the embeddings of a batch, (B, T, D), on the model's device."""
@@ -180,30 +168,20 @@ class Model(nn.Module, ABC):
             self._predict_chunk(chunk, mini_batch_size, label_name or self.label_type)
             yield from chunk
 
+    @torch.inference_mode()
     def _predict_chunk(self, sentences: Sequence[Sentence], mini_batch_size: int, label_name: str) -> None:
         encoded = self.encode(sentences)
-        tags, scores = self._label_words(encoded, mini_batch_size)
-        names = list(map(self.label_names.__getitem__, tags))
-        end = 0
-        for sentence, length in zip(sentences, encoded.lengths.tolist(), strict=True):
-            start, end = end, end + length
-            sentence.set_token_labels(label_name, names[start:end], scores[start:end])
-
-    @torch.inference_mode()
-    def _label_words(self, encoded: EncodedDataset, mini_batch_size: int) -> tuple[list[int], list[float]]:
-        """Return label number and score of every word, in the order of the words."""
-        num_places = len(encoded.word_ids)  # one more than words: padding is written to the last
-        tags = torch.zeros(num_places, dtype=torch.int64, device=self.device)
-        scores = torch.zeros(num_places, device=self.device)
+        numbers = self.task.blank(encoded.lengths, self.device)
+        scores = torch.zeros(numbers.shape, device=self.device)
         with evaluating(self):
             for indices in bucketed_batches(encoded.lengths, mini_batch_size):
                 batch = encoded.batch(indices)
                 decoded = self.decode(self(batch), batch)
-                places = copy_to(batch.positions, self.device)
-                tags[places] = decoded.tags
+                places = copy_to(self.task.places(batch), self.device)
+                numbers[places] = decoded.numbers
                 if decoded.scores is not None:
                     scores[places] = decoded.scores.to(scores.dtype)
-        return tags[:-1].tolist(), scores[:-1].tolist()
+        self.task.write(sentences, Decoded(numbers, scores), label_name)
 
     # Evaluation
 
@@ -229,20 +207,19 @@ class Model(nn.Module, ABC):
         """
         sentences = _to_sentences(data_points)
         label_type = gold_label_type or self.label_type
-        labels = all_labels(sentences, label_type, self.label_names)
-        if not any(sentence.words and sentence.has_label(label_type) for sentence in sentences):
+        if not self.task.count(sentences, label_type):
             types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
             raise LabelError(
-                f"no word has a gold label of the type {label_type!r}: there is nothing to compare with. "
+                f"no {self.task.unit} has a gold label of the type {label_type!r}: there is nothing to compare with. "
                 f"There are {len(sentences)} sentences with: {', '.join(types) or 'no labels at all'}"
             )
+        gold = self.task.gold(sentences, label_type)
         return evaluate_dataset(
             self,
-            self.encode(sentences, label_type=label_type, labels=labels),
-            labels,
+            self.encode(sentences, label_type=label_type, labels=gold.labels),
+            gold,
             mini_batch_size=mini_batch_size,
             main_metric=main_evaluation_metric,
-            sentences=sentences,
             out_path=out_path,
         )
 

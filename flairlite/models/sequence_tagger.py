@@ -12,9 +12,10 @@ from flairlite.data.dictionary import UNKNOWN
 from flairlite.embeddings import TokenEmbeddings
 from flairlite.encoding import UNLABELLED, Batch, copy_to
 from flairlite.errors import LabelError, SettingError
-from flairlite.models.model import Decoded, Model
+from flairlite.models.model import Model
 from flairlite.nn import FeatureDropout, LinearChainCRF, LockedDropout, PaddedRNN, WordDropout
 from flairlite.runtime import get_device, get_seed, seeded
+from flairlite.tasks import Decoded, WordTask
 
 
 class SequenceTagger(Model):
@@ -67,7 +68,7 @@ class SequenceTagger(Model):
     ) -> None:
         names = [item for item in tag_dictionary.get_items() if item != UNKNOWN]
         _check(names, loss_weights, use_crf)
-        super().__init__(embeddings, tag_type, names)
+        super().__init__(embeddings, WordTask(tag_type, names))
         self.tag_dictionary = tag_dictionary
         self.hidden_size, self.rnn_layers, self.rnn_type = hidden_size, rnn_layers, rnn_type
         self.bidirectional, self.loss_weights = bidirectional, dict(loss_weights or {})
@@ -112,7 +113,7 @@ class SequenceTagger(Model):
             raise LabelError("these sentences were encoded without labels: there is nothing to learn from")
         tags = copy_to(batch.targets, self.device)
         if batch.is_partial:
-            tags = tags.masked_fill(tags >= len(self.label_names), UNLABELLED)
+            tags = self.task.learnable(tags)
         if self.crf is not None:
             return self.crf(scores, tags, batch.lengths, is_partial=batch.is_partial).sum()  # type: ignore[no-any-return]
         return nn.functional.cross_entropy(

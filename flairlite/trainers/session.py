@@ -151,10 +151,9 @@ class Session:
         return evaluate_dataset(
             self.run.model,
             split.dataset,
-            split.labels,
+            split.gold,
             mini_batch_size=self.settings.eval_batch_size,
             main_metric=self.settings.main_evaluation_metric,
-            sentences=split.sentences,
             out_path=self.run.base_path / f"{split.name}.tsv",
         )
 

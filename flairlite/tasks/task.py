@@ -1,0 +1,178 @@
+"""What a model labels, and all that follows from it: targets, what is written, how gold and predicted are compared."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from flairlite.data import Sentence
+from flairlite.data.dictionary import UNKNOWN
+from flairlite.encoding import UNLABELLED, Batch, Targets
+from flairlite.errors import LabelError
+from flairlite.metrics import DEFAULT_METRIC, Result
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a model chose for a batch, or for all N words or S sentences of a data set.
+
+    Attributes:
+        numbers: Numbers of the classes: (B, T) or (N + 1,) of words, meaningless on padding; (B,) or (S,) of sentences,
+            or (B, K) and (S, K) of 0 and 1 where a sentence can have several.
+        scores: How sure the model is of each, between 0 and 1, in the same shape; None when nobody asked.
+        chances: Probability of each class, with one more dimension (K) where a word or sentence has one of them; None
+            when nobody asked.
+    """
+
+    numbers: Tensor
+    scores: Tensor | None = None
+    chances: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Gold:
+    """The gold labels of a data set, for a comparison.
+
+    Attributes:
+        sentences: The sentences.
+        label_type: The type of their gold labels.
+        labels: All labels that occur or that the model knows, the model's first.
+        targets: The same as integers.
+    """
+
+    sentences: Sequence[Sentence]
+    label_type: str
+    labels: Sequence[str]
+    targets: Targets
+
+
+class Task(ABC):
+    """Stands between the labels of sentences and the numbers that a model works with.
+
+    A label is what sentences carry; a class is what a model scores. They are the same, except for spans, whose classes
+    are tags of words.
+
+    Args:
+        label_type: The label type.
+        label_names: The L labels that the model can predict.
+        class_names: Its K classes, when they are not the labels.
+    """
+
+    unit: ClassVar[str]  # what carries the labels, in messages
+    by_word: ClassVar[bool]  # whether words have classes, not sentences
+
+    def __init__(self, label_type: str, label_names: Sequence[str], class_names: Sequence[str] | None = None) -> None:
+        self.label_type = label_type
+        self.label_names = tuple(label_names)
+        self.class_names = tuple(label_names if class_names is None else class_names)
+
+    # From labels to numbers
+
+    @abstractmethod
+    def count(self, sentences: Iterable[Sentence], label_type: str | None = None) -> Counter[str]:
+        """Count the labels of one type (the task's own by default), in the order in which they come."""
+
+    def all_labels(self, sentences: Iterable[Sentence], label_type: str | None = None) -> tuple[str, ...]:
+        """Return the labels that the model knows, and behind them those that only the sentences have."""
+        return tuple(dict.fromkeys((*self.label_names, *self.count(sentences, label_type))))
+
+    @abstractmethod
+    def targets(self, sentences: Sequence[Sentence], labels: Sequence[str], label_type: str | None = None) -> Targets:
+        """Turn gold labels into integers.
+
+        Args:
+            sentences: The sentences.
+            labels: All labels that occur, those of the model first, as `all_labels` lists them.
+            label_type: The label type, when it is not the task's own.
+
+        Raises:
+            LabelError: when a label is not among `labels`, or something has more labels than the model can give it.
+        """
+
+    def gold(self, sentences: Sequence[Sentence], label_type: str | None = None) -> Gold:
+        """Collect the gold labels of one type (the task's own by default)."""
+        label_type = label_type or self.label_type
+        labels = self.all_labels(sentences, label_type)
+        return Gold(sentences, label_type, labels, self.targets(sentences, labels, label_type))
+
+    def learnable(self, targets: Tensor) -> Tensor:
+        """Return targets without the classes that the model does not know: what has one of these teaches nothing."""
+        return targets.masked_fill(targets >= len(self.class_names), UNLABELLED)
+
+    def check(self, sentences: Sequence[Sentence], place: str, effect: str) -> list[str]:
+        """Check that there is something to learn or to compare with.
+
+        Args:
+            sentences: The sentences.
+            place: What to call them in messages, as in "the train split".
+            effect: What becomes of labels that the model does not know, as in "count as misses".
+
+        Returns:
+            What is worth saying about their labels: each unknown label once, and what is left out.
+
+        Raises:
+            LabelError: when nothing has a label that the model knows.
+        """
+        counts = self.count(sentences)
+        if not counts:
+            raise LabelError(self._no_labels(sentences, place))
+        unknown = [label for label in counts if label not in self.label_names and label != UNKNOWN]
+        if len(unknown) == len(counts):
+            raise LabelError(
+                f"the model knows none of the labels of {place}: it knows {', '.join(self.label_names[:20])}, "
+                f"and {place} has {', '.join(unknown[:20])}. Make the dictionary from this corpus"
+            )
+        if not unknown:
+            return []
+        shown = ", ".join(f"{label} ({counts[label]})" for label in unknown[:20])
+        return [f"{len(unknown)} labels of {place} are not in the model's dictionary and {effect}: {shown}"]
+
+    def _no_labels(self, sentences: Sequence[Sentence], place: str) -> str:
+        types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
+        if self.label_type not in types:
+            return f"no label type {self.label_type!r} in {place}; it has: {', '.join(types) or 'no labels at all'}"
+        others = " or ".join(f"{unit}s" for unit in ("word", "span", "whole sentence") if unit != self.unit)
+        return (
+            f"no {self.unit} of {place} has a label of the type {self.label_type!r}: {others} have, "
+            f"and this model labels {self.unit}s"
+        )
+
+    # From numbers to labels
+
+    def places(self, batch: Batch) -> Tensor:
+        """Return where what is decoded of a batch belongs in its data set, (B, T) or (B,)."""
+        return batch.positions if self.by_word else batch.indices
+
+    def blank(self, lengths: Tensor, device: torch.device) -> Tensor:
+        """Return room for the classes of a data set: -1 for each word and for padding, (N + 1,), or each sentence."""
+        size = int(lengths.sum()) + 1 if self.by_word else len(lengths)
+        return torch.full((size,), UNLABELLED, dtype=torch.int64, device=device)
+
+    @abstractmethod
+    def write(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
+        """Write what was decoded of a data set onto its sentences, in place of their labels of this type."""
+
+    # Comparison
+
+    @abstractmethod
+    def score(
+        self, gold: Gold, predicted: Tensor, *, loss: float = 0.0, main_metric: tuple[str, str] = DEFAULT_METRIC
+    ) -> Result:
+        """Compare predicted classes, in the shape of `Decoded.numbers` of a data set, with gold labels.
+
+        Raises:
+            LabelError: when nothing has a gold label.
+        """
+
+    @abstractmethod
+    def rows(self, gold: Gold, predicted: Tensor) -> Iterator[str]:
+        """Yield the lines of each sentence, with gold and predicted labels beside one another."""
+
+    def _nothing_to_compare(self) -> LabelError:
+        return LabelError(f"no {self.unit} has a gold label: there is nothing to compare with")
