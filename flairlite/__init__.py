@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from flairlite import data, datasets, embeddings, errors, models, nn, runtime, trainers
+from flairlite import data, datasets, embeddings, errors, models, nn, runtime, trainers, training_utils, visual
 from flairlite.errors import FlairliteError
 from flairlite.runtime import set_seed
 from flairlite.version import __version__
@@ -30,6 +30,8 @@ __all__ = [
     "nn",
     "set_seed",
     "trainers",
+    "training_utils",
+    "visual",
 ]
 
 if TYPE_CHECKING:  # properties of the module, below

@@ -47,3 +47,15 @@ class TrainingError(FlairliteError, RuntimeError):
 
 class SettingError(FlairliteError, ValueError):
     """An argument has a value that makes no sense, alone or with the others."""
+
+
+class MissingExtraError(FlairliteError, ImportError):
+    """A package is missing that only this one function needs.
+
+    Args:
+        problem: What needs which package.
+        extra: The extra of flairlite that brings it.
+    """
+
+    def __init__(self, problem: str, *, extra: str) -> None:
+        super().__init__(f"{problem}, which comes with an extra: pip install 'flairlite[{extra}]'")

@@ -45,6 +45,15 @@ class Vectors:
         rows[index] = vector
         self.tokens[name] = rows
 
+    def to(self, device: str | torch.device) -> None:
+        """Move all vectors to a device."""
+        self.own = {name: vector.to(device) for name, vector in self.own.items()}
+        for name, rows in self.tokens.items():
+            if isinstance(rows, list):
+                self.tokens[name] = [row if row is None else row.to(device) for row in rows]
+            else:
+                self.tokens[name] = rows.to(device)
+
 
 def joined(vectors: list[torch.Tensor]) -> torch.Tensor:
     """Return one vector of several, (D,), or, as Flair does, an empty one (0,) when there is none."""

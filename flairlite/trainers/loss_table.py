@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from flairlite.errors import DataFormatError
 from flairlite.metrics import Result
 from flairlite.trainers.callback import Callback
 from flairlite.trainers.run import Run
@@ -46,3 +47,33 @@ def _figures(result: Result | None) -> list[str]:
     micro = result.classification_report["micro avg"]
     values = (result.loss, micro["precision"], micro["recall"], micro["f1-score"], result.accuracy)
     return [f"{value:.8f}" if place == 0 else f"{value:.4f}" for place, value in enumerate(values)]
+
+
+def read_loss_table(path: str | Path) -> dict[str, list[float]]:
+    """Read the columns of figures of a loss.tsv, this library's or Flair's; where there is no figure, NaN.
+
+    Where a cell has several learning rates, the first is taken. The column of times is left out.
+
+    Raises:
+        DataFormatError: when the file is no such table.
+    """
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    head = lines[0].split("\t") if lines else []
+    if "EPOCH" not in head or len(set(head)) < len(head):
+        raise DataFormatError("a head with a column EPOCH was expected", path=path, line=1, remedy="Give a loss.tsv")
+    columns: dict[str, list[float]] = {name: [] for name in head if name != "TIMESTAMP"}
+    for number, line in enumerate(lines[1:], start=2):
+        cells = line.split("\t")
+        if len(cells) != len(head):
+            raise DataFormatError(f"{len(head)} columns were expected, {len(cells)} came", path=path, line=number)
+        for name, cell in zip(head, cells, strict=True):
+            if name in columns:
+                columns[name].append(_figure(name, cell, path, number))
+    return columns
+
+
+def _figure(name: str, cell: str, path: str | Path, line: int) -> float:
+    try:
+        return float("nan") if cell == "_" else float(cell.partition(",")[0])
+    except ValueError:
+        raise DataFormatError(f"a number was expected for {name}, {cell!r} came", path=path, line=line) from None

@@ -14,7 +14,7 @@ from flairlite.trainers.run import Run
 log = logging.getLogger("flairlite")
 
 LINE = "-" * 100
-_FORMAT = "%(asctime)-15s %(message)s"
+FORMAT = "%(asctime)-15s %(message)s"
 
 
 class TrainingLog(Callback):
@@ -83,7 +83,7 @@ def logging_to(path: Path | None) -> Iterator[None]:
     if not log.isEnabledFor(logging.INFO):
         log.setLevel(logging.INFO)
     for handler in handlers:
-        handler.setFormatter(logging.Formatter(_FORMAT))
+        handler.setFormatter(logging.Formatter(FORMAT))
         log.addHandler(handler)
     try:
         yield
