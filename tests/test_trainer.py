@@ -670,12 +670,28 @@ class Record(Callback):
         assert run.model.device.type == "cpu"
         self.calls.append(f"epoch {run.epoch} begin, {run.iteration}/{run.num_batches}")
 
+    def on_batch_begin(self, run: Run) -> None:
+        self.positions: list[int] = run.indices.tolist()
+        assert all(weight.grad is None for weight in run.model.parameters())
+
+    def on_backward_end(self, run: Run) -> None:
+        assert run.indices.tolist() == self.positions
+        gradients = [weight.grad for weight in run.model.parameters() if weight.grad is not None]
+        self.norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+
     def on_batch_end(self, run: Run) -> None:
         assert run.model.training
+        assert run.gradient_norm is not None
+        torch.testing.assert_close(run.gradient_norm, self.norm)
         self.calls.append(f"batch {run.iteration}/{run.num_batches}")
+
+    def on_epoch_trained(self, run: Run) -> None:
+        assert run.dev is None
+        self.calls.append(f"epoch {run.epoch} trained")
 
     def on_evaluated(self, run: Run) -> None:
         assert run.dev is not None
+        assert run.is_best == (run.dev.main_score == run.best_score)
         assert not run.history.dev_scores[run.epoch - 1 :]
         self.calls.append(f"evaluated {run.epoch}")
 
@@ -687,6 +703,9 @@ class Record(Callback):
     def on_train_end(self, run: Run) -> None:
         assert not run.model.training
         self.calls.append("train end")
+
+    def on_close(self, run: Run, error: BaseException | None) -> None:
+        self.calls.append(f"closed, {error!r}")
 
 
 class Stop(Callback):
@@ -725,12 +744,13 @@ class TestPlugins:
                 "batch 1/3",
                 "batch 2/3",
                 "batch 3/3",
+                f"epoch {epoch} trained",
                 f"evaluated {epoch}",
                 f"epoch {epoch} end",
             ]
             for epoch in (1, 2)
         ]
-        assert record.calls == ["train begin", *epochs[0], *epochs[1], "train end"]
+        assert record.calls == ["train begin", *epochs[0], *epochs[1], "train end", "closed, None"]
 
     def test_several_plugins_are_called_in_the_order_given(
         self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
@@ -754,7 +774,7 @@ class TestPlugins:
         record = Record()
         result = train(tagger, corpus, tmp_path, max_epochs=5, plugins=[Stop(hook, epoch=2), record])
         assert len(result["train_loss_history"]) == 2
-        assert record.calls[-2:] == ["epoch 2 end", "train end"]
+        assert record.calls[-3:] == ["epoch 2 end", "train end", "closed, None"]
         assert names_in(tmp_path) == FILES
         assert (tmp_path / "training.log").read_text().count("enough is enough") == 1
 
@@ -780,8 +800,10 @@ class TestPlugins:
     def test_an_error_of_a_plugin_comes_through(
         self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
+        record = Record()
         with pytest.raises(ZeroDivisionError):
-            train(tagger, corpus, tmp_path, plugins=[Raise(ZeroDivisionError)])
+            train(tagger, corpus, tmp_path, plugins=[Raise(ZeroDivisionError), record])
+        assert record.calls[-1] == "closed, ZeroDivisionError()"
         assert not tagger.training
 
 
@@ -800,7 +822,7 @@ class TestInterruption:
         result = train(tagger, corpus, tmp_path, max_epochs=5, plugins=plugins)
         assert names_in(tmp_path) == FILES
         assert len(result["train_loss_history"]) == len(result["dev_score_history"]) == 1
-        assert record.calls[-3:] == ["batch 1/5", "batch 2/5", "train end"]
+        assert record.calls[-4:] == ["batch 1/5", "batch 2/5", "train end", "closed, None"]
         assert same(state_of(SequenceTagger.load(tmp_path / "final-model.pt")), states[-1])
         assert same(state_of(SequenceTagger.load(tmp_path / "best-model.pt")), notes.states[0])
         assert same(state_of(tagger), notes.states[0])

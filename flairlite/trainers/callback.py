@@ -22,17 +22,29 @@ class Callback:
     def on_epoch_begin(self, run: Run) -> None:
         """Before the first batch of an epoch; not once more where an epoch is resumed."""
 
+    def on_batch_begin(self, run: Run) -> None:
+        """Before a batch, whose sentences `run.indices` names."""
+
+    def on_backward_end(self, run: Run) -> None:
+        """When the gradients of a batch are there: before they are clipped and the optimizer makes its step."""
+
     def on_batch_end(self, run: Run) -> None:
         """After each step of the optimizer; read nothing from the device here, or training waits for it."""
 
+    def on_epoch_trained(self, run: Run) -> None:
+        """After the last batch of an epoch, before the evaluation."""
+
     def on_evaluated(self, run: Run) -> None:
-        """After the evaluation of an epoch: here it is judged."""
+        """After the evaluation of an epoch, which is judged: `run.is_best` tells."""
 
     def on_epoch_end(self, run: Run) -> None:
-        """After an epoch was judged."""
+        """After all that belongs to an epoch; its figures are in the history."""
 
     def on_train_end(self, run: Run) -> None:
         """After the last epoch, also when training was interrupted."""
+
+    def on_close(self, run: Run, error: BaseException | None) -> None:
+        """Last of all, behind the final evaluation or behind the error that ended training: close what is open."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint is to keep, as tensors and plain containers: dict, list, tuple, str, numbers, None.

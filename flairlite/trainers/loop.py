@@ -8,12 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from flairlite.encoding import Dataset
+from flairlite.encoding import Batch, Dataset
 from flairlite.errors import TrainingError
 from flairlite.trainers.callback import Callback
 from flairlite.trainers.run import Run
-
-MAX_GRADIENT_NORM = 5.0
 
 
 def train_epoch(
@@ -23,6 +21,8 @@ def train_epoch(
     generator: torch.Generator,
     callbacks: Sequence[Callback],
     *,
+    max_grad_norm: float | None = 5.0,
+    chunk_size: int | None = None,
     use_amp: bool = False,
 ) -> None:
     """Train on each batch of an epoch once, from the one on where the run stands.
@@ -32,7 +32,9 @@ def train_epoch(
         dataset: The encoded sentences.
         batches: Positions of the sentences of each batch of the epoch.
         generator: Decides what dropout drops, on the model's device.
-        callbacks: Called after each step.
+        callbacks: Called before, within and after each step.
+        max_grad_norm: What the norm of the gradients is clipped to, or None.
+        chunk_size: Sentences computed at once, where a batch does not fit into memory; None computes it whole.
         use_amp: Compute in bfloat16 what bears it; weights stay as they are.
 
     Raises:
@@ -46,20 +48,33 @@ def train_epoch(
     run.model.train()
     parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
     for indices in batches[run.iteration :]:
-        batch = dataset.batch(indices)
-        with torch.autocast(run.model.device.type, torch.bfloat16, enabled=use_amp):
-            loss = run.model.loss(run.model(batch, generator), batch)
-        loss.backward()  # type: ignore[no-untyped-call]  # the sum, not the mean: the learning rates assume it
-        torch.nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT_NORM)
+        run.indices = indices
+        for callback in callbacks:
+            callback.on_batch_begin(run)
+        chunks = (indices,) if chunk_size is None else torch.split(indices, chunk_size)
+        losses = [_backward(run, dataset.batch(chunk), generator, use_amp=use_amp) for chunk in chunks]
+        run.batch_loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        for callback in callbacks:
+            callback.on_backward_end(run)
+        if max_grad_norm is not None:
+            run.gradient_norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
         run.optimizer.step()
         run.optimizer.zero_grad()
-        run.loss_sum += loss.detach()
-        run.num_words += batch.num_tokens
-        run.num_labels += batch.num_labels
+        run.loss_sum += run.batch_loss
         run.iteration += 1
         for callback in callbacks:
             callback.on_batch_end(run)
     check_finite(run, run.train_loss)
+
+
+def _backward(run: Run, batch: Batch, generator: torch.Generator, *, use_amp: bool) -> Tensor:
+    """Add to the gradients those of the loss of a batch, and return that loss, a tensor ()."""
+    with torch.autocast(run.model.device.type, torch.bfloat16, enabled=use_amp):
+        loss = run.model.loss(run.model(batch, generator), batch)
+    loss.backward()  # type: ignore[no-untyped-call]  # the sum, not the mean: the learning rates assume it
+    run.num_words += batch.num_tokens
+    run.num_labels += batch.num_labels
+    return loss.detach()
 
 
 def check_finite(run: Run, loss: float) -> None:

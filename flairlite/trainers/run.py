@@ -28,7 +28,7 @@ class History:
 
 # what is saved of a run; all else is given again, or belongs to an epoch that was judged
 _COUNTS = ("epoch", "iteration", "num_batches", "num_words", "num_labels", "epoch_learning_rate", "bad_epochs")
-_SAVED = (*_COUNTS, "is_in_epoch", "stop_reason", "loss_sum")
+_SAVED = (*_COUNTS, "best_score", "is_in_epoch", "stop_reason", "loss_sum")
 
 
 @dataclass
@@ -47,11 +47,17 @@ class Run:
         num_labels: Labelled words seen in this epoch.
         loss_sum: Their loss, summed, on the model's device: reading it waits for the device.
         epoch_learning_rate: The learning rate of this epoch.
+        indices: (B,) positions, in the training data, of the sentences of the batch.
+        batch_loss: Their loss, summed, on the model's device.
+        gradient_norm: The norm of their gradients before clipping, on the model's device; None without clipping.
         is_in_epoch: Whether the epoch has begun and its figures are not in the history yet.
         is_resumed: Whether the run goes on from a checkpoint.
         dev: The evaluation of the development split, or None.
         test: The evaluation of the test split where it is monitored, or None.
+        train_sample: The evaluation of some of the training sentences where they are monitored, or None.
+        best_score: The best score of all epochs.
         is_best: Whether this epoch's model is the best one yet.
+        is_annealed: Whether the learning rate was annealed because of this epoch.
         bad_epochs: Epochs in a row without a better score.
         stop_reason: Why training is to stop after this epoch, or None.
         history: The figures of all epochs.
@@ -67,13 +73,19 @@ class Run:
     num_words: int = 0
     num_labels: int = 0
     loss_sum: Tensor = field(default_factory=lambda: torch.zeros(()))
+    indices: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+    batch_loss: Tensor = field(default_factory=lambda: torch.zeros(()))
+    gradient_norm: Tensor | None = None
     epoch_started: float = 0.0
     epoch_learning_rate: float = 0.0
     is_in_epoch: bool = False
     is_resumed: bool = False
     dev: Result | None = None
     test: Result | None = None
+    train_sample: Result | None = None
+    best_score: float | None = None
     is_best: bool = False
+    is_annealed: bool = False
     bad_epochs: int = 0
     stop_reason: str | None = None
     history: History = field(default_factory=History)
@@ -110,9 +122,16 @@ class Run:
         self.loss_sum = torch.zeros((), device=self.model.device)
         self.epoch_started = time.perf_counter()
         self.epoch_learning_rate = self.learning_rate
-        self.dev = self.test = None
-        self.is_best = False
+        self.dev = self.test = self.train_sample = None
+        self.is_best = self.is_annealed = False
         self.is_in_epoch = True
+
+    def judge(self) -> None:
+        """Compare the epoch with the best one."""
+        self.is_best = self.best_score is None or self.score > self.best_score
+        self.bad_epochs = 0 if self.is_best else self.bad_epochs + 1
+        if self.is_best:
+            self.best_score = self.score
 
     def end_epoch(self) -> None:
         """Put the figures of the epoch into the history."""

@@ -64,6 +64,14 @@ class Session:
         self.best = BestModel() if self.dev is not None else None
         self.callbacks = [*self._own_callbacks(), *plugins]
 
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Let callbacks close what they opened, however the run ended."""
+        for callback in self.callbacks:
+            callback.on_close(self.run, error)
+
     def train(self) -> None:
         """Train epoch after epoch; Ctrl-C ends that early. However it ends, the best model's file is whole then."""
         try:
@@ -137,10 +145,13 @@ class Session:
         run = self.run
         batches = self.order.draw()
         train_epoch(run, self.train_split.dataset, batches, self.dropout, self.callbacks, use_amp=self.settings.use_amp)
+        for callback in self.callbacks:
+            callback.on_epoch_trained(run)
         for split in self.monitored:
             setattr(run, split.name, self._evaluate(split))
         if run.dev is not None:
             check_finite(run, run.dev.loss)  # the last step of an epoch shows only here
+        run.judge()
         for callback in self.callbacks:
             callback.on_evaluated(run)
         run.end_epoch()

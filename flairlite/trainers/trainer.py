@@ -124,8 +124,10 @@ class ModelTrainer:
     ) -> dict[str, Any]:
         settings.check_metric(self.model)
         folder = make_folder(base_path)
-        with logging_to(folder / "training.log"):
-            session = Session(self.model.to(get_device(device)), self.corpus, settings, folder, plugins)
+        with (
+            logging_to(folder / "training.log"),
+            Session(self.model.to(get_device(device)), self.corpus, settings, folder, plugins) as session,
+        ):
             session.clear_folder()
             session.train()
             score = session.finish()

@@ -58,7 +58,7 @@ class TrainingLog(Callback):
             if result is not None:
                 log.info(f"{name} : loss {result.loss} - {result.metric_name}  {round(result.main_score, 4)}")
         log.info(f"BAD EPOCHS (no improvement): {run.bad_epochs}")
-        if run.learning_rate != run.epoch_learning_rate:
+        if run.is_annealed:
             log.info(f"learning rate annealed to {run.learning_rate:.6f}")
         log.info(LINE)
 
