@@ -24,16 +24,40 @@ class LinearChainCRF(nn.Module):
 
     Args:
         num_tags: Number of tags K.
+        legal: (K + 1, K + 1) whether the column's tag may follow the row's; the last row is the start of a sentence,
+            the last column its end. Other sequences are impossible, in the loss as in all that is found. None: all may.
+        is_learned: Whether pairs of tags have scores of their own; without, they are legal or not, and that is all.
+
+    Raises:
+        SettingError: when there is no tag, or `legal` has another shape.
     """
 
-    def __init__(self, num_tags: int) -> None:
+    def __init__(self, num_tags: int, *, legal: Tensor | None = None, is_learned: bool = True) -> None:
         super().__init__()
         if num_tags < 1:
             raise SettingError(f"a CRF needs at least one tag; there are {num_tags}")
-        self.num_tags = num_tags
-        self.transitions = nn.Parameter(torch.randn(num_tags, num_tags))  # from the row's tag to the column's
-        self.start = nn.Parameter(torch.randn(num_tags))
-        self.end = nn.Parameter(torch.randn(num_tags))
+        if legal is not None and legal.shape != (num_tags + 1, num_tags + 1):
+            raise SettingError(f"legal must be (K + 1, K + 1) with K = {num_tags}, got {tuple(legal.shape)}")
+        self.num_tags, self.is_learned = num_tags, is_learned
+        if is_learned:
+            self.transitions = nn.Parameter(torch.randn(num_tags, num_tags))  # from the row's tag to the column's
+            self.start = nn.Parameter(torch.randn(num_tags))
+            self.end = nn.Parameter(torch.randn(num_tags))
+        elif legal is None:
+            legal = torch.ones(num_tags + 1, num_tags + 1, dtype=torch.bool)
+        self.limits: Tensor | None  # (K + 1, K + 1): 0 where a tag may follow, else minus infinity
+        limits = None if legal is None else torch.zeros(legal.shape).masked_fill(~legal, -torch.inf)
+        self.register_buffer("limits", limits, persistent=False)
+
+    @property
+    def scores(self) -> ChainScores:
+        """The scores of pairs of tags, of first and of last tags; minus infinity for what is not legal."""
+        if self.limits is None:
+            return ChainScores(self.transitions, self.start, self.end)
+        limits = ChainScores(self.limits[:-1, :-1], self.limits[-1, :-1], self.limits[:-1, -1])
+        if not self.is_learned:
+            return limits
+        return ChainScores(self.transitions + limits.transitions, self.start + limits.start, self.end + limits.end)
 
     def forward(self, emissions: Tensor, tags: Tensor, lengths: Tensor, *, is_partial: bool | None = None) -> Tensor:
         """Compute the negative log-likelihood of the tags of each sentence.
@@ -48,36 +72,42 @@ class LinearChainCRF(nn.Module):
             (B,) natural logarithms.
         """
         self._validate(emissions, lengths, tags)
+        scores = self.scores
         mask = _mask(emissions, lengths)
         if is_partial is None:
             is_partial = bool((tags.lt(0) & mask).any())
         if is_partial:
             allowed = nn.functional.one_hot(tags.clamp_min(0), self.num_tags).bool() | tags.lt(0).unsqueeze(2)
-            gold = self._log_partition(emissions, lengths, allowed)
+            gold = _log_partition(emissions, scores, lengths, allowed)
         else:
-            gold = self._path_score(emissions, tags.clamp_min(0), lengths, mask)
-        return self._log_partition(emissions, lengths) - gold
+            gold = _path_score(emissions, scores, tags.clamp_min(0), lengths, mask)
+        return _log_partition(emissions, scores, lengths) - gold
 
     def log_partition(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """Compute the logarithm of the summed exponentials of all sequences' scores, (B,)."""
         self._validate(emissions, lengths)
-        return self._log_partition(emissions, lengths)
+        return _log_partition(emissions, self.scores, lengths)
 
     @torch.no_grad()
     def marginals(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """Compute the probability of each tag at each word, (B, T, K); zero on padding."""
+        return self.chains(emissions, lengths).marginals().to(emissions.dtype)
+
+    @torch.no_grad()
+    def chains(self, emissions: Tensor, lengths: Tensor) -> Chains:
+        """Run forward-backward, of which marginals and probabilities of neighbouring tags can be had."""
         self._validate(emissions, lengths)
-        chains = _Chains(emissions, _Scores(self.transitions, self.start, self.end), lengths)
-        return chains.marginals().to(emissions.dtype)
+        return Chains(emissions, self.scores, lengths)
 
     @torch.no_grad()
     def decode(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """Find the best tag sequence of each sentence by Viterbi's algorithm, (B, T); padding repeats the last tag."""
         self._validate(emissions, lengths)
+        chain = self.scores
         # a copy, (T, K, B): a maximum over tags runs over whole vectors
         scores = emissions.permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
-        into = self.transitions.t().unsqueeze(2).contiguous()  # (K to, K from, 1)
-        scores[0] += self.start.unsqueeze(1)
+        into = chain.transitions.t().unsqueeze(2).contiguous()  # (K to, K from, 1)
+        scores[0] += chain.start.unsqueeze(1)
         moved = scores.new_empty(self.num_tags, *scores.shape[1:])  # (K to, K from, B)
         best = torch.empty_like(scores[0])
         steps = scores.unbind(0)
@@ -86,32 +116,17 @@ class LinearChainCRF(nn.Module):
             score += best
         last = (lengths - 1).to(emissions.device)  # (B,)
         final = scores[last, :, torch.arange(len(last), device=last.device)]  # (B, K)
-        tag = (final + self.end).argmax(dim=1)  # (B,)
+        tag = (final + chain.end).argmax(dim=1)  # (B,)
         path = [tag]
         for place in range(len(steps) - 2, -1, -1):  # only where the path comes from is worked out, not every origin
-            origin = (steps[place] + self.transitions.index_select(1, tag)).argmax(dim=0)
+            origin = (steps[place] + chain.transitions.index_select(1, tag)).argmax(dim=0)
             tag = torch.where(place < last, origin, tag)
             path.append(tag)
         return torch.stack(path[::-1], dim=1)
 
     def extra_repr(self) -> str:
         """Show the number of tags when the module is printed."""
-        return f"num_tags={self.num_tags}"
-
-    def _log_partition(self, emissions: Tensor, lengths: Tensor, allowed: Tensor | None = None) -> Tensor:
-        result: Tensor = _LogPartition.apply(  # type: ignore[no-untyped-call]
-            emissions, self.transitions, self.start, self.end, lengths, allowed
-        )
-        return result
-
-    def _path_score(self, emissions: Tensor, tags: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
-        last = tags.gather(1, (lengths - 1).to(tags.device).unsqueeze(1)).squeeze(1)  # (B,)
-        emitted = emissions.gather(2, tags.unsqueeze(2)).squeeze(2)  # (B, T)
-        pairs = tags[:, :-1] * self.num_tags + tags[:, 1:]  # (B, T - 1)
-        moved = self.transitions.flatten().index_select(0, pairs.flatten()).view_as(pairs)
-        # not a product with the mask: on padding there may be infinite scores
-        inner = emitted.masked_fill(~mask, 0.0).sum(1) + moved.masked_fill(~mask[:, 1:], 0.0).sum(1)
-        return inner + self.start.index_select(0, tags[:, 0]) + self.end.index_select(0, last)
+        return f"num_tags={self.num_tags}" + ("" if self.is_learned else ", is_learned=False")
 
     def _validate(self, emissions: Tensor, lengths: Tensor, tags: Tensor | None = None) -> None:
         if emissions.dim() != 3 or emissions.shape[2] != self.num_tags or emissions.shape[1] == 0:
@@ -123,20 +138,28 @@ class LinearChainCRF(nn.Module):
 
 
 @dataclass(frozen=True)
-class _Scores:
-    transitions: Tensor  # (K, K)
-    start: Tensor  # (K,)
-    end: Tensor  # (K,)
+class ChainScores:
+    """What is added to the emissions of a tag sequence.
+
+    Attributes:
+        transitions: (K, K) of each two neighbouring tags, from the row's to the column's.
+        start: (K,) of the first tag.
+        end: (K,) of the last one.
+    """
+
+    transitions: Tensor
+    start: Tensor
+    end: Tensor
 
 
-class _Chains:
+class Chains:
     """Forward-backward over B sentences; what can be made of it is computed when it is asked for.
 
     The backward pass is a forward pass over each sentence turned round, so both run as one. All is float64, because
     scaled probabilities may become tiny. Tags that `allowed` (B, T, K) rules out count as impossible.
     """
 
-    def __init__(self, emissions: Tensor, scores: _Scores, lengths: Tensor, allowed: Tensor | None = None) -> None:
+    def __init__(self, emissions: Tensor, scores: ChainScores, lengths: Tensor, allowed: Tensor | None = None) -> None:
         self.lengths = lengths.to(emissions.device)
         steps = torch.arange(emissions.shape[1], device=emissions.device)  # (T,)
         last = self.lengths.unsqueeze(1) - 1  # (B, 1)
@@ -156,8 +179,8 @@ class _Chains:
         self.scales = _scan(both, torch.stack((first, final)), torch.stack((self.moves, self.moves.t())))
         self.before, after = both.permute(1, 2, 0, 3).unbind(0)  # (B, T, K): weight of all up to a tag at a word
         self.after = after.gather(1, turned)  # (B, T, K): of all from a tag at a word on, its emission included
-        behind = nn.functional.pad((self.after @ self.moves.t())[:, 1:], (0, 0, 0, 1))  # (B, T, K): of all behind it
-        self.joint = self.before * torch.where(self.is_last, final, behind)  # (B, T, K)
+        self.behind = nn.functional.pad((self.after @ self.moves.t())[:, 1:], (0, 0, 0, 1))  # (B, T, K): all behind it
+        self.joint = self.before * torch.where(self.is_last, final, self.behind)  # (B, T, K)
         self.total = self.joint.sum(dim=2, keepdim=True)  # (B, T, 1)
 
     def log_partition(self) -> Tensor:
@@ -169,6 +192,23 @@ class _Chains:
     def marginals(self) -> Tensor:
         """Return the probability of each tag at each word, (B, T, K), zero on padding."""
         return (self.joint / self.total).masked_fill(self.is_padding, 0.0)
+
+    def conditionals(self, tags: Tensor, following: Tensor) -> Tensor:
+        """Return how probable a tag is behind a word that has a certain one; zero on padding.
+
+        Args:
+            tags: (B, T) the tag that each word has.
+            following: (B, T) the tag that the word behind it is asked for, and -1 for one that it never has.
+
+        Returns:
+            (B, T - 1): word t + 1 has the tag `following[:, t]` where word t has the tag `tags[:, t]`.
+        """
+        tags, asked = tags[:, :-1], following[:, :-1].clamp_min(0)
+        moves = self.moves.flatten().index_select(0, (tags * len(self.moves) + asked).flatten()).view_as(tags)
+        weights = moves * self.after[:, 1:].gather(2, asked.unsqueeze(2)).squeeze(2)
+        all_weights = self.behind[:, :-1].gather(2, tags.unsqueeze(2)).squeeze(2)
+        is_none = self.is_padding[:, 1:].squeeze(2) | following[:, :-1].lt(0)
+        return (weights / all_weights).masked_fill(is_none, 0.0)
 
     def pairs(self) -> tuple[Tensor, Tensor]:
         """Return what makes the probabilities of the tags of each two words, (B, T - 1, K) twice, zero on padding.
@@ -219,7 +259,7 @@ class _LogPartition(torch.autograd.Function):
         lengths: Tensor,
         allowed: Tensor | None,
     ) -> Tensor:
-        chains = _Chains(emissions, _Scores(transitions, start, end), lengths, allowed)
+        chains = Chains(emissions, ChainScores(transitions, start, end), lengths, allowed)
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(chains.marginals(), *chains.pairs(), chains.moves, chains.lengths)
         return chains.log_partition().to(emissions.dtype)
@@ -235,6 +275,23 @@ class _LogPartition(torch.autograd.Function):
         ends = marginals.gather(1, last).sum((0, 1))  # (K,)
         wanted = (marginals, pairs, marginals[:, 0].sum(0), ends)
         return (*(tensor.to(gradient.dtype) for tensor in wanted), None, None)
+
+
+def _log_partition(emissions: Tensor, scores: ChainScores, lengths: Tensor, allowed: Tensor | None = None) -> Tensor:
+    result: Tensor = _LogPartition.apply(  # type: ignore[no-untyped-call]
+        emissions, scores.transitions, scores.start, scores.end, lengths, allowed
+    )
+    return result
+
+
+def _path_score(emissions: Tensor, scores: ChainScores, tags: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
+    last = tags.gather(1, (lengths - 1).to(tags.device).unsqueeze(1)).squeeze(1)  # (B,)
+    emitted = emissions.gather(2, tags.unsqueeze(2)).squeeze(2)  # (B, T)
+    pairs = tags[:, :-1] * len(scores.start) + tags[:, 1:]  # (B, T - 1)
+    moved = scores.transitions.flatten().index_select(0, pairs.flatten()).view_as(pairs)
+    # not a product with the mask: on padding there may be infinite scores
+    inner = emitted.masked_fill(~mask, 0.0).sum(1) + moved.masked_fill(~mask[:, 1:], 0.0).sum(1)
+    return inner + scores.start.index_select(0, tags[:, 0]) + scores.end.index_select(0, last)
 
 
 def _mask(emissions: Tensor, lengths: Tensor) -> Tensor:
