@@ -7,15 +7,17 @@ of its own (comments, ids of ranges and empty nodes, features) goes through `con
 
 from __future__ import annotations
 
+import codecs
 import contextlib
-import gc
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from sys import intern
-from typing import TextIO
+from typing import BinaryIO
 
 from flairlite.data import Sentence
+from flairlite.datasets.conllu_check import Blocks, find_blocks
+from flairlite.datasets.deferred import DeferredPart, DeferredSentences
 from flairlite.errors import DataFormatError
 
 FIELDS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
@@ -30,12 +32,16 @@ LABEL_TYPES = {  # Flair's names for two of the columns stand beside CoNLL-U's
     "misc": ("misc",),
 }
 _WORDS, _RANGES, _EMPTY_NODES = "words", "multiword_tokens", "empty_nodes"
-_CHUNK = 1 << 22  # characters read at once: large beside a sentence, small beside memory
+_CHUNK = 1 << 22  # bytes read at once: large beside a sentence, small beside memory
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _REMEDY = "CoNLL-U has 10 columns a word, separated by tabs, and an empty line behind each sentence"
 
 
-def read_conllu(path: str | Path) -> list[Sentence]:
+def read_conllu(path: str | Path) -> Sequence[Sentence]:
     """Read all sentences of a CoNLL-U file.
+
+    The whole file is read and checked, but a sentence is made when somebody first asks for it, and then kept: a part of
+    a treebank costs the time and memory of that part.
 
     The words are the syntactic words. Multi-word ranges (`1-2 don't`) decide the spaces in the text; their rows, of ten
     columns, are kept in `sentence.metadata["multiword_tokens"]`, those of empty nodes (`8.1`) in
@@ -45,8 +51,9 @@ def read_conllu(path: str | Path) -> list[Sentence]:
     Raises:
         DataFormatError: for a file that is missing, has no sentence or is no CoNLL-U, with the line.
     """
-    with _no_garbage_collection():  # it would look through the sentences read so far again and again, for nothing
-        sentences = list(iterate_conllu(path))
+    path = Path(path)
+    with _reading(path) as file:
+        sentences = DeferredSentences(_part(text, line, path) for line, text in _chunks(file))
     if not sentences:
         raise DataFormatError("there is no sentence in it", path=path, remedy=_REMEDY)
     return sentences
@@ -55,45 +62,94 @@ def read_conllu(path: str | Path) -> list[Sentence]:
 def iterate_conllu(path: str | Path) -> Iterator[Sentence]:
     """Read the sentences of a CoNLL-U file one by one, in memory that does not grow; see `read_conllu`."""
     path = Path(path)
+    with _reading(path) as file:
+        for line, text in _chunks(file):
+            yield from _sentences(text, line, path)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[BinaryIO]:
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            for line, text in _chunks(file):
-                yield from _sentences(text, line, path)
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataFormatError(f"cannot be read: {reason}", path=path, remedy="Check the path") from error
     except UnicodeDecodeError as error:
         line, byte = _undecodable(path)
         raise DataFormatError(
             f"byte 0x{byte:02x} is not UTF-8", path=path, line=line, remedy="Convert the file to UTF-8"
         ) from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataFormatError(f"cannot be read: {reason}", path=path, remedy="Check the path") from error
 
 
-def _chunks(file: TextIO) -> Iterator[tuple[int, str]]:
-    """Yield stretches of whole sentences, each with the number of its first line."""
-    line, rest = 1, ""
+def _chunks(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield stretches of whole sentences, each with the number of its first line; lines end with a newline alone."""
+    line, rest = 1, b""
+    decoder = codecs.getincrementaldecoder("utf-8")()  # what it makes is not used: only whether it can be made
     while chunk := file.read(_CHUNK):
+        if chunk.endswith(b"\r"):  # is it the end of a line, or half of it?
+            chunk += file.read(1)
+        decoder.decode(chunk, final=len(chunk) < _CHUNK)
+        if line == 1 and not rest:
+            chunk = chunk.removeprefix(_BYTE_ORDER_MARK)
         start = max(len(rest) - 1, 0)  # there is no empty line before
-        rest += chunk
-        end = rest.rfind("\n\n", start)
+        rest += chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        end = rest.rfind(b"\n\n", start)
         if end >= 0:
             yield line, rest[:end]
-            line += rest.count("\n", 0, end + 2)
+            line += rest.count(b"\n", 0, end + 2)
             rest = rest[end + 2 :]
+    decoder.decode(b"", final=True)
     yield line, rest
 
 
-def _sentences(text: str, line: int, path: Path) -> Iterator[Sentence]:
-    for block in text.split("\n\n"):
+def _part(text: bytes, line: int, path: Path) -> DeferredPart:
+    """Check the sentences of a stretch of the file; one that seems wrong is made at once, so that its error comes."""
+    blocks = find_blocks(text)
+    bounds = blocks.bounds.tolist()
+    is_wrong = ~blocks.is_sound
+    is_wrong[_unfit(text, blocks)] = True
+    made: dict[int, Sentence] = {}
+    for place in is_wrong.nonzero()[0].tolist():
+        start, stop = bounds[place]
+        (made[place],) = _sentences(text[start:stop], line + int(blocks.lines[place]), path)
+    return DeferredPart(text, bounds, _checked_sentence, made)
+
+
+def _unfit(text: bytes, blocks: Blocks) -> list[int]:
+    """Return the numbers of the sentences whose ids of ranges and empty nodes do not fit between the words."""
+    num_words = blocks.num_words.tolist()
+    unfit, range_ends = [], dict.fromkeys(blocks.others[:, 0].tolist(), 0)
+    for block, start, stop, before in blocks.others.tolist():
+        try:
+            kind, range_ends[block] = _other_row(text[start:stop].decode(), 0, before, range_ends[block])
+        except _RowError:
+            kind = ""
+        if kind not in (_RANGES, _EMPTY_NODES):
+            unfit.append(block)
+    return unfit + [block for block, end in range_ends.items() if not num_words[block] or end > num_words[block]]
+
+
+def _sentences(text: bytes, line: int, path: Path) -> Iterator[Sentence]:
+    for block in text.decode().split("\n\n"):
         lines = block.split("\n")
-        rows = [row.split("\t") for row in lines if row and row[0] != "#"]
+        rows, comments = _rows_and_comments(lines)
         if rows:
             try:
-                yield _sentence(rows, [row for row in lines if row and row[0] == "#"])
+                yield _sentence(rows, comments)
             except _RowError as error:
                 numbers = [number for number, row in enumerate(lines, line) if row and row[0] != "#"]
                 raise DataFormatError(str(error), path=path, line=numbers[error.row], remedy=_REMEDY) from error
         line += len(lines) + 1
+
+
+def _checked_sentence(text: bytes) -> Sentence:
+    return _sentence(*_rows_and_comments(text.decode().split("\n")))
+
+
+def _rows_and_comments(lines: Sequence[str]) -> tuple[list[list[str]], list[str]]:
+    rows = [row.split("\t") for row in lines if row and row[0] != "#"]
+    return rows, [row for row in lines if row and row[0] == "#"]
 
 
 class _RowError(Exception):
@@ -187,17 +243,22 @@ def _sort_rows(rows: list[list[str]]) -> dict[str, list[list[str]]]:
     sorted_rows: dict[str, list[list[str]]] = {}
     num_words = range_end = 0
     for number, row in enumerate(rows):
-        is_next_word = row[0] == str(num_words + 1)
-        first, sign, last = (num_words + 1, "", 0) if is_next_word else _parsed_id(row[0], number)
-        if first != num_words + (0 if sign == "." else 1) or (sign == "-" and num_words < range_end):
-            raise _RowError(number, f"the id {row[0]!r} does not fit behind {num_words} words")
-        if sign == "-":
-            range_end = last
-        num_words += not sign
-        sorted_rows.setdefault({"": _WORDS, "-": _RANGES, ".": _EMPTY_NODES}[sign], []).append(row)
+        kind = _WORDS
+        if row[0] != str(num_words + 1):
+            kind, range_end = _other_row(row[0], number, num_words, range_end)
+        num_words += kind == _WORDS
+        sorted_rows.setdefault(kind, []).append(row)
     if not num_words or range_end > num_words:
         raise _RowError(len(rows) - 1, f"the sentence ends behind {num_words} words, before its ids do")
     return sorted_rows
+
+
+def _other_row(value: str, row: int, num_words: int, range_end: int) -> tuple[str, int]:
+    """Return the kind of a row by its id, behind `num_words` words, and where the last range ends."""
+    first, sign, last = _parsed_id(value, row)
+    if first != num_words + (0 if sign == "." else 1) or (sign == "-" and num_words < range_end):
+        raise _RowError(row, f"the id {value!r} does not fit behind {num_words} words")
+    return {"": _WORDS, "-": _RANGES, ".": _EMPTY_NODES}[sign], last if sign == "-" else range_end
 
 
 def _parsed_id(value: str, row: int) -> tuple[int, str, int]:
@@ -218,17 +279,6 @@ def _spaces_with_ranges(columns: Sequence[Sequence[str]], ranges: Sequence[Seque
         is_joined = "".join(columns[1][first - 1 : last]) == row[1]  # "du" is not "de" and "le" joined
         spaces[first - 1 : last] = bytes([0 if is_joined else 1] * (last - first) + [_space_after(row[9])])
     return bytes(spaces)
-
-
-@contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _undecodable(path: Path) -> tuple[int, int]:

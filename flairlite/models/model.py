@@ -270,7 +270,7 @@ class Model(nn.Module, ABC):
         return model.to(get_device(device)).eval()
 
 
-def _to_sentences(data_points: Iterable[Sentence] | str | Path) -> list[Sentence]:
+def _to_sentences(data_points: Iterable[Sentence] | str | Path) -> Sequence[Sentence]:
     if isinstance(data_points, (str, Path)):
         return read_conllu(data_points)
     sentences = [data_points] if isinstance(data_points, Sentence) else list(data_points)
