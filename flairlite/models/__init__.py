@@ -1,6 +1,9 @@
 """Models: sentences in, labels out."""
 
-from flairlite.models.model import Model
+from flairlite.models.classifier import DefaultClassifier
+from flairlite.models.model import Classifier, Model
 from flairlite.models.sequence_tagger import SequenceTagger
+from flairlite.models.text_classifier import TextClassifier
+from flairlite.models.token_classifier import TokenClassifier
 
-__all__ = ["Model", "SequenceTagger"]
+__all__ = ["Classifier", "DefaultClassifier", "Model", "SequenceTagger", "TextClassifier", "TokenClassifier"]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from flairlite.batching import bucketed_batches
 from flairlite.data import Sentence
 from flairlite.datasets.conllu import read_conllu
-from flairlite.embeddings import TokenEmbeddings
+from flairlite.embeddings import DocumentEmbeddings, Embeddings
 from flairlite.embeddings.registry import embedding_from_params, embedding_to_params
 from flairlite.encoding import Batch, EncodedDataset, copy_to, encode, map_tensors
 from flairlite.errors import LabelError, ModelFileError, SettingError
@@ -35,13 +35,13 @@ class Model(nn.Module, ABC):
     """A model over sentences: embeddings, and something that makes labels of them.
 
     Args:
-        embeddings: The embeddings of the words.
+        embeddings: The embeddings of the words, or of the sentences.
         task: What the model labels, and with what.
     """
 
     _classes: ClassVar[dict[str, type[Model]]] = {}
 
-    def __init__(self, embeddings: TokenEmbeddings, task: Task) -> None:
+    def __init__(self, embeddings: Embeddings, task: Task) -> None:
         super().__init__()
         self.embeddings = embeddings
         self.task = task
@@ -60,8 +60,8 @@ class Model(nn.Module, ABC):
         """Compute the loss from what `forward` returned, summed over what has labels in a batch; a tensor ()."""
 
     @abstractmethod
-    def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True) -> Decoded:
-        """Choose classes from what `forward` returned."""
+    def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_chances: bool = False) -> Decoded:
+        """Choose classes from what `forward` returned; say how sure that is, and how likely each class, when asked."""
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Model(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def from_settings(cls: type[Self], settings: dict[str, Any], embeddings: TokenEmbeddings) -> Self:
+    def from_settings(cls: type[Self], settings: dict[str, Any], embeddings: Any) -> Self:
         """Build a model from what `settings` returned; its weights are loaded after."""
 
     @property
@@ -102,11 +102,38 @@ class Model(nn.Module, ABC):
         targets = None if label_type is None else self.task.targets(sentences, labels, label_type)
         return encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields)
 
-    def features(self, batch: Batch) -> Tensor:
-        """Compute the embeddings of a batch, (B, T, D), on the model's device."""
+    def inputs(self, batch: Batch) -> Any:
+        """Return what the embeddings take of a batch, on the model's device."""
         inputs = self.embeddings.select(batch.table, batch.word_ids)
-        features: Tensor = self.embeddings(map_tensors(lambda tensor: copy_to(tensor, self.device), inputs))
-        return features
+        return map_tensors(lambda tensor: copy_to(tensor, self.device), inputs)
+
+    def features(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
+        """Compute the embeddings of a batch: (B, T, D) of its words, or (B, D) of its sentences."""
+        inputs = self.inputs(batch)
+        if isinstance(self.embeddings, DocumentEmbeddings):
+            return self.embeddings(inputs, batch.lengths, generator)  # type: ignore[no-any-return]
+        return self.embeddings(inputs)  # type: ignore[no-any-return]
+
+    def targets(self, batch: Batch) -> Tensor:
+        """Return what there is to learn of a batch, on the model's device; see `Batch.targets` and `Task.learnable`."""
+        if batch.targets is None:
+            raise LabelError("these sentences were encoded without labels: there is nothing to learn from")
+        targets = copy_to(batch.targets, self.device)
+        return self.task.learnable(targets) if batch.is_partial or self.task.multi_label else targets
+
+    def forward_loss(self, sentences: Sequence[Sentence]) -> tuple[Tensor, int]:
+        """Compute the loss of sentences with gold labels, for a training loop of your own.
+
+        Returns:
+            The loss, summed, a tensor (); and how many words, or sentences, it is the loss of.
+        """
+        labels = self.task.all_labels(sentences)
+        encoded = self.encode(sentences, label_type=self.label_type, labels=labels)
+        has_words = encoded.lengths.nonzero().squeeze(1)
+        if not len(has_words):
+            return torch.zeros((), device=self.device, requires_grad=True), 0
+        batch = encoded.batch(has_words)
+        return self.loss(self(batch), batch), batch.num_labels
 
     # Prediction
 
@@ -115,9 +142,9 @@ class Model(nn.Module, ABC):
         self,
         sentences: Sentence | str,
         mini_batch_size: int = ...,
-        *,
-        label_name: str | None = ...,
+        return_probabilities_for_all_classes: bool = ...,
         verbose: bool = ...,
+        label_name: str | None = ...,
     ) -> Sentence: ...
 
     @overload
@@ -125,36 +152,47 @@ class Model(nn.Module, ABC):
         self,
         sentences: Iterable[Sentence | str],
         mini_batch_size: int = ...,
-        *,
-        label_name: str | None = ...,
+        return_probabilities_for_all_classes: bool = ...,
         verbose: bool = ...,
+        label_name: str | None = ...,
     ) -> list[Sentence]: ...
 
     def predict(
         self,
         sentences: Sentence | str | Iterable[Sentence | str],
         mini_batch_size: int = 64,
-        *,
-        label_name: str | None = None,
+        return_probabilities_for_all_classes: bool = False,
         verbose: bool = False,
+        label_name: str | None = None,
     ) -> Sentence | list[Sentence]:
         """Predict the labels of sentences, and write them with their scores onto the sentences.
 
         Args:
             sentences: A sentence or a text, or several. A text is split into words.
             mini_batch_size: Sentences computed at once.
-            label_name: The label type to write, when it is not to be the one that the model learned.
+            return_probabilities_for_all_classes: Write all labels with their probabilities, not only the best.
             verbose: Show a progress bar when standard error is a terminal.
+            label_name: The label type to write, when it is not to be the one that the model learned.
 
         Returns:
             The sentence, or a list of all sentences in the order they came; empty ones are among them, without labels.
         """
         if isinstance(sentences, (Sentence, str)):
-            return next(self.predict_stream([sentences], mini_batch_size, label_name=label_name))
-        return list(_progress(self.predict_stream(sentences, mini_batch_size, label_name=label_name), verbose))
+            return self.predict(
+                [sentences], mini_batch_size, return_probabilities_for_all_classes, label_name=label_name
+            )[0]
+        stream = self.predict_stream(
+            sentences, mini_batch_size, return_probabilities_for_all_classes, label_name=label_name
+        )
+        return list(_progress(stream, verbose))
 
     def predict_stream(
-        self, sentences: Iterable[Sentence | str], mini_batch_size: int = 64, *, label_name: str | None = None
+        self,
+        sentences: Iterable[Sentence | str],
+        mini_batch_size: int = 64,
+        return_probabilities_for_all_classes: bool = False,
+        *,
+        label_name: str | None = None,
     ) -> Iterator[Sentence]:
         """Predict the labels of sentences as they come, in memory that does not grow; see `predict`.
 
@@ -165,23 +203,27 @@ class Model(nn.Module, ABC):
             raise _no_sentence(sentences)
         iterator = iter(sentences)
         while chunk := [_to_sentence(item) for item in islice(iterator, _CHUNK)]:
-            self._predict_chunk(chunk, mini_batch_size, label_name or self.label_type)
+            decoded = self._decode(chunk, mini_batch_size, with_chances=return_probabilities_for_all_classes)
+            self.task.write(chunk, decoded, label_name or self.label_type)
             yield from chunk
 
     @torch.inference_mode()
-    def _predict_chunk(self, sentences: Sequence[Sentence], mini_batch_size: int, label_name: str) -> None:
+    def _decode(self, sentences: Sequence[Sentence], mini_batch_size: int, *, with_chances: bool) -> Decoded:
         encoded = self.encode(sentences)
         numbers = self.task.blank(encoded.lengths, self.device)
         scores = torch.zeros(numbers.shape, device=self.device)
+        chances = scores.new_zeros(len(numbers), len(self.task.class_names)) if with_chances else None
         with evaluating(self):
             for indices in bucketed_batches(encoded.lengths, mini_batch_size):
                 batch = encoded.batch(indices)
-                decoded = self.decode(self(batch), batch)
+                decoded = self.decode(self(batch), batch, with_chances=with_chances)
                 places = copy_to(self.task.places(batch), self.device)
                 numbers[places] = decoded.numbers
                 if decoded.scores is not None:
                     scores[places] = decoded.scores.to(scores.dtype)
-        self.task.write(sentences, Decoded(numbers, scores), label_name)
+                if chances is not None and decoded.chances is not None:
+                    chances[places] = decoded.chances.to(chances.dtype)
+        return Decoded(numbers, scores, chances)
 
     # Evaluation
 
@@ -268,6 +310,9 @@ class Model(nn.Module, ABC):
         except Exception as error:  # whatever is in the file: it may have been changed, or made, by anybody
             raise ModelFileError(f"{model_path} is damaged: {error!r}. Copy it again, or train again") from error
         return model.to(get_device(device)).eval()
+
+
+Classifier = Model  # Flair's name: there, some models are none
 
 
 def _to_sentences(data_points: Iterable[Sentence] | str | Path) -> Sequence[Sentence]:

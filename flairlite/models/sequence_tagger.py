@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from flairlite.data import Dictionary
 from flairlite.data.dictionary import UNKNOWN
 from flairlite.embeddings import TokenEmbeddings
-from flairlite.encoding import UNLABELLED, Batch, copy_to
+from flairlite.encoding import UNLABELLED, Batch
 from flairlite.errors import LabelError, SettingError
 from flairlite.models.model import Model
 from flairlite.nn import FeatureDropout, LinearChainCRF, LockedDropout, PaddedRNN, WordDropout
@@ -109,11 +109,7 @@ class SequenceTagger(Model):
 
     def loss(self, scores: Tensor, batch: Batch) -> Tensor:
         """Compute the negative log-likelihood of the labels, summed over the labelled words; a tensor ()."""
-        if batch.targets is None:
-            raise LabelError("these sentences were encoded without labels: there is nothing to learn from")
-        tags = copy_to(batch.targets, self.device)
-        if batch.is_partial:
-            tags = self.task.learnable(tags)
+        tags = self.targets(batch)
         if self.crf is not None:
             return self.crf(scores, tags, batch.lengths, is_partial=batch.is_partial).sum()  # type: ignore[no-any-return]
         return nn.functional.cross_entropy(
@@ -124,13 +120,14 @@ class SequenceTagger(Model):
             reduction="sum",
         )
 
-    def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True) -> Decoded:
+    def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_chances: bool = False) -> Decoded:
         """Choose the best label sequence; a score is the probability of the label at its word."""
         tags = self.crf.decode(scores, batch.lengths) if self.crf is not None else scores.argmax(dim=2)  # (B, T)
-        if not with_scores:
+        if not (with_scores or with_chances):
             return Decoded(tags)
         chances = self.crf.marginals(scores, batch.lengths) if self.crf is not None else scores.softmax(dim=2)
-        return Decoded(tags, chances.gather(2, tags.unsqueeze(2)).squeeze(2))
+        scores = chances.gather(2, tags.unsqueeze(2)).squeeze(2)
+        return Decoded(tags, scores, chances if with_chances else None)
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor, besides the embeddings."""

@@ -1,7 +1,31 @@
-"""Building blocks of models: tensors in, tensors out."""
+"""Building blocks of models: tensors in, tensors out; and, under Flair's names, what all models are."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from flairlite.nn.crf import LinearChainCRF
 from flairlite.nn.dropout import FeatureDropout, LockedDropout, WordDropout
 from flairlite.nn.rnn import PaddedRNN
 
-__all__ = ["FeatureDropout", "LinearChainCRF", "LockedDropout", "PaddedRNN", "WordDropout"]
+if TYPE_CHECKING:
+    from flairlite.models import Classifier, DefaultClassifier, Model
+
+__all__ = [
+    "Classifier",
+    "DefaultClassifier",
+    "FeatureDropout",
+    "LinearChainCRF",
+    "LockedDropout",
+    "Model",
+    "PaddedRNN",
+    "WordDropout",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Find a class of models when it is asked for: it is built of what is here."""
+    if name in ("Classifier", "DefaultClassifier", "Model"):
+        return getattr(importlib.import_module("flairlite.models"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -96,14 +96,12 @@ class DocumentTask(Task):
 
     def decode(self, scores: Tensor, *, with_chances: bool = False) -> Decoded:
         """Choose labels by scores (B, K): the best one, or all whose probability is above their threshold."""
-        if self.multi_label:
-            chances = scores.sigmoid()
-            common = self.threshold.get(DEFAULT, 0.5)
-            limits = chances.new_tensor([self.threshold.get(name, common) for name in self.label_names])  # (K,)
-            return Decoded(chances > limits, chances, chances if with_chances else None)
-        chances = scores.softmax(dim=1)
-        best = chances.max(dim=1)
-        return Decoded(best.indices, best.values, chances if with_chances else None)
+        if not self.multi_label:
+            return super().decode(scores, with_chances=with_chances)
+        chances = scores.sigmoid()
+        common = self.threshold.get(DEFAULT, 0.5)
+        limits = chances.new_tensor([self.threshold.get(name, common) for name in self.label_names])  # (K,)
+        return Decoded(chances > limits, chances, chances if with_chances else None)
 
     def blank(self, lengths: Tensor, device: torch.device) -> Tensor:
         """Return room for the labels of a data set: none yet, (S,) or (S, K)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -66,6 +66,7 @@ class Task(ABC):
 
     unit: ClassVar[str]  # what carries the labels, in messages
     by_word: ClassVar[bool]  # whether words have classes, not sentences
+    multi_label: bool = False  # whether one of them can have several
 
     def __init__(self, label_type: str, label_names: Sequence[str], class_names: Sequence[str] | None = None) -> None:
         self.label_type = label_type
@@ -104,6 +105,23 @@ class Task(ABC):
     def learnable(self, targets: Tensor) -> Tensor:
         """Return targets without the classes that the model does not know: what has one of these teaches nothing."""
         return targets.masked_fill(targets >= len(self.class_names), UNLABELLED)
+
+    def class_weights(self, loss_weights: Mapping[str, float] | None) -> Tensor:
+        """Return how much each class counts in the loss, (K,): as given for it or its label, otherwise 1.
+
+        Raises:
+            LabelError: when a weight is given for what the model does not know.
+        """
+        given = loss_weights or {}
+        if unknown := [name for name in given if name not in self.class_names and name not in self.label_names]:
+            raise LabelError(
+                f"loss_weights name {', '.join(unknown)}, but the labels are {', '.join(self.label_names)}"
+            )
+        return torch.tensor([given.get(name, given.get(self.label_of(name), 1.0)) for name in self.class_names])
+
+    def label_of(self, class_name: str) -> str:
+        """Return the label that a class is one of: itself, or that of a tag."""
+        return class_name
 
     def check(self, sentences: Sequence[Sentence], place: str, effect: str) -> list[str]:
         """Check that there is something to learn or to compare with.
@@ -144,6 +162,12 @@ class Task(ABC):
         )
 
     # From numbers to labels
+
+    def decode(self, scores: Tensor, *, with_chances: bool = False) -> Decoded:
+        """Choose the best class by scores (..., K), each by itself; its score is its probability."""
+        chances = scores.softmax(dim=-1)
+        best = chances.max(dim=-1)
+        return Decoded(best.indices, best.values, chances if with_chances else None)
 
     def places(self, batch: Batch) -> Tensor:
         """Return where what is decoded of a batch belongs in its data set, (B, T) or (B,)."""
