@@ -22,7 +22,10 @@ class Annealing(Callback):
         min_learning_rate: The lowest learning rate to train with; or one for each group of weights that the optimizer
             has.
         initial_extra_patience: So many more epochs before the learning rate is annealed for the first time.
+        restarts: Go on from the best model when the learning rate was annealed.
     """
+
+    schedules = True
 
     def __init__(
         self,
@@ -31,6 +34,7 @@ class Annealing(Callback):
         patience: int = 3,
         min_learning_rate: float | Sequence[float] = 0.0001,
         initial_extra_patience: int = 0,
+        restarts: bool = False,
     ) -> None:
         if not 0 < factor < 1:
             raise SettingError(f"anneal_factor must be between 0 and 1, as 0.5 to halve; it is {factor}")
@@ -39,7 +43,7 @@ class Annealing(Callback):
         if initial_extra_patience < 0:
             raise SettingError(f"initial_extra_patience must be at least 0 epochs; it is {initial_extra_patience}")
         self.factor, self.patience, self.min_learning_rate = factor, patience, min_learning_rate
-        self.initial_extra_patience = initial_extra_patience
+        self.initial_extra_patience, self.restarts = initial_extra_patience, restarts
         self._waited = 0  # epochs without a better score since the last annealing
         self._extra_patience = initial_extra_patience  # until the first one
 
@@ -70,6 +74,7 @@ class Annealing(Callback):
         if self._waited < self.patience + self._extra_patience:
             return
         self._waited, self._extra_patience, run.is_annealed = 0, 0, True
+        run.goes_back = self.restarts
         groups, lowest = run.optimizer.param_groups, self.min_learning_rate
         for group in groups:  # each keeps its own rate
             group["lr"] *= self.factor

@@ -21,13 +21,9 @@ class BestModel(Callback):
 
     While training goes on, the file has no word vectors in it, which do not change: writing some tens of megabytes
     takes a tenth of a short epoch. However training ends, `complete` puts them in.
-
-    Args:
-        restarts: Go on from the best model whenever the learning rate was annealed.
     """
 
-    def __init__(self, *, restarts: bool = False) -> None:
-        self.restarts = restarts
+    def __init__(self) -> None:
         self._state: dict[str, Tensor] | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -44,7 +40,7 @@ class BestModel(Callback):
             log.info("saving best model")
             self._state = {name: tensor.detach().clone() for name, tensor in run.model.state_dict().items()}
             run.model.save(run.base_path / BEST_MODEL, whole=False)
-        elif self.restarts and run.is_annealed and self.restore(run):
+        elif run.goes_back and self.restore(run):
             log.info("resetting to best model")
 
     def complete(self, run: Run) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from flairlite.trainers.run import Run
 
@@ -15,6 +15,8 @@ class Callback:
     was. What a callback counts or keeps must therefore be in its `state_dict`, if a resumed run is to be the same as
     one that was never interrupted. The learning rates that the optimizer has are saved with the optimizer.
     """
+
+    schedules: ClassVar[bool] = False  # whether it changes the learning rate: then the default annealing stays away
 
     def on_train_begin(self, run: Run) -> None:
         """Before the first epoch, and before a resumed run goes on: `run.is_resumed` tells."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from flairlite.data import Sentence
 from flairlite.metrics import Result
 from flairlite.models import Model
 
@@ -40,6 +41,7 @@ class Run:
         optimizer: Its optimizer.
         base_path: Where the run writes.
         max_epochs: How many epochs are wanted.
+        sentences: The training data.
         num_batches: Batches an epoch; before the first epoch, how many are expected.
         epoch: The epoch, from 1.
         iteration: The batch in the epoch, from 1.
@@ -47,17 +49,19 @@ class Run:
         num_labels: Labelled words seen in this epoch.
         loss_sum: Their loss, summed, on the model's device: reading it waits for the device.
         epoch_learning_rate: The learning rate of this epoch.
-        indices: (B,) positions, in the training data, of the sentences of the batch.
+        indices: (B,) positions, in `sentences`, of those of the batch.
         batch_loss: Their loss, summed, on the model's device.
         gradient_norm: The norm of their gradients before clipping, on the model's device; None without clipping.
         is_in_epoch: Whether the epoch has begun and its figures are not in the history yet.
         is_resumed: Whether the run goes on from a checkpoint.
+        is_interrupted: Whether training was ended from outside or by a plugin, and not by itself.
         dev: The evaluation of the development split, or None.
         test: The evaluation of the test split where it is monitored, or None.
         train_sample: The evaluation of some of the training sentences where they are monitored, or None.
         best_score: The best score of all epochs.
         is_best: Whether this epoch's model is the best one yet.
         is_annealed: Whether the learning rate was annealed because of this epoch.
+        goes_back: Whether to go on from the best model, not from this one.
         bad_epochs: Epochs in a row without a better score.
         stop_reason: Why training is to stop after this epoch, or None.
         history: The figures of all epochs.
@@ -67,6 +71,7 @@ class Run:
     optimizer: torch.optim.Optimizer
     base_path: Path
     max_epochs: int
+    sentences: Sequence[Sentence] = ()
     num_batches: int = 0
     epoch: int = 0
     iteration: int = 0
@@ -80,12 +85,14 @@ class Run:
     epoch_learning_rate: float = 0.0
     is_in_epoch: bool = False
     is_resumed: bool = False
+    is_interrupted: bool = False
     dev: Result | None = None
     test: Result | None = None
     train_sample: Result | None = None
     best_score: float | None = None
     is_best: bool = False
     is_annealed: bool = False
+    goes_back: bool = False
     bad_epochs: int = 0
     stop_reason: str | None = None
     history: History = field(default_factory=History)
@@ -111,6 +118,11 @@ class Run:
         return self.dev.main_score if self.dev is not None else -self.train_loss
 
     @property
+    def is_at_tenth(self) -> bool:
+        """Whether another tenth of the epoch's batches is full: then figures are logged."""
+        return self.iteration * 10 // self.num_batches > (self.iteration - 1) * 10 // self.num_batches
+
+    @property
     def epoch_seconds(self) -> float:
         """Seconds since the epoch began."""
         return time.perf_counter() - self.epoch_started
@@ -123,7 +135,7 @@ class Run:
         self.epoch_started = time.perf_counter()
         self.epoch_learning_rate = self.learning_rate
         self.dev = self.test = self.train_sample = None
-        self.is_best = self.is_annealed = False
+        self.is_best = self.is_annealed = self.goes_back = False
         self.is_in_epoch = True
 
     def judge(self) -> None:

@@ -19,6 +19,7 @@ from flairlite.trainers.callback import Callback
 from flairlite.trainers.loop import check_finite, train_epoch
 from flairlite.trainers.loss_table import LossTable
 from flairlite.trainers.order import BatchOrder
+from flairlite.trainers.plugins.base import TrainingInterrupt
 from flairlite.trainers.run import Run
 from flairlite.trainers.settings import TrainingSettings
 from flairlite.trainers.splits import Split, encode_split
@@ -60,9 +61,16 @@ class Session:
         self.dropout = torch.Generator(device=model.device).manual_seed(settings.seed)
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = settings.optimizer(parameters, lr=settings.learning_rate)
-        self.run = Run(model, optimizer, folder, settings.max_epochs, num_batches=self.order.expected_length)
+        self.run = Run(
+            model,
+            optimizer,
+            folder,
+            settings.max_epochs,
+            sentences=self.train_split.sentences,
+            num_batches=self.order.expected_length,
+        )
         self.best = BestModel() if self.dev is not None else None
-        self.callbacks = [*self._own_callbacks(), *plugins]
+        self.callbacks = [*self._own_callbacks(is_scheduled=any(plugin.schedules for plugin in plugins)), *plugins]
 
     def __enter__(self) -> Session:
         return self
@@ -82,8 +90,11 @@ class Session:
             while self.run.epoch < self.run.max_epochs and self.run.stop_reason is None:
                 self._train_epoch()
         except KeyboardInterrupt:
+            self.run.is_interrupted = True
             log.info(LINE)
             log.info("Exiting from training early.")
+        except TrainingInterrupt as interrupt:
+            self.run.is_interrupted, self.run.stop_reason = True, str(interrupt)
         finally:
             self.run.model.eval()
             if self.best is not None:
@@ -132,14 +143,15 @@ class Session:
         for callback, (_, saved) in zip(self.callbacks, state["callbacks"], strict=True):
             callback.load_state_dict(saved)
 
-    def _own_callbacks(self) -> list[Callback]:
+    def _own_callbacks(self, *, is_scheduled: bool) -> list[Callback]:
         settings = self.settings
         annealing = Annealing(
             factor=settings.anneal_factor, patience=settings.patience, min_learning_rate=settings.min_learning_rate
         )
+        schedule = [] if is_scheduled else [annealing]
         table = LossTable(tuple(split.name for split in self.monitored))
         best = [self.best] if self.best is not None else []
-        return [annealing, TrainingLog(settings.embeddings_storage_mode), table, *best]
+        return [*schedule, TrainingLog(settings.embeddings_storage_mode), table, *best]
 
     def _train_epoch(self) -> None:
         run = self.run

@@ -2,35 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from flairlite.data import Corpus
+from flairlite.errors import SettingError
 from flairlite.files import make_folder
 from flairlite.metrics import DEFAULT_METRIC
 from flairlite.models import Model
 from flairlite.runtime import get_device, get_seed
 from flairlite.trainers.callback import Callback
 from flairlite.trainers.optimizers import OptimizerFactory
+from flairlite.trainers.plugins.base import BasePlugin, Pluggable
+from flairlite.trainers.plugins.events import Events
+from flairlite.trainers.run import History
 from flairlite.trainers.session import Session
 from flairlite.trainers.settings import TrainingSettings
 from flairlite.trainers.training_log import logging_to
 
 
-class ModelTrainer:
+class ModelTrainer(Pluggable):
     """Trains a model on the training split of a corpus, and judges it on the others.
 
     Args:
         model: The model.
         corpus: The corpus.
+
+    Attributes:
+        optimizer: The optimizer, while training goes on.
+        return_values: What `train` returns; plugins may add to it.
     """
 
+    valid_events = frozenset(
+        {
+            "after_setup",
+            "before_training_epoch",
+            "before_training_batch",
+            "before_training_optimizer_step",
+            "after_training_batch",
+            "after_training_epoch",
+            "after_evaluation",
+            "metric_recorded",
+            "after_training_loop",
+            "training_interrupt",
+            "_training_exception",
+            "_training_finally",
+            "after_training",
+        }
+    )
+
     def __init__(self, model: Model, corpus: Corpus) -> None:
+        super().__init__()
         self.model = model
         self.corpus = corpus
+        self.optimizer: torch.optim.Optimizer | None = None
+        self.return_values: dict[str, Any] = {}
 
     def train(
         self,
@@ -52,7 +82,7 @@ class ModelTrainer:
         embeddings_storage_mode: str = "cpu",
         use_amp: bool = False,
         save_final_model: bool = True,
-        plugins: Sequence[Callback] = (),
+        plugins: Sequence[Callback | BasePlugin] = (),
         seed: int | None = None,
         device: str | torch.device | None = None,
     ) -> dict[str, Any]:
@@ -81,7 +111,8 @@ class ModelTrainer:
                 each batch when it is needed.
             use_amp: Compute in bfloat16 what bears it (automatic mixed precision); weights stay in float32.
             save_final_model: Write final-model.pt.
-            plugins: Callbacks of your own.
+            plugins: Callbacks of your own, or Flair's plugins (`flairlite.trainers.plugins`). One that changes the
+                learning rate takes the place of annealing.
             seed: Decides order and dropout; the process's default seed when None.
             device: Where to train; the default device when None.
 
@@ -119,22 +150,42 @@ class ModelTrainer:
         self,
         base_path: Path,
         settings: TrainingSettings,
-        plugins: Sequence[Callback],
+        plugins: Sequence[Callback | BasePlugin],
         device: str | torch.device | None,
     ) -> dict[str, Any]:
         settings.check_metric(self.model)
         folder = make_folder(base_path)
-        with (
-            logging_to(folder / "training.log"),
-            Session(self.model.to(get_device(device)), self.corpus, settings, folder, plugins) as session,
-        ):
-            session.clear_folder()
-            session.train()
-            score = session.finish()
-        history = session.run.history
-        return {
-            "test_score": score,
-            "dev_score_history": history.dev_scores,
-            "train_loss_history": history.train_losses,
-            "dev_loss_history": history.dev_losses,
-        }
+        with logging_to(folder / "training.log"), self._attached(plugins):
+            callbacks = [plugin for plugin in plugins if isinstance(plugin, Callback)]
+            if any(map(self.has_hook, self.valid_events)):
+                callbacks.append(Events(self, {"base_path": base_path, **vars(settings)}))
+            model = self.model.to(get_device(device))
+            with Session(model, self.corpus, settings, folder, callbacks) as session:
+                session.clear_folder()
+                session.train()
+                self.return_values = _values(session.run.history, session.finish())
+        return self.return_values
+
+    @contextlib.contextmanager
+    def _attached(self, plugins: Sequence[Callback | BasePlugin]) -> Iterator[None]:
+        attached: list[BasePlugin] = []
+        try:
+            for plugin in plugins:
+                if isinstance(plugin, BasePlugin):
+                    plugin.attach_to(self)
+                    attached.append(plugin)
+                elif not isinstance(plugin, Callback):
+                    raise SettingError(f"plugins must be Callbacks or TrainerPlugins; one is {plugin!r}")
+            yield
+        finally:
+            for plugin in attached:
+                plugin.detach()
+
+
+def _values(history: History, score: float | None) -> dict[str, Any]:
+    return {
+        "test_score": score,
+        "dev_score_history": history.dev_scores,
+        "train_loss_history": history.train_losses,
+        "dev_loss_history": history.dev_losses,
+    }

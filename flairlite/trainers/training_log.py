@@ -40,7 +40,7 @@ class TrainingLog(Callback):
 
     def on_batch_end(self, run: Run) -> None:
         """Print a line every tenth of an epoch."""
-        if run.iteration * 10 // run.num_batches == (run.iteration - 1) * 10 // run.num_batches:
+        if not run.is_at_tenth:
             return
         loss = run.train_loss  # waits for the device, ten times an epoch
         seconds = run.epoch_seconds

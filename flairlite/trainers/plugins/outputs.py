@@ -1,0 +1,90 @@
+"""Files that training can write beside those that it always writes, under Flair's names."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from pathlib import Path
+
+from flairlite.errors import SettingError
+from flairlite.trainers.callback import Callback
+from flairlite.trainers.run import Run
+from flairlite.trainers.training_log import logging_to
+from flairlite.trainers.weights_table import WeightExtractor
+
+log = logging.getLogger("flairlite")
+
+
+class CheckpointPlugin(Callback):
+    """Saves the model every few epochs, as model_epoch_5.pt.
+
+    Args:
+        save_model_each_k_epochs: Every how many.
+        save_optimizer_state: Not here; training writes a checkpoint to go on from by itself.
+        base_path: The folder; that of the run when None.
+
+    Raises:
+        SettingError: when it is less than one epoch, or the optimizer's state is wanted.
+    """
+
+    def __init__(
+        self, save_model_each_k_epochs: int, save_optimizer_state: bool = False, base_path: str | Path | None = None
+    ) -> None:
+        if save_model_each_k_epochs < 1:
+            raise SettingError(f"save_model_each_k_epochs must be at least 1; it is {save_model_each_k_epochs}")
+        if save_optimizer_state:
+            raise SettingError(
+                "models are saved without the state of the optimizer: leave save_optimizer_state out, and go on with "
+                "an interrupted run by trainer.resume(base_path)"
+            )
+        self.save_model_each_k_epochs, self.base_path = save_model_each_k_epochs, base_path
+
+    def on_epoch_trained(self, run: Run) -> None:
+        """Save the model when it is time."""
+        if run.epoch % self.save_model_each_k_epochs == 0:
+            path = Path(self.base_path or run.base_path) / f"model_epoch_{run.epoch}.pt"
+            log.info(f"saving model of epoch {run.epoch}")
+            run.model.save(path)
+
+
+class WeightExtractorPlugin(Callback):
+    """Writes some weights of each tensor into weights.txt, ten times an epoch; `Plotter.plot_weights` draws them.
+
+    Args:
+        base_path: The folder; that of the run when None.
+    """
+
+    def __init__(self, base_path: str | Path | None = None) -> None:
+        self.base_path = base_path
+        self._extractor: WeightExtractor | None = None
+
+    def on_train_begin(self, run: Run) -> None:
+        """Choose the folder; the file begins anew, unless the run is resumed."""
+        self._extractor = WeightExtractor(self.base_path or run.base_path)
+        if not run.is_resumed:
+            self._extractor.weights_file.unlink(missing_ok=True)
+
+    def on_batch_end(self, run: Run) -> None:
+        """Write weights when a tenth of the epoch is over."""
+        if self._extractor is not None and run.is_at_tenth:
+            self._extractor.extract_weights(run.model.state_dict(), (run.epoch - 1) * run.num_batches + run.iteration)
+
+
+class LogFilePlugin(Callback):
+    """Writes what training prints into a training.log of another folder too.
+
+    Args:
+        base_path: The folder.
+    """
+
+    def __init__(self, base_path: str | Path) -> None:
+        self.base_path = Path(base_path)
+        self._stack = contextlib.ExitStack()
+
+    def on_train_begin(self, run: Run) -> None:
+        """Open the file."""
+        self._stack.enter_context(logging_to(self.base_path / "training.log"))
+
+    def on_close(self, run: Run, error: BaseException | None) -> None:
+        """Close the file."""
+        self._stack.close()
