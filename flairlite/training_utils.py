@@ -131,15 +131,14 @@ def store_embeddings(
     for point in chain.from_iterable(map(_bearers, points)):
         point.clear_embeddings(None if storage_mode == "none" else found)
         if storage_mode == "cpu" and isinstance(point, Sentence):
-            point._vectors.to("cpu")
+            point.to("cpu")
 
 
 def identify_dynamic_embeddings(data_points: Iterable[DataPoint]) -> list[str] | None:
     """Return the names of the embeddings that gradients flow through; None where there are no vectors at all."""
     found: dict[str, bool] = {}
     for point in chain.from_iterable(map(_bearers, data_points)):
-        store = point if isinstance(point, Sentence) else point._store
-        for name in store._embedding_names():
+        for name in point.embedding_names():
             for vector in point.get_each_embedding([name]):
                 found[name] = found.get(name, False) or vector.requires_grad
     return [name for name, is_dynamic in found.items() if is_dynamic] if found else None

@@ -1,9 +1,10 @@
 """Sentences, labels and corpora: strings only, no tensors."""
 
 from flairlite.data.corpus import Corpus
+from flairlite.data.data_point import DataPoint
 from flairlite.data.dataset import ConcatDataset, FlairDataset
 from flairlite.data.dictionary import Dictionary
-from flairlite.data.label import DataPoint, Label
+from flairlite.data.label import Label
 from flairlite.data.multi_corpus import MultiCorpus
 from flairlite.data.sentence import Sentence
 from flairlite.data.span import Span

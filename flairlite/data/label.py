@@ -1,15 +1,13 @@
-"""A label, and what everything that can carry labels has in common."""
+"""A label: a value that a sentence, a token or a span has for some label type."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from flairlite.data.data_point import DataPoint
 
 ARROW = " → "
-Self = TypeVar("Self", bound="DataPoint")
 
 
 class Label:
@@ -42,6 +40,10 @@ class Label:
     def score(self) -> float:
         """How sure the model is, between 0 and 1; 1 for gold labels."""
         return self._score
+
+    def set_value(self, value: str, score: float = 1.0) -> None:
+        """Change value and score, also where the data point keeps them."""
+        self._value, self._score = value, score
 
     @property
     def shortstring(self) -> str:
@@ -82,84 +84,4 @@ class Label:
         return hash((self.value, self.score, self.unlabeled_identifier))
 
     def __lt__(self, other: Label) -> bool:
-        return self.data_point.start_position < other.data_point.start_position
-
-
-class DataPoint(ABC):
-    """What can carry labels: a sentence, a token or a span."""
-
-    __slots__ = ()
-
-    @property
-    @abstractmethod
-    def text(self) -> str:
-        """The text of this data point."""
-
-    @property
-    @abstractmethod
-    def start_position(self) -> int:
-        """Offset of the first character."""
-
-    @property
-    @abstractmethod
-    def end_position(self) -> int:
-        """Offset behind the last character."""
-
-    @property
-    @abstractmethod
-    def unlabeled_identifier(self) -> str:
-        """A string that names this data point, without its labels."""
-
-    @abstractmethod
-    def get_labels(self, label_type: str | None = None) -> list[Label]:
-        """Return the labels of one type, or of all."""
-
-    @abstractmethod
-    def add_label(self: Self, label_type: str, value: str, score: float = 1.0, **metadata: Any) -> Self:
-        """Add a label beside those that are there, and return this data point."""
-
-    @abstractmethod
-    def remove_labels(self, label_type: str) -> None:
-        """Remove all labels of one type."""
-
-    def set_label(self: Self, label_type: str, value: str, score: float = 1.0, **metadata: Any) -> Self:
-        """Put a label in place of those of its type, and return this data point."""
-        self.remove_labels(label_type)
-        return self.add_label(label_type, value, score, **metadata)
-
-    def get_label(self, label_type: str | None = None, zero_tag_value: str = "O") -> Label:
-        """Return the first label of one type (or of all), or one of value `zero_tag_value` when there is none."""
-        labels = self.get_labels(label_type)
-        return labels[0] if labels else Label(self, zero_tag_value)
-
-    def has_label(self, label_type: str) -> bool:
-        """Tell whether there is a label of this type."""
-        return bool(self.get_labels(label_type))
-
-    @property
-    def labels(self) -> list[Label]:
-        """All labels."""
-        return self.get_labels()
-
-    @property
-    def tag(self) -> str:
-        """The value of the first label."""
-        return self.get_label().value
-
-    @property
-    def score(self) -> float:
-        """The score of the first label."""
-        return self.get_label().score
-
-    def _printed_labels(self, label_type: str | None = None, *, with_scores: bool = True) -> str:
-        own: Iterator[Label] = (label for label in self.get_labels(label_type) if label.data_point == self)
-        if with_scores:
-            shown = "; ".join(f"{label.value}{label.metadata_str} ({label.score:.4f})" for label in own)
-            return ARROW + shown if shown else ""
-        return "".join(f"/{label.value}{label.metadata_str}" for label in own)
-
-    def __str__(self) -> str:
-        return self.unlabeled_identifier + self._printed_labels()
-
-    def __repr__(self) -> str:
-        return str(self)
+        return self.data_point < other.data_point

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from flairlite.data.label import DataPoint, Label
+from flairlite.data.data_point import DataPoint
+from flairlite.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,12 +16,41 @@ if TYPE_CHECKING:
 
 
 class Span(DataPoint):
-    """Tokens `start` to `stop` (exclusive, 0-based) of a sentence; got by slicing, `sentence[0:2]`."""
+    """Tokens that stand side by side in a sentence; usually got by slicing, `sentence[0:2]`.
+
+    Spans of the same tokens are equal, and what one carries all carry.
+
+    Args:
+        tokens: The tokens, in order.
+
+    Raises:
+        SettingError: when they are not side by side in one sentence, or none.
+    """
 
     __slots__ = ("sentence", "start", "stop")
 
-    def __init__(self, sentence: Sentence, start: int, stop: int) -> None:
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        sentence = tokens[0].sentence if tokens else None
+        if sentence is None:
+            raise SettingError("a span is at least one token of a sentence: slice one, sentence[0:2]")
+        start, stop = tokens[0].idx - 1, tokens[0].idx - 1 + len(tokens)
+        if any(one is not other for one, other in zip(tokens, sentence.tokens[start:stop], strict=True)):
+            raise SettingError(f"the tokens of a span stand side by side in one sentence: {list(tokens)} do not")
         self.sentence, self.start, self.stop = sentence, start, stop
+
+    @classmethod
+    def _of(cls, sentence: Sentence, start: int, stop: int) -> Span:
+        span = cls.__new__(cls)
+        span.sentence, span.start, span.stop = sentence, start, stop
+        return span
+
+    @property
+    def _home(self) -> Sentence:
+        return self.sentence
+
+    @property
+    def _place(self) -> tuple[int, int]:
+        return self.start, self.stop
 
     @property
     def tokens(self) -> list[Token]:
@@ -34,30 +65,17 @@ class Span(DataPoint):
     @property
     def start_position(self) -> int:
         """Offset of the first character in the sentence's text."""
-        return self.sentence._start_of(self.start)
+        return self.sentence._layout.start_of(self.start)
 
     @property
     def end_position(self) -> int:
         """Offset behind the last character in the sentence's text."""
-        return self.sentence._start_of(self.stop - 1) + len(self.sentence.words[self.stop - 1])
+        return self.sentence._layout.end_of(self.stop - 1)
 
     @property
     def unlabeled_identifier(self) -> str:
         """Position and text, as in `Span[0:2]: "George Washington"`."""
         return f'Span[{self.start}:{self.stop}]: "{self.text}"'
-
-    def get_labels(self, label_type: str | None = None) -> list[Label]:
-        """Return this span's labels of one type, or of all."""
-        return self.sentence._rich_labels_of(self, label_type)
-
-    def add_label(self, label_type: str, value: str, score: float = 1.0, **metadata: Any) -> Span:
-        """Add a label beside those that are there, and return this span."""
-        self.sentence._add_rich_label(self, label_type, value, score, metadata)
-        return self
-
-    def remove_labels(self, label_type: str) -> None:
-        """Remove this span's labels of one type."""
-        self.sentence._remove_rich_labels(self, label_type)
 
     def to_dict(self, tag_type: str | None = None) -> dict[str, Any]:
         """Return text, offsets and labels as plain data."""

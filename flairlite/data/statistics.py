@@ -8,7 +8,6 @@ from typing import Any
 
 from flairlite.data.label import Label
 from flairlite.data.sentence import Sentence
-from flairlite.data.span import Span
 from flairlite.data.token import Token
 
 
@@ -20,18 +19,16 @@ def count_labels(sentences: Iterable[Sentence], label_type: str) -> tuple[Counte
         column = sentence.token_labels(label_type)
         if column is not None:
             counts.update(column)  # type: ignore[arg-type]  # None is taken out below
-        for label in sentence._rich.get(label_type, ()):
+        for place, label in sentence._labels.others(label_type):
             counts[label.value] += 1
-            has_spans = has_spans or isinstance(label.data_point, Span)
+            has_spans = has_spans or isinstance(place, tuple)
     counts.pop(None, None)  # type: ignore[call-overload]
     return counts, has_spans
 
 
 def has_several_labels(sentences: Iterable[Sentence], label_type: str) -> bool:
     """Tell whether a sentence, not only its words or spans, has more than one label of a type."""
-    return any(
-        sum(label.data_point is sentence for label in sentence._rich.get(label_type, ())) > 1 for sentence in sentences
-    )
+    return any(len(sentence.sentence_labels(label_type)) > 1 for sentence in sentences)
 
 
 def statistics_of(sentences: Sequence[Sentence] | None, name: str, label_type: str | None) -> dict[str, Any]:

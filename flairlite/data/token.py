@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flairlite.data.embedded import joined
-from flairlite.data.label import DataPoint, Label
-from flairlite.errors import LabelError
+from flairlite.data.data_point import DataPoint
 
 if TYPE_CHECKING:
-    import torch
-
     from flairlite.data.sentence import Sentence
 
 
@@ -27,17 +23,20 @@ class Token(DataPoint):
         whitespace_after: Number of spaces behind the word.
     """
 
-    __slots__ = ("_index", "_is_bound", "_store")
+    __slots__ = ("_home", "_is_bound", "_place")
+
+    _home: Sentence
+    _place: int
 
     def __init__(self, text: str, head_id: int | None = None, whitespace_after: int = 1) -> None:
         from flairlite.data.sentence import Sentence
 
-        self._store = Sentence([text], spaces=[whitespace_after])
-        self._store._tokens = [self]
-        self._index = 0
+        self._home = Sentence([text], spaces=[whitespace_after])
+        self._home._tokens = [self]
+        self._place = 0
         self._is_bound = False  # the sentence is private
         if head_id is not None:
-            self.add_label("head", str(head_id))
+            self.head_id = head_id
 
     @classmethod
     def _view(cls, sentence: Sentence, index: int) -> Token:
@@ -46,22 +45,22 @@ class Token(DataPoint):
         return token
 
     def _bind(self, sentence: Sentence, index: int) -> None:
-        self._store, self._index, self._is_bound = sentence, index, True
+        self._home, self._place, self._is_bound = sentence, index, True
 
     @property
     def sentence(self) -> Sentence | None:
         """The sentence this token belongs to, or None for a token made by hand."""
-        return self._store if self._is_bound else None
+        return self._home if self._is_bound else None
 
     @property
     def idx(self) -> int:
-        """1-based position in the sentence."""
-        return self._index + 1
+        """1-based position in the sentence, -1 for a token that is in none."""
+        return self._place + 1 if self._is_bound else -1
 
     @property
     def text(self) -> str:
         """The word."""
-        return self._store.words[self._index]
+        return self._home.words[self._place]
 
     @property
     def form(self) -> str:
@@ -70,77 +69,43 @@ class Token(DataPoint):
 
     @property
     def whitespace_after(self) -> int:
-        """Number of spaces behind the word in the text."""
-        return self._store._spaces_after(self._index)
+        """Number of spaces behind the word in the text; it can be assigned, and then the text changes."""
+        return self._home._layout.spaces_after(self._place)
+
+    @whitespace_after.setter
+    def whitespace_after(self, number: int) -> None:
+        self._home.set_spaces([number if token is self else token.whitespace_after for token in self._home.tokens])
 
     @property
     def start_position(self) -> int:
         """Offset of the first character in the sentence's text."""
-        return self._store._start_of(self._index)
+        return self._home._layout.start_of(self._place)
 
     @property
     def end_position(self) -> int:
         """Offset behind the last character in the sentence's text."""
-        return self.start_position + len(self.text)
+        return self._home._layout.end_of(self._place)
 
     @property
     def head_id(self) -> int | None:
-        """1-based index of the syntactic head, 0 for the root, None when it is not known."""
-        head = self._store._token_value("head", self._index)
+        """1-based index of the syntactic head, 0 for the root, None when it is not known; it can be assigned."""
+        head = self._home._labels.value("head", self._place)
         return None if head is None else int(head)
+
+    @head_id.setter
+    def head_id(self, head_id: int | None) -> None:
+        self.remove_labels("head")
+        if head_id is not None:
+            self.add_label("head", str(head_id))
 
     def get_head(self) -> Token | None:
         """Return the syntactic head, or None for the root or when it is not known."""
-        return self._store[self.head_id - 1] if self.head_id else None
+        return self._home[self.head_id - 1] if self.head_id else None
 
     @property
     def unlabeled_identifier(self) -> str:
         """Position and word, as in `Token[2]: "Berlin"`."""
-        return f'Token[{self._index}]: "{self.text}"'
-
-    def get_labels(self, label_type: str | None = None) -> list[Label]:
-        """Return this token's labels of one type, or of all."""
-        return self._store._labels_of_token(self._index, label_type)
-
-    def add_label(self, label_type: str, value: str, score: float = 1.0, **metadata: Any) -> Token:
-        """Add a label beside those that are there, and return this token."""
-        self._store._add_token_label(self._index, label_type, value, score, metadata)
-        return self
-
-    def remove_labels(self, label_type: str) -> None:
-        """Remove this token's labels of one type."""
-        self._store._remove_token_labels(self._index, label_type)
-
-    @property
-    def embedding(self) -> torch.Tensor:
-        """The vector (D,) that `embed` computed: a row of the sentence's matrix.
-
-        Raises:
-            LabelError: when none was computed.
-        """
-        vector = self.get_embedding()
-        if not len(vector):
-            raise LabelError("this token has no embedding: call embed(sentence) of a token embedding first")
-        return vector
-
-    def get_embedding(self, names: list[str] | None = None) -> torch.Tensor:
-        """Return the vector (D,) of the embeddings named, joined, or of all; (0,) where there is none."""
-        return joined(self._store._vectors.of_token(self._index, names))
-
-    def get_each_embedding(self, names: list[str] | None = None) -> list[torch.Tensor]:
-        """Return the vectors, (D,) each, of the embeddings named, or of all."""
-        return self._store._vectors.of_token(self._index, names)
-
-    def set_embedding(self, name: str, vector: torch.Tensor) -> None:
-        """Keep a vector (D,) for this token."""
-        self._store._vectors.set_of_token(self._index, name, vector, len(self._store))
-
-    def clear_embeddings(self, embedding_names: list[str] | None = None) -> None:
-        """Forget this token's vectors of the embeddings named, or all."""
-        vectors = self._store._vectors
-        for name in list(vectors.tokens):
-            if embedding_names is None or name in embedding_names:
-                vectors.set_of_token(self._index, name, None, len(self._store))
+        return f'Token[{self._place}]: "{self.text}"'
 
     def to_dict(self, tag_type: str | None = None) -> dict[str, Any]:
         """Return text, offsets and labels as plain data."""

@@ -1,0 +1,193 @@
+"""Where a sentence keeps its labels: a list a label type for the tokens, objects for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from flairlite.data.features import parse_features
+from flairlite.data.label import Label
+
+if TYPE_CHECKING:
+    from flairlite.data.data_point import DataPoint, Place
+    from flairlite.data.token import Token
+
+Values = list[str | None]
+
+
+class LabelStore:
+    """The labels of a sentence, of its tokens and of its spans, by label type.
+
+    A token's first label of a type is a plain value in a column, a list with one value a token, beside it the scores
+    and metadata of those that have some. All others, few as they are, lie as objects under their place.
+
+    Args:
+        columns: Values of the tokens by label type, to keep.
+    """
+
+    __slots__ = ("_columns", "_metadata", "_others", "_scores")
+
+    def __init__(self, columns: dict[str, Values] | None = None) -> None:
+        self._columns: dict[str, Values] = {} if columns is None else columns
+        self._scores: dict[str, list[float]] = {}  # where one is not 1
+        self._metadata: dict[str, dict[int, dict[str, Any]]] = {}
+        self._others: dict[str, dict[Place, list[Label]]] = {}
+
+    # Columns
+
+    def column(self, label_type: str) -> Sequence[str | None] | None:
+        """Return the first label of each token, None where it has none; None when no token has any.
+
+        A morphological feature, such as `Number`, is a label type of its own where there are `feats`.
+        """
+        column = self._columns.get(label_type)
+        if column is None and (features := self._columns.get("feats")) is not None:
+            column = [parse_features(value).get(label_type) for value in features]
+        return column if column is not None and _has_labels(column) else None
+
+    def has_column(self, label_type: str) -> bool:
+        """Tell whether a label type has a column of its own, with or without labels."""
+        return label_type in self._columns
+
+    def value(self, label_type: str, index: int) -> str | None:
+        """Return the first label of a token."""
+        if (column := self._columns.get(label_type)) is not None:
+            return column[index]
+        features = self._columns.get("feats")
+        return None if features is None else parse_features(features[index]).get(label_type)
+
+    def set_column(self, label_type: str, values: Values, scores: list[float] | None = None) -> None:
+        """Put one label on each token in place of all that tokens have of this type; the lists are kept."""
+        if label_type in self._others:
+            self.drop(label_type, lambda place: isinstance(place, int))
+        self._columns[label_type] = values
+        self._metadata.pop(label_type, None)
+        if scores is not None:
+            self._scores[label_type] = scores
+        else:
+            self._scores.pop(label_type, None)
+
+    # Labels as objects
+
+    def types(self) -> list[str]:
+        """Return the label types in the order in which they came; a feature is one only when it was set by name."""
+        return list(dict.fromkeys((*self._columns, *self._others)))
+
+    def labels_of(self, point: DataPoint, label_type: str | None) -> list[Label]:
+        """Return the labels that a data point has itself, of one type or of all."""
+        labels: list[Label] = []
+        place = point._place
+        for name in self.types() if label_type is None else [label_type]:
+            if isinstance(place, int) and (value := self.value(name, place)) is not None:
+                labels.append(self._column_label(point, place, name, value))
+            labels += self._others.get(name, {}).get(place, ())
+        return labels
+
+    def all_labels(self, tokens: Callable[[], Sequence[Token]], label_type: str | None) -> list[Label]:
+        """Return the labels of the sentence, then those of its tokens and spans by position, of one type or of all."""
+        placed: list[tuple[int, Label]] = []
+        for name in self.types() if label_type is None else [label_type]:
+            if (column := self.column(name)) is not None:
+                points = tokens()
+                placed += [
+                    (index, self._column_label(points[index], index, name, value))
+                    for index, value in enumerate(column)
+                    if value is not None
+                ]
+            for place, labels in self._others.get(name, {}).items():
+                index = -1 if place is None else place if isinstance(place, int) else place[0]
+                placed += [(index, label) for label in labels]
+        placed.sort(key=lambda pair: pair[0])
+        return [label for _, label in placed]
+
+    def others(self, label_type: str) -> Iterator[tuple[Place, Label]]:
+        """Yield the labels of one type that are not in its column, with their places."""
+        for place, labels in self._others.get(label_type, {}).items():
+            for label in labels:
+                yield place, label
+
+    def points(self, label_type: str | None) -> dict[Place, DataPoint]:
+        """Return what has labels outside the columns, of one type or of any, by place."""
+        names = self._others if label_type is None else [label_type]
+        return {place: labels[0].data_point for name in names for place, labels in self._others.get(name, {}).items()}
+
+    def point_at(self, place: Place) -> DataPoint | None:
+        """Return what has labels at a place outside the columns."""
+        return next((labels[place][0].data_point for labels in self._others.values() if place in labels), None)
+
+    def add(self, point: DataPoint, label_type: str, value: str, score: float, metadata: dict[str, Any]) -> None:
+        """Add a label beside those that are there."""
+        place = point._place
+        if isinstance(place, int):
+            column = self._own_column(label_type, len(point._home))
+            if column[place] is None:
+                self._put(label_type, place, value, score)
+                if metadata:
+                    self._metadata.setdefault(label_type, {})[place] = metadata
+                return
+        label = Label(point, value, score, typename=label_type)
+        label.metadata = metadata
+        self._others.setdefault(label_type, {}).setdefault(place, []).append(label)
+
+    def remove(self, place: Place, label_type: str) -> None:
+        """Remove the labels of one type that are at a place."""
+        if isinstance(place, int) and (column := self.column(label_type)) is not None:
+            self._own_column(label_type, len(column))[place] = None
+            self._metadata.get(label_type, {}).pop(place, None)
+        if label_type in self._others:
+            self.drop(label_type, lambda other: other == place)
+
+    def remove_type(self, label_type: str) -> None:
+        """Remove all labels of one type."""
+        self._others.pop(label_type, None)
+        if (column := self.column(label_type)) is not None:
+            self.set_column(label_type, [None] * len(column))
+
+    def drop(self, label_type: str, is_dropped: Callable[[Place], bool]) -> None:
+        """Remove the labels of one type outside the columns whose places `is_dropped` names."""
+        kept = {place: labels for place, labels in self._others.get(label_type, {}).items() if not is_dropped(place)}
+        if kept:
+            self._others[label_type] = kept
+        else:
+            self._others.pop(label_type, None)
+
+    def _column_label(self, point: DataPoint, index: int, label_type: str, value: str) -> Label:
+        scores = self._scores.get(label_type)
+        label = _ColumnLabel(point, value, 1.0 if scores is None else scores[index], typename=label_type)
+        if label_type in self._metadata:
+            label.metadata = self._metadata[label_type].get(index, label.metadata)
+        return label
+
+    def _own_column(self, label_type: str, length: int) -> Values:
+        """Return the list that stores a label type, made from the morphological features where it is one of them."""
+        if label_type not in self._columns:
+            self._columns[label_type] = list(self.column(label_type) or [None] * length)
+        return self._columns[label_type]
+
+    def _put(self, label_type: str, index: int, value: str, score: float) -> None:
+        column = self._columns[label_type]
+        column[index] = value
+        if score != 1.0 or label_type in self._scores:
+            self._scores.setdefault(label_type, [1.0] * len(column))[index] = score
+
+
+class _ColumnLabel(Label):
+    """A label whose value lies in a column, and is changed there."""
+
+    __slots__ = ()
+
+    def set_value(self, value: str, score: float = 1.0) -> None:
+        store, index, label_type = self.data_point._home._labels, self.data_point._place, str(self.typename)
+        if isinstance(index, int) and store.value(label_type, index) == self.value:
+            store._own_column(label_type, len(self.data_point._home))
+            store._put(label_type, index, value, score)
+        super().set_value(value, score)
+
+
+def _has_labels(column: Values) -> bool:
+    return column.count(None) < len(column)
+
+
+NO_LABELS = LabelStore()  # of every sentence that has none yet; who would change it gets an error
+NO_LABELS._columns = NO_LABELS._scores = NO_LABELS._metadata = NO_LABELS._others = MappingProxyType({})  # type: ignore[assignment]
