@@ -333,3 +333,28 @@ def test_a_copy_on_disk_computes_the_same(device: torch.device) -> None:
     other = PaddedRNN(SIZE, HIDDEN, num_layers=2).to(device, torch.float64)
     other.load_state_dict(case.ours.state_dict())
     assert_near(other(case.inputs, case.lengths), case.ours(case.inputs, case.lengths))
+
+
+@pytest.mark.parametrize("change", ["in place", "loaded", "new memory", "other type"])
+def test_weights_that_change_between_predictions_are_used(change: str) -> None:
+    rnn = PaddedRNN(3, 4)
+    inputs, lengths = torch.randn(2, 5, 3), torch.tensor([5, 3])
+    with torch.inference_mode():
+        before = rnn(inputs, lengths)
+    if change == "in place":
+        with torch.no_grad():
+            rnn.rnn.weight_ih_l0.mul_(2)
+    elif change == "loaded":
+        rnn.load_state_dict({name: 2 * value for name, value in rnn.state_dict().items()})
+    elif change == "new memory":
+        rnn.rnn.weight_ih_l0.data = rnn.rnn.weight_ih_l0.data * 2
+    else:
+        rnn.double()
+        inputs = inputs.double()
+    with torch.inference_mode():
+        after = rnn(inputs, lengths)
+    expected = rnn(inputs, lengths)  # with gradients, nothing is kept
+    torch.testing.assert_close(after[0], expected[0])
+    torch.testing.assert_close(after[1, :3], expected[1, :3])
+    if change != "other type":
+        assert not torch.allclose(after, before)

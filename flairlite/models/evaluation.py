@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from flairlite.batching import bucketed_batches
 from flairlite.encoding import Dataset, copy_to
 from flairlite.files import atomic_write
 from flairlite.metrics import DEFAULT_METRIC, Result
+from flairlite.models.scoring import scored_batches
 from flairlite.nn.mode import evaluating
 from flairlite.tasks import Gold
 
@@ -45,9 +45,7 @@ def evaluate_dataset(
     predicted = model.task.blank(dataset.lengths, model.device)
     num_labels = 0
     with evaluating(model):
-        for indices in bucketed_batches(dataset.lengths, mini_batch_size):
-            batch = dataset.batch(indices)
-            scores = model(batch)
+        for batch, scores in scored_batches(model, dataset, mini_batch_size):
             places = copy_to(model.task.places(batch), model.device)
             predicted[places] = model.decode(scores, batch, with_scores=False).numbers
             loss += model.loss(scores, batch)

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, TypeVar, overload
 import torch
 from torch import Tensor, nn
 
-from flairlite.batching import bucketed_batches
 from flairlite.data import Sentence
 from flairlite.datasets.conllu import read_conllu
 from flairlite.embeddings import DocumentEmbeddings, Embeddings
@@ -22,6 +21,7 @@ from flairlite.errors import LabelError, ModelFileError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.evaluation import evaluate_dataset
 from flairlite.models.files import read_model_file, write_model_file
+from flairlite.models.scoring import scored_batches
 from flairlite.nn.mode import evaluating
 from flairlite.runtime import get_device
 from flairlite.tasks import Decoded, Task
@@ -214,9 +214,8 @@ class Model(nn.Module, ABC):
         scores = torch.zeros(numbers.shape, device=self.device)
         chances = scores.new_zeros(len(numbers), len(self.task.class_names)) if with_chances else None
         with evaluating(self):
-            for indices in bucketed_batches(encoded.lengths, mini_batch_size):
-                batch = encoded.batch(indices)
-                decoded = self.decode(self(batch), batch, with_chances=with_chances)
+            for batch, values in scored_batches(self, encoded, mini_batch_size):
+                decoded = self.decode(values, batch, with_chances=with_chances)
                 places = copy_to(self.task.places(batch), self.device)
                 numbers[places] = decoded.numbers
                 if decoded.scores is not None:

@@ -45,6 +45,7 @@ class PaddedRNN(nn.Module):
         self.rnn = _TYPES[rnn_type](
             input_size, hidden_size, num_layers=num_layers, bidirectional=bidirectional, batch_first=True
         )
+        self._shut: tuple[list[object], list[list[Tensor]]] | None = None
         self.output_size = hidden_size * (2 if bidirectional else 1)
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
@@ -57,23 +58,19 @@ class PaddedRNN(nn.Module):
         Returns:
             (B, T, H) states, or (B, T, 2 H) in two directions; zero or meaningless on padding.
         """
-        if not self.rnn.bidirectional:
-            return self.rnn(inputs)[0]  # type: ignore[no-any-return]  # padding comes last, where nobody looks
+        is_padded = int(lengths.min()) < inputs.shape[1]
+        if not (self.rnn.bidirectional and is_padded):  # in one direction padding comes last, where nobody looks
+            return self.rnn(inputs)[0]  # type: ignore[no-any-return]
         if inputs.is_cuda or self.rnn.mode == "RNN_TANH":
             packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
             return pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=inputs.shape[1])[0]
         padding = torch.arange(inputs.shape[1]) >= lengths.unsqueeze(1)  # (B, T)
-        for layer in range(self.rnn.num_layers):
-            inputs = self._layer(inputs, padding.unsqueeze(2), layer)  # (B, T, 2 H)
+        for weights in self._shut_weights():
+            inputs = self._layer(inputs, padding.unsqueeze(2), weights)  # (B, T, 2 H)
         return inputs
 
-    def _layer(self, inputs: Tensor, padding: Tensor, layer: int) -> Tensor:
+    def _layer(self, inputs: Tensor, padding: Tensor, weights: list[Tensor]) -> Tensor:
         """Run both directions of a layer over (B, T, D), with padding (B, T, 1) as one more feature."""
-        weights = []
-        for suffix in ("", "_reverse"):
-            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            from_input, *others = (getattr(self.rnn, f"{name}_l{layer}{suffix}") for name in names)
-            weights += [torch.cat((from_input, self._shutter(from_input)), dim=1), *others]
         features = torch.cat((inputs.masked_fill(padding, 0.0), padding.to(inputs.dtype)), dim=2)  # (B, T, D + 1)
         start = inputs.new_zeros(2, inputs.shape[0], self.rnn.hidden_size)
         keep = torch.is_grad_enabled()  # what the backward pass needs
@@ -81,6 +78,26 @@ class PaddedRNN(nn.Module):
         if self.rnn.mode == "LSTM":
             return torch.lstm(features, (start, start), weights, True, 1, 0.0, keep, True, True)[0]
         return torch.gru(features, start, weights, True, 1, 0.0, keep, True, True)[0]
+
+    def _shut_weights(self) -> list[list[Tensor]]:
+        """Return the weights of each layer with those of the padding feature; kept while nobody trains them."""
+        if torch.is_grad_enabled():
+            return self._widened()
+        state: list[object] = [(weight.data_ptr(), weight._version, weight.dtype) for weight in self.rnn.parameters()]
+        if self._shut is None or self._shut[0] != state:
+            self._shut = (state, self._widened())
+        return self._shut[1]
+
+    def _widened(self) -> list[list[Tensor]]:
+        layers = []
+        for layer in range(self.rnn.num_layers):
+            weights = []
+            for suffix in ("", "_reverse"):
+                names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+                from_input, *others = (getattr(self.rnn, f"{name}_l{layer}{suffix}") for name in names)
+                weights += [torch.cat((from_input, self._shutter(from_input)), dim=1), *others]
+            layers.append(weights)
+        return layers
 
     def _shutter(self, weight: Tensor) -> Tensor:
         """Return the fixed weights of the padding feature, a column for `weight` (gates x H, D)."""
