@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from types import GenericAlias
 from typing import Any, ClassVar
 
 import torch
@@ -32,6 +33,8 @@ class Embeddings(nn.Module, ABC):
 
     name: str
     embedding_type: ClassVar[str]
+
+    __class_getitem__ = classmethod(GenericAlias)  # Flair's scripts write Embeddings[Sentence]
 
     @property
     @abstractmethod

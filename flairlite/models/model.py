@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from types import GenericAlias
 from typing import Any, ClassVar, TypeVar, overload
 
 import torch
@@ -39,6 +40,7 @@ class Model(nn.Module, ABC):
         task: What the model labels, and with what.
     """
 
+    __class_getitem__ = classmethod(GenericAlias)  # Flair's scripts write Model[Sentence]
     _classes: ClassVar[dict[str, type[Model]]] = {}
 
     def __init__(self, embeddings: Embeddings, task: Task) -> None:
