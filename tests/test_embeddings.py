@@ -439,3 +439,11 @@ def test_embeddings_of_ones_own_are_saved_once_they_are_registered() -> None:
         assert isinstance(load_embeddings(Twos().save_embeddings()), Twos)
     finally:
         registry._CLASSES.pop("Twos")
+
+
+def test_types_may_stand_in_brackets_as_in_flairs_scripts() -> None:
+    class Own(TokenEmbeddings[Sentence]):  # type: ignore[type-arg]
+        pass
+
+    assert issubclass(Own, TokenEmbeddings)
+    assert TokenEmbeddings[Sentence].__origin__ is TokenEmbeddings  # type: ignore[type-arg]

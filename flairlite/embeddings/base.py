@@ -34,7 +34,7 @@ class Embeddings(nn.Module, ABC):
     name: str
     embedding_type: ClassVar[str]
 
-    __class_getitem__ = classmethod(GenericAlias)  # Flair's scripts write Embeddings[Sentence]
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)  # Flair's scripts write Embeddings[Sentence]
 
     @property
     @abstractmethod

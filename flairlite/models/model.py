@@ -40,7 +40,7 @@ class Model(nn.Module, ABC):
         task: What the model labels, and with what.
     """
 
-    __class_getitem__ = classmethod(GenericAlias)  # Flair's scripts write Model[Sentence]
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)  # Flair's scripts write Model[Sentence]
     _classes: ClassVar[dict[str, type[Model]]] = {}
 
     def __init__(self, embeddings: Embeddings, task: Task) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flairlite.data import Sentence
+from flairlite.embeddings.coverage import describe_unknown_words
 from flairlite.encoding import Dataset, EncodedDataset, LazyDataset
 from flairlite.errors import TrainingError
 from flairlite.models import Model
@@ -64,4 +65,7 @@ def encode_split(model: Model, name: str, sentences: Sequence[Sentence] | None, 
     if storage_mode == "none":
         return Split(name, LazyDataset(sentences, encode), gold)
     dataset = encode(sentences)
+    if name == "train":
+        for message in describe_unknown_words(model.embeddings, dataset, sentences):
+            log.info(message)
     return Split(name, dataset.to(model.device) if storage_mode == "gpu" else dataset, gold)
