@@ -9,6 +9,7 @@ import pytest
 
 from flairlite.bundled import bundled
 from flairlite.data import Sentence
+from flairlite.datasets import SAMPLE_NER, SAMPLE_REVIEWS, SAMPLE_TOPICS
 
 SPLITS = ("train", "dev", "test")
 ENTITIES = {"PER", "LOC", "ORG", "MISC"}
@@ -128,3 +129,26 @@ def test_no_text_is_there_twice_within_or_between_splits():
     counts = Counter(re.sub(r"\W+", " ", text.lower()).strip() for text in texts)
     assert [text for text, count in counts.items() if count > 1] == []
     assert len(texts) >= 400 + 500
+
+
+def test_entities_are_loaded_as_spans():
+    corpus = SAMPLE_NER()
+    assert (corpus.name, str(corpus)) == ("sample_ner", "Corpus: 295 train + 63 dev + 63 test sentences")
+    names = Counter(label for split in SPLITS for s in getattr(corpus, split) for _, _, label in s.span_labels("ner"))
+    assert names == {entity: _readme_row("sample_ner", entity)[-1] for entity in ENTITIES}
+    tags = [tag for sentence in _tagged("dev") for _, tag in sentence]
+    inside = sum(stop - start for sentence in corpus.dev or () for start, stop, _ in sentence.span_labels("ner"))
+    assert inside == len(tags) - tags.count("O")
+
+
+@pytest.mark.parametrize(
+    ("load", "name", "label_type"),
+    [(SAMPLE_REVIEWS, "sample_reviews", "sentiment"), (SAMPLE_TOPICS, "sample_topics", "topic")],
+)
+def test_reviews_are_loaded_with_their_labels(load, name, label_type):
+    corpus = load()
+    assert (corpus.name, str(corpus)) == (name, "Corpus: 373 train + 77 dev + 77 test sentences")
+    for split in SPLITS:
+        loaded = [(sentence.sentence_labels(label_type), sentence.text) for sentence in getattr(corpus, split)]
+        assert loaded == _labelled(name, split)
+    assert corpus.make_label_dictionary(label_type).multi_label == (name == "sample_topics")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import product
 
 import pytest
@@ -16,8 +17,10 @@ from flairlite.data.tag_schemes import (
     are_tags,
     count_repairs,
     detect_scheme,
+    invalid_pairs,
     is_tag,
     may_follow,
+    pairs_of,
     scheme_named,
     spans_of,
     tags_for,
@@ -94,10 +97,18 @@ def test_steps_that_are_allowed_make_exactly_the_valid_sequences(scheme: str) ->
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+def test_pairs_are_invalid_where_something_must_be_repaired(scheme: str) -> None:
+    every = ["O", *(f"{prefix}-{label}" for prefix in "BIESLU" for label in "AC")]
+    for length in (1, 2, 3):
+        for tags in product(every, repeat=length):
+            assert (invalid_pairs(Counter(pairs_of(tags)), scheme) == {}) == (count_repairs(tags, scheme) == 0), tags
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 @given(st.lists(sentences(), min_size=1, max_size=4))
 def test_the_scheme_detected_needs_no_repair(scheme: str, written: list[tuple[list[TagSpan], int]]) -> None:
     tags = [tags_of(spans, length, scheme) for spans, length in written]
-    detected = detect_scheme(tags)
+    detected = detect_scheme(Counter(pair for sentence in tags for pair in pairs_of(sentence)))
     assert sum(count_repairs(sentence, detected) for sentence in tags) == 0 or {scheme, detected} == {"BIOES", "BILOU"}
 
 
@@ -117,7 +128,9 @@ def test_the_scheme_detected_needs_no_repair(scheme: str, written: list[tuple[li
     ],
 )
 def test_schemes_are_told_apart(tags: list[str | None], scheme: str) -> None:
-    assert detect_scheme([tags]) == scheme
+    counts = Counter(pairs_of(tags))
+    assert detect_scheme(counts) == scheme
+    assert invalid_pairs(counts, scheme) == {}
     assert count_repairs(tags, scheme) == 0
 
 

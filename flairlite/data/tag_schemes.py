@@ -14,6 +14,7 @@ from functools import lru_cache
 from flairlite.errors import LabelError, SettingError
 
 TagSpan = tuple[int, int, str]  # first word, the one behind the last, label
+TagPair = tuple["str | None", "str | None"]  # a tag behind another
 
 OUTSIDE = "O"
 NOTHING = ("", "_")  # what stands for O in some files
@@ -124,18 +125,37 @@ def count_repairs(tags: Sequence[str | None], scheme: str) -> int:
     return sum(map(str.__ne__, written, read))
 
 
-def detect_scheme(sentences: Iterable[Sequence[str | None]]) -> str:
-    """Return the scheme of the tags of some sentences: that in which the fewest of them would have to be repaired.
+def pairs_of(tags: Sequence[str | None]) -> Iterable[TagPair]:
+    """Return each tag of a sentence behind the one before it; None stands for the start and for the end."""
+    written = [OUTSIDE if tag is None else f"I-{tag[2:]}" if tag[0] == "M" else tag for tag in tags]
+    return zip((None, *written), (*written, None), strict=True)
 
-    `E`, `S` or `M` make it BIOES, `L` or `U` BILOU. With `B` and `I` only, BIO2 is what says the same as BIO1 where
-    both fit equally.
+
+def detect_scheme(counts: Mapping[TagPair, int]) -> str:
+    """Return the scheme of some tags: that in which the fewest of them may not stand where they do.
+
+    `E` or `S` make it BIOES, `L` or `U` BILOU. With `B` and `I` only, BIO2 is what says the same as BIO1 where both fit
+    equally.
+
+    Args:
+        counts: How often each pair of `pairs_of` occurs.
     """
-    listed = [tags for tags in sentences if tags.count(None) + tags.count(OUTSIDE) < len(tags)]
-    prefixes = {tag[0] for tags in listed for tag in tags if tag}
-    if prefixes & set("ESLUM"):
-        return "BILOU" if len(prefixes & set("LU")) > len(prefixes & set("ESM")) else "BIOES"
-    bio1, bio2 = (sum(count_repairs(tags, scheme) for tags in listed) for scheme in ("BIO1", "BIO2"))
+    prefixes = {tag[0] for pair in counts for tag in pair if tag}
+    if prefixes & set("ESLU"):
+        return "BILOU" if len(prefixes & set("LU")) > len(prefixes & set("ES")) else "BIOES"
+    bio1, bio2 = (sum(invalid_pairs(counts, scheme).values()) for scheme in ("BIO1", "BIO2"))
     return "BIO1" if bio1 < bio2 else "BIO2"
+
+
+def invalid_pairs(counts: Mapping[TagPair, int], scheme: str) -> dict[TagPair, int]:
+    """Return the pairs of `pairs_of` that no valid sequence of the scheme has, and how often each occurs."""
+    scheme = scheme_named(scheme)
+    known = {OUTSIDE, *("BI" if scheme == "BIO1" else _PREFIXES[scheme])}
+    return {
+        (after, tag): count
+        for (after, tag), count in counts.items()
+        if not may_follow(tag, after, scheme) or any(each and each[0] not in known for each in (after, tag))
+    }
 
 
 def tags_for(labels: Iterable[str], scheme: str = "BIOES") -> list[str]:

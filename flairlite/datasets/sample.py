@@ -1,4 +1,4 @@
-"""The bundled sample corpus."""
+"""The bundled sample corpora: small, of the project's own writing, and there without a network."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from flairlite.bundled import bundled
 from flairlite.data import Corpus
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets.conllu import read_conllu
+from flairlite.datasets.document_classification import ClassificationCorpus
+from flairlite.datasets.sequence_labeling import ColumnCorpus
 
 
 def SAMPLE_ENGLISH() -> Corpus:  # named as the prepared corpora are
@@ -18,3 +20,27 @@ def SAMPLE_ENGLISH() -> Corpus:  # named as the prepared corpora are
     folder = bundled("sample_english")
     train, dev, test = (read_conllu(folder / f"{split}.conllu") for split in SPLITS)
     return Corpus(train, dev, test, name="sample_english")
+
+
+def SAMPLE_NER() -> ColumnCorpus:
+    """Load 421 English sentences with names of persons, places and organisations as spans of the type `ner`.
+
+    They come with flairlite, see `resources/sample_ner/README.md`, and are for trying things out and for tests.
+    """
+    return ColumnCorpus(bundled("sample_ner"), {0: "text", 1: "ner"}, column_delimiter="\t", name="sample_ner")
+
+
+def SAMPLE_REVIEWS() -> ClassificationCorpus:
+    """Load 527 short English reviews, each with a label of the type `sentiment`: positive, negative or neutral.
+
+    They come with flairlite, see `resources/sample_reviews/README.md`, and are for trying things out and for tests.
+    """
+    return ClassificationCorpus(bundled("sample_reviews"), "sentiment", name="sample_reviews")
+
+
+def SAMPLE_TOPICS() -> ClassificationCorpus:
+    """Load the reviews of `SAMPLE_REVIEWS` with what they are about: one or two labels of the type `topic`.
+
+    They come with flairlite, see `resources/sample_topics/README.md`, and are for trying things out and for tests.
+    """
+    return ClassificationCorpus(bundled("sample_topics"), "topic", name="sample_topics")
