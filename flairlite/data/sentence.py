@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from flairlite.data.context import Context, InDocument
 from flairlite.data.data_point import Place
+from flairlite.data.distributions import TagDistributions
 from flairlite.data.embedded import Vectors
 from flairlite.data.label import ARROW
 from flairlite.data.label_store import NO_LABELS, LabelStore, Values
@@ -18,6 +19,7 @@ from flairlite.data.tokenizer import SpaceTokenizer, Tokenizer, align, default_t
 from flairlite.errors import LabelError, SettingError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 
@@ -48,6 +50,7 @@ class Sentence(SentenceLabels, InDocument):
     __slots__ = (
         "__weakref__",
         "_context",
+        "_known_distributions",
         "_known_layout",
         "_known_vectors",
         "_labels",
@@ -79,6 +82,7 @@ class Sentence(SentenceLabels, InDocument):
         self._part_metadata: dict[Place, dict[str, Any]] | None = None
         self._known_vectors: Vectors | None = None
         self._context: Context | None = None
+        self._known_distributions: TagDistributions | None = None
         if isinstance(text, str):
             self._tokenize(text, use_tokenizer)
         else:
@@ -227,6 +231,18 @@ class Sentence(SentenceLabels, InDocument):
         """Move the vectors of the sentence, its tokens and its spans to a device; see `DataPoint.to`."""
         self._vectors.move_all(device, pin_memory)
 
+    def set_tag_distributions(
+        self, label_type: str, names: Sequence[str], chances: np.ndarray[Any, np.dtype[np.float32]]
+    ) -> None:
+        """Keep how likely each class of each token is, for `token.get_tags_proba_dist`.
+
+        Args:
+            label_type: The label type.
+            names: The K classes.
+            chances: (T, K) their probabilities.
+        """
+        self._distributions.put_table(label_type, names, chances)
+
     # What construction needs
 
     def _tokenize(self, text: str, use_tokenizer: bool | Tokenizer) -> None:
@@ -295,6 +311,12 @@ class Sentence(SentenceLabels, InDocument):
         if self._known_vectors is None:
             self._known_vectors = Vectors()
         return self._known_vectors
+
+    @property
+    def _distributions(self) -> TagDistributions:
+        if self._known_distributions is None:
+            self._known_distributions = TagDistributions()
+        return self._known_distributions
 
     def _metadata_of(self, place: Place) -> dict[str, Any]:
         if place is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flairlite.data.data_point import DataPoint
+from flairlite.data.label import Label
 
 if TYPE_CHECKING:
     from flairlite.data.sentence import Sentence
@@ -106,6 +107,19 @@ class Token(DataPoint):
     def unlabeled_identifier(self) -> str:
         """Position and word, as in `Token[2]: "Berlin"`."""
         return f'Token[{self._place}]: "{self.text}"'
+
+    @property
+    def tags_proba_dist(self) -> dict[str, list[Label]]:
+        """All classes with their probabilities, by label type, where a prediction was asked for them."""
+        return self._home._distributions.of_token(self, self._place)
+
+    def get_tags_proba_dist(self, tag_type: str) -> list[Label]:
+        """Return all classes of a label type with their probabilities, where a prediction was asked for them."""
+        return self.tags_proba_dist.get(tag_type, [])
+
+    def add_tags_proba_dist(self, tag_type: str, tags: list[Label]) -> None:
+        """Keep all classes of a label type with their probabilities."""
+        self._home._distributions.put(tag_type, self._place, tags)
 
     def to_dict(self, tag_type: str | None = None) -> dict[str, Any]:
         """Return text, offsets and labels as plain data."""

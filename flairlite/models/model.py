@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import GenericAlias
-from typing import Any, ClassVar, TypeVar, overload
+from typing import Any, ClassVar, Literal, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +22,7 @@ from flairlite.errors import LabelError, ModelFileError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.evaluation import evaluate_dataset
 from flairlite.models.files import read_model_file, write_model_file
-from flairlite.models.scoring import scored_batches
-from flairlite.nn.mode import evaluating
+from flairlite.models.prediction import LossSum, predict_sentences
 from flairlite.runtime import get_device
 from flairlite.tasks import Decoded, Task
 
@@ -120,8 +119,7 @@ class Model(nn.Module, ABC):
         """Return what there is to learn of a batch, on the model's device; see `Batch.targets` and `Task.learnable`."""
         if batch.targets is None:
             raise LabelError("these sentences were encoded without labels: there is nothing to learn from")
-        targets = copy_to(batch.targets, self.device)
-        return self.task.learnable(targets) if batch.is_partial or self.task.multi_label else targets
+        return self.task.learnable(copy_to(batch.targets, self.device))
 
     def forward_loss(self, sentences: Sequence[Sentence]) -> tuple[Tensor, int]:
         """Compute the loss of sentences with gold labels, for a training loop of your own.
@@ -147,6 +145,8 @@ class Model(nn.Module, ABC):
         return_probabilities_for_all_classes: bool = ...,
         verbose: bool = ...,
         label_name: str | None = ...,
+        return_loss: Literal[False] = ...,
+        force_token_predictions: bool = ...,
     ) -> Sentence: ...
 
     @overload
@@ -157,7 +157,22 @@ class Model(nn.Module, ABC):
         return_probabilities_for_all_classes: bool = ...,
         verbose: bool = ...,
         label_name: str | None = ...,
+        return_loss: Literal[False] = ...,
+        force_token_predictions: bool = ...,
     ) -> list[Sentence]: ...
+
+    @overload
+    def predict(
+        self,
+        sentences: Sentence | str | Iterable[Sentence | str],
+        mini_batch_size: int = ...,
+        return_probabilities_for_all_classes: bool = ...,
+        verbose: bool = ...,
+        label_name: str | None = ...,
+        *,
+        return_loss: Literal[True],
+        force_token_predictions: bool = ...,
+    ) -> tuple[Tensor, int]: ...
 
     def predict(
         self,
@@ -166,27 +181,39 @@ class Model(nn.Module, ABC):
         return_probabilities_for_all_classes: bool = False,
         verbose: bool = False,
         label_name: str | None = None,
-    ) -> Sentence | list[Sentence]:
+        return_loss: bool = False,
+        force_token_predictions: bool = False,
+    ) -> Sentence | list[Sentence] | tuple[Tensor, int]:
         """Predict the labels of sentences, and write them with their scores onto the sentences.
 
         Args:
             sentences: A sentence or a text, or several. A text is split into words.
             mini_batch_size: Sentences computed at once.
-            return_probabilities_for_all_classes: Write all labels with their probabilities, not only the best.
+            return_probabilities_for_all_classes: Write all labels of a text with their probabilities, not only the
+                best; leave those of a word, or its tags, with it, for `token.get_tags_proba_dist`.
             verbose: Show a progress bar when standard error is a terminal.
             label_name: The label type to write, when it is not to be the one that the model learned.
+            return_loss: Return the loss instead, of the gold labels that the sentences have before.
+            force_token_predictions: Write tags such as `B-PER` onto words, where a model labels spans.
 
         Returns:
             The sentence, or a list of all sentences in the order they came; empty ones are among them, without labels.
+            With `return_loss`, the summed loss, a tensor (), and of how many labelled words, or sentences, it is.
         """
-        if isinstance(sentences, (Sentence, str)):
-            return self.predict(
-                [sentences], mini_batch_size, return_probabilities_for_all_classes, label_name=label_name
-            )[0]
-        stream = self.predict_stream(
-            sentences, mini_batch_size, return_probabilities_for_all_classes, label_name=label_name
+        loss = LossSum(torch.zeros((), device=self.device)) if return_loss else None
+        is_single = isinstance(sentences, (Sentence, str))
+        stream = self._predict_stream(
+            [sentences] if isinstance(sentences, (Sentence, str)) else sentences,
+            mini_batch_size,
+            label_name or self.label_type,
+            with_chances=return_probabilities_for_all_classes,
+            as_classes=force_token_predictions,
+            loss=loss,
         )
-        return list(_progress(stream, verbose))
+        labelled = list(_progress(stream, verbose and not is_single))
+        if loss is not None:
+            return loss.total, loss.num_labels
+        return labelled[0] if is_single else labelled
 
     def predict_stream(
         self,
@@ -195,36 +222,39 @@ class Model(nn.Module, ABC):
         return_probabilities_for_all_classes: bool = False,
         *,
         label_name: str | None = None,
+        force_token_predictions: bool = False,
     ) -> Iterator[Sentence]:
         """Predict the labels of sentences as they come, in memory that does not grow; see `predict`.
 
         Yields:
             The sentences in the order they came, with labels.
         """
+        return self._predict_stream(
+            sentences,
+            mini_batch_size,
+            label_name or self.label_type,
+            with_chances=return_probabilities_for_all_classes,
+            as_classes=force_token_predictions,
+        )
+
+    def _predict_stream(
+        self,
+        sentences: Iterable[Sentence | str],
+        mini_batch_size: int,
+        label_name: str,
+        *,
+        with_chances: bool,
+        as_classes: bool,
+        loss: LossSum | None = None,
+    ) -> Iterator[Sentence]:
         if not isinstance(sentences, Iterable):
             raise _no_sentence(sentences)
+        write = self.task.write_classes if as_classes else self.task.write
         iterator = iter(sentences)
-        while chunk := [_to_sentence(item) for item in islice(iterator, _CHUNK)]:
-            decoded = self._decode(chunk, mini_batch_size, with_chances=return_probabilities_for_all_classes)
-            self.task.write(chunk, decoded, label_name or self.label_type)
+        while chunk := [to_sentence(item) for item in islice(iterator, _CHUNK)]:
+            decoded = predict_sentences(self, chunk, mini_batch_size, with_chances=with_chances, loss=loss)
+            write(chunk, decoded, label_name)
             yield from chunk
-
-    @torch.inference_mode()
-    def _decode(self, sentences: Sequence[Sentence], mini_batch_size: int, *, with_chances: bool) -> Decoded:
-        encoded = self.encode(sentences)
-        numbers = self.task.blank(encoded.lengths, self.device)
-        scores = torch.zeros(numbers.shape, device=self.device)
-        chances = scores.new_zeros(len(numbers), len(self.task.class_names)) if with_chances else None
-        with evaluating(self):
-            for batch, values in scored_batches(self, encoded, mini_batch_size):
-                decoded = self.decode(values, batch, with_chances=with_chances)
-                places = copy_to(self.task.places(batch), self.device)
-                numbers[places] = decoded.numbers
-                if decoded.scores is not None:
-                    scores[places] = decoded.scores.to(scores.dtype)
-                if chances is not None and decoded.chances is not None:
-                    chances[places] = decoded.chances.to(chances.dtype)
-        return Decoded(numbers, scores, chances)
 
     # Evaluation
 
@@ -326,7 +356,12 @@ def _to_sentences(data_points: Iterable[Sentence] | str | Path) -> Sequence[Sent
     return sentences
 
 
-def _to_sentence(item: Sentence | str) -> Sentence:
+def to_sentence(item: Sentence | str) -> Sentence:
+    """Return a sentence as it is, and a text as a sentence.
+
+    Raises:
+        SettingError: for anything else.
+    """
     if isinstance(item, Sentence):
         return item
     if isinstance(item, str):

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
 
-from flairlite.data import Dictionary
+from flairlite.data import Dictionary, Sentence
 from flairlite.data.dictionary import UNKNOWN
 from flairlite.embeddings import TokenEmbeddings
 from flairlite.encoding import UNLABELLED, Batch
 from flairlite.errors import LabelError, SettingError
-from flairlite.models.model import Model
-from flairlite.nn import FeatureDropout, LinearChainCRF, LockedDropout, PaddedRNN, WordDropout
+from flairlite.models.model import Model, to_sentence
+from flairlite.models.n_best import Hypothesis, find_n_best
+from flairlite.nn import FeatureDropout, LinearChainCRF, LockedDropout, PaddedRNN, SpanScorer, WordDropout
 from flairlite.runtime import get_device, get_seed, seeded
-from flairlite.tasks import Decoded, WordTask
+from flairlite.tasks import Decoded, SpanTask, Task, WordTask
 
 
 class SequenceTagger(Model):
-    """Predicts a label for every word of a sentence.
+    """Predicts a label for every word of a sentence, or labels of spans such as named entities.
 
-    The model of Huang, Xu and Yu, Bidirectional LSTM-CRF Models for Sequence Tagging, 2015, as Flair builds it. It
-    never predicts `<unk>`; words whose label is not in the dictionary teach it nothing.
+    The model of Huang, Xu and Yu, Bidirectional LSTM-CRF Models for Sequence Tagging, 2015, as Flair builds it.
+
+    Whether words or spans are labelled, `tag_dictionary.span_labels` says. For spans it predicts tags of words, such as
+    `B-PER`, and only sequences of them that are valid are possible: in training, in what it finds and in its scores,
+    with a CRF and without one.
+
+    The score of a word's label or tag is its probability, over all (valid) sequences: with a CRF, by forward-backward.
+    That of a span is the probability that just these words are a span with this label.
 
     `tagger.bfloat16()` makes a trained tagger predict in bfloat16, which is faster where the processor knows it.
 
@@ -34,13 +42,17 @@ class SequenceTagger(Model):
         hidden_size: Features of the network's state in each direction.
         rnn_layers: Layers of the network.
         rnn_type: LSTM, GRU or RNN.
+        tag_format: How spans become tags of words: BIOES, BIO or BILOU.
         bidirectional: Read the sentence from its end too.
         use_crf: Score whole label sequences, not each label alone.
         reproject_embeddings: Pass the embeddings through a linear layer (D, D) first.
         dropout: Part of the single features that training drops before and after the network.
         word_dropout: Part of the words that it drops.
         locked_dropout: Part of the features that it drops for all words of a sentence.
-        loss_weights: Weight of a label in the loss, 1 for those not named; only without a CRF.
+        loss_weights: Weight of a label, or of a tag such as `B-PER`, in the loss, 1 for those not named; only without a
+            CRF.
+        allow_unk_predictions: Learn `<unk>` from all whose label is not in the dictionary, and predict it. Otherwise it
+            is never predicted, and they teach nothing.
         seed: Decides the first weights; the process's default seed when None.
 
     Raises:
@@ -65,11 +77,14 @@ class SequenceTagger(Model):
         locked_dropout: float = 0.5,
         loss_weights: dict[str, float] | None = None,
         seed: int | None = None,
+        tag_format: str = "BIOES",
+        allow_unk_predictions: bool = False,
     ) -> None:
-        names = [item for item in tag_dictionary.get_items() if item != UNKNOWN]
-        _check(names, loss_weights, use_crf)
-        super().__init__(embeddings, WordTask(tag_type, names))
-        self.tag_dictionary = tag_dictionary
+        if loss_weights and use_crf:
+            raise SettingError("loss_weights weigh single labels, but a CRF scores sequences: give use_crf=False too")
+        super().__init__(embeddings, _task(tag_dictionary, tag_type, tag_format, allow_unk_predictions))
+        self.tag_dictionary, self.tag_format = tag_dictionary, tag_format.upper()
+        self.allow_unk_predictions = allow_unk_predictions
         self.hidden_size, self.rnn_layers, self.rnn_type = hidden_size, rnn_layers, rnn_type
         self.bidirectional, self.loss_weights = bidirectional, dict(loss_weights or {})
         self.dropout = FeatureDropout(dropout)
@@ -83,17 +98,26 @@ class SequenceTagger(Model):
                 if use_rnn
                 else None
             )
-            self.linear = nn.Linear(self.rnn.output_size if self.rnn is not None else size, len(names))
-            self.crf = LinearChainCRF(len(names)) if use_crf else None
+            num_classes = len(self.task.class_names)
+            self.linear = nn.Linear(self.rnn.output_size if self.rnn is not None else size, num_classes)
+            legal = self.task.legal_moves()
+            self.crf = LinearChainCRF(num_classes, legal=legal) if use_crf else None
+        has_rules = legal is not None and not use_crf
+        self.rules = LinearChainCRF(num_classes, legal=legal, is_learned=False) if has_rules else None
+        self.span_scorer = SpanScorer(*self.task.span_tables()) if isinstance(self.task, SpanTask) else None
         self.label_weights: Tensor  # (K,)
-        weights = torch.tensor([self.loss_weights.get(name, 1.0) for name in names])
-        self.register_buffer("label_weights", weights, persistent=False)
+        self.register_buffer("label_weights", self.task.class_weights(loss_weights), persistent=False)
         self.to(get_device())
 
     @property
     def tag_type(self) -> str:
         """The label type."""
         return self.label_type
+
+    @property
+    def label_dictionary(self) -> Dictionary:
+        """What the model chooses from for each word: the labels, or the tags of spans such as `B-PER`."""
+        return Dictionary.from_items(self.task.class_names, add_unk=False)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Compute the emissions (B, T, K): a score of each label at each word."""
@@ -122,12 +146,57 @@ class SequenceTagger(Model):
 
     def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_chances: bool = False) -> Decoded:
         """Choose the best label sequence; a score is the probability of the label at its word."""
-        tags = self.crf.decode(scores, batch.lengths) if self.crf is not None else scores.argmax(dim=2)  # (B, T)
+        chain = self._chain
+        if chain is None:
+            return self.task.decode(scores, with_chances=with_chances)
+        tags = chain.decode(scores, batch.lengths)  # (B, T)
         if not (with_scores or with_chances):
             return Decoded(tags)
-        chances = self.crf.marginals(scores, batch.lengths) if self.crf is not None else scores.softmax(dim=2)
-        scores = chances.gather(2, tags.unsqueeze(2)).squeeze(2)
-        return Decoded(tags, scores, chances if with_chances else None)
+        chains = chain.chains(scores, batch.lengths)
+        chances = chains.marginals()  # (B, T, K)
+        own = chances.gather(2, tags.unsqueeze(2)).squeeze(2)  # (B, T)
+        span_scores = None if self.span_scorer is None else self.span_scorer(chains, tags, own)
+        return Decoded(tags, own, chances if with_chances else None, span_scores)
+
+    @overload
+    def n_best(  # type: ignore[overload-overlap]  # a text is a sequence of texts too
+        self, sentences: Sentence | str, n: int = ..., mini_batch_size: int = ...
+    ) -> list[Hypothesis]: ...
+
+    @overload
+    def n_best(
+        self, sentences: Sequence[Sentence | str], n: int = ..., mini_batch_size: int = ...
+    ) -> list[list[Hypothesis]]: ...
+
+    def n_best(
+        self, sentences: Sentence | str | Sequence[Sentence | str], n: int = 5, mini_batch_size: int = 64
+    ) -> list[Hypothesis] | list[list[Hypothesis]]:
+        """Find the n most probable ways to label sentences, the best first; the sentences stay as they are.
+
+        Args:
+            sentences: A sentence or a text, or several. A text is split into words.
+            n: How many ways. Where there are fewer, as for a short sentence, all are found.
+            mini_batch_size: Sentences computed at once.
+
+        Returns:
+            The ways of one sentence, or a list of them for each of several: probability, tags and spans.
+
+        Raises:
+            SettingError: when n is less than 1.
+
+        Example:
+            >>> for way in tagger.n_best("I love Berlin", n=2):  # doctest: +SKIP
+            ...     print(way.probability, way.spans)
+            0.92 ((2, 3, 'LOC'),)
+            0.05 ()
+        """
+        chain = self._chain
+        if chain is None:
+            chain = LinearChainCRF(len(self.task.class_names), is_learned=False).to(self.device)
+        is_single = isinstance(sentences, (Sentence, str))
+        listed = [to_sentence(item) for item in ([sentences] if isinstance(sentences, (Sentence, str)) else sentences)]
+        found = find_n_best(self, chain, listed, n, mini_batch_size)
+        return found[0] if is_single else found
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor, besides the embeddings."""
@@ -145,13 +214,23 @@ class SequenceTagger(Model):
             "word_dropout": self.word_dropout.rate,
             "locked_dropout": self.locked_dropout.rate,
             "loss_weights": self.loss_weights or None,
+            "span_labels": isinstance(self.task, SpanTask),
+            "tag_format": self.tag_format,
+            "allow_unk_predictions": self.allow_unk_predictions,
         }
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any], embeddings: TokenEmbeddings) -> SequenceTagger:
         """Build a tagger from what `settings` returned."""
-        rest = {name: value for name, value in settings.items() if name != "tag_items"}
-        return cls(embeddings, Dictionary.from_items(settings["tag_items"]), **rest)
+        rest = {name: value for name, value in settings.items() if name not in ("tag_items", "span_labels")}
+        dictionary = Dictionary.from_items(settings["tag_items"])
+        dictionary.span_labels = settings.get("span_labels", False)  # older files are of words
+        return cls(embeddings, dictionary, **rest)
+
+    @property
+    def _chain(self) -> LinearChainCRF | None:
+        """What scores pairs of labels, or says which are possible, if anything does."""
+        return self.crf if self.crf is not None else self.rules
 
     def _dropped(self, features: Tensor, generator: torch.Generator | None, *, drop_words: bool = False) -> Tensor:
         features = self.dropout(features, generator)
@@ -161,10 +240,12 @@ class SequenceTagger(Model):
         return dropped
 
 
-def _check(names: list[str], loss_weights: dict[str, float] | None, use_crf: bool) -> None:
+def _task(dictionary: Dictionary, label_type: str, tag_format: str, allow_unk_predictions: bool) -> Task:
+    names = [item for item in dictionary.get_items() if item != UNKNOWN]
     if not names:
         raise LabelError("the tag dictionary has no label besides <unk>: make it with corpus.make_label_dictionary")
-    if loss_weights and use_crf:
-        raise SettingError("loss_weights weigh single labels, but a CRF scores whole sequences: give use_crf=False too")
-    if unknown := sorted(set(loss_weights or ()) - set(names)):
-        raise LabelError(f"loss_weights name {', '.join(unknown)}, but the labels are {', '.join(names)}")
+    if allow_unk_predictions:
+        names.insert(0, UNKNOWN)
+    if dictionary.span_labels:
+        return SpanTask(label_type, names, tag_format=tag_format)
+    return WordTask(label_type, names)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flairlite.nn.crf import LinearChainCRF
 from flairlite.nn.dropout import FeatureDropout, LockedDropout, WordDropout
 from flairlite.nn.rnn import PaddedRNN
+from flairlite.nn.span_scores import SpanScorer
 
 if TYPE_CHECKING:
     from flairlite.models import Classifier, DefaultClassifier, Model
@@ -20,6 +21,7 @@ __all__ = [
     "LockedDropout",
     "Model",
     "PaddedRNN",
+    "SpanScorer",
     "WordDropout",
 ]
 

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from flairlite.data import Sentence
-from flairlite.data.tag_schemes import TagSpan, scheme_named, tags_for, tags_of
+from flairlite.data.tag_schemes import OUTSIDE, TagSpan, may_follow, scheme_named, tags_for, tags_of
 from flairlite.encoding import Targets
 from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Matches, Result, evaluate_matches
 from flairlite.tasks.task import Decoded, Gold, Task
-from flairlite.tasks.words import number_classes, word_rows
+from flairlite.tasks.words import number_classes, word_rows, write_chances, write_columns
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
+_BEGINS, _GOES_ON = frozenset("BSU"), frozenset("IEL")
 
 
 class SpanTask(Task):
@@ -45,6 +47,9 @@ class SpanTask(Task):
         if self.scheme == "BIO1":
             raise SettingError(f"tag_format {tag_format} is for reading only: give BIOES, BILOU or BIO")
         super().__init__(label_type, label_names, tags_for(label_names, self.scheme))
+        self._tags_a_label = (len(self.class_names) - 1) // max(1, len(self.label_names))
+        self._begins = torch.tensor([tag[0] in _BEGINS for tag in self.class_names])  # (K,): a span begins with the tag
+        self._goes_on = torch.tensor([tag[0] in _GOES_ON for tag in self.class_names])  # (K,): one goes on with it
 
     # From labels to numbers
 
@@ -61,12 +66,39 @@ class SpanTask(Task):
             for sentence in sentences
         ]
         try:
-            return number_classes(sentences, columns, tags_for(labels, self.scheme), len(self.class_names))
+            names = tags_for(labels, self.scheme)
+            return number_classes(sentences, columns, names, self.num_known(names))
         except KeyError as error:
             raise LabelError(
                 f"the {label_type!r} label {error.args[0][2:]!r} is not among the labels given, "
                 f"{', '.join(labels) or 'none'}: give all that occur, as all_labels lists them"
             ) from error
+
+    def learnable(self, targets: Tensor) -> Tensor:
+        """Return targets with -1, or the tag of `<unk>`, in place of the tags that the model does not know."""
+        if self.unknown is None:
+            return super().learnable(targets)
+        tags_of_unknown = 1 + self.unknown * self._tags_a_label + (targets - 1) % self._tags_a_label
+        return torch.where(targets >= len(self.class_names), tags_of_unknown, targets)
+
+    def label_of(self, class_name: str) -> str:
+        """Return the label that a tag is one of, `O` for `O`."""
+        return class_name[2:] or OUTSIDE
+
+    def legal_moves(self) -> Tensor:
+        """Return which tag may follow which, (K + 1, K + 1); the last row is a start, the last column an end."""
+        tags = (*self.class_names, None)
+        return torch.tensor([[may_follow(tag, after, self.scheme) for tag in tags] for after in tags])
+
+    def span_tables(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the tags say of spans, as `SpanScorer` wants it, (K,) each."""
+        number = {tag: place for place, tag in enumerate(self.class_names)}
+        may_end = {tag: tag != OUTSIDE and may_follow(None, tag, self.scheme) for tag in self.class_names}
+        prolonging = [
+            number[f"I-{tag[2:]}"] if may_end[tag] and may_follow(f"I-{tag[2:]}", tag, self.scheme) else -1
+            for tag in self.class_names
+        ]
+        return self._begins, self._goes_on, torch.tensor(prolonging)
 
     def check(self, sentences: Sequence[Sentence], place: str, effect: str) -> list[str]:
         """Check that there is something to learn or to compare with, and say what is left out."""
@@ -89,9 +121,10 @@ class SpanTask(Task):
     # From numbers to labels
 
     def write(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
-        """Write the spans that tags name; the score of a span is the one at its first word."""
-        found = self._find(decoded.numbers)
-        scores = None if decoded.scores is None else decoded.scores.cpu().numpy()[found.starts].tolist()
+        """Write the spans that tags name; the score of a span is the one that is given for its first word."""
+        found = self.find(decoded.numbers)
+        by_word = decoded.scores if decoded.span_scores is None else decoded.span_scores
+        scores = None if by_word is None else by_word.cpu().numpy()[found.starts].tolist()
         lengths = np.array([len(sentence.words) for sentence in sentences], dtype=np.int64)
         ends = lengths.cumsum()
         shifts = np.repeat(ends - lengths, np.diff(np.searchsorted(found.starts, ends), prepend=0))
@@ -103,16 +136,23 @@ class SpanTask(Task):
                 sentence.set_token_labels(label_name, [None] * len(sentence.words))
             sentence.set_span_labels(label_name, spans[start:end], None if scores is None else scores[start:end])
             start = end
+        write_chances(sentences, decoded, label_name, self.class_names)
 
-    def _find(self, tags: Tensor) -> _Spans:
+    def write_classes(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
+        """Write tags onto words, none where it is `O`, in place of spans."""
+        for sentence in sentences:
+            sentence.set_span_labels(label_name, ())
+        names = [None if name == OUTSIDE else name for name in self.class_names]
+        write_columns(sentences, decoded, label_name, names)
+        write_chances(sentences, decoded, label_name, self.class_names)
+
+    def find(self, tags: Tensor) -> Spans:
         """Return the spans of valid tags, (N + 1,) of words: as many begin as end, each before the next."""
         numbers = tags[:-1].cpu().numpy()
-        prefixes = np.array([name[0] for name in self.class_names])[numbers]  # (N,)
-        begins, goes_on = np.isin(prefixes, list("BSU")), np.isin(prefixes, list("IEL"))
+        begins, goes_on = self._begins.numpy()[numbers], self._goes_on.numpy()[numbers]  # (N,)
         ends = (begins | goes_on) & ~np.append(goes_on[1:], False)
         starts = np.flatnonzero(begins)
-        size = (len(self.class_names) - 1) // len(self.label_names)
-        return _Spans(starts, np.flatnonzero(ends) + 1, (numbers[starts] - 1) // size)
+        return Spans(starts, np.flatnonzero(ends) + 1, (numbers[starts] - 1) // self._tags_a_label)
 
     # Comparison
 
@@ -130,7 +170,7 @@ class SpanTask(Task):
             raise self._nothing_to_compare()
         columns = np.array(spans, dtype=np.int64).T
         golds, predictions = (
-            found.keys(len(gold.labels), offset + 1) for found in (_Spans(*columns), self._find(predicted))
+            found.keys(len(gold.labels), offset + 1) for found in (Spans(*columns), self.find(predicted))
         )
         matches = Matches.of_keys(golds, predictions, len(gold.labels))
         return evaluate_matches(matches, gold.labels, loss=loss, main_metric=main_metric)
@@ -141,7 +181,7 @@ class SpanTask(Task):
 
 
 @dataclass(frozen=True)
-class _Spans:
+class Spans:
     """Spans of a data set, as columns: words from `starts` to before `stops`, and numbers of labels."""
 
     starts: Numbers

@@ -14,7 +14,7 @@ from torch import Tensor
 from flairlite.data import Sentence
 from flairlite.data.dictionary import UNKNOWN
 from flairlite.encoding import UNLABELLED, Batch, Targets
-from flairlite.errors import LabelError
+from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
 
 
@@ -26,6 +26,8 @@ class Decoded:
         numbers: Numbers of the classes: (B, T) or (N + 1,) of words, meaningless on padding; (B,) or (S,) of sentences,
             or (B, K) and (S, K) of 0 and 1 where a sentence can have several.
         scores: How sure the model is of each, between 0 and 1, in the same shape; None when nobody asked.
+        span_scores: Where classes are tags of spans, how sure the model is of the span that begins at a word, in the
+            same shape; 0 where none begins.
         chances: Probability of each class, with one more dimension (K) where a word or sentence has one of them; None
             when nobody asked.
     """
@@ -33,6 +35,7 @@ class Decoded:
     numbers: Tensor
     scores: Tensor | None = None
     chances: Tensor | None = None
+    span_scores: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class Task(ABC):
 
     Args:
         label_type: The label type.
-        label_names: The L labels that the model can predict.
+        label_names: The L labels that the model can predict. If `<unk>` is among them, it is the label of all that have
+            another one; else these teach nothing.
         class_names: Its K classes, when they are not the labels.
     """
 
@@ -72,6 +76,7 @@ class Task(ABC):
         self.label_type = label_type
         self.label_names = tuple(label_names)
         self.class_names = tuple(label_names if class_names is None else class_names)
+        self.unknown = self.label_names.index(UNKNOWN) if UNKNOWN in self.label_names else None
 
     # From labels to numbers
 
@@ -103,8 +108,18 @@ class Task(ABC):
         return Gold(sentences, label_type, labels, self.targets(sentences, labels, label_type))
 
     def learnable(self, targets: Tensor) -> Tensor:
-        """Return targets without the classes that the model does not know: what has one of these teaches nothing."""
-        return targets.masked_fill(targets >= len(self.class_names), UNLABELLED)
+        """Return targets with -1, or the class of `<unk>`, in place of the classes that the model does not know."""
+        return targets.masked_fill(
+            targets >= len(self.class_names), UNLABELLED if self.unknown is None else self.unknown
+        )
+
+    def num_known(self, class_names: Sequence[str]) -> int:
+        """Return how many of these classes, the model's being first, teach something."""
+        return len(self.class_names) if self.unknown is None else len(class_names)
+
+    def legal_moves(self) -> Tensor | None:
+        """Return which class of a word may follow which; see `LinearChainCRF`. None: any may follow any."""
+        return None
 
     def class_weights(self, loss_weights: Mapping[str, float] | None) -> Tensor:
         """Return how much each class counts in the loss, (K,): as given for it or its label, otherwise 1.
@@ -113,7 +128,7 @@ class Task(ABC):
             LabelError: when a weight is given for what the model does not know.
         """
         given = loss_weights or {}
-        if unknown := [name for name in given if name not in self.class_names and name not in self.label_names]:
+        if unknown := sorted(set(given) - {*self.class_names, *self.label_names}):
             raise LabelError(
                 f"loss_weights name {', '.join(unknown)}, but the labels are {', '.join(self.label_names)}"
             )
@@ -149,6 +164,8 @@ class Task(ABC):
         if not unknown:
             return []
         shown = ", ".join(f"{label} ({counts[label]})" for label in unknown[:20])
+        if self.unknown is not None:
+            effect = f"are learned as {UNKNOWN}; in an evaluation they count as misses"
         return [f"{len(unknown)} labels of {place} are not in the model's dictionary and {effect}: {shown}"]
 
     def _no_labels(self, sentences: Sequence[Sentence], place: str) -> str:
@@ -181,6 +198,16 @@ class Task(ABC):
     @abstractmethod
     def write(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
         """Write what was decoded of a data set onto its sentences, in place of their labels of this type."""
+
+    def write_classes(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
+        """Write the classes of words onto these, also where they are tags of spans.
+
+        Raises:
+            SettingError: when words have no classes.
+        """
+        if not self.by_word:
+            raise SettingError(f"force_token_predictions is for models that label words, not {self.unit}s")
+        self.write(sentences, decoded, label_name)
 
     # Comparison
 

@@ -35,7 +35,7 @@ class WordTask(Task):
         label_type = label_type or self.label_type
         columns = [sentence.token_labels(label_type) or repeat(None, len(sentence.words)) for sentence in sentences]
         try:
-            return number_classes(sentences, columns, labels, len(self.class_names))
+            return number_classes(sentences, columns, labels, self.num_known(labels))
         except KeyError as error:
             raise LabelError(
                 f"the {label_type!r} label {error.args[0]!r} is not among the labels given, "
@@ -45,6 +45,7 @@ class WordTask(Task):
     def write(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
         """Write a label onto each word."""
         write_columns(sentences, decoded, label_name, self.class_names)
+        write_chances(sentences, decoded, label_name, self.class_names)
 
     def score(
         self, gold: Gold, predicted: Tensor, *, loss: float = 0.0, main_metric: tuple[str, str] = DEFAULT_METRIC
@@ -90,6 +91,16 @@ def write_columns(
     for sentence in sentences:
         start, end = end, end + len(sentence.words)
         sentence.set_token_labels(label_name, values[start:end], None if scores is None else scores[start:end])
+
+
+def write_chances(sentences: Sequence[Sentence], decoded: Decoded, label_name: str, names: Sequence[str]) -> None:
+    """Leave the probability of each class with each word, where they were asked for."""
+    if decoded.chances is None:
+        return
+    chances, end = decoded.chances.cpu().numpy(), 0  # (N + 1, K)
+    for sentence in sentences:
+        start, end = end, end + len(sentence.words)
+        sentence.set_tag_distributions(label_name, names, chances[start:end])
 
 
 def word_rows(gold: Gold, predicted: Tensor, names: Sequence[str]) -> Iterator[str]:
