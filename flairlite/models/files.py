@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 
 from flairlite.errors import ModelFileError
 from flairlite.files import atomic_write
+from flairlite.models.archive import check_archive, plain
 from flairlite.version import __version__
 
 FORMAT = "flairlite model"
@@ -17,7 +17,13 @@ FORMAT_VERSION = 1
 
 
 def write_model_file(path: Path, content: dict[str, Any]) -> None:
-    """Write the content of a model, whole or not at all."""
+    """Write the content of a model, whole or not at all.
+
+    Raises:
+        ModelFileError: when there is anything but plain containers and tensors in it.
+        TrainingError: when the file cannot be written.
+    """
+    content = plain(content)
     head = {"format": FORMAT, "format_version": FORMAT_VERSION, "flairlite_version": __version__}
     with atomic_write(path) as file:
         try:
@@ -39,9 +45,9 @@ def read_model_file(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise ModelFileError(f"no model file at {path}: give the path of a file that training or model.save wrote")
     try:
-        _check_records(path)
+        check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
+    except Exception as error:  # damaged files make zipfile, pickle and torch raise many kinds
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ModelFileError(
             f"{path} is no model file of flairlite's, or it was cut short or changed ({reason}). Copy it again, or "
@@ -50,7 +56,7 @@ def read_model_file(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ModelFileError(f"{path} is no model file of flairlite's: save one with model.save")
     version = content.get("format_version")
-    if not isinstance(version, int):
+    if type(version) is not int or version < 1:
         raise ModelFileError(f"{path} is damaged: its format version is {version!r}. Copy it again, or train again")
     if version > FORMAT_VERSION:
         raise ModelFileError(
@@ -58,14 +64,3 @@ def read_model_file(path: str | Path) -> dict[str, Any]:
             f"{FORMAT_VERSION}: install flairlite {content.get('flairlite_version')} or newer"
         )
     return content
-
-
-def _check_records(path: Path) -> None:
-    """Compare each record with its checksum, which torch writes but does not read: weights could silently be others."""
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
-        for record in archive.infolist():
-            if record.external_attr:  # torch writes 0, and of what looks like a folder it would read nothing
-                damaged = record.filename
-    if damaged:
-        raise zipfile.BadZipFile(f"the record {damaged} does not fit its checksum")

@@ -20,6 +20,7 @@ from flairlite.embeddings.registry import embedding_from_params, embedding_to_pa
 from flairlite.encoding import Batch, EncodedDataset, copy_to, encode, map_tensors
 from flairlite.errors import LabelError, ModelFileError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
+from flairlite.models.archive import AtMost
 from flairlite.models.evaluation import evaluate_dataset
 from flairlite.models.files import read_model_file, write_model_file
 from flairlite.models.prediction import LossSum, predict_sentences
@@ -334,7 +335,8 @@ class Model(nn.Module, ABC):
         if kind is None or not issubclass(kind, cls):
             raise ModelFileError(f"{model_path} holds a {name}: load it with {name}.load")
         try:
-            model = kind.from_settings(content["settings"], embedding_from_params(content["embeddings"]))
+            with AtMost(Path(model_path).stat().st_size):
+                model = kind.from_settings(content["settings"], embedding_from_params(content["embeddings"]))
             model.load_state_dict(content["state"])
         except ModelFileError as error:
             raise ModelFileError(f"{model_path}: {error}") from error

@@ -1,0 +1,147 @@
+"""What may be in a model file: plain containers and whole tensors. It is looked at before writing and before loading.
+
+`torch.load(weights_only=True)` runs no code of a file, but it believes what a file says of itself: it allocates what it
+is told to, and a tensor that is larger than its record reads other memory. So nothing is given to it that lies.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+
+from flairlite.errors import ModelFileError
+from flairlite.models.outline import DTYPES, ArchiveError, Outline
+
+_MAX_STRUCTURE = 64 << 20  # bytes of everything but tensors; one byte becomes up to about a hundred in memory
+_SPARE = 1 << 20  # elements that a model may have beside what is in its file
+
+
+def plain(content: Any, *, place: str = "") -> Any:
+    """Return content as a model file may hold it: numbers of numpy become Python's, parameters become tensors.
+
+    Args:
+        content: Containers, texts, numbers and tensors.
+        place: Where in the file it is, for messages.
+
+    Raises:
+        ModelFileError: when there is anything else in it, a path, say, or an object of a class.
+    """
+    if isinstance(content, torch.Tensor):
+        return _plain_tensor(content, place)
+    if isinstance(content, Mapping):
+        copy = OrderedDict(
+            (_plain_key(key, place), plain(value, place=f"{place}.{key}")) for key, value in content.items()
+        )
+        if not hasattr(content, "_metadata"):  # versions of the modules, which torch keeps beside their weights
+            return dict(copy)
+        copy._metadata = content._metadata  # type: ignore[attr-defined]
+        return copy
+    if isinstance(content, (list, tuple)):
+        items = [plain(value, place=f"{place}[{number}]") for number, value in enumerate(content)]
+        return items if isinstance(content, list) else tuple(items)
+    if content is None or isinstance(content, bool):
+        return content
+    for kind in (str, int, float):
+        if isinstance(content, kind):
+            return kind(content)
+    if isinstance(content, (np.integer, np.floating, np.bool_)):
+        return content.item()
+    raise _not_plain(content, place)
+
+
+def _plain_tensor(tensor: torch.Tensor, place: str) -> torch.Tensor:
+    if tensor.layout != torch.strided or tensor.dtype not in DTYPES.values():
+        raise ModelFileError(
+            f"a model file cannot hold the tensor {place[1:]}, which is {tensor.layout} {tensor.dtype}"
+        )
+    tensor = tensor.detach()
+    room = tensor.untyped_storage().nbytes() // tensor.itemsize
+    return (
+        tensor if tensor.numel() <= room else tensor.contiguous()
+    )  # what is expanded has fewer elements than it shows
+
+
+def _plain_key(key: Any, place: str) -> Any:
+    if type(key) not in (str, int):
+        raise _not_plain(key, place)
+    return key
+
+
+def _not_plain(content: Any, place: str) -> ModelFileError:
+    return ModelFileError(
+        f"a model file cannot hold a {type(content).__name__} ({place[1:]}), only texts, numbers, tensors, and lists "
+        "and dictionaries of them: return these in settings and to_params"
+    )
+
+
+def check_archive(path: Path) -> None:
+    """Check a file that torch wrote, reading each record once and making no tensor.
+
+    Raises:
+        ArchiveError: when it is damaged, or holds anything but plain containers and tensors.
+        Exception: of many kinds, when it is of another format.
+    """
+    with zipfile.ZipFile(path) as archive:
+        sizes = _check_layout(archive, path.stat().st_size)
+        _check_checksums(archive)
+        name = next((name for name in sizes if name.partition("/")[2] == "data.pkl"), None)
+        if name is None:
+            raise ArchiveError("it has no record data.pkl")
+        if sizes[name] > _MAX_STRUCTURE:
+            raise ArchiveError(f"its record data.pkl has {sizes[name]:,} bytes, and {_MAX_STRUCTURE:,} are the most")
+        structure = archive.read(name)
+    folder = name.partition("/")[0]
+    Outline(structure, lambda key: sizes.get(f"{folder}/data/{key}"))
+
+
+def _check_layout(archive: zipfile.ZipFile, file_size: int) -> dict[str, int]:
+    """Return the size of each record; there is one way to read the archive, and no record becomes larger when read."""
+    records = archive.infolist()
+    sizes = {record.filename: record.file_size for record in records}
+    if len(sizes) != len(records) or len({name.partition("/")[0] for name in sizes}) != 1:
+        raise ArchiveError("its records have not each a name of their own, in one folder")
+    if archive.comment or records[0].header_offset or sum(sizes.values()) > file_size:
+        raise ArchiveError("its records do not lie one behind the other")
+    for record in records:
+        if record.compress_type != zipfile.ZIP_STORED or record.compress_size != record.file_size:
+            raise ArchiveError(f"its record {record.filename} is compressed, which flairlite never does")
+        if record.external_attr:  # torch writes 0, and of what looks like a folder it would read nothing
+            raise ArchiveError(f"the record {record.filename} does not fit its checksum")
+    return sizes
+
+
+def _check_checksums(archive: zipfile.ZipFile) -> None:
+    """Compare each record with its checksum, which torch writes but does not read: weights could silently be others."""
+    if damaged := archive.testzip():
+        raise ArchiveError(f"the record {damaged} does not fit its checksum")
+
+
+class AtMost(TorchFunctionMode):
+    """Lets no more tensor elements be made than a file of a size can fill: sizes in a file may be any numbers.
+
+    Args:
+        file_size: Bytes of the file; no element of a weight is smaller than one.
+    """
+
+    _MAKERS = frozenset((torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.eye))
+
+    def __init__(self, file_size: int) -> None:
+        super().__init__()
+        self._left = file_size + _SPARE
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in self._MAKERS:
+            self._left -= func(*args, **{**kwargs, "device": "meta"}).numel()  # which takes no memory
+            if self._left < 0:
+                raise ArchiveError("its settings describe a model that is larger than the file")
+        return func(*args, **kwargs)
