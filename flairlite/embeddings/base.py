@@ -178,6 +178,12 @@ class DocumentEmbeddings(Embeddings):
         """Tell which words the embeddings of the words have no vector for."""
         return self.embeddings.unknown_words(table)
 
+    def _words(self, inputs: Inputs) -> Tensor:
+        """Make the vectors of the words, (B, T, D), in the precision of the module's own weights."""
+        vectors: Tensor = self.embeddings(inputs)
+        weight = next(self.parameters(), None)
+        return vectors if weight is None else vectors.to(weight.dtype)
+
     @torch.no_grad()
     def embed(self, data_points: Sentence | Sequence[Sentence]) -> list[Sentence]:
         """Compute a vector for every sentence; `sentence.embedding` then has it, (D,)."""

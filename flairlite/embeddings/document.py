@@ -69,7 +69,7 @@ class DocumentPoolEmbeddings(DocumentEmbeddings):
 
     def forward(self, inputs: Inputs, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Make vectors (B, D); see `DocumentEmbeddings.forward`."""
-        features: Tensor = self.layers(self.embeddings(inputs))  # (B, T, D)
+        features: Tensor = self.layers(self._words(inputs))  # (B, T, D)
         is_padding = torch.arange(features.shape[1]) >= lengths.unsqueeze(1)  # (B, T)
         is_padding = is_padding.to(features.device).unsqueeze(2)  # (B, T, 1)
         if self.pooling == "mean":
@@ -168,7 +168,7 @@ class DocumentRNNEmbeddings(DocumentEmbeddings):
 
     def forward(self, inputs: Inputs, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Make vectors (B, D); see `DocumentEmbeddings.forward`."""
-        features = self.embeddings(inputs)  # (B, T, D)
+        features = self._words(inputs)  # (B, T, D)
         features = self.locked_dropout(self.dropout(features, generator), generator)
         features = self.word_dropout(features, generator)
         if self.reprojection is not None:
