@@ -358,3 +358,15 @@ def test_weights_that_change_between_predictions_are_used(change: str) -> None:
     torch.testing.assert_close(after[1, :3], expected[1, :3])
     if change != "other type":
         assert not torch.allclose(after, before)
+
+
+@SHAPES
+def test_it_may_run_under_autocast(rnn_type: str, num_layers: int, bidirectional: bool) -> None:
+    network = PaddedRNN(SIZE, HIDDEN, num_layers=num_layers, rnn_type=rnn_type, bidirectional=bidirectional)
+    inputs, lengths = torch.randn(3, 6, SIZE, requires_grad=True), torch.tensor([6, 2, 1])
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = network(inputs, lengths)
+    rough.float().sum().backward()
+    assert inputs.grad is not None
+    words = torch.arange(6) < lengths.unsqueeze(1)
+    torch.testing.assert_close(rough.float()[words], network(inputs, lengths)[words], atol=0.03, rtol=0.03)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,8 +19,8 @@ import torch
 from torch import nn
 
 import flairlite
-from flairlite.bundled import bundled
 from flairlite.data import Corpus, Dictionary, Sentence
+from flairlite.datasets import SAMPLE_REVIEWS, SAMPLE_TOPICS
 from flairlite.embeddings import DocumentPoolEmbeddings, DocumentRNNEmbeddings, WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import LabelError, ModelFileError, SettingError
@@ -261,11 +260,45 @@ class TestEvaluation:
         make_classifier().evaluate(sentences)
         assert [str(sentence) for sentence in sentences] == before
 
+    @pytest.mark.parametrize("multi_label", [False, True])
+    def test_a_file_of_labelled_texts_is_read(self, multi_label: bool, tmp_path: Path) -> None:
+        classifier = make_classifier(multi_label=multi_label)
+        sentences = with_words(make_sentences(several=multi_label))
+        lines = [
+            " ".join([*(f"__label__{label}" for label in sentence.sentence_labels("topic")), sentence.text])
+            for sentence in sentences
+        ]
+        (tmp_path / "gold.txt").write_text("\n".join(lines), encoding="utf-8")
+        result = classifier.evaluate(tmp_path / "gold.txt")
+        assert result.classification_report == classifier.evaluate(sentences).classification_report
+
     def test_labels_of_words_are_no_gold_labels(self) -> None:
         sentence = Sentence(["w1"])
         sentence[0].add_label("topic", "sports")
         with pytest.raises(LabelError, match="no whole sentence has a gold label of the type 'topic'"):
             make_classifier().evaluate([sentence])
+
+
+class TestHalfPrecision:
+    @pytest.mark.parametrize("kind", EMBEDDINGS)
+    @pytest.mark.parametrize("multi_label", [False, True])
+    def test_a_model_in_bfloat16_says_almost_the_same(self, kind: str, multi_label: bool) -> None:
+        classifier = make_classifier(kind, multi_label=multi_label)
+        exact = classifier.predict(make_sentences(), return_probabilities_for_all_classes=True)
+        rough = classifier.bfloat16().predict(make_sentences(), return_probabilities_for_all_classes=True)
+        for one, other in zip(exact, rough, strict=True):
+            for labels in zip(*(sorted(each.get_labels("topic"), key=str) for each in (one, other)), strict=False):
+                assert labels[0].value == labels[1].value
+                assert labels[0].score == pytest.approx(labels[1].score, abs=0.05)
+        assert classifier.evaluate(make_sentences()).loss > 0
+
+    @pytest.mark.parametrize("kind", EMBEDDINGS)
+    def test_mixed_precision_trains_about_the_same(self, kind: str, tmp_path: Path) -> None:
+        losses = []
+        for use_amp in (False, True):
+            trainer = ModelTrainer(make_classifier(kind), Corpus(make_sentences()))
+            losses.append(trainer.train(tmp_path, max_epochs=2, use_amp=use_amp)["train_loss_history"])
+        assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
 
 class TestSettings:
@@ -351,40 +384,26 @@ class TestFiles:
 # training
 
 
-def read_sample(name: str) -> Corpus:
-    """Read a bundled corpus of labelled texts."""
-
-    def read(split: str) -> list[Sentence]:
-        sentences = []
-        for line in (bundled(name) / f"{split}.txt").read_text(encoding="utf-8").splitlines():
-            labels, text = re.findall(r"__label__(\S+) ", line), re.sub(r"__label__\S+ ", "", line)
-            sentences.append(Sentence(text))
-            for label in labels:
-                sentences[-1].add_label("topic", label)
-        return sentences
-
-    return Corpus(read("train"), read("dev"), read("test"))
-
-
 class TestTraining:
-    @pytest.mark.parametrize(("name", "at_least"), [("sample_reviews", 0.42), ("sample_topics", 0.3)])
+    @pytest.mark.parametrize(
+        ("make_corpus", "kind", "at_least"), [(SAMPLE_REVIEWS, "sentiment", 0.42), (SAMPLE_TOPICS, "topic", 0.3)]
+    )
     def test_it_learns_and_leaves_the_files_of_any_training(
-        self, name: str, at_least: float, mini_vectors: WordEmbeddings, tmp_path: Path
+        self, make_corpus: Any, kind: str, at_least: float, mini_vectors: WordEmbeddings, tmp_path: Path
     ) -> None:
-        corpus = read_sample(name)
-        dictionary = corpus.make_label_dictionary("topic")
-        classifier = TextClassifier(DocumentPoolEmbeddings(mini_vectors), "topic", dictionary, seed=1)
+        corpus = make_corpus()
+        dictionary = corpus.make_label_dictionary(kind)
+        classifier = TextClassifier(DocumentPoolEmbeddings(mini_vectors), kind, dictionary, seed=1)
+        assert classifier.multi_label == (kind == "topic")
         found = ModelTrainer(classifier, corpus).train(
             tmp_path, learning_rate=0.05, max_epochs=25, optimizer=torch.optim.Adam, seed=1
         )
         losses = found["train_loss_history"]
         assert losses[-1] < 0.85 * losses[0]
         test = corpus.test or ()
-        most = max(
-            (sum(label in each.sentence_labels("topic") for each in test), label) for label in dictionary.idx2item
-        )
-        golds = sum(len(each.sentence_labels("topic")) for each in test)
-        constant = 2 * most[0] / (len(test) + golds)  # F1 of the most frequent label for everything
+        most = max(sum(label in each.sentence_labels(kind) for each in test) for label in dictionary.get_items())
+        golds = sum(len(each.sentence_labels(kind)) for each in test)
+        constant = 2 * most / (len(test) + golds)  # F1 of the most frequent label for everything
         assert found["test_score"] > max(at_least, constant)
         names = {path.name for path in tmp_path.iterdir()}
         assert names == {"best-model.pt", "final-model.pt", "training.log", "loss.tsv", "dev.tsv", "test.tsv"}

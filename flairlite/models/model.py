@@ -259,6 +259,10 @@ class Model(nn.Module, ABC):
 
     # Evaluation
 
+    def read(self, path: str | Path) -> Sequence[Sentence]:
+        """Read sentences with labels to compare with: from a CoNLL-U file."""
+        return read_conllu(path)
+
     def evaluate(
         self,
         data_points: Iterable[Sentence] | str | Path,
@@ -270,7 +274,7 @@ class Model(nn.Module, ABC):
         """Compare predictions with gold labels; the labels of the sentences stay as they are.
 
         Args:
-            data_points: Sentences with gold labels, or the path of a CoNLL-U file.
+            data_points: Sentences with gold labels, or the path of a file that `read` reads.
             gold_label_type: The label type of the gold labels, when it is not the one that the model learned.
             out_path: Where to write words, gold and predicted labels, or None.
             mini_batch_size: Sentences computed at once.
@@ -279,7 +283,7 @@ class Model(nn.Module, ABC):
         Raises:
             LabelError: when no sentence has a gold label.
         """
-        sentences = _to_sentences(data_points)
+        sentences = self.read(data_points) if isinstance(data_points, (str, Path)) else _to_sentences(data_points)
         label_type = gold_label_type or self.label_type
         if not self.task.count(sentences, label_type):
             types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
@@ -348,9 +352,7 @@ class Model(nn.Module, ABC):
 Classifier = Model  # Flair's name: there, some models are none
 
 
-def _to_sentences(data_points: Iterable[Sentence] | str | Path) -> Sequence[Sentence]:
-    if isinstance(data_points, (str, Path)):
-        return read_conllu(data_points)
+def _to_sentences(data_points: Iterable[Sentence]) -> Sequence[Sentence]:
     sentences = [data_points] if isinstance(data_points, Sentence) else list(data_points)
     for sentence in sentences:
         if not isinstance(sentence, Sentence):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from flairlite.data import Dictionary
+from flairlite.data import Dictionary, Sentence
+from flairlite.datasets import ClassificationDataset
 from flairlite.embeddings import DocumentEmbeddings
 from flairlite.errors import SettingError
 from flairlite.models.classifier import DefaultClassifier, labels_of
@@ -85,6 +87,10 @@ class TextClassifier(DefaultClassifier):
     @multi_label_threshold.setter
     def multi_label_threshold(self, threshold: float | Mapping[str, float]) -> None:
         self.task = DocumentTask(self.label_type, self.label_names, multi_label=self.multi_label, threshold=threshold)
+
+    def read(self, path: str | Path) -> Sequence[Sentence]:
+        """Read texts with labels to compare with: from a file in fastText's form, as in `__label__news It rained.`"""
+        return ClassificationDataset(path, self.label_type, allow_examples_without_labels=self.multi_label)
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor, besides the embeddings."""

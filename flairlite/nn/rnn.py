@@ -58,6 +58,8 @@ class PaddedRNN(nn.Module):
         Returns:
             (B, T, H) states, or (B, T, 2 H) in two directions; zero or meaningless on padding.
         """
+        if torch.is_autocast_enabled(inputs.device.type):  # oneDNN refuses float32 features beside weights in bfloat16
+            inputs = inputs.to(torch.get_autocast_dtype(inputs.device.type))
         is_padded = int(lengths.min()) < inputs.shape[1]
         if not (self.rnn.bidirectional and is_padded):  # in one direction padding comes last, where nobody looks
             return self.rnn(inputs)[0]  # type: ignore[no-any-return]
