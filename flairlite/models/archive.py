@@ -140,7 +140,7 @@ class AtMost(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in self._MAKERS:
+        if func in self._MAKERS and kwargs.get("out") is None:
             self._left -= func(*args, **{**kwargs, "device": "meta"}).numel()  # which takes no memory
             if self._left < 0:
                 raise ArchiveError("its settings describe a model that is larger than the file")
