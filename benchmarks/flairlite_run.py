@@ -91,7 +91,9 @@ def prediction(options: Options) -> Figures:
     with timing(figures, "embeddings_400k_s"):
         embeddings = _word_embeddings(_synthetic(options))
     file = options.folder / "model-400k.pt"
-    SequenceTagger(embeddings, model.tag_dictionary, "upos").save(file)
+    large = SequenceTagger(embeddings, model.tag_dictionary, "upos")
+    large.compact()  # as training does
+    large.save(file)
     figures["model_400k_mb"] = file.stat().st_size / 1e6
     figures.pop("import_s")  # the tutorial's counts
     return figures

@@ -115,7 +115,7 @@ class TestRoundTrip:
 
     def test_torch_loads_it_without_running_code(self, model_file: Path) -> None:
         content = torch.load(model_file, weights_only=True)
-        assert content["format_version"] == FORMAT_VERSION == 1
+        assert content["format_version"] == FORMAT_VERSION == 2
         assert content["format"] == "flairlite model"
         assert content["flairlite_version"]
 
@@ -255,7 +255,7 @@ class TestDamage:
         weights = make_tagger().state_dict()["linear.weight"].cpu().numpy().tobytes()
         place = content.index(weights)
         model_file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        assert torch.load(model_file, weights_only=True)["format_version"] == 1
+        assert torch.load(model_file, weights_only=True)["format_version"] == FORMAT_VERSION
         assert "checksum" in refusal(model_file)
 
     def test_an_empty_file(self, model_file: Path) -> None:
@@ -292,6 +292,13 @@ class TestDamage:
     def test_a_text(self, tmp_path: Path) -> None:
         (tmp_path / "model.pt").write_text("1\tThe\tthe\tDET\n")
         assert "no model file of flairlite's" in refusal(tmp_path / "model.pt")
+
+    def test_a_file_of_format_1_is_read(self, model_file: Path) -> None:
+        content = torch.load(model_file, weights_only=True)
+        old = {key: value for key, value in content["embeddings"].items() if key != "compact"}
+        assert set(old["vectors"]) == {"words", "offsets", "matrix"}
+        loaded = SequenceTagger.load(rewritten(model_file, format_version=1, embeddings=old))
+        assert predictions(loaded) == predictions(make_tagger())
 
     def test_a_newer_format_asks_for_a_newer_flairlite(self, model_file: Path) -> None:
         message = refusal(rewritten(model_file, format_version=FORMAT_VERSION + 1, flairlite_version="9.8.7"))

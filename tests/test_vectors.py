@@ -508,20 +508,6 @@ def test_tensors_of_a_mapped_table_share_its_memory(source: Path) -> None:
     assert_same(WordVectors.from_tensors(through_file(tensors)), WORDS, MATRIX)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_tensors_of_another_dtype_come_back_rounded_to_it(dtype: torch.dtype) -> None:
-    tensors = through_file(WordVectors(WORDS, MATRIX).to_tensors(dtype))
-    assert tensors["matrix"].dtype == dtype
-    assert_same(WordVectors.from_tensors(tensors), WORDS, torch.from_numpy(MATRIX).to(dtype).float().numpy())
-
-
-def test_a_dtype_that_cannot_hold_the_vectors_is_refused() -> None:
-    with pytest.raises(SettingError, match=r"too large for torch\.float16"):
-        WordVectors(["a"], np.full((1, 1), 1e6)).to_tensors(torch.float16)
-    with pytest.raises(SettingError, match=r"got torch\.int8"):
-        WordVectors(["a"], np.full((1, 1), 1e6)).to_tensors(torch.int8)
-
-
 def changed(name: str, tensor: Any) -> dict[str, Any]:
     return WordVectors(["ab", "é", "c"], np.zeros((3, 2))).to_tensors() | {name: tensor}
 
@@ -532,10 +518,10 @@ def changed(name: str, tensor: Any) -> dict[str, Any]:
         ({}, "'words' of the word vectors must be a 1-dimensional tensor of torch.uint8, got NoneType"),
         (changed("words", ["ab", "é", "c"]), "got list"),
         (changed("words", torch.zeros(5)), r"got \(5,\) of torch.float32"),
-        (changed("offsets", torch.tensor([0, 2, 4, 5], dtype=torch.int32)), "got .* of torch.int32"),
+        (changed("offsets", torch.tensor([0, 2, 4, 5], dtype=torch.int16)), "got .* of torch.int16"),
         (changed("matrix", torch.zeros(3)), r"'matrix' .* 2-dimensional .*, got \(3,\)"),
         (changed("matrix", torch.zeros(3, 2, dtype=torch.int64)), "got .* of torch.int64"),
-        (changed("matrix", torch.zeros(2, 2)), "3 for 2 rows"),
+        (changed("matrix", torch.zeros(2, 2)), "3 words for 2 rows"),
         (changed("offsets", torch.tensor([], dtype=torch.int64)), "do not span"),
         (changed("offsets", torch.tensor([0, 2, 4, 6])), "do not span"),
         (changed("offsets", torch.tensor([1, 2, 4, 5])), "do not span"),

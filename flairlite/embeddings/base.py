@@ -69,6 +69,9 @@ class Embeddings(nn.Module, ABC):
     def select(self, table: Table, word_ids: Tensor) -> Inputs:
         """Pick what the words (B, T) of a batch need."""
 
+    def compact(self) -> None:
+        """Use tables of fixed vectors, from now on, in the precision in which a model file holds them."""
+
     def unknown_words(self, table: Table) -> dict[str, Tensor]:
         """Tell, by the name of an embedding, which words (U + 1,) of a table it has no vector for."""
         return {}

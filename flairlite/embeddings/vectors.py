@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from flairlite.embeddings.compact import CompactMatrix
 from flairlite.embeddings.packed_words import PackedWords
 from flairlite.embeddings.vector_formats import read_vector_file
 from flairlite.errors import DataUnavailableError, ModelFileError, SettingError
@@ -30,6 +31,8 @@ _FALLBACKS = (str.lower, lambda word: _DIGIT.sub("#", word.lower()), lambda word
 
 _MAX_FOUND = 100_000  # words whose rows are remembered: texts repeat themselves, and to look one up takes a while
 _NOT_YET = -2
+
+_INTEGERS = {torch.uint8: (torch.uint8,), torch.int64: (torch.int32, torch.int64)}
 
 _ENTRY_VERSION = 1
 _ENTRY_ARRAYS = ("matrix", "text", "offsets", "hashes", "order")
@@ -50,11 +53,17 @@ class WordVectors:
     array([ 0,  1, -1])
     """
 
-    def __init__(self, words: Sequence[str] | PackedWords, matrix: NDArray[np.floating[Any]]) -> None:
+    def __init__(self, words: Sequence[str] | PackedWords, matrix: NDArray[np.floating[Any]] | CompactMatrix) -> None:
         self._words = words if isinstance(words, PackedWords) else PackedWords.pack(words)
-        if matrix.ndim != 2 or len(matrix) != len(words):
-            raise SettingError(f"matrix must be (V, D) with V = {len(words):,} words, got {matrix.shape}")
-        self.matrix: NDArray[np.float32] = matrix.astype(np.float32, copy=False)
+        self._table: NDArray[np.float32] | CompactMatrix
+        if isinstance(matrix, CompactMatrix):
+            self._table, shape = matrix, (len(matrix), matrix.dim)
+        else:
+            self._table, shape = matrix.astype(np.float32, copy=False), matrix.shape
+        if len(shape) != 2 or shape[0] != len(words):
+            raise SettingError(f"matrix must be (V, D) with V = {len(words):,} words, got {shape}")
+        self.dim: int = shape[1]
+        self.is_compact = isinstance(matrix, CompactMatrix)
         self.entry: str | None = None  # what the cache calls this table, if it is from there
         self._found: dict[str, int] = {}
 
@@ -62,14 +71,32 @@ class WordVectors:
         return len(self._words)
 
     @property
-    def dim(self) -> int:
-        """D, the length of a vector."""
-        return int(self.matrix.shape[1])
+    def matrix(self) -> NDArray[np.float32]:
+        """The vectors, (V, D); those of a compact table are unpacked anew at each access."""
+        return self.take(slice(None)) if self.is_compact else self._table  # type: ignore[return-value]
 
     @property
     def words(self) -> list[str]:
         """The V words in the order of the rows, decoded anew at each access."""
         return list(self._words)
+
+    def compact(self) -> WordVectors:
+        """Return this table with its vectors rounded as a model file holds them; see `CompactMatrix`.
+
+        It shares the memory of this one, and rounds the vectors that are taken when they are taken.
+        """
+        if self.is_compact:
+            return self
+        rounded = WordVectors(self._words, self._table)
+        rounded.is_compact, rounded.entry, rounded._found = True, self.entry, self._found
+        return rounded
+
+    def take(self, rows: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        """Return the vectors of some rows (U,), as float32 (U, D)."""
+        if isinstance(self._table, CompactMatrix):
+            return self._table.rows(rows)
+        vectors = self._table[rows]
+        return CompactMatrix.pack(vectors).rows(slice(None)) if self.is_compact else vectors
 
     def rows(self, words: Sequence[str]) -> NDArray[np.int64]:
         """Find words as Flair does: as they stand, in lower case, then with each digit as '#', then as '0'.
@@ -99,26 +126,25 @@ class WordVectors:
             rows[missing] = self._words.find([rewrite(words[place]) for place in missing.tolist()])
         return rows
 
-    def to_tensors(self, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
+    def to_tensors(self) -> dict[str, torch.Tensor]:
         """Return the table as tensors for a model file; they share its memory where they can.
-
-        Args:
-            dtype: Of the matrix; float16 halves it and loses precision.
 
         Returns:
             "words": uint8 (N,), the UTF-8 of the words one after the other, because V strings take long to unpickle;
-            "offsets": int64 (V + 1,), where in it each word begins and the last ends; "matrix": (V, D).
-
-        Raises:
-            SettingError: If `dtype` is no floating type, or too small for a value.
+            "offsets": (V + 1,), where in it each word begins and the last ends; and either "matrix": float32 (V, D) or,
+            of a compact table, "codes", "scales" and "dim", as `CompactMatrix` has them.
         """
-        if not dtype.is_floating_point:
-            raise SettingError(f"dtype must be a floating type such as torch.float32 or torch.float16, got {dtype}")
-        matrix = torch.from_numpy(self.matrix).to(dtype)
-        if dtype != torch.float32 and not bool(torch.isfinite(matrix).all()):
-            raise SettingError(f"some of these word vectors are too large for {dtype}: use torch.float32")
         text, offsets = torch.from_numpy(self._words.text), torch.from_numpy(self._words.offsets)
-        return {"words": text, "offsets": offsets, "matrix": matrix}
+        if not self.is_compact:
+            return {"words": text, "offsets": offsets, "matrix": torch.from_numpy(self.matrix)}
+        table = self._table if isinstance(self._table, CompactMatrix) else CompactMatrix.pack(self._table)
+        return {
+            "words": text,
+            "offsets": offsets.int() if len(text) <= torch.iinfo(torch.int32).max else offsets,
+            "codes": torch.from_numpy(table.codes),
+            "scales": torch.from_numpy(table.scales),
+            "dim": torch.tensor([table.dim]),
+        }
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, torch.Tensor]) -> WordVectors:
@@ -129,10 +155,19 @@ class WordVectors:
         """
         text = _model_array(tensors, "words", torch.uint8, ndim=1)
         offsets = _model_array(tensors, "offsets", torch.int64, ndim=1)
-        matrix = _model_array(tensors, "matrix", torch.float32, ndim=2)
+        matrix: NDArray[np.float32] | CompactMatrix
+        fault = ""
+        if "codes" in tensors:
+            matrix = _compact_matrix(tensors)
+            fault = matrix.fault()
+        else:
+            matrix = _model_array(tensors, "matrix", torch.float32, ndim=2)
         words = PackedWords(text, offsets)
-        if fault := words.fault() or ("" if len(words) == len(matrix) else f"{len(words):,} for {len(matrix):,} rows"):
-            raise ModelFileError(f"the words of the word vectors are damaged ({fault}): copy or save the model again")
+        fault = fault or words.fault()
+        if not fault and len(words) != len(matrix):
+            fault = f"{len(words):,} words for {len(matrix):,} rows"
+        if fault:
+            raise ModelFileError(f"the word vectors are damaged ({fault}): copy or save the model again")
         return cls(words, matrix)
 
 
@@ -194,11 +229,19 @@ def _entries() -> Path:
     return get_cache_root() / "vectors"
 
 
+def _compact_matrix(tensors: Mapping[str, torch.Tensor]) -> CompactMatrix:
+    codes = _model_array(tensors, "codes", torch.uint8, ndim=2)
+    scales = _model_array(tensors, "scales", torch.float32, ndim=1)
+    dim = _model_array(tensors, "dim", torch.int64, ndim=1)
+    return CompactMatrix(codes, scales, int(dim[0]) if len(dim) == 1 else 0)
+
+
 def _model_array(tensors: Mapping[str, torch.Tensor], name: str, dtype: torch.dtype, *, ndim: int) -> NDArray[Any]:
-    """Return a tensor of a model file as an array; a matrix may come in any floating type."""
+    """Return a tensor of a model file as an array of a type; it may come in another that takes the same values."""
     tensor = tensors.get(name)
     if isinstance(tensor, torch.Tensor):
-        if tensor.ndim == ndim and (tensor.dtype == dtype or (dtype.is_floating_point and tensor.is_floating_point())):
+        is_of_kind = tensor.is_floating_point() if dtype.is_floating_point else tensor.dtype in _INTEGERS[dtype]
+        if tensor.ndim == ndim and is_of_kind:
             array: NDArray[Any] = tensor.detach().to("cpu", dtype).contiguous().numpy()
             return array
         found = f"{tuple(tensor.shape)} of {tensor.dtype}"

@@ -102,7 +102,7 @@ class WordEmbeddings(TokenEmbeddings):
             return torch.from_numpy(np.append(np.where(rows < 0, len(self.vectors), rows), len(self.vectors)))
         table = np.zeros((len(words) + 1, self.vectors.dim), dtype=np.float32)
         is_known = rows >= 0
-        table[:-1][is_known] = self.vectors.matrix[rows[is_known]]
+        table[:-1][is_known] = self.vectors.take(rows[is_known])
         vectors = torch.from_numpy(table)  # (U + 1, D)
         return nn.functional.layer_norm(vectors, (self.vectors.dim,)) if self.stable else vectors
 
@@ -119,6 +119,14 @@ class WordEmbeddings(TokenEmbeddings):
         vectors = nn.functional.embedding(inputs, self.weight, padding_idx=len(self.vectors))
         return vectors if self.layer_norm is None else self.layer_norm(vectors)
 
+    def compact(self) -> None:
+        """Round the fixed vectors as a model file holds them: no value is wrong by more than a 4,094th of the largest.
+
+        Vectors that are trained stay as they are.
+        """
+        if not self.fine_tune:
+            self.vectors = self.vectors.compact()
+
     def unknown_words(self, table: Table) -> dict[str, Tensor]:
         """Tell which words (U + 1,) have no vector."""
         return {self.name: table == len(self.vectors) if self.fine_tune else ~table.any(dim=1)}
@@ -128,14 +136,14 @@ class WordEmbeddings(TokenEmbeddings):
         is_stored = not whole and self.vectors.entry is not None
         table = {"entry": self.vectors.entry} if is_stored else {"vectors": self.vectors.to_tensors()}
         settings = {"name": self.name, "field": self.field, "fine_tune": self.fine_tune, "stable": self.stable}
-        return {**settings, **table}
+        return {**settings, "compact": self.vectors.is_compact, **table}
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> WordEmbeddings:
         """Build an embedding on the table that `to_params` returned."""
         table = WordVectors.from_tensors(params["vectors"]) if "vectors" in params else stored_vectors(params["entry"])
         return cls(
-            table,
+            table.compact() if params.get("compact") else table,
             params.get("field"),
             bool(params["fine_tune"]),
             stable=bool(params.get("stable", False)),

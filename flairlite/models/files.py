@@ -13,7 +13,7 @@ from flairlite.models.archive import check_archive, plain
 from flairlite.version import __version__
 
 FORMAT = "flairlite model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1: fixed vectors in float32 only; 2: in twelve bits too. All are read
 
 
 def write_model_file(path: Path, content: dict[str, Any]) -> None:

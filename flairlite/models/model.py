@@ -136,6 +136,12 @@ class Model(nn.Module, ABC):
         batch = encoded.batch(has_words)
         return self.loss(self(batch), batch), batch.num_labels
 
+    def compact(self) -> None:
+        """Round fixed word vectors to twelve bits a value, as `save` then writes them; see `Embeddings.compact`."""
+        for module in self.embeddings.modules():
+            if isinstance(module, Embeddings):
+                module.compact()
+
     # Prediction
 
     @overload

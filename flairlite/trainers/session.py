@@ -46,6 +46,8 @@ class Session:
         self, model: Model, corpus: Corpus, settings: TrainingSettings, folder: Path, plugins: Sequence[Callback]
     ) -> None:
         self.settings = settings
+        if settings.compact_vectors:  # before anything is looked up: what is trained on is what the files will hold
+            model.compact()
         self.train_split = _encode(model, corpus, "train", settings)
         self.dev = _encode(model, corpus, "dev", settings) if corpus.dev and not settings.train_with_dev else None
         self.test = _encode(model, corpus, "test", settings) if corpus.test else None

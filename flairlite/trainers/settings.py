@@ -38,6 +38,7 @@ class TrainingSettings:
     embeddings_storage_mode: str
     use_amp: bool
     save_final_model: bool
+    compact_vectors: bool
     seed: int
 
     def __post_init__(self) -> None:

@@ -82,6 +82,7 @@ class ModelTrainer(Pluggable):
         embeddings_storage_mode: str = "cpu",
         use_amp: bool = False,
         save_final_model: bool = True,
+        compact_vectors: bool = True,
         plugins: Sequence[Callback | BasePlugin] = (),
         seed: int | None = None,
         device: str | torch.device | None = None,
@@ -111,6 +112,8 @@ class ModelTrainer(Pluggable):
                 each batch when it is needed.
             use_amp: Compute in bfloat16 what bears it (automatic mixed precision); weights stay in float32.
             save_final_model: Write final-model.pt.
+            compact_vectors: Round fixed word vectors to twelve bits a value, in training and in the files, which are
+                less than half as large then and predict the same as the model in memory.
             plugins: Callbacks of your own, or Flair's plugins (`flairlite.trainers.plugins`). One that changes the
                 learning rate takes the place of annealing.
             seed: Decides order and dropout; the process's default seed when None.
@@ -142,6 +145,7 @@ class ModelTrainer(Pluggable):
             embeddings_storage_mode=embeddings_storage_mode,
             use_amp=use_amp,
             save_final_model=save_final_model,
+            compact_vectors=compact_vectors,
             seed=get_seed(seed),
         )
         return self._run(Path(base_path), settings, plugins, device)

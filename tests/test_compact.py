@@ -1,0 +1,136 @@
+"""Vectors in twelve bits a value: how wrong they are, and that a model has the same ones in memory and in its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
+
+from flairlite.data import Corpus, Dictionary, Sentence
+from flairlite.embeddings import StackedEmbeddings, WordEmbeddings
+from flairlite.embeddings.compact import CompactMatrix
+from flairlite.embeddings.vectors import WordVectors
+from flairlite.errors import ModelFileError
+from flairlite.models import SequenceTagger
+from flairlite.trainers import ModelTrainer
+
+VALUES = st.floats(-(2.0**99), 2.0**99, width=32).filter(lambda value: value == 0 or abs(value) > 2.0**-99)
+MATRICES = arrays(np.float32, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9), elements=VALUES)
+
+
+def unpacked(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    return CompactMatrix.pack(matrix).rows(slice(None))
+
+
+@given(MATRICES)
+def test_no_value_is_wrong_by_more_than_a_4094th_of_the_largest(matrix: NDArray[np.float32]) -> None:
+    wrong = np.abs(unpacked(matrix).astype(np.float64) - matrix)
+    largest = np.abs(matrix).max(axis=1, keepdims=True).astype(np.float64)
+    assert (wrong <= largest / 4094 * (1 + 1e-5)).all()
+
+
+@given(MATRICES)
+def test_vectors_that_are_packed_again_stay_what_they_are(matrix: NDArray[np.float32]) -> None:
+    once = unpacked(matrix)
+    np.testing.assert_array_equal(unpacked(once), once)
+
+
+@given(MATRICES, st.data())
+def test_rows_are_those_of_the_whole(matrix: NDArray[np.float32], data: st.DataObject) -> None:
+    rows = np.array(data.draw(st.lists(st.integers(0, len(matrix) - 1), max_size=12)), dtype=np.int64)
+    packed = CompactMatrix.pack(matrix)
+    np.testing.assert_array_equal(packed.rows(rows), packed.rows(slice(None))[rows])
+
+
+def test_many_rows_are_packed_in_blocks() -> None:
+    matrix = np.random.default_rng(0).standard_normal((10_000, 7)).astype(np.float32)
+    parts = [unpacked(matrix[start : start + 1_111]) for start in range(0, 10_000, 1_111)]
+    np.testing.assert_array_equal(unpacked(matrix), np.concatenate(parts))
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 50])
+def test_values_take_twelve_bits(dim: int) -> None:
+    packed = CompactMatrix.pack(np.ones((8, dim), dtype=np.float32))
+    assert packed.codes.nbytes == 8 * (dim + (dim + 1) // 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dim": torch.tensor([4])}, "are not 3 vectors of 4 values"),
+        ({"dim": torch.tensor([0])}, "vectors of 0 values"),
+        ({"dim": torch.tensor([], dtype=torch.int64)}, "vectors of 0 values"),
+        ({"codes": torch.zeros(3, 3)}, "'codes' .* 2-dimensional tensor of torch.uint8"),
+        ({"codes": torch.zeros(2, 3, dtype=torch.uint8)}, "are not 3 vectors"),
+        ({"scales": torch.tensor([1.0, float("nan"), 1.0])}, "not finite"),
+        ({"scales": torch.ones(2), "codes": torch.zeros(2, 3, dtype=torch.uint8)}, "3 words for 2 rows"),
+    ],
+)
+def test_damaged_vectors_are_refused(change: dict[str, torch.Tensor], message: str) -> None:
+    tensors = WordVectors(["a", "b", "c"], np.ones((3, 2))).compact().to_tensors()
+    WordVectors.from_tensors(tensors)
+    with pytest.raises(ModelFileError, match=message):
+        WordVectors.from_tensors(tensors | change)
+
+
+def test_compact_table_takes_what_its_file_holds() -> None:
+    words, matrix = ["a", "B", "c1"], np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
+    exact = WordVectors(words, matrix)
+    compact = exact.compact()
+    again = WordVectors.from_tensors(compact.to_tensors())
+    rows = compact.rows(["c1", "b", "a"])
+    assert rows.tolist() == again.rows(["c1", "b", "a"]).tolist() == [2, -1, 0]
+    np.testing.assert_array_equal(compact.take(np.array([2, 0])), again.take(np.array([2, 0])))
+    np.testing.assert_array_equal(compact.matrix, again.matrix)
+    np.testing.assert_array_equal(exact.matrix, matrix)  # which is not changed
+    assert again.words == words
+    assert (compact.dim, again.dim, again.is_compact) == (5, 5, True)
+
+
+@pytest.fixture
+def embedding(mini_vectors: WordEmbeddings) -> WordEmbeddings:
+    return WordEmbeddings(mini_vectors.vectors)
+
+
+@pytest.mark.parametrize("is_compact", [True, False])
+def test_model_in_memory_and_in_its_file_have_the_same_vectors(
+    embedding: WordEmbeddings, sample: Corpus, tmp_path: Path, is_compact: bool
+) -> None:
+    exact = embedding.vectors.matrix.copy()
+    sample.downsample(0.1)
+    labels = sample.make_label_dictionary("upos")
+    model = SequenceTagger(StackedEmbeddings([embedding]), labels, "upos", hidden_size=4)
+    ModelTrainer(model, sample).train(tmp_path, max_epochs=1, compact_vectors=is_compact)
+    for name in ("best-model.pt", "final-model.pt"):
+        again = SequenceTagger.load(tmp_path / name)
+        sentence, other = Sentence("The man sleeps in Berlin ."), Sentence("The man sleeps in Berlin .")
+        model.embeddings.embed(sentence)
+        again.embeddings.embed(other)
+        for token, same in zip(sentence, other, strict=True):
+            assert torch.equal(token.embedding, same.embedding)
+        assert np.array_equal(embedding.vectors.matrix, exact) != is_compact
+    np.testing.assert_allclose(embedding.vectors.matrix, exact, atol=np.abs(exact).max() / 4094)
+
+
+def test_vectors_that_are_trained_are_not_rounded(mini_vectors: WordEmbeddings) -> None:
+    trained = WordEmbeddings(mini_vectors.vectors, fine_tune=True)
+    model = SequenceTagger(trained, Dictionary.from_items(["A"]), "pos", hidden_size=4)
+    model.compact()
+    assert not trained.vectors.is_compact
+
+
+def test_compact_file_is_less_than_half_of_an_exact_one(embedding: WordEmbeddings, tmp_path: Path) -> None:
+    model = SequenceTagger(embedding, Dictionary.from_items(["A"]), "pos", hidden_size=4)
+    sizes = []
+    for name in ("exact", "compact"):
+        model.save(tmp_path / name)
+        sizes.append((tmp_path / name).stat().st_size)
+        model.compact()
+    words = len(embedding.vectors._words.text) + 8 * len(embedding.vectors)
+    assert sizes[1] - words < 0.42 * (sizes[0] - words)
