@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import logging
 import math
@@ -37,12 +38,13 @@ class Resource:
     Args:
         path: Its relative path, with forward slashes, in the cache and in a mirror.
         url: Its pinned official address.
-        known_hash: `algorithm:hexdigest` of the official file, for example `sha256:...` or `md5:...`.
+        known_hash: `algorithm:hexdigest` of the official file, for example `sha256:...` or `md5:...`, or `git:` and the
+            id of its content in git. None when it is not known: then what comes is taken as it is, and the log says so.
     """
 
     path: str
     url: str
-    known_hash: str
+    known_hash: str | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class _Source:
     """The one place that a file is taken from: a path or a web address, and the hash that holds there."""
 
     address: Path | str
-    known_hash: str
+    known_hash: str | None
 
 
 def fetch(resource: Resource) -> Path:
@@ -190,7 +192,7 @@ def _store(source: _Source, target: Path) -> None:
                 _read(source.address, file, show_progress=True)
                 file.flush()
                 os.fsync(file.fileno())
-            _check_hash(part, source.known_hash)
+            _check_hash(part, source)
             with _blaming_the_cache(target.parent):
                 part.replace(target)
         finally:
@@ -198,15 +200,31 @@ def _store(source: _Source, target: Path) -> None:
     logger.info("%s: taken from %s", target, source.address)
 
 
-def _check_hash(path: Path, known_hash: str) -> None:
-    import pooch
-
-    algorithm, _, expected = known_hash.lower().rpartition(":")
+def _check_hash(path: Path, source: _Source) -> None:
+    if source.known_hash is None:
+        got = f"sha256:{_hash_of(path, 'sha256')}"
+        logger.warning(
+            "%s is not pinned: taken as it came, with %s; it may be another one tomorrow", source.address, got
+        )
+        return
+    algorithm, _, expected = source.known_hash.lower().rpartition(":")
     algorithm = algorithm or "sha256"  # pooch's default
-    got = pooch.file_hash(str(path), alg=algorithm)
+    got = _hash_of(path, algorithm)
     if got != expected:
         size = path.stat().st_size
         raise ValueError(f"wrong file: expected {algorithm}:{expected}, got {algorithm}:{got} ({size:,} bytes)")
+
+
+def _hash_of(path: Path, algorithm: str) -> str:
+    import pooch
+
+    if algorithm != "git":
+        return str(pooch.file_hash(str(path), alg=algorithm))
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _read(address: Path | str, file: IO[bytes], *, show_progress: bool = False) -> None:

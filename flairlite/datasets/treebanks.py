@@ -1,61 +1,176 @@
-"""Prepared corpora: rows of a table, each a treebank and the pinned release of it."""
+"""Prepared corpora: rows of a table, each a treebank of Universal Dependencies and the release of it."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from flairlite.data import Corpus
 from flairlite.data.corpus import SPLITS
-from flairlite.datasets.conllu import read_conllu
+from flairlite.datasets.universal_dependencies import (
+    UniversalDependenciesCorpus,
+    UniversalDependenciesDataset,
+    splits_of_conllu,
+)
 from flairlite.download import Resource, fetch
+
+__all__ = ["Treebank", "UniversalDependenciesCorpus", "UniversalDependenciesDataset"]
+
+_ADDRESS = "https://raw.githubusercontent.com/UniversalDependencies"
+_FILES = Path(__file__).with_name("treebanks.txt")
 
 
 @dataclass(frozen=True)
 class Treebank:
-    """One release of a Universal Dependencies treebank.
+    """One release of a Universal Dependencies treebank; call it to load it.
 
     Attributes:
-        name: What the corpus is called.
-        folder: Where cache and mirror keep it.
-        url: Its official address, up to the file names.
-        files: File and sha256 of each split.
+        name: Flair's name of the corpus; in lower case, the folder in which cache and mirror keep it.
+        repository: The repository on GitHub that it is published in.
+        release: The release that is loaded when no other is asked for. The hashes of its files are known.
+
+    Example:
+        >>> from flairlite.datasets import UD_GERMAN
+        >>> UD_GERMAN.repository, UD_GERMAN.release
+        ('UD_German-GSD', 'r2.16')
     """
 
     name: str
-    folder: str
-    url: str
-    files: dict[str, tuple[str, str]]
+    repository: str
+    release: str = "r2.16"
 
-    def fetch(self, split: str) -> Path:
-        """Return the file of a split, from the cache, the mirror or the official address."""
-        file, sha256 = self.files[split]
-        return fetch(Resource(path=f"{self.folder}/{file}", url=f"{self.url}/{file}", known_hash=f"sha256:{sha256}"))
+    def __call__(
+        self,
+        base_path: str | Path | None = None,
+        in_memory: bool = True,
+        split_multiwords: bool = True,
+        revision: str | None = None,
+        *,
+        sample_missing_splits: bool | str = False,
+        random_seed: int | None = None,
+    ) -> Corpus:
+        """Load the treebank: from the cache, from `FLAIRLITE_MIRROR`, or once from its official address.
 
-    def load(self) -> Corpus:
-        """Read all splits."""
-        train, dev, test = (read_conllu(self.fetch(split)) for split in SPLITS)
-        return Corpus(train, dev, test, name=self.name)
+        Args:
+            base_path: A folder that has the treebank already, in a folder named as the corpus in lower case; then
+                nothing else is asked.
+            in_memory: Whether the sentences are kept, or read from the files each time one is asked for.
+            split_multiwords: Whether the syntactic words are the words, or what is written together, such as `don't`.
+            revision: Another release, branch or commit, such as `r2.15`. Its files, which must have the same names, are
+                taken as they come, without a hash to check them against, and the log says so.
+            sample_missing_splits: As for `Corpus`; some treebanks have no dev split.
+            random_seed: Seed of the sampling.
+
+        Raises:
+            DataUnavailableError: when its files can be had from nowhere; the error says what to do.
+        """
+        name = f"{self.repository} {revision or self.release}"
+        if base_path is not None:
+            folder = Path(base_path) / self.name.lower()
+            return UniversalDependenciesCorpus(
+                folder,
+                in_memory=in_memory,
+                split_multiwords=split_multiwords,
+                name=name,
+                sample_missing_splits=sample_missing_splits,
+                random_seed=random_seed,
+            )
+        train, dev, test = (self.fetch(split, revision) for split in SPLITS)
+        return Corpus(
+            *splits_of_conllu(train, dev, test, in_memory, split_multiwords),
+            name=name,
+            sample_missing_splits=sample_missing_splits,
+            random_seed=random_seed,
+        )
+
+    def fetch(self, split: str, revision: str | None = None) -> list[Path]:
+        """Return the files of a split, from the cache, the mirror or the official address; see `__call__`."""
+        return [fetch(resource) for resource in self.resources(split, revision)]
+
+    def resources(self, split: str, revision: str | None = None) -> list[Resource]:
+        """Return what and where the files of a split are: mostly one; several, or none, for some treebanks."""
+        is_pinned = revision in (None, self.release)
+        release = self.release if is_pinned else str(revision)
+        return [
+            Resource(
+                path=f"{self.name.lower()}/{release}/{file}",
+                url=f"{_ADDRESS}/{self.repository}/{release}/{file}",
+                known_hash=known_hash if is_pinned else None,
+            )
+            for file, known_hash in _known_files().get(f"{self.name.lower()}/{self.release}", {}).items()
+            if re.search(rf"-ud-{split}\b", file)
+        ]
 
 
-ENGLISH_EWT = Treebank(
-    name="UD_English-EWT r2.16",
-    folder="ud_english/r2.16",
-    url="https://raw.githubusercontent.com/UniversalDependencies/UD_English-EWT/r2.16",
-    files={
-        "train": ("en_ewt-ud-train.conllu", "3fb78e2b55482c8ee00caa653af436c88c9e5bc9a73ce26e4ae3ddc79d2b7e7b"),
-        "dev": ("en_ewt-ud-dev.conllu", "531a54ff90d6ab12201c5a50c3e78e6ddac4de69abc4bce5d275d3cd29efe2b6"),
-        "test": ("en_ewt-ud-test.conllu", "e266e515a0a7547657ed3d90d9ba46487d6bd251f27ad4269d4e8a427c8555cd"),
-    },
-)
+@lru_cache(maxsize=1)
+def _known_files() -> dict[str, dict[str, str]]:
+    """Return the files of each folder with their hashes."""
+    known: dict[str, dict[str, str]] = {}
+    for line in _FILES.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            folder, file, known_hash = line.split()
+            known.setdefault(folder, {})[file] = known_hash
+    return known
 
 
-def UD_ENGLISH() -> Corpus:  # Flair's name
-    """Load the English Web Treebank: 12,544 + 2,001 + 2,077 sentences of blogs, mails, news, reviews and answers.
-
-    Its files come from the cache, from `FLAIRLITE_MIRROR`, or are downloaded once from their official address.
-
-    Raises:
-        DataUnavailableError: when they can be had from none of these; the error says what to do.
-    """
-    return ENGLISH_EWT.load()
+UD_AFRIKAANS = Treebank("UD_AFRIKAANS", "UD_Afrikaans-AfriBooms")
+UD_ANCIENT_GREEK = Treebank("UD_ANCIENT_GREEK", "UD_Ancient_Greek-PROIEL")
+UD_ARABIC = Treebank("UD_ARABIC", "UD_Arabic-PADT")
+UD_ARMENIAN = Treebank("UD_ARMENIAN", "UD_Armenian-ArmTDP")
+UD_BASQUE = Treebank("UD_BASQUE", "UD_Basque-BDT")
+UD_BAVARIAN_MAIBAAM = Treebank("UD_BAVARIAN_MAIBAAM", "UD_Bavarian-MaiBaam")
+UD_BELARUSIAN = Treebank("UD_BELARUSIAN", "UD_Belarusian-HSE")
+UD_BULGARIAN = Treebank("UD_BULGARIAN", "UD_Bulgarian-BTB")
+UD_BURYAT = Treebank("UD_BURYAT", "UD_Buryat-BDT")
+UD_CATALAN = Treebank("UD_CATALAN", "UD_Catalan-AnCora")
+UD_CHINESE = Treebank("UD_CHINESE", "UD_Chinese-GSD")
+UD_CHINESE_KYOTO = Treebank("UD_CHINESE_KYOTO", "UD_Classical_Chinese-Kyoto")
+UD_COPTIC = Treebank("UD_COPTIC", "UD_Coptic-Scriptorium")
+UD_CROATIAN = Treebank("UD_CROATIAN", "UD_Croatian-SET")
+UD_CZECH = Treebank("UD_CZECH", "UD_Czech-PDTC", "r2.15")
+UD_DANISH = Treebank("UD_DANISH", "UD_Danish-DDT")
+UD_DUTCH = Treebank("UD_DUTCH", "UD_Dutch-Alpino")
+UD_ENGLISH = Treebank("UD_ENGLISH", "UD_English-EWT")
+UD_ESTONIAN = Treebank("UD_ESTONIAN", "UD_Estonian-EDT")
+UD_FAROESE = Treebank("UD_FAROESE", "UD_Faroese-FarPaHC")
+UD_FINNISH = Treebank("UD_FINNISH", "UD_Finnish-TDT")
+UD_FRENCH = Treebank("UD_FRENCH", "UD_French-GSD")
+UD_GALICIAN = Treebank("UD_GALICIAN", "UD_Galician-TreeGal")
+UD_GERMAN = Treebank("UD_GERMAN", "UD_German-GSD")
+UD_GERMAN_HDT = Treebank("UD_GERMAN_HDT", "UD_German-HDT")
+UD_GOTHIC = Treebank("UD_GOTHIC", "UD_Gothic-PROIEL")
+UD_GREEK = Treebank("UD_GREEK", "UD_Greek-GDT")
+UD_HEBREW = Treebank("UD_HEBREW", "UD_Hebrew-HTB")
+UD_HINDI = Treebank("UD_HINDI", "UD_Hindi-HDTB")
+UD_INDONESIAN = Treebank("UD_INDONESIAN", "UD_Indonesian-GSD")
+UD_IRISH = Treebank("UD_IRISH", "UD_Irish-IDT")
+UD_ITALIAN = Treebank("UD_ITALIAN", "UD_Italian-ISDT")
+UD_JAPANESE = Treebank("UD_JAPANESE", "UD_Japanese-GSD")
+UD_KAZAKH = Treebank("UD_KAZAKH", "UD_Kazakh-KTB")
+UD_KOREAN = Treebank("UD_KOREAN", "UD_Korean-Kaist")
+UD_LATIN = Treebank("UD_LATIN", "UD_Latin-LLCT")
+UD_LATVIAN = Treebank("UD_LATVIAN", "UD_Latvian-LVTB")
+UD_LITHUANIAN = Treebank("UD_LITHUANIAN", "UD_Lithuanian-ALKSNIS")
+UD_LIVVI = Treebank("UD_LIVVI", "UD_Livvi-KKPP")
+UD_MALTESE = Treebank("UD_MALTESE", "UD_Maltese-MUDT")
+UD_MARATHI = Treebank("UD_MARATHI", "UD_Marathi-UFAL")
+UD_NAIJA = Treebank("UD_NAIJA", "UD_Naija-NSC")
+UD_NORTH_SAMI = Treebank("UD_NORTH_SAMI", "UD_North_Sami-Giella")
+UD_NORWEGIAN = Treebank("UD_NORWEGIAN", "UD_Norwegian-Bokmaal")
+UD_OLD_CHURCH_SLAVONIC = Treebank("UD_OLD_CHURCH_SLAVONIC", "UD_Old_Church_Slavonic-PROIEL")
+UD_OLD_FRENCH = Treebank("UD_OLD_FRENCH", "UD_Old_French-PROFITEROLE")
+UD_PERSIAN = Treebank("UD_PERSIAN", "UD_Persian-Seraji")
+UD_POLISH = Treebank("UD_POLISH", "UD_Polish-LFG")
+UD_PORTUGUESE = Treebank("UD_PORTUGUESE", "UD_Portuguese-Bosque")
+UD_ROMANIAN = Treebank("UD_ROMANIAN", "UD_Romanian-RRT")
+UD_RUSSIAN = Treebank("UD_RUSSIAN", "UD_Russian-SynTagRus")
+UD_SERBIAN = Treebank("UD_SERBIAN", "UD_Serbian-SET")
+UD_SLOVAK = Treebank("UD_SLOVAK", "UD_Slovak-SNK")
+UD_SLOVENIAN = Treebank("UD_SLOVENIAN", "UD_Slovenian-SSJ")
+UD_SPANISH = Treebank("UD_SPANISH", "UD_Spanish-GSD")
+UD_SWEDISH = Treebank("UD_SWEDISH", "UD_Swedish-Talbanken")
+UD_TURKISH = Treebank("UD_TURKISH", "UD_Turkish-IMST")
+UD_UKRAINIAN = Treebank("UD_UKRAINIAN", "UD_Ukrainian-IU")
+UD_WOLOF = Treebank("UD_WOLOF", "UD_Wolof-WTB")
