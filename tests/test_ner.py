@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import random
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from seqeval.metrics import classification_report as seqeval_report
 from seqeval.scheme import BILOU, IOB2, IOBES
 from torch import Tensor
 
-from flairlite.data import Corpus, Dictionary, Sentence, Span, Token
+from flairlite.data import Corpus, Dictionary, Label, Sentence, Span, Token
 from flairlite.data.tag_schemes import TagSpan, count_repairs, spans_of, tags_of
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
@@ -393,6 +394,32 @@ class TestWriting:
 
         count_calls(10)  # what is imported and compiled on the first use does not count
         assert count_calls(80) < 2 * count_calls(10)
+
+
+class TestLeftWithTokens:
+    def test_embeddings_where_they_are_asked_for(self, embeddings: WordEmbeddings, device: torch.device) -> None:
+        tagger = make_tagger(embeddings).to(device)
+        for mode, kind in (("none", None), ("cpu", "cpu"), ("gpu", device.type)):
+            sentences = [*make_sentences(3), Sentence([])]
+            tagger.predict(sentences, embedding_storage_mode=mode)
+            found = [token.get_embedding() for sentence in sentences for token in sentence]
+            assert {len(vector) for vector in found} == {0 if kind is None else 8}
+            assert kind is None or {vector.device.type for vector in found} == {kind}
+        with pytest.raises(SettingError, match="cpu, gpu, none, not 'disk'"):
+            tagger.predict(sentences, embedding_storage_mode="disk")
+
+    def test_probabilities_can_be_set_by_hand_and_are_copied(self, embeddings: WordEmbeddings) -> None:
+        sentence = make_tagger(embeddings).predict("w1 w2", return_probabilities_for_all_classes=True)
+        label = Label(sentence[0], "X", 0.5)
+        sentence[0].add_tags_proba_dist("ner", [label])
+        assert sentence[0].get_tags_proba_dist("ner") == [label]
+        assert len(sentence[1].get_tags_proba_dist("ner")) == 9
+        other = pickle.loads(pickle.dumps(sentence))
+        for token, copied in zip(sentence, other, strict=True):
+            values = [[(one.value, one.score) for one in some.get_tags_proba_dist("ner")] for some in (token, copied)]
+            assert values[0] == values[1]
+        make_tagger(embeddings).predict(sentence, return_probabilities_for_all_classes=True)
+        assert len(sentence[0].get_tags_proba_dist("ner")) == 9, "another prediction is put in place of all"
 
 
 class TestFiles:

@@ -23,7 +23,7 @@ from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.archive import AtMost
 from flairlite.models.evaluation import evaluate_dataset
 from flairlite.models.files import read_model_file, write_model_file
-from flairlite.models.prediction import LossSum, predict_sentences
+from flairlite.models.prediction import STORAGE_MODES, LossSum, predict_sentences
 from flairlite.runtime import get_device
 from flairlite.tasks import Decoded, Task
 
@@ -153,6 +153,7 @@ class Model(nn.Module, ABC):
         verbose: bool = ...,
         label_name: str | None = ...,
         return_loss: Literal[False] = ...,
+        embedding_storage_mode: str | None = ...,
         force_token_predictions: bool = ...,
     ) -> Sentence: ...
 
@@ -165,6 +166,7 @@ class Model(nn.Module, ABC):
         verbose: bool = ...,
         label_name: str | None = ...,
         return_loss: Literal[False] = ...,
+        embedding_storage_mode: str | None = ...,
         force_token_predictions: bool = ...,
     ) -> list[Sentence]: ...
 
@@ -178,6 +180,7 @@ class Model(nn.Module, ABC):
         label_name: str | None = ...,
         *,
         return_loss: Literal[True],
+        embedding_storage_mode: str | None = ...,
         force_token_predictions: bool = ...,
     ) -> tuple[Tensor, int]: ...
 
@@ -189,6 +192,7 @@ class Model(nn.Module, ABC):
         verbose: bool = False,
         label_name: str | None = None,
         return_loss: bool = False,
+        embedding_storage_mode: str | None = "none",
         force_token_predictions: bool = False,
     ) -> Sentence | list[Sentence] | tuple[Tensor, int]:
         """Predict the labels of sentences, and write them with their scores onto the sentences.
@@ -201,12 +205,21 @@ class Model(nn.Module, ABC):
             verbose: Show a progress bar when standard error is a terminal.
             label_name: The label type to write, when it is not to be the one that the model learned.
             return_loss: Return the loss instead, of the gold labels that the sentences have before.
+            embedding_storage_mode: `cpu` or `gpu` leave the embeddings of the model with sentences or tokens, on the
+                host or on the model's device. They are computed once more for that.
             force_token_predictions: Write tags such as `B-PER` onto words, where a model labels spans.
 
         Returns:
             The sentence, or a list of all sentences in the order they came; empty ones are among them, without labels.
             With `return_loss`, the summed loss, a tensor (), and of how many labelled words, or sentences, it is.
+
+        Raises:
+            SettingError: when what is given is no sentence or text, or a setting makes no sense.
         """
+        if embedding_storage_mode not in (*STORAGE_MODES, None):
+            raise SettingError(
+                f"embedding_storage_mode must be one of {', '.join(STORAGE_MODES)}, not {embedding_storage_mode!r}"
+            )
         loss = LossSum(torch.zeros((), device=self.device)) if return_loss else None
         is_single = isinstance(sentences, (Sentence, str))
         stream = self._predict_stream(
@@ -218,6 +231,8 @@ class Model(nn.Module, ABC):
             loss=loss,
         )
         labelled = list(_progress(stream, verbose and not is_single))
+        if embedding_storage_mode in ("cpu", "gpu"):
+            self._leave_embeddings(labelled, "cpu" if embedding_storage_mode == "cpu" else self.device)
         if loss is not None:
             return loss.total, loss.num_labels
         return labelled[0] if is_single else labelled
@@ -262,6 +277,11 @@ class Model(nn.Module, ABC):
             decoded = predict_sentences(self, chunk, mini_batch_size, with_chances=with_chances, loss=loss)
             write(chunk, decoded, label_name)
             yield from chunk
+
+    def _leave_embeddings(self, sentences: Sequence[Sentence], device: str | torch.device) -> None:
+        self.embeddings.embed(sentences)
+        for sentence in sentences:
+            sentence.to(device)
 
     # Evaluation
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from flairlite.models.model import Model
 
 
+STORAGE_MODES = ("cpu", "gpu", "none")
+
+
 @dataclass
 class LossSum:
     """The loss of predictions that were made so far.

@@ -11,11 +11,10 @@ from flairlite.embeddings.coverage import describe_unknown_words
 from flairlite.encoding import Dataset, EncodedDataset, LazyDataset
 from flairlite.errors import TrainingError
 from flairlite.models import Model
+from flairlite.models.prediction import STORAGE_MODES as STORAGE_MODES
 from flairlite.tasks import Gold
 
 log = logging.getLogger("flairlite")
-
-STORAGE_MODES = ("cpu", "gpu", "none")
 
 
 @dataclass(frozen=True)
