@@ -20,6 +20,7 @@ from torch import Tensor
 
 from flairlite.data import Corpus, Dictionary, Label, Sentence, Span, Token
 from flairlite.data.tag_schemes import TagSpan, count_repairs, spans_of, tags_of
+from flairlite.datasets import SAMPLE_NER
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import LabelError, SettingError
@@ -30,7 +31,6 @@ from flairlite.trainers import ModelTrainer
 WORDS = [f"w{number}" for number in range(30)]
 LABELS = ["PER", "LOC"]
 SCHEMES = {"BIOES": IOBES, "BIO": IOB2, "BILOU": BILOU}
-SAMPLE = Path(__file__).resolve().parents[1] / "resources" / "sample_ner"
 
 formats = pytest.mark.parametrize("tag_format", SCHEMES)
 heads = pytest.mark.parametrize("use_crf", [True, False])
@@ -443,23 +443,13 @@ class TestFiles:
         assert SequenceTagger.from_settings(older, embeddings).task.class_names == ("A", "B")
 
 
-@pytest.fixture(scope="module")
-def names() -> Corpus:
-    """The bundled corpus of named entities."""
-    splits = {}
-    for split in ("train", "dev", "test"):
-        blocks = (SAMPLE / f"{split}.txt").read_text("utf-8").strip().split("\n\n")
-        rows = [[line.split("\t") for line in block.splitlines()] for block in blocks]
-        splits[split] = [([word for word, _ in block], [tag for _, tag in block]) for block in rows]
-    return Corpus.from_examples(splits["train"], splits["dev"], splits["test"], label_type="ner")
-
-
 @pytest.mark.parametrize("options", [{}, {"tag_format": "BIO", "use_crf": False}], ids=["BIOES-CRF", "BIO"])
 def test_the_script_of_flair_learns_names(
-    options: dict[str, Any], names: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path
+    options: dict[str, Any], mini_vectors: WordEmbeddings, tmp_path: Path
 ) -> None:
+    corpus = SAMPLE_NER()
     label_type = "ner"
-    label_dict = names.make_label_dictionary(label_type=label_type, add_unk=False)
+    label_dict = corpus.make_label_dictionary(label_type=label_type, add_unk=False)
     tagger = SequenceTagger(
         hidden_size=64,
         embeddings=mini_vectors,
@@ -468,10 +458,10 @@ def test_the_script_of_flair_learns_names(
         locked_dropout=0.2,
         **options,
     )
-    untrained = tagger.evaluate(names.train, gold_label_type=label_type).main_score
-    trainer = ModelTrainer(tagger, names)
+    untrained = tagger.evaluate(corpus.train or (), gold_label_type=label_type).main_score
+    trainer = ModelTrainer(tagger, corpus)
     result = trainer.train(tmp_path, learning_rate=0.01, mini_batch_size=16, max_epochs=14, optimizer=torch.optim.Adam)
-    report = tagger.evaluate(names.train, gold_label_type=label_type)
+    report = tagger.evaluate(corpus.train or (), gold_label_type=label_type)
     assert untrained < 0.2
     assert report.main_score > 0.8
     assert result["test_score"] > 0.35
