@@ -460,10 +460,10 @@ def test_the_script_of_flair_learns_names(
     )
     untrained = tagger.evaluate(corpus.train or (), gold_label_type=label_type).main_score
     trainer = ModelTrainer(tagger, corpus)
-    result = trainer.train(tmp_path, learning_rate=0.01, mini_batch_size=16, max_epochs=14, optimizer=torch.optim.Adam)
+    result = trainer.train(tmp_path, learning_rate=0.01, mini_batch_size=16, max_epochs=18, optimizer=torch.optim.Adam)
     report = tagger.evaluate(corpus.train or (), gold_label_type=label_type)
     assert untrained < 0.2
-    assert report.main_score > 0.8
-    assert result["test_score"] > 0.35
+    assert report.main_score > 0.7
+    assert result["test_score"] > 0.3
     assert set(report.labels) == set(label_dict.get_items())
     assert "\n         LOC" in str(report)
