@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from flairlite.errors import TrainingError
+
+_BUFFER = 1 << 20
 
 
 @contextlib.contextmanager
@@ -20,23 +24,29 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     Whoever reads `path` meanwhile, or after a crash, finds the old file or the new one.
 
     Raises:
-        TrainingError: when the folder cannot be written or the disk is full; the old file stays.
+        TrainingError: when the folder cannot be written or the disk is full, with the bytes that are needed; the old
+            file stays.
     """
     temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.tmp"
+    sink = _Sink(temporary)
     try:
-        with temporary.open("xb") as file:  # mkstemp's would be private; this has the mode that the umask gives
+        with io.BufferedWriter(sink, _BUFFER) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise TrainingError(
-            f"{path} cannot be written: {error.strerror or error}. Free space or choose another folder"
-        ) from error
+        if sink.error is None:
+            with sink.noting_errors():
+                temporary.replace(path)
+                _sync_folder(path.parent)
+        if sink.error is not None:
+            raise _cannot_write(path, sink.size, sink.error) from sink.error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def remove_temporary(path: Path) -> None:
+    """Remove what a process that was killed while it wrote `path` has left; nobody may be writing it now."""
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> Path:
@@ -54,6 +64,54 @@ def make_folder(path: Path) -> Path:
             f"the folder {path} cannot be written: {error.strerror or error}. Choose another base path"
         ) from error
     return path
+
+
+class _Sink(io.RawIOBase):
+    """Writes a new file while that goes well; after an error it only counts, to be able to say what was needed."""
+
+    def __init__(self, path: Path) -> None:
+        self.size = 0
+        self.error: OSError | None = None
+        self._file: io.FileIO | None = None
+        with self.noting_errors():
+            self._file = path.open("xb", buffering=0)  # mkstemp's would be private; this has the mode of the umask
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        self.size += size
+        with self.noting_errors():
+            while self._file is not None and self.error is None and len(rest):
+                rest = rest[self._file.write(rest) :]
+        return size
+
+    def close(self) -> None:
+        if not self.closed and self._file is not None:
+            with self.noting_errors(), self._file:
+                os.fsync(self._file.fileno())
+        super().close()
+
+    @contextlib.contextmanager
+    def noting_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.error = self.error or error
+
+
+def _cannot_write(path: Path, size: int, error: OSError) -> TrainingError:
+    try:
+        free = f", and {shutil.disk_usage(path.parent).free:,} bytes are free there"
+    except OSError:
+        free = ""
+    kept = "the file that was there is kept" if path.exists() else "nothing is left of it"
+    return TrainingError(
+        f"{path} cannot be written: {error.strerror or error}. It needs {size:,} bytes{free}; {kept}. Free space, make "
+        "the folder writable, or choose another one"
+    )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -396,10 +396,13 @@ class TestWriting:
         before = model_file.read_bytes()
         large = make_tagger(seed=1, hidden_size=64)  # larger than what is written at once
         large.save(model_file.parent / "large.pt")
-        room = int(part * (model_file.parent / "large.pt").stat().st_size)
+        size = (model_file.parent / "large.pt").stat().st_size
+        room = int(part * size)
         (model_file.parent / "large.pt").unlink()
         with (
-            pytest.raises(TrainingError, match=r"model\.pt cannot be written: File too large. Free"),
+            pytest.raises(
+                TrainingError, match=rf"model\.pt cannot be written: File too large. It needs {size:,} bytes"
+            ),
             room_on_disk(room),
         ):
             large.save(model_file)

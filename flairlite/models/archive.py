@@ -77,7 +77,7 @@ def _plain_key(key: Any, place: str) -> Any:
 def _not_plain(content: Any, place: str) -> ModelFileError:
     return ModelFileError(
         f"a model file cannot hold a {type(content).__name__} ({place[1:]}), only texts, numbers, tensors, and lists "
-        "and dictionaries of them: return these in settings and to_params"
+        "and dictionaries of them: let settings, to_params and state_dict return these"
     )
 
 

@@ -12,29 +12,23 @@ from flairlite.files import atomic_write
 from flairlite.models.archive import check_archive, plain
 from flairlite.version import __version__
 
-FORMAT = "flairlite model"
 FORMAT_VERSION = 2  # 1: fixed vectors in float32 only; 2: in twelve bits too. All are read
 
 
-def write_model_file(path: Path, content: dict[str, Any]) -> None:
-    """Write the content of a model, whole or not at all.
+def write_model_file(path: Path, content: dict[str, Any], *, kind: str = "model") -> None:
+    """Write the content of a model, or of another `kind` of file such as a checkpoint, whole or not at all.
 
     Raises:
         ModelFileError: when there is anything but plain containers and tensors in it.
         TrainingError: when the file cannot be written.
     """
     content = plain(content)
-    head = {"format": FORMAT, "format_version": FORMAT_VERSION, "flairlite_version": __version__}
+    head = {"format": f"flairlite {kind}", "format_version": FORMAT_VERSION, "flairlite_version": __version__}
     with atomic_write(path) as file:
-        try:
-            torch.save({**head, **content}, file)
-        except RuntimeError as error:
-            if isinstance(error.__context__, OSError):  # a full disk, behind torch's complaint about positions
-                raise error.__context__ from None
-            raise
+        torch.save({**head, **content}, file)
 
 
-def read_model_file(path: str | Path) -> dict[str, Any]:
+def read_model_file(path: str | Path, *, kind: str = "model") -> dict[str, Any]:
     """Read what `write_model_file` wrote, with tensors on the CPU.
 
     Raises:
@@ -43,18 +37,18 @@ def read_model_file(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise ModelFileError(f"no model file at {path}: give the path of a file that training or model.save wrote")
+        raise ModelFileError(f"no {kind} file at {path}: give the path of a file that training or model.save wrote")
     try:
         check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files make zipfile, pickle and torch raise many kinds
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ModelFileError(
-            f"{path} is no model file of flairlite's, or it was cut short or changed ({reason}). Copy it again, or "
+            f"{path} is no {kind} file of flairlite's, or it was cut short or changed ({reason}). Copy it again, or "
             "train again; a file of Flair or of another library cannot be loaded"
         ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ModelFileError(f"{path} is no model file of flairlite's: save one with model.save")
+    if not isinstance(content, dict) or content.get("format") != f"flairlite {kind}":
+        raise ModelFileError(f"{path} is no {kind} file of flairlite's: save one with model.save")
     version = content.get("format_version")
     if type(version) is not int or version < 1:
         raise ModelFileError(f"{path} is damaged: its format version is {version!r}. Copy it again, or train again")

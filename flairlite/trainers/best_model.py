@@ -9,11 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from flairlite.trainers.callback import Callback
+from flairlite.trainers.folder import BEST_MODEL
 from flairlite.trainers.run import Run
 
 log = logging.getLogger("flairlite")
-
-BEST_MODEL = "best-model.pt"
 
 
 class BestModel(Callback):

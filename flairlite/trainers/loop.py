@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from flairlite.encoding import Batch, Dataset
-from flairlite.errors import TrainingError
+from flairlite.encoding import Batch
 from flairlite.trainers.callback import Callback
+from flairlite.trainers.finite import LossWatch
 from flairlite.trainers.run import Run
+from flairlite.trainers.splits import Split
 
 
 def train_epoch(
     run: Run,
-    dataset: Dataset,
+    split: Split,
     batches: Sequence[Tensor],
     generator: torch.Generator,
     callbacks: Sequence[Callback],
@@ -29,7 +29,7 @@ def train_epoch(
 
     Args:
         run: The run; its counts are kept up to date.
-        dataset: The encoded sentences.
+        split: The encoded sentences.
         batches: Positions of the sentences of each batch of the epoch.
         generator: Decides what dropout drops, on the model's device.
         callbacks: Called before, within and after each step.
@@ -38,7 +38,7 @@ def train_epoch(
         use_amp: Compute in bfloat16 what bears it; weights stay as they are.
 
     Raises:
-        TrainingError: when the loss is not finite.
+        TrainingError: when the loss of a batch is not finite, with its sentences.
     """
     if not run.is_in_epoch:  # else a resumed run goes on within it
         run.num_batches = len(batches)
@@ -47,12 +47,13 @@ def train_epoch(
             callback.on_epoch_begin(run)
     run.model.train()
     parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
+    watch = LossWatch(run, split.sentences)
     for indices in batches[run.iteration :]:
         run.indices = indices
         for callback in callbacks:
             callback.on_batch_begin(run)
         chunks = (indices,) if chunk_size is None else torch.split(indices, chunk_size)
-        losses = [_backward(run, dataset.batch(chunk), generator, use_amp=use_amp) for chunk in chunks]
+        losses = [_backward(run, split.dataset.batch(chunk), generator, watch, use_amp=use_amp) for chunk in chunks]
         run.batch_loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         for callback in callbacks:
             callback.on_backward_end(run)
@@ -64,27 +65,15 @@ def train_epoch(
         run.iteration += 1
         for callback in callbacks:
             callback.on_batch_end(run)
-    check_finite(run, run.train_loss)
+    watch.check()
 
 
-def _backward(run: Run, batch: Batch, generator: torch.Generator, *, use_amp: bool) -> Tensor:
+def _backward(run: Run, batch: Batch, generator: torch.Generator, watch: LossWatch, *, use_amp: bool) -> Tensor:
     """Add to the gradients those of the loss of a batch, and return that loss, a tensor ()."""
     with torch.autocast(run.model.device.type, torch.bfloat16, enabled=use_amp):
         loss = run.model.loss(run.model(batch, generator), batch)
+    watch.note(loss, batch.indices)
     loss.backward()  # type: ignore[no-untyped-call]  # the sum, not the mean: the learning rates assume it
     run.num_words += batch.num_tokens
     run.num_labels += batch.num_labels
     return loss.detach()
-
-
-def check_finite(run: Run, loss: float) -> None:
-    """Stop a run whose loss, in training or on dev, is not a number any more.
-
-    Raises:
-        TrainingError: when it is not.
-    """
-    if not math.isfinite(loss):
-        raise TrainingError(
-            f"the loss became {loss} in epoch {run.epoch}: lower the learning rate, which is "
-            f"{run.epoch_learning_rate}. The best model so far is kept"
-        )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from flairlite.errors import DataFormatError
+from flairlite.files import atomic_write
 from flairlite.metrics import Result
 from flairlite.trainers.callback import Callback
+from flairlite.trainers.folder import LOSS_TABLE
 from flairlite.trainers.run import Run
 
 _FIGURES = ("LOSS", "PRECISION", "RECALL", "F1", "ACCURACY")
@@ -22,23 +26,34 @@ class LossTable(Callback):
 
     def __init__(self, splits: tuple[str, ...]) -> None:
         self.splits = splits
+        self._rows: list[str] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows."""
+        return {"rows": self._rows}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Have the rows of before, and no later ones."""
+        self._rows = list(state["rows"])
 
     def on_train_begin(self, run: Run) -> None:
         """Write the head of the table."""
-        columns = [f"{split.upper()}_{figure}" for split in self.splits for figure in _FIGURES]
-        head = ["EPOCH", "TIMESTAMP", "LEARNING_RATE", "TRAIN_LOSS", *columns]
-        self._path(run).write_text("\t".join(head) + "\n", encoding="utf-8")
+        if not run.is_resumed:
+            self._write(run)
 
     def on_epoch_end(self, run: Run) -> None:
         """Write a row."""
         row = [str(run.epoch), f"{datetime.now():%H:%M:%S}", f"{run.epoch_learning_rate:.6f}", f"{run.train_loss:.8f}"]
         for split in self.splits:
             row += _figures(run.dev if split == "dev" else run.test)
-        with self._path(run).open("a", encoding="utf-8") as file:
-            file.write("\t".join(row) + "\n")
+        self._rows.append("\t".join(row))
+        self._write(run)
 
-    def _path(self, run: Run) -> Path:
-        return run.base_path / "loss.tsv"
+    def _write(self, run: Run) -> None:
+        columns = [f"{split.upper()}_{figure}" for split in self.splits for figure in _FIGURES]
+        head = ["EPOCH", "TIMESTAMP", "LEARNING_RATE", "TRAIN_LOSS", *columns]
+        with atomic_write(run.base_path / LOSS_TABLE) as file:
+            file.writelines(f"{row}\n".encode() for row in ("\t".join(head), *self._rows))
 
 
 def _figures(result: Result | None) -> list[str]:

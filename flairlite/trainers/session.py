@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,25 +13,28 @@ from typing import Any
 import torch
 
 from flairlite.data import Corpus
+from flairlite.errors import SettingError, TrainingError
 from flairlite.metrics import Result
 from flairlite.models import Model
 from flairlite.models.evaluation import evaluate_dataset
 from flairlite.trainers.annealing import Annealing
-from flairlite.trainers.best_model import BEST_MODEL, BestModel
+from flairlite.trainers.best_model import BestModel
 from flairlite.trainers.callback import Callback
-from flairlite.trainers.loop import check_finite, train_epoch
+from flairlite.trainers.checkpoint import Checkpoints, is_finite, name_of, write_checkpoint
+from flairlite.trainers.fingerprints import describe_model, describe_split, differences
+from flairlite.trainers.finite import check_finite
+from flairlite.trainers.folder import FINAL_MODEL, TRAINING_LOG, clear_folder
+from flairlite.trainers.loop import train_epoch
 from flairlite.trainers.loss_table import LossTable
 from flairlite.trainers.order import BatchOrder
 from flairlite.trainers.plugins.base import TrainingInterrupt
 from flairlite.trainers.run import Run
 from flairlite.trainers.settings import TrainingSettings
+from flairlite.trainers.signals import Signals
 from flairlite.trainers.splits import Split, encode_split
 from flairlite.trainers.training_log import LINE, TrainingLog
 
 log = logging.getLogger("flairlite")
-
-FINAL_MODEL = "final-model.pt"
-_OUTPUTS = (BEST_MODEL, FINAL_MODEL, "dev.tsv", "test.tsv")  # training.log and loss.tsv are written anew in any case
 
 
 class Session:
@@ -72,7 +78,11 @@ class Session:
             num_batches=self.order.expected_length,
         )
         self.best = BestModel() if self.dev is not None else None
-        self.callbacks = [*self._own_callbacks(is_scheduled=any(plugin.schedules for plugin in plugins)), *plugins]
+        own = self._own_callbacks(is_scheduled=any(plugin.schedules for plugin in plugins))
+        self.signals = Signals()
+        checkpoints = Checkpoints(self.save, settings.checkpoint_every, self.signals)
+        self.callbacks = [*own, *plugins, checkpoints]
+        self.inputs = self._describe_inputs()
 
     def __enter__(self) -> Session:
         return self
@@ -82,25 +92,33 @@ class Session:
         for callback in self.callbacks:
             callback.on_close(self.run, error)
 
-    def train(self) -> None:
-        """Train epoch after epoch; Ctrl-C ends that early. However it ends, the best model's file is whole then."""
+    def train(self, checkpoint: Mapping[str, Any] | None = None) -> None:
+        """Train epoch after epoch; Ctrl-C ends that early. However it ends, the best model's file is whole then.
+
+        Args:
+            checkpoint: Where to go on, as `save` wrote it; None to begin.
+
+        Raises:
+            SettingError: when the checkpoint is of another model, other data or other settings.
+            SystemExit: after SIGTERM, when a checkpoint was written.
+        """
         try:
-            for callback in self.callbacks:
-                callback.on_train_begin(self.run)
-            if self.dev is None:
-                log.info("No dev split: annealing goes by the training loss, and there is no best model")
-            while self.run.epoch < self.run.max_epochs and self.run.stop_reason is None:
-                self._train_epoch()
+            with self.signals:
+                self._begin(checkpoint)
+                while self._goes_on():
+                    self._train_epoch()
+                self.signals.answer()
         except KeyboardInterrupt:
             self.run.is_interrupted = True
             log.info(LINE)
             log.info("Exiting from training early.")
         except TrainingInterrupt as interrupt:
             self.run.is_interrupted, self.run.stop_reason = True, str(interrupt)
-        finally:
-            self.run.model.eval()
-            if self.best is not None:
-                self.best.complete(self.run)
+        except BaseException:
+            with contextlib.suppress(TrainingError):  # the first error is the one to be told
+                self._leave()
+            raise
+        self._leave()
 
     def finish(self) -> float | None:
         """Write the final model, go back to the best one, and return its score on the test split, if there is one."""
@@ -119,10 +137,16 @@ class Session:
         log.info(LINE)
         return result.main_score
 
-    def clear_folder(self) -> None:
-        """Remove what an earlier run wrote: it would be taken for this run's."""
-        for name in _OUTPUTS:
-            (self.run.base_path / name).unlink(missing_ok=True)
+    def save(self) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            TrainingError: when it cannot be written, or the model is broken; the last checkpoint stays.
+        """
+        if not is_finite(self.run.model):
+            check_finite(self.run, math.nan)
+        content = {"settings": self.settings.to_plain(), "inputs": self.inputs, "session": self.state_dict()}
+        write_checkpoint(self.run.base_path, {**content, "log_bytes": self._log_path.stat().st_size})
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that a run needs to go on from here, as plain containers and tensors."""
@@ -132,7 +156,7 @@ class Session:
             "run": self.run.state_dict(),
             "order": self.order.state_dict(is_in_epoch=self.run.is_in_epoch),
             "dropout": self.dropout.get_state(),
-            "callbacks": [[type(callback).__name__, callback.state_dict()] for callback in self.callbacks],
+            "callbacks": [[name_of(callback), callback.state_dict()] for callback in self.callbacks],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -144,6 +168,56 @@ class Session:
         self.dropout.set_state(state["dropout"])
         for callback, (_, saved) in zip(self.callbacks, state["callbacks"], strict=True):
             callback.load_state_dict(saved)
+
+    def _begin(self, checkpoint: Mapping[str, Any] | None) -> None:
+        if checkpoint is None:
+            clear_folder(self.run.base_path)
+        else:
+            self._check(checkpoint)
+            self.run.is_resumed = True
+        for callback in self.callbacks:
+            callback.on_train_begin(self.run)
+        if checkpoint is not None:
+            self.load_state_dict(checkpoint["session"])
+            if checkpoint["settings"]["min_learning_rate"] != self.settings.min_learning_rate:
+                self.run.stop_reason = None  # if it was that the rate had become too low, that holds no more
+            os.truncate(self._log_path, min(checkpoint["log_bytes"], self._log_path.stat().st_size))
+            log.info(f"Resumed at epoch {self.run.epoch} - iter {self.run.iteration}/{self.run.num_batches}")
+        elif self.dev is None:
+            log.info("No dev split: annealing goes by the training loss, and there is no best model")
+
+    def _goes_on(self) -> bool:
+        run = self.run
+        return run.is_in_epoch or (run.epoch < run.max_epochs and run.stop_reason is None)  # a begun epoch is ended
+
+    def _leave(self) -> None:
+        self.run.model.eval()
+        if self.best is not None:
+            self.best.complete(self.run)
+
+    def _check(self, checkpoint: Mapping[str, Any]) -> None:
+        """Refuse to go on with something else."""
+        self.settings.check_resumable(checkpoint["settings"])
+        if found := differences(self.inputs, checkpoint["inputs"]):
+            raise SettingError(
+                f"the run in {self.run.base_path} was begun with something else: {'; '.join(found)}. Give the same "
+                "model, corpus and plugins, or train anew with resume=False"
+            )
+
+    def _describe_inputs(self) -> dict[str, Any]:
+        """Return what a resumed run must have again."""
+        model = self.run.model
+        splits = {"train": self.train_split, "dev": self.dev, "test": self.test}
+        data = {name: split and describe_split(split, model.embeddings.fields) for name, split in splits.items()}
+        return {
+            "model": describe_model(model),
+            "data": data,
+            "plugins": list(map(name_of, self.callbacks)),
+        }
+
+    @property
+    def _log_path(self) -> Path:
+        return self.run.base_path / TRAINING_LOG
 
     def _own_callbacks(self, *, is_scheduled: bool) -> list[Callback]:
         settings = self.settings
@@ -158,7 +232,7 @@ class Session:
     def _train_epoch(self) -> None:
         run = self.run
         batches = self.order.draw()
-        train_epoch(run, self.train_split.dataset, batches, self.dropout, self.callbacks, use_amp=self.settings.use_amp)
+        train_epoch(run, self.train_split, batches, self.dropout, self.callbacks, use_amp=self.settings.use_amp)
         for callback in self.callbacks:
             callback.on_epoch_trained(run)
         for split in self.monitored:

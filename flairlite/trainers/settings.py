@@ -10,8 +10,21 @@ from flairlite.errors import SettingError
 from flairlite.metrics import AVERAGES, FIGURES
 from flairlite.models import Model
 from flairlite.trainers.annealing import Annealing
+from flairlite.trainers.fingerprints import differences
 from flairlite.trainers.optimizers import OptimizerFactory, optimizer_from_plain, optimizer_to_plain
 from flairlite.trainers.splits import STORAGE_MODES
+
+# what a run may go on with when it was begun with something else
+MAY_CHANGE = (
+    "max_epochs",
+    "patience",
+    "anneal_factor",
+    "min_learning_rate",
+    "eval_batch_size",
+    "embeddings_storage_mode",
+    "save_final_model",
+    "checkpoint_every",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +52,15 @@ class TrainingSettings:
     use_amp: bool
     save_final_model: bool
     compact_vectors: bool
+    checkpoint_every: int | None
     seed: int
 
     def __post_init__(self) -> None:
         for name in ("mini_batch_size", "eval_batch_size"):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} must be at least 1; it is {getattr(self, name)}")
+        if self.checkpoint_every is not None and self.checkpoint_every < 1:
+            raise SettingError(f"checkpoint_every must be at least 1 step, or None; it is {self.checkpoint_every}")
         if self.max_epochs < 0:
             raise SettingError(f"max_epochs must be at least 0; it is {self.max_epochs}")
         if not self.learning_rate > 0:
@@ -67,6 +83,23 @@ class TrainingSettings:
             raise SettingError(
                 f"main_evaluation_metric must be one of {', '.join(AVERAGES)} or a label, with one of "
                 f"{', '.join(FIGURES)}, as ('macro avg', 'f1-score'); it is {self.main_evaluation_metric!r}"
+            )
+
+    def check_resumable(self, before: Mapping[str, Any]) -> None:
+        """Refuse to go on, with these settings, with a run that was begun with others.
+
+        Args:
+            before: Its settings, as `to_plain` returned them.
+
+        Raises:
+            SettingError: naming those that decide the result and are not the same.
+        """
+        fixed = [name for name in before if name not in MAY_CHANGE]
+        now = self.to_plain()
+        if found := differences({name: now.get(name) for name in fixed}, {name: before[name] for name in fixed}):
+            raise SettingError(
+                f"the run was begun with other settings: {'; '.join(found)}. Give the same, or train anew with "
+                f"resume=False; only these may change: {', '.join(MAY_CHANGE)}"
             )
 
     def to_plain(self) -> dict[str, Any]:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from flairlite.data import Corpus
-from flairlite.errors import SettingError
+from flairlite.errors import SettingError, TrainingError
 from flairlite.files import make_folder
 from flairlite.metrics import DEFAULT_METRIC
 from flairlite.models import Model
 from flairlite.runtime import get_device, get_seed
 from flairlite.trainers.callback import Callback
+from flairlite.trainers.checkpoint import read_checkpoint
+from flairlite.trainers.folder import CHECKPOINT, TRAINING_LOG, locked
 from flairlite.trainers.optimizers import OptimizerFactory
 from flairlite.trainers.plugins.base import BasePlugin, Pluggable
 from flairlite.trainers.plugins.events import Events
 from flairlite.trainers.run import History
 from flairlite.trainers.session import Session
-from flairlite.trainers.settings import TrainingSettings
+from flairlite.trainers.settings import MAY_CHANGE, TrainingSettings
 from flairlite.trainers.training_log import logging_to
 
 
@@ -83,15 +85,20 @@ class ModelTrainer(Pluggable):
         use_amp: bool = False,
         save_final_model: bool = True,
         compact_vectors: bool = True,
+        checkpoint_every: int | None = None,
+        resume: bool = False,
         plugins: Sequence[Callback | BasePlugin] = (),
         seed: int | None = None,
         device: str | torch.device | None = None,
     ) -> dict[str, Any]:
         """Train, then evaluate the best model on the test split.
 
-        Writes into `base_path`: best-model.pt, final-model.pt, training.log, loss.tsv, dev.tsv and test.tsv. Ctrl-C
-        ends training early: what was reached is saved and evaluated. Afterwards the model has the weights of the best
-        epoch, or of the last one where there is no dev split to choose by.
+        Writes into `base_path`: best-model.pt, final-model.pt, training.log, loss.tsv, dev.tsv, test.tsv, and
+        checkpoint.pt, from which the run can go on. Afterwards the model has the weights of the best epoch, or of the
+        last one where there is no dev split to choose by.
+
+        Ctrl-C ends training early: a checkpoint is written, and what was reached is saved and evaluated. SIGTERM ends
+        the program with 143 as soon as a checkpoint is written. A second one ends either at once.
 
         Args:
             base_path: The folder to write into.
@@ -114,6 +121,10 @@ class ModelTrainer(Pluggable):
             save_final_model: Write final-model.pt.
             compact_vectors: Round fixed word vectors to twelve bits a value, in training and in the files, which are
                 less than half as large then and predict the same as the model in memory.
+            checkpoint_every: Write the checkpoint after so many steps too, not only at the end of each epoch.
+            resume: Go on with the run in `base_path`, which may have ended in any way; begin where there is none. The
+                result is the same to the last bit as that of a run that was never interrupted, where model, corpus,
+                plugins and settings are the same; with a higher `max_epochs` a finished run goes on.
             plugins: Callbacks of your own, or Flair's plugins (`flairlite.trainers.plugins`). One that changes the
                 learning rate takes the place of annealing.
             seed: Decides order and dropout; the process's default seed when None.
@@ -146,27 +157,67 @@ class ModelTrainer(Pluggable):
             use_amp=use_amp,
             save_final_model=save_final_model,
             compact_vectors=compact_vectors,
+            checkpoint_every=checkpoint_every,
             seed=get_seed(seed),
         )
-        return self._run(Path(base_path), settings, plugins, device)
+        settings.check_metric(self.model)
+        folder = make_folder(Path(base_path))
+        with locked(folder):
+            return self._run(folder, settings, plugins, device, read_checkpoint(folder) if resume else None)
+
+    def resume(
+        self,
+        base_path: str | Path,
+        *,
+        optimizer: OptimizerFactory | None = None,
+        plugins: Sequence[Callback | BasePlugin] = (),
+        device: str | torch.device | None = None,
+        **changes: Any,
+    ) -> dict[str, Any]:
+        """Go on with a run, with the settings that it had; see `train` with `resume=True`.
+
+        The model, whose weights are replaced, and the corpus are made as they were for that run.
+
+        Args:
+            base_path: The folder of the run.
+            optimizer: What made its optimizer, where that is not one of torch's.
+            plugins: Callbacks like those of the run; they get the state that theirs had.
+            device: Where to train; the default device when None.
+            changes: Settings that may be others now, such as `max_epochs`.
+
+        Returns:
+            What `train` returns, with the histories from the first epoch on.
+
+        Raises:
+            TrainingError: when there is no checkpoint in the folder, another run is writing there, or as in `train`.
+            SettingError: when model, corpus, plugins or settings are not those of the run.
+        """
+        folder = Path(base_path)
+        if not (folder / CHECKPOINT).is_file():
+            raise TrainingError(f"no {CHECKPOINT} in {folder}: there is no run to go on with. Use train")
+        with locked(folder):
+            checkpoint = read_checkpoint(folder)
+            assert checkpoint is not None
+            if unknown := ", ".join(sorted(changes.keys() - checkpoint["settings"].keys())):
+                raise SettingError(f"training has no setting {unknown}; those that may change: {', '.join(MAY_CHANGE)}")
+            settings = TrainingSettings.from_plain({**checkpoint["settings"], **changes}, optimizer=optimizer)
+            return self._run(folder, settings, plugins, device, checkpoint)
 
     def _run(
         self,
-        base_path: Path,
+        folder: Path,
         settings: TrainingSettings,
         plugins: Sequence[Callback | BasePlugin],
         device: str | torch.device | None,
+        checkpoint: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
-        settings.check_metric(self.model)
-        folder = make_folder(base_path)
-        with logging_to(folder / "training.log"), self._attached(plugins):
+        with logging_to(folder / TRAINING_LOG, goes_on=checkpoint is not None), self._attached(plugins):
             callbacks = [plugin for plugin in plugins if isinstance(plugin, Callback)]
             if any(map(self.has_hook, self.valid_events)):
-                callbacks.append(Events(self, {"base_path": base_path, **vars(settings)}))
+                callbacks.append(Events(self, {"base_path": folder, **vars(settings)}))
             model = self.model.to(get_device(device))
             with Session(model, self.corpus, settings, folder, callbacks) as session:
-                session.clear_folder()
-                session.train()
+                session.train(checkpoint)
                 self.return_values = _values(session.run.history, session.finish())
         return self.return_values
 

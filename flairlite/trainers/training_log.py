@@ -28,7 +28,9 @@ class TrainingLog(Callback):
         self.storage_mode = storage_mode
 
     def on_train_begin(self, run: Run) -> None:
-        """Print where and how."""
+        """Print where and how, unless the log has it already."""
+        if run.is_resumed:
+            return
         log.info(LINE)
         for text in (
             f'Model training base path: "{run.base_path}"',
@@ -69,14 +71,18 @@ class TrainingLog(Callback):
 
 
 @contextlib.contextmanager
-def logging_to(path: Path | None) -> Iterator[None]:
+def logging_to(path: Path | None, *, goes_on: bool = False) -> Iterator[None]:
     """Send the library's messages to a file, and to the console unless the program has set logging up itself.
 
     Afterwards logging is as it was.
+
+    Args:
+        path: The file, or None.
+        goes_on: Write behind what is in the file, not in its place.
     """
     handlers: list[logging.Handler] = []
     if path is not None:
-        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+        handlers.append(logging.FileHandler(path, mode="a" if goes_on else "w", encoding="utf-8"))
     if not logging.getLogger().handlers and not _has_own_handler():
         handlers.append(logging.StreamHandler(sys.stdout))
     level = log.level
