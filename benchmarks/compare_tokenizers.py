@@ -166,7 +166,7 @@ def candidates() -> list[Candidate]:
         *nltk_candidates(),
         Candidate("white space", "", "re", lambda module: str.split),
         Candidate(r"regex \w+|[^\w\s]", "", "re", lambda module: module.compile(r"\w+|[^\w\s]").findall),
-        Candidate("flairlite default (syntok)", "flairlite", "flairlite.data.tokenizer", build_default),
+        Candidate("flairlite default (syntok)", "flairlite", "flairlite.tokenization.rules", build_default),
     ]
 
 

@@ -14,7 +14,20 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from flairlite import data, datasets, embeddings, errors, models, nn, runtime, trainers, training_utils, visual
+from flairlite import (
+    data,
+    datasets,
+    embeddings,
+    errors,
+    models,
+    nn,
+    runtime,
+    splitter,
+    tokenization,
+    trainers,
+    training_utils,
+    visual,
+)
 from flairlite.errors import FlairliteError
 from flairlite.runtime import set_seed
 from flairlite.version import __version__
@@ -29,6 +42,8 @@ __all__ = [
     "models",
     "nn",
     "set_seed",
+    "splitter",
+    "tokenization",
     "trainers",
     "training_utils",
     "visual",

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flairlite.data import Sentence, Span, Token
-from flairlite.data.tokenizer import RegexTokenizer, SpaceTokenizer, TokenizerWrapper
 from flairlite.errors import FlairliteError, LabelError, SettingError
+from flairlite.tokenization import RegexTokenizer, SpaceTokenizer, TokenizerWrapper
 
 TEXTS = st.text() | st.text(alphabet="aA.,'- \t\n\xa0\u200b\u0301😀é1")
 WORDS = st.lists(st.text(min_size=1, max_size=5), max_size=6)
@@ -70,7 +70,7 @@ def test_text_is_split_by_a_given_tokenizer(tokenizer: SpaceTokenizer, words: li
 
 def test_tokenizer_that_makes_words_up_is_refused() -> None:
     with pytest.raises(FlairliteError, match="TokenizerWrapper"):
-        Sentence("a b", use_tokenizer=TokenizerWrapper(lambda text: text.upper().split()))
+        Sentence("a b", use_tokenizer=TokenizerWrapper(lambda text: text.upper().split())).words  # noqa: B018
 
 
 @given(TEXTS, st.booleans())

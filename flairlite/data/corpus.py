@@ -18,9 +18,9 @@ from flairlite.data.noise import add_noise, uniform_noise
 from flairlite.data.sentence import Sentence
 from flairlite.data.statistics import count_labels as count_labels
 from flairlite.data.statistics import has_several_labels, statistics_of
-from flairlite.data.tokenizer import Tokenizer
 from flairlite.errors import LabelError, SettingError
 from flairlite.runtime import get_seed
+from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
 

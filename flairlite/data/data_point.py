@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flairlite.data.embedded import joined
 from flairlite.data.label import ARROW, Label
+from flairlite.data.place import Place
 from flairlite.errors import LabelError
 
 if TYPE_CHECKING:
     import torch
 
     from flairlite.data.sentence import Sentence
-
-# Where a data point is in its sentence: a span (first token, the one behind the last), a token, or the whole sentence.
-Place = tuple[int, int] | int | None
 
 Self = TypeVar("Self", bound="DataPoint")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from flairlite.data.place import Place, is_within
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     import torch
 
-    from flairlite.data.data_point import Place
 
 _Rows = TypeVar("_Rows")
 
@@ -91,9 +92,7 @@ class Vectors:
     def keep_tokens(self, number: int) -> None:
         """Forget the vectors of all tokens behind the first ones, and of spans that reach beyond them."""
         self._tokens = {name: rows[:number] for name, rows in self._tokens.items()}
-        self._others = {
-            place: own for place, own in self._others.items() if not isinstance(place, tuple) or place[1] <= number
-        }
+        self._others = {place: own for place, own in self._others.items() if is_within(place, number)}
 
     def _put_row(self, index: int, name: str, vector: torch.Tensor | None, num_tokens: int) -> None:
         rows: list[torch.Tensor | None] = list(self._tokens.get(name, [None] * num_tokens))

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 from flairlite.data.sentence import Sentence
 from flairlite.data.spanning import label_characters
 from flairlite.data.tag_schemes import are_tags, spans_of
-from flairlite.data.tokenizer import Tokenizer
 from flairlite.errors import DataFormatError, FlairliteError
+from flairlite.tokenization import Tokenizer
 
 Given: TypeAlias = "str | Sequence[str]"  # a text, or its words
 Known: TypeAlias = "str | Sequence[str | None] | Sequence[tuple[int, int, str]] | None"

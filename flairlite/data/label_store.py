@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from flairlite.data.features import parse_features
 from flairlite.data.label import Label
+from flairlite.data.place import is_within
 
 if TYPE_CHECKING:
-    from flairlite.data.data_point import DataPoint, Place
+    from flairlite.data.data_point import DataPoint
+    from flairlite.data.place import Place
     from flairlite.data.token import Token
 
 Values = list[str | None]
@@ -151,6 +153,16 @@ class LabelStore:
             self._others[label_type] = kept
         else:
             self._others.pop(label_type, None)
+
+    def keep_tokens(self, number: int) -> None:
+        """Remove the labels of all tokens behind the first ones, and of spans that reach beyond them."""
+        self._columns = {name: column[:number] for name, column in self._columns.items()}
+        self._scores = {name: scores[:number] for name, scores in self._scores.items()}
+        for name in list(self._others):
+            self.drop(name, lambda place: not is_within(place, number))
+        for kept in self._metadata.values():
+            for index in [index for index in kept if index >= number]:
+                del kept[index]
 
     def _column_label(self, point: DataPoint, index: int, label_type: str, value: str) -> Label:
         scores = self._scores.get(label_type)

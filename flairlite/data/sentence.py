@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from flairlite.data.context import Context, InDocument
-from flairlite.data.data_point import Place
 from flairlite.data.distributions import TagDistributions
 from flairlite.data.embedded import Vectors
 from flairlite.data.label import ARROW
 from flairlite.data.label_store import NO_LABELS, LabelStore, Values
+from flairlite.data.place import Place, is_within
 from flairlite.data.sentence_labels import SentenceLabels
+from flairlite.data.serialisation import add_annotations, annotations_of, fill_from_dict, sentence_to_dict
 from flairlite.data.span import Span
-from flairlite.data.text_layout import TextLayout
+from flairlite.data.text_layout import TextLayout, infer_spaces, placed_layout
 from flairlite.data.token import Token
-from flairlite.data.tokenizer import SpaceTokenizer, Tokenizer, align, default_tokenizer
 from flairlite.errors import LabelError, SettingError
+from flairlite.tokenization import NoTokenizer, SpaceTokenizer, Tokenizer, default_tokenizer
+from flairlite.tokenization.base import align
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
+
+log = logging.getLogger("flairlite")
 
 
 class Sentence(SentenceLabels, InDocument):
@@ -56,10 +61,12 @@ class Sentence(SentenceLabels, InDocument):
         "_labels",
         "_metadata",
         "_part_metadata",
+        "_text",
+        "_tokenizer",
         "_tokens",
+        "_words",
         "language_code",
         "start_position",
-        "words",
     )
 
     start_position: int
@@ -83,8 +90,11 @@ class Sentence(SentenceLabels, InDocument):
         self._known_vectors: Vectors | None = None
         self._context: Context | None = None
         self._known_distributions: TagDistributions | None = None
+        self._tokenizer: Tokenizer | None = None
+        self._text: str | None = None  # until it is split into words
+        self._words: list[str] | None = None
         if isinstance(text, str):
-            self._tokenize(text, use_tokenizer)
+            self._text, self._tokenizer = text, _tokenizer(use_tokenizer)
         else:
             self._take_words(list(text))
         if spaces is not None:
@@ -98,11 +108,43 @@ class Sentence(SentenceLabels, InDocument):
     ) -> Sentence:
         """Make a sentence from lists that the caller has checked and gives away."""
         sentence = cls(())
-        sentence.words, sentence._metadata = words, metadata
+        sentence._words, sentence._metadata = words, metadata
         sentence._known_layout, sentence._labels = TextLayout(words, spaces), LabelStore(columns)
         return sentence
 
+    @classmethod
+    def from_dict(cls, sentence_dict: Mapping[str, Any]) -> Sentence:
+        """Make a sentence of what `to_dict` returned, here or in Flair.
+
+        Raises:
+            SettingError: when it has not this form, or its tokenizer is not known or wraps a function.
+        """
+        sentence = cls(())
+        fill_from_dict(sentence, sentence_dict)
+        return sentence
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return text, tokens, labels and metadata as plain data, which JSON takes if the metadata allow it."""
+        return sentence_to_dict(self)
+
     # Words and text
+
+    @property
+    def words(self) -> list[str]:
+        """The words, in order; a text is split into them when somebody first asks."""
+        return self._words if self._words is not None else self._split_text()
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What splits the text into words; assigning another one splits it anew, see `retokenize`."""
+        return self._tokenizer or _NO_TOKENIZER
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: Tokenizer) -> None:
+        if self._words is None:
+            self._tokenizer = tokenizer
+        elif tokenizer != self.tokenizer:
+            self.retokenize(tokenizer)
 
     @property
     def tokens(self) -> list[Token]:
@@ -114,7 +156,7 @@ class Sentence(SentenceLabels, InDocument):
     @property
     def text(self) -> str:
         """The text; for every token, `text[token.start_position:token.end_position]` is the token's text."""
-        return self._layout.text
+        return self._text if self._text is not None else self._layout.text
 
     @property
     def end_position(self) -> int:
@@ -170,6 +212,35 @@ class Sentence(SentenceLabels, InDocument):
             raise SettingError(f"spaces must be a number of 0 or more for each of {len(self.words)} words: {spaces}")
         self._known_layout = TextLayout(self.words, list(spaces))
         return self
+
+    def infer_space_after(self) -> Sentence:
+        """Take spaces out where English has none: before `,` or behind `(`; for words that came without their text."""
+        return self.set_spaces(infer_spaces(self.words, list(map(self._layout.spaces_after, range(len(self))))))
+
+    def retokenize(self, new_tokenizer: Tokenizer) -> None:
+        """Split the text anew. Labels of the sentence and of spans stay, those of tokens and all embeddings go.
+
+        A span is put onto the words that it covers, in part or whole; a warning names one that covers none.
+        """
+        text, annotations = self.text, annotations_of(self)
+        self._words, self._text, self._tokenizer = None, text, new_tokenizer
+        self._labels, self._known_layout, self._tokens = NO_LABELS, None, None
+        self._known_vectors = self._part_metadata = None
+        for lost in add_annotations(self, annotations):
+            log.warning("No word of %s is in %s: its labels are gone", new_tokenizer.name, lost)
+
+    def truncate(self, max_tokens: int) -> None:
+        """Keep the first tokens only, with the text up to them; spans that reach beyond them go."""
+        if max_tokens < 0:
+            raise SettingError(f"max_tokens must be 0 or more, not {max_tokens}")
+        if len(self) <= max_tokens:
+            return
+        layout = self._layout.ends_with(max_tokens)
+        self._tokens = self.tokens[:max_tokens]
+        self._words, self._known_layout = self.words[:max_tokens], layout
+        self._labels_to_change().keep_tokens(max_tokens)
+        self._vectors.keep_tokens(max_tokens)
+        self._part_metadata = {p: kept for p, kept in (self._part_metadata or {}).items() if is_within(p, max_tokens)}
 
     # Tokens and spans
 
@@ -245,21 +316,25 @@ class Sentence(SentenceLabels, InDocument):
 
     # What construction needs
 
-    def _tokenize(self, text: str, use_tokenizer: bool | Tokenizer) -> None:
-        if isinstance(use_tokenizer, Tokenizer):
-            tokenizer = use_tokenizer
-        else:
-            tokenizer = default_tokenizer() if use_tokenizer else SpaceTokenizer()
-        self.words = tokenizer.tokenize(text)
-        starts = align(text, self.words, tokenizer=tokenizer.name)
-        self._known_layout = TextLayout(self.words, text=text, starts=starts)
+    def _split_text(self) -> list[str]:
+        text, tokenizer = self._text or "", self.tokenizer
+        words = tokenizer.tokenize(text)
+        starts = align(text, words, tokenizer=tokenizer.name)
+        self._set_words(words, TextLayout(words, text=text, starts=starts), tokenizer)
+        return words
+
+    def _set_words(self, words: list[str], layout: TextLayout | None, tokenizer: Tokenizer | None) -> None:
+        self._words, self._known_layout, self._tokenizer, self._text = words, layout, tokenizer, None
+
+    def _is_tokenized(self) -> bool:
+        return self._words is not None
 
     def _take_words(self, given: list[Any]) -> None:
         types = set(map(type, given))
         if types <= {str}:
-            self.words = given
+            self._words = given
         elif not any(issubclass(kind, Token) for kind in types):
-            self.words = [str(word) for word in given]
+            self._words = [str(word) for word in given]
         elif all(issubclass(kind, Token) for kind in types):
             self._take_tokens(given)
         else:
@@ -271,8 +346,9 @@ class Sentence(SentenceLabels, InDocument):
             which = repr(taken[0].text) if taken else "one that comes twice here"
             raise SettingError(f"a token is part of one sentence only, not {which}: make another, Token(text)")
         labels = [token.get_labels() for token in tokens]
-        self.words = [token.text for token in tokens]
-        self.set_spaces([token.whitespace_after for token in tokens])
+        self._words = words = [token.text for token in tokens]
+        spaces, starts = [token.whitespace_after for token in tokens], [token.start_position for token in tokens]
+        self._known_layout = placed_layout(words, spaces, starts) if any(starts) else TextLayout(words, spaces)
         for index, token in enumerate(tokens):
             token._bind(self, index)
         self._tokens = tokens
@@ -293,7 +369,8 @@ class Sentence(SentenceLabels, InDocument):
     @property
     def _layout(self) -> TextLayout:
         if self._known_layout is None:
-            self._known_layout = TextLayout(self.words)
+            words = self.words  # of a text, they come with their layout
+            self._known_layout = self._known_layout or TextLayout(words)
         return self._known_layout
 
     def _labels_to_change(self) -> LabelStore:
@@ -334,3 +411,14 @@ class Sentence(SentenceLabels, InDocument):
             setattr(self, name, value)
         self._labels = self._labels or NO_LABELS
         self._context = None
+
+
+_NO_TOKENIZER, _SPACE_TOKENIZER = NoTokenizer(), SpaceTokenizer()
+
+
+def _tokenizer(chosen: bool | Tokenizer) -> Tokenizer:
+    if isinstance(chosen, Tokenizer):
+        return chosen
+    if not isinstance(chosen, bool):
+        raise SettingError(f"use_tokenizer must be True, False or a Tokenizer, not {chosen!r}")
+    return default_tokenizer() if chosen else _SPACE_TOKENIZER

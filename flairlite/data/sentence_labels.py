@@ -6,10 +6,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
-from flairlite.data.data_point import DataPoint, Place
+from flairlite.data.data_point import DataPoint
 from flairlite.data.features import parse_features
 from flairlite.data.label import Label
 from flairlite.data.label_store import LabelStore
+from flairlite.data.place import Place
 from flairlite.data.span import Span
 from flairlite.errors import SettingError
 
@@ -28,7 +29,11 @@ class SentenceLabels(DataPoint):
     __slots__ = ()
 
     _labels: LabelStore
-    words: list[str]
+
+    @property
+    @abstractmethod
+    def words(self) -> list[str]:
+        """The words, in order."""
 
     @property
     @abstractmethod

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING
 
-from flairlite.data.sentence import Sentence
 from flairlite.errors import LabelError
+
+if TYPE_CHECKING:
+    from flairlite.data.sentence import Sentence
 
 
 def label_characters(sentence: Sentence, label_type: str, start: int, end: int, label: str) -> bool:
@@ -35,10 +38,17 @@ def label_characters(sentence: Sentence, label_type: str, start: int, end: int, 
     covered = text[start:end]
     inner_start = end - len(covered.lstrip())
     inner_end = start + len(covered.rstrip())
-    starts = [token.start_position for token in sentence]
-    ends = [token.end_position for token in sentence]
-    first, behind = bisect_right(ends, inner_start), bisect_left(starts, inner_end)
+    first, behind = covered_words(sentence, inner_start, inner_end)
     if first >= behind:
         raise LabelError(f"the span from {start} to {end}, {covered!r}, covers no word")
-    sentence[first:behind].add_label(label_type, label)
-    return (starts[first], ends[behind - 1]) == (inner_start, inner_end)
+    span = sentence[first:behind].add_label(label_type, label)
+    return (span.start_position, span.end_position) == (inner_start, inner_end)
+
+
+def covered_words(sentence: Sentence, start: int, end: int) -> tuple[int, int]:
+    """Return the first word that a stretch of the text covers, in part or whole, and the one behind the last.
+
+    The second number is not greater than the first when there is none.
+    """
+    layout, numbers = sentence._layout, range(len(sentence))
+    return bisect_right(numbers, start, key=layout.end_of), bisect_left(numbers, end, key=layout.start_of)

@@ -22,6 +22,7 @@ class Token(DataPoint):
         text: The word.
         head_id: 1-based index of the syntactic head, 0 for the root.
         whitespace_after: Number of spaces behind the word.
+        start_position: Offset of the word in the text of the sentence it will be part of; 0 when that is not known.
     """
 
     __slots__ = ("_home", "_is_bound", "_place")
@@ -29,10 +30,12 @@ class Token(DataPoint):
     _home: Sentence
     _place: int
 
-    def __init__(self, text: str, head_id: int | None = None, whitespace_after: int = 1) -> None:
+    def __init__(
+        self, text: str, head_id: int | None = None, whitespace_after: int = 1, start_position: int = 0
+    ) -> None:
         from flairlite.data.sentence import Sentence
 
-        self._home = Sentence([text], spaces=[whitespace_after])
+        self._home = Sentence([text], start_position=start_position, spaces=[whitespace_after])
         self._home._tokens = [self]
         self._place = 0
         self._is_bound = False  # the sentence is private
@@ -80,12 +83,12 @@ class Token(DataPoint):
     @property
     def start_position(self) -> int:
         """Offset of the first character in the sentence's text."""
-        return self._home._layout.start_of(self._place)
+        return self._home._layout.start_of(self._place) + (0 if self._is_bound else self._home.start_position)
 
     @property
     def end_position(self) -> int:
         """Offset behind the last character in the sentence's text."""
-        return self._home._layout.end_of(self._place)
+        return self.start_position + len(self.text)
 
     @property
     def head_id(self) -> int | None:

@@ -16,18 +16,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flairlite.data.tokenizer import (
-    KEEP_WHOLE,
+from flairlite.errors import FlairliteError, SettingError
+from flairlite.tokenization import (
     RegexTokenizer,
     SpaceTokenizer,
     SpacyTokenizer,
     SyntokTokenizer,
     Tokenizer,
     TokenizerWrapper,
-    align,
     default_tokenizer,
 )
-from flairlite.errors import FlairliteError, SettingError
+from flairlite.tokenization.base import align
+from flairlite.tokenization.rules import KEEP_WHOLE
 
 # What the rules look at, close together, and what text libraries trip over: other spaces, joiners, marks, emoji.
 TRICKY = st.text(
@@ -150,7 +150,7 @@ def test_the_default_is_one_shared_tokenizer() -> None:
 
 
 def test_importing_loads_no_tokenizer_library() -> None:
-    code = "import sys, flairlite.data.tokenizer; print([n for n in ('syntok', 'regex', 'spacy') if n in sys.modules])"
+    code = "import sys, flairlite.tokenization; print([n for n in ('syntok', 'regex', 'spacy') if n in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

@@ -1,0 +1,123 @@
+"""Sentences as plain data that JSON can take, and back; labels by the place of what they label in the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flairlite.data.label import Label
+from flairlite.data.spanning import covered_words
+from flairlite.data.text_layout import TextLayout
+from flairlite.errors import FlairliteError, LabelError, SettingError
+from flairlite.tokenization import Tokenizer
+
+if TYPE_CHECKING:
+    from flairlite.data.data_point import DataPoint
+    from flairlite.data.sentence import Sentence
+
+
+def sentence_to_dict(sentence: Sentence) -> dict[str, Any]:
+    """Return all that a sentence has but embeddings and neighbours, under Flair's names."""
+    annotations = annotations_of(sentence)
+    tokens = [
+        {
+            "text": token.text,
+            "start_pos": token.start_position,
+            "whitespace_after": token.whitespace_after,
+            "head_id": token.head_id,
+            "labels": [_described(label) for label in token.get_labels()],
+        }
+        for token in sentence
+    ]
+    return {
+        "text": sentence.text,
+        "tokens": tokens,
+        "labels": annotations["sentence_labels"],
+        "annotations": annotations,
+        "language_code": sentence.language_code,
+        "start_position": sentence.start_position,
+        "tokenizer": sentence.tokenizer.to_dict(),
+        "metadata": dict(sentence.metadata),
+    }
+
+
+def fill_from_dict(sentence: Sentence, data: Mapping[str, Any]) -> None:
+    """Give an empty sentence what `sentence_to_dict` wrote, or what Flair's did.
+
+    Raises:
+        SettingError: when `data` has not this form, or its words are not in its text.
+    """
+    try:
+        rows, text = list(data["tokens"]), data["text"]
+        words = [row["text"] for row in rows]
+        starts = [row["start_pos"] for row in rows]
+        spaces = [row.get("whitespace_after", 1) for row in rows]
+        _check_words(text, words, starts)
+        tokenizer = Tokenizer.from_dict(data["tokenizer"]) if data.get("tokenizer") else None
+        sentence._set_words(words, TextLayout(words, spaces, text=text, starts=starts), tokenizer)
+        sentence.language_code, sentence.start_position = data.get("language_code"), data.get("start_position", 0)
+        sentence.metadata = dict(data.get("metadata", {}))
+        for token, row in zip(sentence, rows, strict=True):
+            _add_labels(token, row.get("labels", ()))
+            if token.head_id is None and row.get("head_id") is not None:
+                token.head_id = row["head_id"]
+        for name in add_annotations(sentence, data["annotations"]):
+            raise LabelError(f"the span {name} covers no word")
+    except FlairliteError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SettingError(f"this is no sentence as Sentence.to_dict writes it: {error!r}") from error
+
+
+def annotations_of(sentence: Sentence) -> dict[str, Any]:
+    """Return the labels of the sentence itself and of its spans, these with their places in the text."""
+    own = [label for label in sentence.get_labels() if label.data_point is sentence]
+    spans = {
+        span.unlabeled_identifier: {
+            "start_char": span.start_position,
+            "end_char": span.end_position,
+            "text": span.text,
+            "labels": [_described(label) for label in span.get_labels()],
+        }
+        for span in sentence.get_spans()
+    }
+    return {"sentence_labels": [_described(label) for label in own], "spans": spans}
+
+
+def add_annotations(sentence: Sentence, annotations: Mapping[str, Any]) -> list[str]:
+    """Add labels that `annotations_of` described, those of spans to the words that they cover, in part or whole.
+
+    Returns:
+        The names of the spans that cover no word.
+    """
+    _add_labels(sentence, annotations.get("sentence_labels", ()))
+    lost = []
+    for name, span in annotations.get("spans", {}).items():
+        first, behind = covered_words(sentence, span["start_char"], span["end_char"])
+        if first < behind:
+            _add_labels(sentence[first:behind], span["labels"])
+        else:
+            lost.append(name)
+    return lost
+
+
+def _described(label: Label) -> dict[str, Any]:
+    return {
+        "typename": label.typename,
+        "value": label.value,
+        "score": label.score,
+        "metadata": dict(label.metadata),
+    }
+
+
+def _add_labels(point: DataPoint, labels: Iterable[Mapping[str, Any]]) -> None:
+    for label in labels:
+        point.add_label(label["typename"], label["value"], label.get("score", 1.0), **label.get("metadata", {}))
+
+
+def _check_words(text: str, words: Sequence[str], starts: Sequence[int]) -> None:
+    end = 0
+    for word, start in zip(words, starts, strict=True):
+        if start < end or text[start : start + len(word)] != word:
+            raise SettingError(f"the word {word!r} is not at character {start} of the text {text!r}")
+        end = start + len(word)

@@ -1,0 +1,92 @@
+"""Tokenizers of libraries that are installed apart."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from flairlite.errors import FlairliteError, SettingError
+from flairlite.tokenization.base import Tokenizer
+
+
+class SpacyTokenizer(Tokenizer):
+    """Splits with the tokenizer of a spaCy model; spaCy is an optional package.
+
+    Args:
+        model: A loaded pipeline, or what `spacy.load` takes: a name such as `en_core_web_sm`, a path, `blank:en`.
+
+    Raises:
+        FlairliteError: spaCy or the model is not installed.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model_name = model if isinstance(model, str) else f"{model.meta['lang']}_{model.meta['name']}"
+        self.model = load_spacy(model) if isinstance(model, str) else model
+
+    @property
+    def name(self) -> str:
+        """The names of the class and of the model."""
+        return f"SpacyTokenizer_{self.model_name}"
+
+    def tokenize(self, text: str) -> list[str]:
+        """Return the words of the model's tokenizer, without its tokens of white space."""
+        return [token.text for token in self.model.make_doc(text) if token.text.strip()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the class and the name to load the model by."""
+        return {**super().to_dict(), "model": self.model_name}
+
+
+class JapaneseTokenizer(Tokenizer):
+    """Splits Japanese with MeCab, Janome or SudachiPy by way of konoha; all of them are optional packages.
+
+    Args:
+        tokenizer: `mecab`, `janome` or `sudachi`.
+        sudachi_mode: How finely SudachiPy splits: `A` (most), `B` or `C`.
+
+    Raises:
+        SettingError: for another tokenizer.
+        FlairliteError: konoha or the tokenizer is not installed.
+    """
+
+    options = ("tokenizer", "sudachi_mode")
+
+    def __init__(self, tokenizer: str, sudachi_mode: str = "A") -> None:
+        if tokenizer.lower() not in ("mecab", "janome", "sudachi"):
+            raise SettingError(f"a Japanese tokenizer is mecab, janome or sudachi, not {tokenizer!r}")
+        self.tokenizer, self.sudachi_mode = tokenizer, sudachi_mode
+        try:
+            konoha = importlib.import_module("konoha")
+            self._split_sentences = konoha.SentenceTokenizer().tokenize
+            self._split_words = konoha.WordTokenizer(tokenizer, mode=sudachi_mode).tokenize
+        except ImportError as error:
+            raise FlairliteError(
+                f"JapaneseTokenizer needs konoha with {tokenizer}: pip install 'konoha[{tokenizer.lower()}]'"
+            ) from error
+
+    @property
+    def name(self) -> str:
+        """The names of the class and of the tokenizer."""
+        return f"JapaneseTokenizer_{self.tokenizer}"
+
+    def tokenize(self, text: str) -> list[str]:
+        """Return the words of all sentences of the text."""
+        return [str(word) for sentence in self._split_sentences(text) for word in self._split_words(sentence)]
+
+
+def load_spacy(name: str) -> Any:
+    """Load a pipeline of spaCy.
+
+    Raises:
+        FlairliteError: spaCy or the pipeline is not installed.
+    """
+    try:
+        spacy = importlib.import_module("spacy")
+    except ImportError as error:
+        raise FlairliteError(
+            "spaCy is not installed: pip install spacy, or use SyntokTokenizer and SyntokSentenceSplitter"
+        ) from error
+    try:
+        return spacy.load(name)
+    except OSError as error:
+        raise FlairliteError(f"spaCy has no model {name!r}: python -m spacy download {name}") from error
