@@ -49,6 +49,14 @@ class SettingError(FlairliteError, ValueError):
     """An argument has a value that makes no sense, alone or with the others."""
 
 
+class NotSerializableError(SettingError, NotImplementedError):
+    """Something cannot be written into a file, and so cannot be read from one."""
+
+
+class UnknownItemError(LabelError, IndexError):
+    """A dictionary has no such item, or no item of this number."""
+
+
 class MissingExtraError(FlairliteError, ImportError):
     """A package is missing that only this one function needs.
 

@@ -6,16 +6,22 @@ import copy
 from typing import Any
 
 import pytest
+import torch
 from conftest import tagged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flairlite.data import DataPoint, Label, Sentence, Span, Token
 from flairlite.data.features import parse_features
+from flairlite.errors import LabelError, SettingError
 
 
 def values(point: DataPoint, label_type: str | None = None) -> list[str]:
-    return [label.value for label in point.get_labels(label_type)]
+    return values_of(point.get_labels(label_type))
+
+
+def values_of(labels: list[Label]) -> list[str]:
+    return [label.value for label in labels]
 
 
 # -------------------------------------------------------------------------------------------------------------- a label
@@ -112,6 +118,99 @@ def test_a_score_goes_with_its_label(point: DataPoint) -> None:
     assert point.set_label("x", "C", 0.25).score == 0.25
     point.remove_labels("x")
     assert point.add_label("x", "D").score == 1.0
+
+
+def test_a_label_is_changed_where_it_is(point: DataPoint) -> None:
+    point.add_label("x", "A", 0.5).add_label("x", "B")
+    for label, value in zip(point.get_labels("x"), "CD", strict=True):
+        label.set_value(value, 0.25)
+        assert (label.value, label.score) == (value, 0.25)
+    assert [(label.value, label.score) for label in point.get_labels("x")] == [("C", 0.25), ("D", 0.25)]
+
+
+def test_a_feature_is_changed_by_its_label() -> None:
+    sentence = featured()
+    sentence[0].get_label("Number").set_value("Dual")
+    assert sentence[0].get_label("Number").value == "Dual"
+    assert sentence[0].get_label("feats").value == featured()[0].get_label("feats").value
+
+
+def test_labels_are_had_by_their_type_to_read_only(point: DataPoint) -> None:
+    point.add_label("x", "A").add_label("y", "B").add_label("x", "C")
+    layers = point.annotation_layers
+    assert {name: values_of(labels) for name, labels in layers.items()} == {"x": ["A", "C"], "y": ["B"]}
+    with pytest.raises(TypeError):
+        layers["z"] = []  # type: ignore[index]
+
+
+def test_metadata_is_kept_under_its_name(point: DataPoint) -> None:
+    assert not point.has_metadata("source")
+    point.add_metadata("source", {"page": 5})
+    assert point.has_metadata("source")
+    assert point.get_metadata("source") == {"page": 5}
+    with pytest.raises(KeyError):
+        point.get_metadata("other")
+    others = [make(point._home) for make in POINTS.values()]
+    assert [other.has_metadata("source") for other in others] == [other == point for other in others]
+
+
+def test_vectors_are_kept_under_the_name_of_their_embedding(point: DataPoint) -> None:
+    assert point.get_embedding().shape == (0,)
+    b, a = torch.randn(2), torch.randn(3, requires_grad=True)
+    point.set_embedding("b", b)
+    point.set_embedding("a", a)
+    assert point.embedding_names() == ["a", "b"]
+    assert torch.equal(point.embedding, torch.cat([a, b]))
+    assert [len(vector) for vector in point.get_each_embedding(["b"])] == [2]
+    point.to("meta")
+    assert point.get_embedding(["b"]).device.type == "meta"
+    point.clear_embeddings(["a"])
+    assert point.embedding_names() == ["b"]
+    point.clear_embeddings()
+    with pytest.raises(LabelError, match="has no embedding"):
+        point.embedding  # noqa: B018
+
+
+def test_points_are_ordered_by_their_place() -> None:
+    sentence = Sentence(["a", "b", "c"])
+    assert sorted([sentence[2], sentence[0:2], sentence[1]]) == [sentence[0:2], sentence[1], sentence[2]]
+
+
+def test_a_labelled_span_is_one_object_however_it_is_got() -> None:
+    sentence = Sentence(["a", "b", "c"])
+    span = sentence[0:2].add_label("x", "A")
+    assert sentence[0:2] is sentence.get_span(0, 2) is sentence.get_spans("x")[0] is span
+    sentence[0:2].add_label("y", "B")
+    Span(sentence.tokens[0:2]).add_label("x", "C")
+    assert all(label.data_point is span for label in sentence.get_labels())
+    assert [label.value for label in span.get_labels("x")] == ["A", "C"]
+
+
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda s: [],
+        lambda s: [s[0], s[2]],
+        lambda s: [s[1], s[0]],
+        lambda s: [s[0], s[0]],
+        lambda s: [s[2], s[2]],
+        lambda s: [s[0], Sentence(["a", "b"])[1]],
+        lambda s: [Token("a")],
+    ],
+)
+def test_a_span_is_made_of_tokens_side_by_side(choose: Any) -> None:
+    with pytest.raises(SettingError):
+        Span(choose(Sentence(["a", "b", "c"])))
+
+
+def test_the_head_of_a_token_can_be_assigned() -> None:
+    sentence = Sentence(["She", "sleeps"])
+    sentence[0].head_id = 2
+    sentence[1].head_id = 0
+    assert sentence[0].get_head() is sentence[1]
+    assert (sentence[1].head_id, sentence[1].get_head()) == (0, None)
+    sentence[0].head_id = None
+    assert (sentence[0].head_id, sentence.token_labels("head")) == (None, [None, "0"])
 
 
 def test_a_missing_label_reads_as_o(point: DataPoint) -> None:

@@ -18,9 +18,13 @@ from hypothesis import strategies as st
 
 from flairlite.errors import FlairliteError, SettingError
 from flairlite.tokenization import (
+    JapaneseTokenizer,
+    NoTokenizer,
     RegexTokenizer,
+    SegtokTokenizer,
     SpaceTokenizer,
     SpacyTokenizer,
+    StaccatoTokenizer,
     SyntokTokenizer,
     Tokenizer,
     TokenizerWrapper,
@@ -283,6 +287,103 @@ def test_regex_tokenizer_returns_whole_matches() -> None:
     assert RegexTokenizer(r"\d*").tokenize("a12b3") == ["12", "3"]
 
 
+def segtok_pieces(text: str) -> str:
+    return " ".join(SegtokTokenizer().tokenize(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),  # what segtok 1.5.11 gives
+    [
+        ("I love Berlin.", "I love Berlin ."),
+        ("Dr. Smith arrived. He doesn't.", "Dr. Smith arrived . He does n't ."),
+        ("15-year-old U.S. cars, e.g. well_known ones!!", "15-year-old U.S. cars , e.g. well _ known ones ! !"),
+        ("Event on 03-16-2025 caused by Big Corp.", "Event on 03-16-2025 caused by Big Corp ."),
+        ("It's $3,000.50 (5%) 12:30; x@y.org", "It 's $ 3,000.50 ( 5 %) 12:30 ; x @ y.org"),
+        ("John's dogs' can't cannot", "John 's dogs' ca n't cannot"),
+        ("a/b and C++ x=y #tag", "a / b and C ++ x = y # tag"),
+        ("n't have new vintages.", "n't have new vintages ."),
+        ("I’m here, they’ll go", "I ’m here , they ’ll go"),
+    ],
+)
+def test_segtok_tokenizer_splits_as_segtok(text: str, expected: str) -> None:
+    assert segtok_pieces(text) == expected
+
+
+@given(TEXTS)
+def test_segtok_tokenizer_loses_no_character_but_white_space(text: str) -> None:
+    for tokenizer in (SegtokTokenizer(), SegtokTokenizer(additional_split_characters=["a", "]", "^", "-"])):
+        assert without_space("".join(tokenizer.tokenize(text))) == without_space(text)
+
+
+def test_segtok_tokenizer_always_splits_at_given_characters() -> None:
+    text = "§12 a%b (5%)"
+    assert SegtokTokenizer(additional_split_characters=["§", "%"]).tokenize(text) == [
+        *("§", "12", "a", "%", "b", "(", "5", "%", ")"),
+    ]
+    for wrong in ("§%", ["§§"], [1], [""]):
+        with pytest.raises(SettingError, match="list of single characters"):
+            SegtokTokenizer(additional_split_characters=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It's 03-16-2025", "It ' s 03 - 16 - 2025"),
+        ("US-Präsident und Füchse.", "US - Präsident und Füchse ."),
+        ("de l'été e\u0301", "de l ' été e\u0301"),
+        ("the U.S.A. Inc. and i.e. in X.", "the U.S.A. Inc . and i.e. in X ."),
+        ("Привет, мир! Это 123.", "Привет , мир ! Это 123 ."),
+        ("你好，世界！123", "你 好 ， 世 界 ！ 123"),
+        ("こんにちは世界！テスト123", "こんにちは 世 界 ！ テスト 123"),
+        ("مرحبا بالعالم! 123", "مرحبا بالعالم ! 123"),
+        ("हिन्दी में है।", "हिन्दी में है ।"),
+        ("norm ❤ \ufe0f ok\u200b \ufeff", "norm ❤ ok"),
+        ("m² = ½_x", "m² = ½ _ x"),
+        ("", ""),
+    ],
+)
+def test_staccato_tokenizer_splits_where_the_kind_of_character_changes(text: str, expected: str) -> None:
+    assert StaccatoTokenizer().tokenize(text) == expected.split()
+
+
+@given(TEXTS)
+def test_staccato_tokenizer_leaves_out_only_what_cannot_be_seen(text: str) -> None:
+    unseen = {"\ufeff", *map(chr, (*range(0x200B, 0x200E), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10)))}
+    kept = "".join(StaccatoTokenizer().tokenize(text))
+    assert kept == "".join(c for c in text if not c.isspace() and c not in unseen)
+
+
+def test_no_tokenizer_takes_the_text_for_a_word() -> None:
+    assert [NoTokenizer().tokenize(text) for text in (" a b ", "", " \n")] == [[" a b "], [], []]
+
+
+def test_japanese_is_split_sentence_by_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With as much of konoha as the adapter uses."""
+    made: list[tuple[str, str]] = []
+
+    def word_tokenizer(name: str, mode: str) -> types.SimpleNamespace:
+        made.append((name, mode))
+        return types.SimpleNamespace(tokenize=lambda sentence: [sentence[:1], sentence[1:]])
+
+    konoha = types.ModuleType("konoha")
+    konoha.SentenceTokenizer = lambda: types.SimpleNamespace(tokenize=lambda text: text.split())  # type: ignore[attr-defined]
+    konoha.WordTokenizer = word_tokenizer  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "konoha", konoha)
+    tokenizer = JapaneseTokenizer("sudachi", sudachi_mode="B")
+    assert tokenizer.tokenize("abc de") == ["a", "bc", "d", "e"]
+    assert Tokenizer.from_dict(tokenizer.to_dict()) == tokenizer != JapaneseTokenizer("janome")
+    assert made == [("sudachi", "B")] * 2 + [("janome", "A")]
+    assert tokenizer.name == "JapaneseTokenizer_sudachi"
+
+
+def test_missing_konoha_and_unknown_japanese_tokenizers_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "konoha", None)  # import raises ImportError
+    with pytest.raises(FlairliteError, match=r"pip install 'konoha\[janome\]'"):
+        JapaneseTokenizer("janome")
+    with pytest.raises(SettingError, match="mecab, janome or sudachi, not 'x'"):
+        JapaneseTokenizer("x")
+
+
 def upper_half(text: str) -> list[str]:
     return [text[: len(text) // 2], text[len(text) // 2 :]]
 
@@ -309,6 +410,8 @@ def test_wrappers_of_different_functions_of_one_name_differ() -> None:
     assert first != second
     assert first == TokenizerWrapper(functions[0])
     assert hash(first) == hash(TokenizerWrapper(functions[0]))
+    assert TokenizerWrapper(str.split).tokenize("a b") == ["a", "b"]
+    assert TokenizerWrapper(str.split).name == "TokenizerWrapper_split"
 
 
 # --------------------------------------------------------------------------------------- description and equality
@@ -325,13 +428,14 @@ class PairTokenizer(Tokenizer):
 
 
 ALL = [SyntokTokenizer(), SyntokTokenizer(keep=None), SyntokTokenizer(keep=r"\d+-\d+"), SpaceTokenizer()]
+ALL += [SegtokTokenizer(), SegtokTokenizer(["%"]), StaccatoTokenizer(), NoTokenizer()]
 ALL += [RegexTokenizer(r"\w+"), RegexTokenizer(r"\S+"), PairTokenizer(2), PairTokenizer(3)]
 
 
 @pytest.mark.parametrize("tokenizer", ALL, ids=lambda tokenizer: str(tokenizer.to_dict())[-40:])
 def test_a_description_builds_an_equal_tokenizer(tokenizer: Tokenizer) -> None:
     config = tokenizer.to_dict()
-    assert all(isinstance(value, str | int | None) for value in config.values())
+    assert all(isinstance(value, str | int | list | None) for value in config.values())
     for built in (
         Tokenizer.from_dict(config),
         type(tokenizer).from_dict(config),

@@ -87,19 +87,19 @@ class LabelStore:
         return labels
 
     def all_labels(self, tokens: Callable[[], Sequence[Token]], label_type: str | None) -> list[Label]:
-        """Return the labels of the sentence, then those of its tokens and spans by position, of one type or of all."""
-        placed: list[tuple[int, Label]] = []
+        """Return the labels of the sentence, then those of tokens and spans by position, of one type or of all."""
+        placed: list[tuple[tuple[int, int], Label]] = []
         for name in self.types() if label_type is None else [label_type]:
             if (column := self.column(name)) is not None:
                 points = tokens()
                 placed += [
-                    (index, self._column_label(points[index], index, name, value))
+                    ((index, 0), self._column_label(points[index], index, name, value))
                     for index, value in enumerate(column)
                     if value is not None
                 ]
             for place, labels in self._others.get(name, {}).items():
-                index = -1 if place is None else place if isinstance(place, int) else place[0]
-                placed += [(index, label) for label in labels]
+                order = (-1, 0) if place is None else (place, 0) if isinstance(place, int) else place
+                placed += [(order, label) for label in labels]
         placed.sort(key=lambda pair: pair[0])
         return [label for _, label in placed]
 
@@ -128,7 +128,7 @@ class LabelStore:
                 if metadata:
                     self._metadata.setdefault(label_type, {})[place] = metadata
                 return
-        label = Label(point, value, score, typename=label_type)
+        label = Label(self.point_at(place) or point, value, score, typename=label_type)
         label.metadata = metadata
         self._others.setdefault(label_type, {}).setdefault(place, []).append(label)
 

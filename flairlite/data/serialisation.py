@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from flairlite.data.sentence import Sentence
 
 
+Described = Iterable[Mapping[str, Any]]  # labels with typename, value, score and metadata
+
+
 def sentence_to_dict(sentence: Sentence) -> dict[str, Any]:
-    """Return all that a sentence has but embeddings and neighbours, under Flair's names."""
+    """Return a sentence under Flair's names, without embeddings, neighbours and the metadata of tokens and spans."""
     annotations = annotations_of(sentence)
     tokens = [
         {
@@ -33,6 +36,7 @@ def sentence_to_dict(sentence: Sentence) -> dict[str, Any]:
         "text": sentence.text,
         "tokens": tokens,
         "labels": annotations["sentence_labels"],
+        "label_types": sentence._labels.types(),
         "annotations": annotations,
         "language_code": sentence.language_code,
         "start_position": sentence.start_position,
@@ -57,12 +61,12 @@ def fill_from_dict(sentence: Sentence, data: Mapping[str, Any]) -> None:
         sentence._set_words(words, TextLayout(words, spaces, text=text, starts=starts), tokenizer)
         sentence.language_code, sentence.start_position = data.get("language_code"), data.get("start_position", 0)
         sentence.metadata = dict(data.get("metadata", {}))
+        of_tokens = [(token, row.get("labels", ())) for token, row in zip(sentence, rows, strict=True)]
+        for name in add_annotations(sentence, data["annotations"], of_tokens, order=data.get("label_types", ())):
+            raise LabelError(f"the span {name} covers no word")
         for token, row in zip(sentence, rows, strict=True):
-            _add_labels(token, row.get("labels", ()))
             if token.head_id is None and row.get("head_id") is not None:
                 token.head_id = row["head_id"]
-        for name in add_annotations(sentence, data["annotations"]):
-            raise LabelError(f"the span {name} covers no word")
     except FlairliteError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -84,20 +88,38 @@ def annotations_of(sentence: Sentence) -> dict[str, Any]:
     return {"sentence_labels": [_described(label) for label in own], "spans": spans}
 
 
-def add_annotations(sentence: Sentence, annotations: Mapping[str, Any]) -> list[str]:
+def add_annotations(
+    sentence: Sentence,
+    annotations: Mapping[str, Any],
+    of_tokens: Iterable[tuple[DataPoint, Described]] = (),
+    *,
+    order: Sequence[str] = (),
+) -> list[str]:
     """Add labels that `annotations_of` described, those of spans to the words that they cover, in part or whole.
+
+    Args:
+        sentence: The sentence.
+        annotations: The labels of the sentence and of spans.
+        of_tokens: The labels of tokens.
+        order: The label types, in the order in which they were first used.
 
     Returns:
         The names of the spans that cover no word.
     """
-    _add_labels(sentence, annotations.get("sentence_labels", ()))
+    described = [(sentence, annotations.get("sentence_labels", ())), *of_tokens]
     lost = []
     for name, span in annotations.get("spans", {}).items():
         first, behind = covered_words(sentence, span["start_char"], span["end_char"])
         if first < behind:
-            _add_labels(sentence[first:behind], span["labels"])
+            described.append((sentence[first:behind], span["labels"]))
         else:
             lost.append(name)
+    labels = [(point, label) for point, several in described for label in several]
+    ranks = {
+        name: rank for rank, name in enumerate(dict.fromkeys((*order, *(label["typename"] for _, label in labels))))
+    }
+    for point, label in sorted(labels, key=lambda pair: ranks[pair[1]["typename"]]):
+        point.add_label(label["typename"], label["value"], label.get("score", 1.0), **label.get("metadata", {}))
     return lost
 
 
@@ -108,11 +130,6 @@ def _described(label: Label) -> dict[str, Any]:
         "score": label.score,
         "metadata": dict(label.metadata),
     }
-
-
-def _add_labels(point: DataPoint, labels: Iterable[Mapping[str, Any]]) -> None:
-    for label in labels:
-        point.add_label(label["typename"], label["value"], label.get("score", 1.0), **label.get("metadata", {}))
 
 
 def _check_words(text: str, words: Sequence[str], starts: Sequence[int]) -> None:

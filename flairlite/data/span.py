@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,8 @@ class Span(DataPoint):
         if sentence is None:
             raise SettingError("a span is at least one token of a sentence: slice one, sentence[0:2]")
         start, stop = tokens[0].idx - 1, tokens[0].idx - 1 + len(tokens)
-        if any(one is not other for one, other in zip(tokens, sentence.tokens[start:stop], strict=True)):
+        expected = sentence.tokens[start:stop]
+        if len(expected) < len(tokens) or any(map(operator.is_not, tokens, expected)):
             raise SettingError(f"the tokens of a span stand side by side in one sentence: {list(tokens)} do not")
         self.sentence, self.start, self.stop = sentence, start, stop
 

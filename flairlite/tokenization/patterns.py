@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from flairlite.errors import SettingError
+from flairlite.errors import NotSerializableError
 from flairlite.tokenization.base import Tokenizer, compile_pattern
 
 
@@ -82,14 +82,20 @@ class TokenizerWrapper(Tokenizer):
     def to_dict(self) -> dict[str, Any]:
         """Return the names of the function, which say what to wrap again but build nothing."""
         function = self.tokenizer_func
-        named = function if hasattr(function, "__qualname__") else type(function)  # else an object that can be called
-        return {**super().to_dict(), "function_module": named.__module__, "function_name": named.__qualname__}
+        named = function if hasattr(function, "__name__") else type(function)  # else an object that can be called
+        module = getattr(named, "__module__", None)  # methods of built-in types have none
+        return {
+            **super().to_dict(),
+            "function_module": module,
+            "function_name": named.__name__,
+            "serializable": False,
+        }
 
     @classmethod
     def from_dict(cls, config: dict[str, Any]) -> Tokenizer:
-        """Raise SettingError: no file holds a function."""
+        """Raise NotSerializableError: no file holds a function."""
         place = f"{config.get('function_module')}.{config.get('function_name')}"
-        raise SettingError(f"no file holds the function {place}: wrap it again with TokenizerWrapper")
+        raise NotSerializableError(f"no file holds the function {place}: wrap it again with TokenizerWrapper")
 
     def __eq__(self, other: object) -> bool:
         return self.tokenizer_func == other.tokenizer_func if isinstance(other, TokenizerWrapper) else NotImplemented
