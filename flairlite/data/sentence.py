@@ -225,7 +225,7 @@ class Sentence(SentenceLabels, InDocument):
         text, annotations = self.text, annotations_of(self)
         self._words, self._text, self._tokenizer = None, text, new_tokenizer
         self._labels, self._known_layout, self._tokens = NO_LABELS, None, None
-        self._known_vectors = self._part_metadata = None
+        self._known_vectors = self._known_distributions = self._part_metadata = None
         for lost in add_annotations(self, annotations):
             log.warning("No word of %s is in %s: its labels are gone", new_tokenizer.name, lost)
 

@@ -11,9 +11,9 @@ import torch.utils.data
 
 from flairlite.data.dataset import FlairDataset
 from flairlite.data.sentence import Sentence
-from flairlite.data.tokenizer import SpaceTokenizer, Tokenizer
 from flairlite.datasets.splits import find_train_dev_test_files
 from flairlite.runtime import get_seed
+from flairlite.tokenization import SpaceTokenizer, Tokenizer
 
 __all__ = ["DataLoader", "FlairDatapointDataset", "SentenceDataset", "StringDataset", "find_train_dev_test_files"]
 

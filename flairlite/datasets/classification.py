@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from flairlite.data.sentence import Sentence
-from flairlite.data.tokenizer import Tokenizer
 from flairlite.datasets.file_dataset import FileDataset
 from flairlite.datasets.text_file import Record, TextFile
 from flairlite.errors import DataFormatError, SettingError
+from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
 

@@ -10,7 +10,6 @@ from sys import intern
 
 from flairlite.data.sentence import Sentence
 from flairlite.data.tag_schemes import NOTHING, OUTSIDE, spans_of
-from flairlite.data.tokenizer import Tokenizer
 from flairlite.datasets.column_labels import (
     FEATURES,
     HEADS,
@@ -24,6 +23,7 @@ from flairlite.datasets.column_labels import (
 from flairlite.datasets.column_rows import RowReader, Rows
 from flairlite.datasets.file_dataset import FileDataset
 from flairlite.datasets.text_file import Record, TextFile
+from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
 

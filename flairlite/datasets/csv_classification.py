@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from flairlite.data.sentence import Sentence
-from flairlite.data.tokenizer import Tokenizer
 from flairlite.datasets.classification import sentence_of_text
 from flairlite.datasets.file_dataset import FileDataset
 from flairlite.datasets.text_file import Record, TextFile
 from flairlite.errors import DataFormatError, SettingError
+from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from flairlite.data.corpus import Corpus
 from flairlite.data.sentence import Sentence
-from flairlite.data.tokenizer import Tokenizer
 from flairlite.datasets.classification import ClassificationDataset
 from flairlite.datasets.csv_classification import CSVClassificationDataset
 from flairlite.datasets.splits import find_train_dev_test_files, load_splits
+from flairlite.tokenization import Tokenizer
 
 __all__ = ["CSVClassificationCorpus", "CSVClassificationDataset", "ClassificationCorpus", "ClassificationDataset"]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from flairlite.data.sentence import Sentence
 from flairlite.data.spanning import label_characters
-from flairlite.data.tokenizer import Tokenizer
 from flairlite.datasets.file_dataset import FileDataset
 from flairlite.datasets.text_file import Record, TextFile
 from flairlite.errors import DataFormatError, LabelError
+from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
 

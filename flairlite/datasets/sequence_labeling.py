@@ -9,10 +9,10 @@ from typing import Any
 
 from flairlite.data.corpus import Corpus
 from flairlite.data.sentence import Sentence
-from flairlite.data.tokenizer import Tokenizer
 from flairlite.datasets.columns import ColumnDataset
 from flairlite.datasets.jsonl import JsonlDataset
 from flairlite.datasets.splits import Files, find_train_dev_test_files, load_splits
+from flairlite.tokenization import Tokenizer
 
 __all__ = [
     "ColumnCorpus",
