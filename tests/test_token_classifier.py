@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,13 @@ import pytest
 import sklearn.metrics
 import torch
 from conftest import tagged
+from seqeval.metrics import f1_score
+from seqeval.scheme import IOB2
 from torch import nn
 
 from flairlite.data import Corpus, Dictionary, Sentence
+from flairlite.data.tag_schemes import may_follow, scheme_named, spans_of, tags_of
+from flairlite.datasets import SAMPLE_NER
 from flairlite.embeddings import CharacterEmbeddings, DocumentPoolEmbeddings, StackedEmbeddings, WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import LabelError, ModelFileError, SettingError
@@ -130,3 +137,60 @@ def test_what_does_not_go_together_is_refused() -> None:
     with pytest.raises(LabelError, match="loss_weights name PRON"):
         make_classifier(loss_weights={"PRON": 1.0})
     assert isinstance(make_classifier().decoder, nn.Linear)
+
+
+# spans
+
+LABELS = ["PER", "LOC"]
+
+
+def span_classifier(labels: Sequence[str] = LABELS, **options: Any) -> TokenClassifier:
+    dictionary = Dictionary.from_items(["<unk>", *labels])
+    dictionary.span_labels = True
+    return TokenClassifier(WordEmbeddings(VECTORS), dictionary, "ner", seed=2, **options).eval()
+
+
+@pytest.mark.parametrize("span_encoding", ["BIOES", "BIO"])
+def test_spans_are_those_of_the_best_valid_tags(span_encoding: str) -> None:
+    classifier = span_classifier(["PER"], span_encoding=span_encoding)
+    scheme, names = scheme_named(span_encoding), classifier.task.class_names
+    for length in (1, 2, 4, 5):
+        words = WORDS[length : 2 * length]
+        logs = torch.stack([chances_of(classifier, word).log() for word in words])  # (T, K)
+        valid = {
+            tags: sum(float(row[names.index(tag)]) for row, tag in zip(logs, tags, strict=True))
+            for tags in itertools.product(names, repeat=length)
+            if all(may_follow(tag, before, scheme) for before, tag in itertools.pairwise((None, *tags, None)))
+        }
+        best = max(valid, key=lambda tags: valid[tags])
+        sentence = classifier.predict(Sentence(words))
+        assert sentence.span_labels("ner") == spans_of(best)
+        for label in sentence.get_labels("ner"):
+            own = (label.data_point.start, label.data_point.stop, label.value)  # type: ignore[attr-defined]
+            chances = [math.exp(log) for tags, log in valid.items() if own in spans_of(tags)]
+            assert label.score == pytest.approx(sum(chances) / sum(map(math.exp, valid.values())), rel=1e-4)
+
+
+def test_spans_are_learned_evaluated_and_saved_with_the_model(mini_vectors: WordEmbeddings, tmp_path: Path) -> None:
+    corpus = SAMPLE_NER()
+    dictionary = corpus.make_label_dictionary("ner")
+    embeddings = StackedEmbeddings([mini_vectors, CharacterEmbeddings(seed=1)])
+    classifier = TokenClassifier(embeddings, dictionary, "ner", "BIO", loss_weights={"PER": 2.0}, seed=1)
+    assert classifier.label_weights.tolist() == [
+        2.0 if name.endswith("PER") else 1.0 for name in classifier.task.class_names
+    ]
+    found = ModelTrainer(classifier, corpus).train(
+        tmp_path, learning_rate=0.01, max_epochs=6, optimizer=torch.optim.Adam, seed=1
+    )
+    assert found["test_score"] > 0.2
+    again = TokenClassifier.load(tmp_path / "best-model.pt")
+    assert again.settings() == classifier.settings()
+    sentences = list(corpus.test or ())
+    result = again.evaluate(sentences)
+    assert result.main_score == pytest.approx(found["test_score"])
+    again.predict(sentences, label_name="found")
+    golds, predictions = (
+        [tags_of(sentence.span_labels(kind), len(sentence), "BIO2") for sentence in sentences]
+        for kind in ("ner", "found")
+    )
+    assert result.main_score == pytest.approx(f1_score(golds, predictions, mode="strict", scheme=IOB2))

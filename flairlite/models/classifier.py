@@ -7,15 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from flairlite.data import Dictionary
-from flairlite.data.dictionary import UNKNOWN
 from flairlite.embeddings import Embeddings
-from flairlite.encoding import UNLABELLED, Batch
-from flairlite.errors import LabelError
+from flairlite.encoding import Batch
 from flairlite.models.model import Model
-from flairlite.nn import FeatureDropout, LockedDropout, WordDropout
+from flairlite.nn import FeatureDropout, LockedDropout, WordDropout, class_loss
 from flairlite.runtime import get_device, get_seed, seeded
 from flairlite.tasks import Decoded, Task
 
@@ -74,11 +72,11 @@ class DefaultClassifier(Model):
 
     def loss(self, scores: Tensor, batch: Batch) -> Tensor:
         """Compute the cross entropy, summed over what has labels and, where it can have several, over the labels."""
-        targets, weights = self.targets(batch), self.label_weights.to(scores.dtype)
-        if self.task.multi_label:
-            return binary_cross_entropy_with_logits(scores, targets.to(scores.dtype), weights, reduction="sum")
-        targets, scores = targets.flatten(), scores.flatten(0, -2)
-        return cross_entropy(scores, targets, weights, ignore_index=UNLABELLED, reduction="sum")
+        targets = self.targets(batch)
+        if not self.task.multi_label:
+            return class_loss(scores, targets, self.label_weights)
+        weights = self.label_weights.to(scores.dtype)
+        return binary_cross_entropy_with_logits(scores, targets.to(scores.dtype), weights, reduction="sum")
 
     def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_chances: bool = False) -> Decoded:
         """Choose the best class, or all labels whose probability is above their threshold."""
@@ -94,15 +92,3 @@ class DefaultClassifier(Model):
             "locked_dropout": self.locked_dropout.rate,
             "loss_weights": self.loss_weights or None,
         }
-
-
-def labels_of(dictionary: Dictionary) -> list[str]:
-    """Return the labels of a dictionary, without `<unk>`.
-
-    Raises:
-        LabelError: when there is none.
-    """
-    names = [item for item in dictionary.get_items() if item != UNKNOWN]
-    if not names:
-        raise LabelError("the label dictionary has no label besides <unk>: make it with corpus.make_label_dictionary")
-    return names

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from flairlite.data import Dictionary, Sentence
-from flairlite.data.dictionary import UNKNOWN
 from flairlite.embeddings import TokenEmbeddings
-from flairlite.encoding import UNLABELLED, Batch
-from flairlite.errors import LabelError, SettingError
+from flairlite.encoding import Batch
+from flairlite.errors import SettingError
 from flairlite.models.model import Model, to_sentence
 from flairlite.models.n_best import Hypothesis, find_n_best
-from flairlite.nn import FeatureDropout, LinearChainCRF, LockedDropout, PaddedRNN, SpanScorer, WordDropout
+from flairlite.models.word_decoder import WordDecoder
+from flairlite.nn import FeatureDropout, LinearChainCRF, LockedDropout, PaddedRNN, WordDropout, class_loss
 from flairlite.runtime import get_device, get_seed, seeded
-from flairlite.tasks import Decoded, SpanTask, Task, WordTask
+from flairlite.tasks import Decoded, SpanTask, word_or_span_task
 
 
 class SequenceTagger(Model):
@@ -82,7 +82,10 @@ class SequenceTagger(Model):
     ) -> None:
         if loss_weights and use_crf:
             raise SettingError("loss_weights weigh single labels, but a CRF scores sequences: give use_crf=False too")
-        super().__init__(embeddings, _task(tag_dictionary, tag_type, tag_format, allow_unk_predictions))
+        super().__init__(
+            embeddings,
+            word_or_span_task(tag_dictionary, tag_type, tag_format, with_unknown=allow_unk_predictions),
+        )
         self.tag_dictionary, self.tag_format = tag_dictionary, tag_format.upper()
         self.allow_unk_predictions = allow_unk_predictions
         self.hidden_size, self.rnn_layers, self.rnn_type = hidden_size, rnn_layers, rnn_type
@@ -100,11 +103,8 @@ class SequenceTagger(Model):
             )
             num_classes = len(self.task.class_names)
             self.linear = nn.Linear(self.rnn.output_size if self.rnn is not None else size, num_classes)
-            legal = self.task.legal_moves()
-            self.crf = LinearChainCRF(num_classes, legal=legal) if use_crf else None
-        has_rules = legal is not None and not use_crf
-        self.rules = LinearChainCRF(num_classes, legal=legal, is_learned=False) if has_rules else None
-        self.span_scorer = SpanScorer(*self.task.span_tables()) if isinstance(self.task, SpanTask) else None
+            self.crf = LinearChainCRF(num_classes, legal=self.task.legal_moves()) if use_crf else None
+        self.word_decoder = WordDecoder(self.task, use_crf=use_crf)
         self.label_weights: Tensor  # (K,)
         self.register_buffer("label_weights", self.task.class_weights(loss_weights), persistent=False)
         self.to(get_device())
@@ -136,27 +136,13 @@ class SequenceTagger(Model):
         tags = self.targets(batch)
         if self.crf is not None:
             return self.crf(scores, tags, batch.lengths, is_partial=batch.is_partial).sum()  # type: ignore[no-any-return]
-        return nn.functional.cross_entropy(
-            scores.flatten(0, 1),
-            tags.flatten(),
-            self.label_weights.to(scores.dtype),
-            ignore_index=UNLABELLED,
-            reduction="sum",
-        )
+        return class_loss(scores, tags, self.label_weights)
 
     def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_chances: bool = False) -> Decoded:
         """Choose the best label sequence; a score is the probability of the label at its word."""
-        chain = self._chain
-        if chain is None:
-            return self.task.decode(scores, with_chances=with_chances)
-        tags = chain.decode(scores, batch.lengths)  # (B, T)
-        if not (with_scores or with_chances):
-            return Decoded(tags)
-        chains = chain.chains(scores, batch.lengths)
-        chances = chains.marginals()  # (B, T, K)
-        own = chances.gather(2, tags.unsqueeze(2)).squeeze(2)  # (B, T)
-        span_scores = None if self.span_scorer is None else self.span_scorer(chains, tags, own)
-        return Decoded(tags, own, chances if with_chances else None, span_scores)
+        return self.word_decoder(  # type: ignore[no-any-return]
+            scores, batch.lengths, self.crf, with_scores=with_scores, with_chances=with_chances
+        )
 
     @overload
     def n_best(  # type: ignore[overload-overlap]  # a text is a sequence of texts too
@@ -190,7 +176,7 @@ class SequenceTagger(Model):
             0.92 ((2, 3, 'LOC'),)
             0.05 ()
         """
-        chain = self._chain
+        chain = self.word_decoder.chain(self.crf)
         if chain is None:
             chain = LinearChainCRF(len(self.task.class_names), is_learned=False).to(self.device)
         is_single = isinstance(sentences, (Sentence, str))
@@ -227,25 +213,9 @@ class SequenceTagger(Model):
         dictionary.span_labels = settings.get("span_labels", False)  # older files are of words
         return cls(embeddings, dictionary, **rest)
 
-    @property
-    def _chain(self) -> LinearChainCRF | None:
-        """What scores pairs of labels, or says which are possible, if anything does."""
-        return self.crf if self.crf is not None else self.rules
-
     def _dropped(self, features: Tensor, generator: torch.Generator | None, *, drop_words: bool = False) -> Tensor:
         features = self.dropout(features, generator)
         if drop_words:
             features = self.word_dropout(features, generator)
         dropped: Tensor = self.locked_dropout(features, generator)
         return dropped
-
-
-def _task(dictionary: Dictionary, label_type: str, tag_format: str, allow_unk_predictions: bool) -> Task:
-    names = [item for item in dictionary.get_items() if item != UNKNOWN]
-    if not names:
-        raise LabelError("the tag dictionary has no label besides <unk>: make it with corpus.make_label_dictionary")
-    if allow_unk_predictions:
-        names.insert(0, UNKNOWN)
-    if dictionary.span_labels:
-        return SpanTask(label_type, names, tag_format=tag_format)
-    return WordTask(label_type, names)

@@ -10,8 +10,8 @@ from flairlite.data import Dictionary, Sentence
 from flairlite.datasets import ClassificationDataset
 from flairlite.embeddings import DocumentEmbeddings
 from flairlite.errors import SettingError
-from flairlite.models.classifier import DefaultClassifier, labels_of
-from flairlite.tasks import DocumentTask
+from flairlite.models.classifier import DefaultClassifier
+from flairlite.tasks import DocumentTask, labels_of
 
 
 class TextClassifier(DefaultClassifier):

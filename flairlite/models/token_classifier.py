@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from flairlite.data import Dictionary
 from flairlite.embeddings import TokenEmbeddings
+from flairlite.encoding import Batch
 from flairlite.errors import SettingError
-from flairlite.models.classifier import DefaultClassifier, labels_of
-from flairlite.tasks import WordTask
+from flairlite.models.classifier import DefaultClassifier
+from flairlite.models.word_decoder import WordDecoder
+from flairlite.tasks import Decoded, SpanTask, word_or_span_task
 
 
 class TokenClassifier(DefaultClassifier):
     """Predicts a label for every word by its embedding alone: without a recurrent network and a CRF.
 
+    Where the dictionary was made of labels of spans, it predicts spans, by the best valid sequence of tags.
+
     Args:
         embeddings: The embeddings of the words.
         label_dictionary: The labels, as `corpus.make_label_dictionary` makes them.
         label_type: The label type.
-        loss_weights: Weight of a label in the loss, 1 for those not named.
+        span_encoding: How spans become tags of words: BIOES, BIO or BILOU.
+        loss_weights: Weight of a label, or of a tag such as `B-PER`, in the loss, 1 for those not named.
         dropout: Part of the single features that training drops before the linear layer.
         word_dropout: Part of the words that it drops.
         locked_dropout: Part of the features that it drops for all words of a sentence.
@@ -35,6 +42,7 @@ class TokenClassifier(DefaultClassifier):
         embeddings: TokenEmbeddings,
         label_dictionary: Dictionary,
         label_type: str,
+        span_encoding: str = "BIOES",
         loss_weights: Mapping[str, float] | None = None,
         dropout: float = 0.0,
         word_dropout: float = 0.0,
@@ -45,7 +53,7 @@ class TokenClassifier(DefaultClassifier):
             raise SettingError(f"a TokenClassifier needs embeddings of words, not {type(embeddings).__name__}")
         super().__init__(
             embeddings,
-            WordTask(label_type, labels_of(label_dictionary)),
+            word_or_span_task(label_dictionary, label_type, span_encoding),
             label_dictionary,
             dropout=dropout,
             word_dropout=word_dropout,
@@ -53,9 +61,24 @@ class TokenClassifier(DefaultClassifier):
             loss_weights=loss_weights,
             seed=seed,
         )
+        self.span_encoding = span_encoding.upper()
+        self.word_decoder = WordDecoder(self.task).to(self.device)
+
+    def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_chances: bool = False) -> Decoded:
+        """Choose the best label of each word, or the best valid tags; a score is a probability."""
+        return self.word_decoder(  # type: ignore[no-any-return]
+            scores, batch.lengths, with_scores=with_scores, with_chances=with_chances
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, besides the embeddings."""
+        own = {"span_encoding": self.span_encoding, "span_labels": isinstance(self.task, SpanTask)}
+        return {**super().settings(), **own}
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any], embeddings: TokenEmbeddings) -> TokenClassifier:
         """Build a classifier from what `settings` returned."""
-        rest = {name: value for name, value in settings.items() if name != "label_items"}
-        return cls(embeddings, Dictionary.from_items(settings["label_items"]), **rest)
+        rest = {name: value for name, value in settings.items() if name not in ("label_items", "span_labels")}
+        dictionary = Dictionary.from_items(settings["label_items"])
+        dictionary.span_labels = settings["span_labels"]
+        return cls(embeddings, dictionary, **rest)

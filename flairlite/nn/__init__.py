@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flairlite.nn.crf import LinearChainCRF
 from flairlite.nn.dropout import FeatureDropout, LockedDropout, WordDropout
+from flairlite.nn.loss import class_loss
 from flairlite.nn.rnn import PaddedRNN
 from flairlite.nn.span_scores import SpanScorer
 
@@ -23,6 +24,7 @@ __all__ = [
     "PaddedRNN",
     "SpanScorer",
     "WordDropout",
+    "class_loss",
 ]
 
 
