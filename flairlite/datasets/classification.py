@@ -18,6 +18,7 @@ log = logging.getLogger("flairlite")
 LABEL_PREFIX = "__label__"
 MEMORY_MODES = ("full", "partial", "disk")
 _LABELS = re.compile(rf"\s*(?:{LABEL_PREFIX}\S*(?:\s+|$))*", re.ASCII)
+_LABEL = re.compile(rf"{LABEL_PREFIX}(\S*)", re.ASCII)
 _REMEDY = f"A line is like {LABEL_PREFIX}news It rained."
 
 
@@ -105,7 +106,7 @@ class ClassificationDataset(FileDataset):
         """Return the labels of a line, as the file has them, and the text behind them."""
         line = record.lines[0]
         end = _LABELS.match(line).end()  # type: ignore[union-attr]  # it fits anything
-        labels = [label.removeprefix(LABEL_PREFIX) for label in line[:end].split()]
+        labels = _LABEL.findall(line, 0, end)
         if "" in labels:
             raise self.file.problem(f"a label has no name: {line!r:.60}", record.line, _REMEDY)
         return labels, line[end:].strip()
