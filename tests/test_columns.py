@@ -350,6 +350,24 @@ def test_other_encodings_are_read(tmp_path: Path) -> None:
             ColumnDataset(path, NER, encoding=encoding)
 
 
+# Neighbours
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_sentences_know_their_neighbours_within_their_document(tmp_path: Path, in_memory: bool) -> None:
+    path = written(tmp_path, DOCUMENTS)
+
+    def contexts(**options: Any) -> list[tuple[list[str], list[str]]]:
+        dataset = ColumnDataset(path, NER, in_memory=in_memory, **options)
+        return [([t.text for t in s.left_context(2)], [t.text for t in s.right_context(2)]) for s in dataset]
+
+    no_end = contexts(banned_sentences=["-DOCSTART-"])
+    assert no_end == [([], ["is", "old"]), (["Rome"], ["so", "is"]), (["is", "old"], [])]
+    with_ends = contexts(document_separator_token="-DOCSTART-")
+    assert with_ends[1:3] == [([], ["is", "old"]), (["Rome"], [])]
+    assert contexts(banned_sentences=["-DOCSTART-"], every_sentence_is_independent=True) == [([], [])] * 3
+
+
 # Out of memory
 
 

@@ -180,12 +180,12 @@ class ColumnDataset(FileDataset):
             )
 
     def _is_banned(self, found: Rows) -> bool:
-        text = self._bare_sentence(found).to_plain_string()
+        text = self._unlabelled(found, {}).to_plain_string()
         return any(banned in text for banned in self.banned_sentences)
 
     def _sentence_of(self, record: Record) -> Sentence:
         found = self._rows_of(record)
-        sentence = self._bare_sentence(found)
+        sentence = self._unlabelled(found, {} if found.is_separator else self._columns_of_words(found.rows))
         if not found.is_separator:
             self._add_labels(sentence, found.rows)
         for comment in found.comments:
@@ -195,34 +195,47 @@ class ColumnDataset(FileDataset):
                     sentence.metadata[key.strip()] = value.strip()
         return sentence
 
-    def _bare_sentence(self, found: Rows) -> Sentence:
-        """Make the sentence without its labels."""
+    def _unlabelled(self, found: Rows, columns: dict[str, list[str | None]]) -> Sentence:
+        """Make the sentence with the labels that words have in columns, and no others."""
         text = self._index_of(TEXT)
         words = [intern(row[text]) for row in found.rows]
         spaces = [self.default_whitespace_after] * len(words)
         if not found.is_separator:
             for index, name in self.column_name_map.items():
-                values = [row[index] for row in found.rows]
-                if name == SPACE_AFTER:
-                    spaces = [0 if value == "-" else space for value, space in zip(values, spaces, strict=True)]
-                elif name in FEATURES and any("SpaceAfter=No" in value for value in values):
-                    parts = [value.split("|") for value in values]
-                    spaces = [0 if "SpaceAfter=No" in part else s for part, s in zip(parts, spaces, strict=True)]
+                if name == SPACE_AFTER or name in FEATURES:
+                    spaces = [
+                        0 if _is_joined(row[index], name) else s for row, s in zip(found.rows, spaces, strict=True)
+                    ]
         spaces[-1] = 0
-        return Sentence._from_columns(words, spaces, {}, {})
+        return Sentence._from_columns(words, spaces, columns, {})
+
+    def _columns_of_words(self, rows: list[list[str]]) -> dict[str, list[str | None]]:
+        columns: dict[str, list[str | None]] = {}
+        for index, name in self.column_name_map.items():
+            if name in HEADS or (_is_label(name) and name not in self.span_label_types):
+                values = [row[index] for row in rows]
+                columns["head" if name in HEADS else name] = [
+                    None if value in NOTHING else self._mapped(value) for value in values
+                ]
+        return columns
 
     def _add_labels(self, sentence: Sentence, rows: list[list[str]]) -> None:
+        """Add the labels of spans, and those that stand several in a column."""
         for index, name in self.column_name_map.items():
-            values = outside_as_none([row[index] for row in rows])
             if name in self.span_label_types:
-                spans = [(start, stop, self._mapped(label)) for start, stop, label in spans_of(values)]
+                spans = [
+                    (a, b, self._mapped(label)) for a, b, label in spans_of(outside_as_none([r[index] for r in rows]))
+                ]
                 sentence.set_span_labels(name, [(start, stop, label) for start, stop, label in spans if label])
             elif name in FEATURES:
-                self._add_features(sentence, name, values)
-            elif name in HEADS:
-                sentence.set_token_labels("head", values)
-            elif _is_label(name):
-                sentence.set_token_labels(name, [value and self._mapped(value) for value in values])
+                self._add_features(sentence, name, outside_as_none([row[index] for row in rows]))
+
+    def _linked(self, sentence: Sentence, place: int) -> Sentence:
+        is_separator = self.document_separator_token is not None and sentence.text == self.document_separator_token
+        if is_separator or self.every_sentence_is_independent:
+            sentence.is_document_boundary = True
+        sentence._position_in_dataset = self, place
+        return sentence
 
     def _add_features(self, sentence: Sentence, name: str, values: Sequence[str | None]) -> None:
         """Label words with features, as `Number` of `Number=Sing`; what is none goes under the column's own name."""
@@ -245,3 +258,8 @@ class ColumnDataset(FileDataset):
 
 def _is_label(name: str) -> bool:
     return name not in (TEXT, SPACE_AFTER, *HEADS, *FEATURES)
+
+
+def _is_joined(value: str, name: str) -> bool:
+    """Tell whether a value of a column says that no space follows."""
+    return value == "-" if name == SPACE_AFTER else "SpaceAfter=No" in value.split("|")

@@ -50,7 +50,7 @@ class DeferredPart:
     def sentences(self) -> Iterator[Sentence]:
         """Return all sentences."""
         if self._missing:
-            with self._lock, _no_garbage_collection():
+            with self._lock, no_garbage_collection():
                 return iter([self._made(place) for place in range(len(self))])
         return iter(self._sentences)  # type: ignore[arg-type]  # none is missing
 
@@ -92,7 +92,7 @@ class DeferredSentences(FlairDataset):
 
 
 @contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     """Collect no garbage while many objects are made: it would look through them again and again, for nothing."""
     was_enabled = gc.isenabled()
     gc.disable()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from flairlite.data.dataset import FlairDataset
 from flairlite.data.sentence import Sentence
+from flairlite.datasets.deferred import no_garbage_collection
 from flairlite.datasets.text_file import Record, TextFile
 from flairlite.errors import DataFormatError
 
@@ -27,7 +28,8 @@ class FileDataset(FlairDataset):
     def __init__(self, file: TextFile, in_memory: bool) -> None:
         self.file = file
         self.in_memory = in_memory
-        self._made: list[Record | Sentence] = []
+        self._records: list[Record | None] = []  # of the sentences that are not made yet
+        self._made: dict[int, Sentence] = {}
         self._places: Places = np.empty((0, 3), dtype=np.int64)  # (S, 3) first byte, the one behind the last, line
 
     def _sentence_of(self, record: Record) -> Sentence:
@@ -48,7 +50,11 @@ class FileDataset(FlairDataset):
             DataFormatError: when there is none.
         """
         if self.in_memory:
-            self._made = [record if sentence is None else sentence for record, sentence in records]
+            with no_garbage_collection():
+                for place, (record, sentence) in enumerate(records):
+                    self._records.append(record if sentence is None else None)
+                    if sentence is not None:
+                        self._made[place] = self._linked(sentence, place)
         else:
             places = array("q")
             for record, _ in records:
@@ -75,21 +81,36 @@ class FileDataset(FlairDataset):
         Raises:
             DataFormatError: when the file was changed or removed meanwhile, and is not in memory.
         """
-        if not self.in_memory:
-            with self.file.opened() as file:
-                return self._sentence_of(self.file.record_at(file, *self._places[place].tolist()))
-        made = self._made[place]
-        if isinstance(made, Record):
-            made = self._made[place] = self._sentence_of(made)
-        return made
+        if self.in_memory:
+            return self._kept(place)
+        with self.file.opened() as file:
+            return self._read(file, place)
+
+    def _kept(self, place: int) -> Sentence:
+        record = self._records[place]
+        if record is None:
+            return self._made[place]
+        # two threads that ask at once get the same sentence: the first one that is put there stays
+        sentence = self._made.setdefault(place, self._linked(self._sentence_of(record), place))
+        self._records[place] = None
+        return sentence
+
+    def _read(self, file: BinaryIO, place: int) -> Sentence:
+        return self._linked(self._sentence_of(self.file.record_at(file, *self._places[place].tolist())), place)
+
+    def _linked(self, sentence: Sentence, place: int) -> Sentence:
+        """Tell a sentence where it stands; a subclass whose sentences are not texts of their own does so."""
+        return sentence
 
     def __iter__(self) -> Iterator[Sentence]:
         if self.in_memory:
-            yield from map(self.sentence_at, range(len(self._made)))
+            with no_garbage_collection():
+                sentences = list(map(self._kept, range(len(self))))
+            yield from sentences
             return
         with self.file.opened() as file:
-            for place in map(np.ndarray.tolist, self._places):
-                yield self._sentence_of(self.file.record_at(file, *place))
+            for place in range(len(self)):
+                yield self._read(file, place)
 
     def __len__(self) -> int:
-        return len(self._made) if self.in_memory else len(self._places)
+        return len(self._records) if self.in_memory else len(self._places)
