@@ -13,10 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flairlite.bundled import bundled
 from flairlite.data import Sentence
 from flairlite.data.tag_schemes import TagSpan, tags_of
 from flairlite.datasets import ColumnCorpus, ColumnDataset, MultiFileColumnCorpus
+from flairlite.embeddings import WordEmbeddings
 from flairlite.errors import DataFormatError, SettingError
+from flairlite.models import SequenceTagger
+from flairlite.trainers import ModelTrainer
 
 NER = {0: "text", 1: "ner"}
 SCHEMES = ("BIO1", "BIO2", "BIOES", "BILOU")
@@ -447,3 +451,17 @@ def test_several_files_make_a_split(tmp_path: Path) -> None:
         MultiFileColumnCorpus(NER)
     with pytest.raises(TypeError, match="column_delimeter"):
         MultiFileColumnCorpus(NER, paths, column_delimeter="\t")
+
+
+@pytest.mark.parametrize("storage_mode", ["cpu", "none"])
+def test_training_from_the_disk_is_that_from_memory(
+    tmp_path: Path, mini_vectors: WordEmbeddings, storage_mode: str
+) -> None:
+    results = []
+    for in_memory in (True, False):
+        corpus = ColumnCorpus(bundled("sample_ner"), NER, in_memory=in_memory).downsample(0.3, random_seed=1)
+        labels = corpus.make_label_dictionary("ner", add_unk=False)
+        model = SequenceTagger(hidden_size=16, embeddings=mini_vectors, tag_dictionary=labels, tag_type="ner", seed=1)
+        options: dict[str, Any] = {"max_epochs": 1, "embeddings_storage_mode": storage_mode, "seed": 1}
+        results.append(ModelTrainer(model, corpus).train(tmp_path / str(in_memory), **options))
+    assert results[0] == results[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flairlite.datasets.text_file import Record, TextFile, is_blank
@@ -68,11 +68,13 @@ class RowReader:
         self.delimiter = delimiter if delimiter is not None else self._found_delimiter()
         self._pattern = None if self.delimiter in ("\t", r"\t") else _pattern(self.delimiter)
 
-    def is_border(self, line: bytes) -> bool:
-        """Tell a line that stands between two sentences."""
-        if self.is_document:
-            return line.startswith(str(self.separator).encode(self.file.encoding))
-        return line.isspace()
+    @property
+    def is_border(self) -> Callable[[bytes], bool]:
+        """Tells a line that stands between two sentences."""
+        if not self.is_document:
+            return bytes.isspace
+        separator = str(self.separator).encode(self.file.encoding)
+        return lambda line: line.startswith(separator)
 
     def rows_of(self, record: Record) -> Rows:
         """Return the rows of a record.

@@ -203,9 +203,8 @@ class ColumnDataset(FileDataset):
         if not found.is_separator:
             for index, name in self.column_name_map.items():
                 if name == SPACE_AFTER or name in FEATURES:
-                    spaces = [
-                        0 if _is_joined(row[index], name) else s for row, s in zip(found.rows, spaces, strict=True)
-                    ]
+                    joined = [_is_joined(row[index], name) for row in found.rows]
+                    spaces = [0 if is_joined else space for is_joined, space in zip(joined, spaces, strict=True)]
         spaces[-1] = 0
         return Sentence._from_columns(words, spaces, columns, {})
 
@@ -223,9 +222,8 @@ class ColumnDataset(FileDataset):
         """Add the labels of spans, and those that stand several in a column."""
         for index, name in self.column_name_map.items():
             if name in self.span_label_types:
-                spans = [
-                    (a, b, self._mapped(label)) for a, b, label in spans_of(outside_as_none([r[index] for r in rows]))
-                ]
+                tags = outside_as_none([row[index] for row in rows])
+                spans = [(start, stop, self._mapped(label)) for start, stop, label in spans_of(tags)]
                 sentence.set_span_labels(name, [(start, stop, label) for start, stop, label in spans if label])
             elif name in FEATURES:
                 self._add_features(sentence, name, outside_as_none([row[index] for row in rows]))
