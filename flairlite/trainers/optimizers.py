@@ -1,14 +1,18 @@
-"""Optimizers by name, for checkpoints and records of runs."""
+"""Optimizers: by name, for checkpoints and records of runs, and without what only a compiled program needs."""
 
 from __future__ import annotations
 
 import functools
+import inspect
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from flairlite.errors import SettingError
+
+_DECORATED = ("step", "zero_grad", "add_param_group", "state_dict", "load_state_dict")
 
 OptimizerFactory = Callable[..., torch.optim.Optimizer]  # of parameters and `lr`
 
@@ -50,3 +54,26 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     return value if value is None or isinstance(value, (bool, int, float, str)) else repr(value)
+
+
+def without_compiler(factory: OptimizerFactory) -> OptimizerFactory:
+    """Return a factory of the same optimizer that does not import torch's compiler.
+
+    Torch's optimizers tell the compiler to leave them alone, and import it for that: more than a second and 80 MB in a
+    program that compiles nothing. The class that is made here calls what stands behind those decorators. A program that
+    has the compiler already, and a factory that is no class of torch's, are left as they are.
+    """
+    options: dict[str, Any] = {}
+    kind: Any = factory
+    if isinstance(factory, functools.partial) and not factory.args:
+        kind, options = factory.func, factory.keywords
+    if _has_compiler() or not _is_torchs(getattr(kind, "__name__", ""), kind):
+        return factory
+    if options.get("differentiable"):  # the step itself is to have gradients then
+        return factory
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in _DECORATED}
+    return functools.partial(type(kind.__name__, (kind,), plain | {"step": torch.no_grad()(plain["step"])}), **options)
+
+
+def _has_compiler() -> bool:
+    return "torch._dynamo" in sys.modules

@@ -26,6 +26,7 @@ from flairlite.trainers.finite import check_finite
 from flairlite.trainers.folder import FINAL_MODEL, TRAINING_LOG, clear_folder
 from flairlite.trainers.loop import train_epoch
 from flairlite.trainers.loss_table import LossTable
+from flairlite.trainers.optimizers import without_compiler
 from flairlite.trainers.order import BatchOrder
 from flairlite.trainers.plugins.base import TrainingInterrupt
 from flairlite.trainers.run import Run
@@ -68,7 +69,7 @@ class Session:
         )
         self.dropout = torch.Generator(device=model.device).manual_seed(settings.seed)
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        optimizer = settings.optimizer(parameters, lr=settings.learning_rate)
+        optimizer = without_compiler(settings.optimizer)(parameters, lr=settings.learning_rate)
         self.run = Run(
             model,
             optimizer,
