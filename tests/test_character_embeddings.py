@@ -11,7 +11,6 @@ from torch import Tensor
 
 from flairlite.data import Dictionary, Sentence
 from flairlite.embeddings import CharacterEmbeddings, load_embeddings
-from flairlite.embeddings.character import common_characters
 from flairlite.encoding import copy_to, encode, map_tensors
 from flairlite.errors import SettingError
 
@@ -95,7 +94,7 @@ def test_a_dictionary_comes_from_a_file_too_and_needs_unk(tmp_path: Path) -> Non
 
 
 def test_common_characters_are_those_of_european_texts() -> None:
-    characters = common_characters()
+    characters = Dictionary.load("common-chars")
     assert all(characters.has_item(character) for character in "aZ09 .,äßéłőñαΩжЯ€£–„“…")
     assert characters.get_idx_for_item("漢") == 0
     assert all(len(item) == 1 for item in characters.get_items()[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from hypothesis import strategies as st
 
 from flairlite.data import Dictionary
 from flairlite.data.dictionary import UNKNOWN
-from flairlite.errors import DataFormatError, LabelError
+from flairlite.errors import DataFormatError, LabelError, SettingError
 
-ITEMS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=4) | st.just(UNKNOWN), max_size=8)
+ITEMS = st.lists(st.text(st.characters(exclude_categories=[]), max_size=4) | st.just(UNKNOWN), max_size=8)
 
 
 @given(ITEMS, st.booleans())
@@ -47,6 +48,90 @@ def test_unknown_item_without_unk_is_an_error_that_lists_what_there_is() -> None
         dictionary.get_idx_for_item("ADJ")
     with pytest.raises(LabelError, match="'ADJ'"):
         dictionary.get_idx_for_items(["NOUN", "ADJ"])
+
+
+@given(ITEMS, ITEMS, st.booleans())
+def test_a_removed_item_leaves_no_gap(items: list[str], removed: list[str], add_unk: bool) -> None:
+    dictionary = Dictionary.from_items(items, add_unk=add_unk)
+    expected = dictionary.get_items()
+    for item in removed:
+        dictionary.remove_item(item)
+        expected = [other for other in expected if other != item]
+    assert dictionary.get_items() == expected
+    assert [dictionary.get_idx_for_item(item) for item in expected] == list(range(len(expected)))
+    assert dictionary.add_unk == (add_unk and UNKNOWN not in removed)
+    assert dictionary.add_item("a new one") == len(expected)
+
+
+def test_without_unk_a_removed_unk_is_not_the_number_of_others() -> None:
+    dictionary = Dictionary.from_items(["<unk>", "a", "b"])
+    dictionary.remove_item("<unk>")
+    with pytest.raises(LabelError):
+        dictionary.get_idx_for_item("c")
+
+
+def test_items_are_taken_by_frequency() -> None:
+    counts = Counter("banana and candy")
+    assert Dictionary.from_counts(counts, min_count=2).get_items() == ["<unk>", "a", "n", " ", "d"]
+    assert Dictionary.from_counts(counts, max_items=1, add_unk=False).get_items() == ["a"]
+    assert len(Dictionary.from_counts(counts)) == len(counts) + 1
+
+
+def test_start_and_stop_tags_are_there_when_they_are_set() -> None:
+    dictionary = Dictionary.from_items(["NOUN"])
+    assert not dictionary.start_stop_tags_are_set()
+    dictionary.set_start_stop_tags()
+    assert dictionary.start_stop_tags_are_set()
+    assert dictionary.get_items() == ["NOUN", "<START>", "<STOP>"]
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [(["O", "B-PER"], True), (["S-X"], True), (["I-X"], True), (["NOUN", "B", "E-X"], False), ([], False)],
+)
+def test_tags_of_spans_are_told_from_other_labels(items: list[str], expected: bool) -> None:
+    dictionary = Dictionary.from_items(items)
+    assert dictionary.is_span_prediction_problem() is expected
+    dictionary.span_labels = True
+    assert dictionary.is_span_prediction_problem()
+
+
+def test_what_is_not_there_is_an_index_error_too() -> None:
+    with pytest.raises(IndexError):
+        Dictionary(add_unk=False).get_idx_for_item("a")
+    with pytest.raises(IndexError):
+        Dictionary(add_unk=False).get_item_for_index(0)
+
+
+def test_a_dictionary_is_loaded_by_name_or_file(tmp_path: Path) -> None:
+    characters = Dictionary.load("common-chars")
+    assert characters == Dictionary.load("chars")
+    assert characters.get_idx_for_items("aß€я\u4e16")[-1] == 0
+    assert 0 not in characters.get_idx_for_items("aß€я")
+    characters.save(tmp_path / "own")
+    assert Dictionary.load(tmp_path / "own") == characters
+    with pytest.raises(SettingError, match=r"not 'chars-xl': make one of your texts"):
+        Dictionary.load("chars-xl")
+    with pytest.raises(DataFormatError, match="No such file"):
+        Dictionary.load("no such name")
+
+
+def test_looking_up_takes_the_same_time_in_a_large_dictionary() -> None:
+    """Count the comparisons, not the seconds."""
+
+    class Word(str):
+        comparisons = 0
+
+        def __eq__(self, other: object) -> bool:
+            Word.comparisons += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    dictionary = Dictionary.from_items(map(str, range(10_000)))
+    assert dictionary.get_idx_for_item(Word("9999")) == dictionary.add_item(Word("9999")) == 9999
+    assert dictionary.has_item(Word("5000"))
+    assert Word.comparisons < 10
 
 
 @pytest.mark.parametrize("number", [-1, 2, 99])

@@ -212,12 +212,9 @@ class Corpus:
         counts, has_spans = count_labels(sentences, label_type)
         if not counts:
             raise LabelError(self._no_label_type(label_type))
-        dictionary = Dictionary(add_unk=add_unk)
+        dictionary = Dictionary.from_counts(counts, min_count=min_count, add_unk=add_unk)
         dictionary.span_labels = has_spans
         dictionary.multi_label = has_several_labels(sentences, label_type)
-        for value, count in counts.most_common():
-            if count >= min_count:
-                dictionary.add_item(value)
         rare = [value for value, count in counts.items() if count < min_count]
         if rare:
             log.info("%d labels occur less than %d times and are left out: %s", len(rare), min_count, ", ".join(rare))
@@ -239,8 +236,7 @@ class Corpus:
             min_freq: Leave out words that occur less often.
         """
         counts = Counter(chain.from_iterable(sentence.words for sentence in self.train or ()))
-        listed = [word for word, count in counts.most_common() if count >= min_freq]
-        return Dictionary.from_items(["<unk>", *(listed if max_tokens < 0 else listed[:max_tokens])])
+        return Dictionary.from_counts(counts, min_count=min_freq, max_items=max_tokens)
 
     def make_tag_dictionary(self, tag_type: str) -> Dictionary:
         """Collect the labels of words between `O` and `<START>`, `<STOP>`; Flair's old form of a label dictionary."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from flairlite.errors import DataFormatError, LabelError
+from flairlite.errors import DataFormatError, SettingError, UnknownItemError
+from flairlite.files import atomic_write
 
-UNKNOWN = "<unk>"
+UNKNOWN, START, STOP = "<unk>", "<START>", "<STOP>"
+# the characters of European languages: Latin, Greek, Cyrillic, punctuation, currencies
+_SCRIPTS = ((0x20, 0x7F), (0xA0, 0x180), (0x370, 0x400), (0x400, 0x460), (0x2010, 0x2030), (0x20A0, 0x20C0))
+_OTHER_LISTS = {f"{prefix}chars-{size}" for prefix in ("", "common-") for size in ("large", "xl", "lemmatizer")}
 
 
 class Dictionary:
@@ -45,12 +50,40 @@ class Dictionary:
             dictionary.add_item(item)
         return dictionary
 
+    @classmethod
+    def from_counts(
+        cls, counts: Counter[str], *, min_count: int = 1, max_items: int = -1, add_unk: bool = True
+    ) -> Dictionary:
+        """Make a dictionary of what was counted, the most frequent first; of equally frequent items the earlier.
+
+        Args:
+            counts: How often each item occurs.
+            min_count: Leave out items that occur less often.
+            max_items: How many items to take at most beside `<unk>`; -1 for all.
+            add_unk: Start with `<unk>`.
+        """
+        frequent = [item for item, count in counts.most_common() if count >= min_count]
+        dictionary = cls(add_unk=add_unk)
+        for item in frequent if max_items < 0 else frequent[:max_items]:
+            dictionary.add_item(item)
+        return dictionary
+
     def add_item(self, item: str) -> int:
         """Add an item unless it is there, and return its number."""
         number = self.item2idx.setdefault(item, len(self.idx2item))
         if number == len(self.idx2item):
             self.idx2item.append(item)
         return number
+
+    def remove_item(self, item: str) -> None:
+        """Remove an item if it is there; those behind it move up, so that numbers stay without gaps.
+
+        It takes time in proportion to the number of items.
+        """
+        if item in self.item2idx:
+            self.idx2item.remove(item)
+            self.item2idx = {other: number for number, other in enumerate(self.idx2item)}
+            self.add_unk = self.add_unk and item != UNKNOWN
 
     def has_item(self, item: str) -> bool:
         """Tell whether the item itself is there."""
@@ -60,14 +93,14 @@ class Dictionary:
         """Return the number of an item, or 0 for an unknown one where there is `<unk>`.
 
         Raises:
-            LabelError: for an unknown item where there is no `<unk>`.
+            UnknownItemError: for an unknown item where there is no `<unk>`.
         """
         number = self.item2idx.get(item)
         if number is not None:
             return number
         if self.add_unk:
             return 0
-        raise LabelError(
+        raise UnknownItemError(
             f"{item!r} is not in this dictionary; it has {_shown(self.idx2item, 50)}. "
             f"Add it, or make the dictionary with add_unk=True"
         )
@@ -80,25 +113,41 @@ class Dictionary:
         """Return the item of a number.
 
         Raises:
-            LabelError: when no item has this number.
+            UnknownItemError: when no item has this number.
         """
         if not 0 <= idx < len(self.idx2item):
-            raise LabelError(f"no item has the number {idx}: this dictionary has {len(self)} items, numbered from 0")
+            raise UnknownItemError(
+                f"no item has the number {idx}: this dictionary has {len(self)} items, numbered from 0"
+            )
         return self.idx2item[idx]
 
     def get_items(self) -> list[str]:
         """Return all items in the order of their numbers."""
         return list(self.idx2item)
 
+    def set_start_stop_tags(self) -> None:
+        """Add `<START>` and `<STOP>`, as Flair's chains of tags want them; the chains here do without."""
+        self.add_item(START)
+        self.add_item(STOP)
+
+    def start_stop_tags_are_set(self) -> bool:
+        """Tell whether `<START>` and `<STOP>` are there."""
+        return START in self.item2idx and STOP in self.item2idx
+
+    def is_span_prediction_problem(self) -> bool:
+        """Tell whether the items are labels of spans, or tags of such labels (`B-PER`)."""
+        return self.span_labels or any(item.startswith(("B-", "S-", "I-")) for item in self.idx2item)
+
     def save(self, savefile: str | Path) -> None:
-        """Write the dictionary as JSON."""
+        """Write the dictionary as JSON, whole or not at all."""
         content = {
             "items": self.idx2item,
             "add_unk": self.add_unk,
             "multi_label": self.multi_label,
             "span_labels": self.span_labels,
         }
-        Path(savefile).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        with atomic_write(Path(savefile)) as file:
+            file.write((json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "surrogatepass"))
 
     @classmethod
     def load_from_file(cls, filename: str | Path) -> Dictionary:
@@ -108,7 +157,7 @@ class Dictionary:
             DataFormatError: when the file is none.
         """
         try:
-            content = json.loads(Path(filename).read_text(encoding="utf-8"))
+            content = json.loads(Path(filename).read_bytes().decode("utf-8", "surrogatepass"))
             if not (isinstance(content["items"], list) and all(isinstance(item, str) for item in content["items"])):
                 raise TypeError("its items are not a list of strings")
             dictionary = cls.from_items(content["items"], add_unk=content["add_unk"])
@@ -118,6 +167,28 @@ class Dictionary:
                 f"no dictionary of flairlite's: {error!r}", path=filename, remedy="Save one with Dictionary.save"
             ) from error
         return dictionary
+
+    @classmethod
+    def load(cls, name: str | Path) -> Dictionary:
+        """Read a dictionary that `save` wrote, or return the one of common characters.
+
+        Args:
+            name: A file, or `chars` or `common-chars`: the characters of European languages (Latin, Greek, Cyrillic),
+                punctuation and currencies. It is not Flair's list, which was counted in one corpus.
+
+        Raises:
+            SettingError: for another of the names that Flair has.
+            DataFormatError: when the file is no dictionary.
+        """
+        if name in ("chars", "common-chars"):
+            characters = (chr(code) for first, end in _SCRIPTS for code in range(first, end))
+            return cls.from_items([UNKNOWN, *(character for character in characters if character.isprintable())])
+        if name in _OTHER_LISTS:
+            raise SettingError(
+                f"of Flair's lists of characters only 'common-chars' has a counterpart here, not {name!r}: make one of "
+                "your texts, Dictionary.from_counts(Counter(text))"
+            )
+        return cls.load_from_file(name)
 
     def __len__(self) -> int:
         return len(self.idx2item)

@@ -20,14 +20,7 @@ from flairlite.errors import SettingError
 from flairlite.nn import PaddedRNN
 from flairlite.runtime import get_device, seeded
 
-_SCRIPTS = ((0x20, 0x7F), (0xA0, 0x180), (0x370, 0x400), (0x400, 0x460), (0x2010, 0x2030), (0x20A0, 0x20C0))
 _SHORTEST = 4  # characters: words up to 4, 8, 16 ... make a group, so that at most half of one is padding
-
-
-def common_characters() -> Dictionary:
-    """Return a dictionary of the characters of European languages: Latin, Greek, Cyrillic, punctuation, currencies."""
-    characters = (chr(code) for first, end in _SCRIPTS for code in range(first, end))
-    return Dictionary.from_items([UNKNOWN, *(character for character in characters if character.isprintable())])
 
 
 @register_embeddings
@@ -38,8 +31,8 @@ class CharacterEmbeddings(TokenEmbeddings):
     Recognition, 2016.
 
     Args:
-        path_to_char_dict: The characters to tell apart: a dictionary, or the file of one; `common_characters` when
-            None. It has `<unk>`, for all others.
+        path_to_char_dict: The characters to tell apart: a dictionary, or what `Dictionary.load` takes; `common-chars`
+            when None. It has `<unk>`, for all others.
         char_embedding_dim: Features of a character.
         hidden_size_char: Features of the state of each direction.
         name: What to call the embedding.
@@ -140,9 +133,7 @@ class CharacterEmbeddings(TokenEmbeddings):
 
 
 def _dictionary(given: str | Path | Dictionary | None) -> Dictionary:
-    if given is None:
-        return common_characters()
-    dictionary = given if isinstance(given, Dictionary) else Dictionary.load_from_file(given)
+    dictionary = given if isinstance(given, Dictionary) else Dictionary.load(given or "common-chars")
     if not dictionary.has_item(UNKNOWN):
         raise SettingError(f"a dictionary of characters needs {UNKNOWN} for those that it has not: use add_unk=True")
     return dictionary
