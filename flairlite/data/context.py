@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flairlite.data.sentence import Sentence
@@ -14,17 +14,21 @@ if TYPE_CHECKING:
 class Context:
     """What a sentence knows of its document.
 
-    The neighbours are known one by one, or through a data set and the sentence's position in it.
+    The neighbours are known one by one, or through a data set and the sentence's position in it. A copy, or what is
+    pickled, knows none of them.
     """
 
     __slots__ = ("is_document_boundary", "is_set", "next", "position_in_dataset", "previous")
 
-    def __init__(self) -> None:
+    def __init__(self, is_document_boundary: bool = False) -> None:
         self.previous: Sentence | None = None
         self.next: Sentence | None = None
         self.position_in_dataset: tuple[Sequence[Sentence], int] | None = None
         self.is_set = False
-        self.is_document_boundary = False
+        self.is_document_boundary = is_document_boundary
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Context, (self.is_document_boundary,)
 
 
 class InDocument(ABC):
@@ -35,16 +39,18 @@ class InDocument(ABC):
 
     __slots__ = ()
 
-    _context: Context | None
+    @property
+    @abstractmethod
+    def _context(self) -> Context: ...
 
     @property
     def is_document_boundary(self) -> bool:
         """Whether this sentence only marks where a document begins, such as `-DOCSTART-`; it can be assigned."""
-        return self._context is not None and self._context.is_document_boundary
+        return self._context.is_document_boundary
 
     @is_document_boundary.setter
     def is_document_boundary(self, value: bool) -> None:
-        self._context_to_change().is_document_boundary = value
+        self._context.is_document_boundary = value
 
     def next_sentence(self) -> Sentence | None:
         """Return the sentence behind this one, or None where none is known."""
@@ -57,8 +63,6 @@ class InDocument(ABC):
     def is_context_set(self) -> bool:
         """Tell whether the sentence was told its neighbours, even if it has none."""
         context = self._context
-        if context is None:
-            return False
         return context.is_set or (context.previous or context.next or context.position_in_dataset) is not None
 
     def left_context(self, context_length: int, respect_document_boundaries: bool = True) -> list[Token]:
@@ -100,7 +104,7 @@ class InDocument(ABC):
         for sentence in sentences:
             if sentence.is_context_set():
                 continue
-            sentence._context_to_change().is_set = True
+            sentence._context.is_set = True
             sentence._previous_sentence = previous
             if previous is not None:
                 previous._next_sentence = sentence
@@ -108,33 +112,30 @@ class InDocument(ABC):
 
     @property
     def _previous_sentence(self) -> Sentence | None:
-        return None if self._context is None else self._context.previous
+        return self._context.previous
 
     @_previous_sentence.setter
     def _previous_sentence(self, sentence: Sentence | None) -> None:
-        self._context_to_change().previous = sentence
+        self._context.previous = sentence
 
     @property
     def _next_sentence(self) -> Sentence | None:
-        return None if self._context is None else self._context.next
+        return self._context.next
 
     @_next_sentence.setter
     def _next_sentence(self, sentence: Sentence | None) -> None:
-        self._context_to_change().next = sentence
+        self._context.next = sentence
 
     @property
     def _position_in_dataset(self) -> tuple[Sequence[Sentence], int] | None:
-        return None if self._context is None else self._context.position_in_dataset
+        return self._context.position_in_dataset
 
     @_position_in_dataset.setter
     def _position_in_dataset(self, position: tuple[Sequence[Sentence], int] | None) -> None:
-        self._context_to_change().position_in_dataset = position
+        self._context.position_in_dataset = position
 
     def _neighbour(self, step: int) -> Sentence | None:
         if self._position_in_dataset is None:
             return None
         dataset, position = self._position_in_dataset
         return dataset[position + step] if 0 <= position + step < len(dataset) else None
-
-    @abstractmethod
-    def _context_to_change(self) -> Context: ...

@@ -137,7 +137,7 @@ class DataPoint(ABC):
 
     def set_embedding(self, name: str, vector: torch.Tensor) -> None:
         """Keep a vector (D,) of the embedding named."""
-        self._home._vectors.put(self._place, name, vector, len(self._home))
+        self._home._extras.vectors.put(self._place, name, vector, len(self._home))
 
     def get_embedding(self, names: list[str] | None = None) -> torch.Tensor:
         """Return the vector (D,) of the embeddings named, joined, or of all; (0,) where there is none."""
@@ -145,19 +145,19 @@ class DataPoint(ABC):
 
     def get_each_embedding(self, names: list[str] | None = None) -> list[torch.Tensor]:
         """Return the vectors, (D,) each, of the embeddings named, or of all, in the order of the names."""
-        return list(self._home._vectors.at(self._place, names).values())
+        return list(self._home._extras.vectors.at(self._place, names).values())
 
     def embedding_names(self) -> list[str]:
         """Return the names of the embeddings that this data point itself has vectors of."""
-        return list(self._home._vectors.at(self._place, None))
+        return list(self._home._extras.vectors.at(self._place, None))
 
     def clear_embeddings(self, embedding_names: list[str] | None = None) -> None:
         """Forget the vectors of the embeddings named, or all."""
-        self._home._vectors.clear(self._place, embedding_names)
+        self._home._extras.vectors.clear(self._place, embedding_names)
 
     def to(self, device: str | torch.device, pin_memory: bool = False) -> None:
         """Move the vectors to a device; with `pin_memory`, into memory of the host that a GPU reads faster."""
-        self._home._vectors.move(self._place, device, pin_memory)
+        self._home._extras.vectors.move(self._place, device, pin_memory)
 
     @property
     def embedding(self) -> torch.Tensor:

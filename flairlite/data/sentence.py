@@ -7,28 +7,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from flairlite.data.context import Context, InDocument
-from flairlite.data.distributions import TagDistributions
-from flairlite.data.embedded import Vectors
+from flairlite.data.extras import Extras
 from flairlite.data.label import ARROW
 from flairlite.data.label_store import NO_LABELS, LabelStore, Values
-from flairlite.data.place import Place, is_within
+from flairlite.data.place import Place
 from flairlite.data.sentence_labels import SentenceLabels
+from flairlite.data.sentence_vectors import SentenceVectors
 from flairlite.data.serialisation import add_annotations, annotations_of, fill_from_dict, sentence_to_dict
 from flairlite.data.span import Span
 from flairlite.data.text_layout import TextLayout, infer_spaces, placed_layout
 from flairlite.data.token import Token
-from flairlite.errors import LabelError, SettingError
+from flairlite.errors import SettingError
 from flairlite.tokenization import NoTokenizer, SpaceTokenizer, Tokenizer, default_tokenizer
 from flairlite.tokenization.base import align
 
 if TYPE_CHECKING:
-    import numpy as np
-    import torch
+    pass
 
 log = logging.getLogger("flairlite")
 
 
-class Sentence(SentenceLabels, InDocument):
+class Sentence(SentenceLabels, SentenceVectors, InDocument):
     """A sentence or text: its words, and labels of the whole, of single tokens and of spans.
 
     Labels of tokens lie in one list a label type beside the list of words; `Token` and `Label` objects are made when
@@ -54,13 +53,10 @@ class Sentence(SentenceLabels, InDocument):
 
     __slots__ = (
         "__weakref__",
-        "_context",
-        "_known_distributions",
+        "_known_extras",
         "_known_layout",
-        "_known_vectors",
         "_labels",
         "_metadata",
-        "_part_metadata",
         "_text",
         "_tokenizer",
         "_tokens",
@@ -86,10 +82,7 @@ class Sentence(SentenceLabels, InDocument):
         self._known_layout: TextLayout | None = None
         self._tokens: list[Token] | None = None
         self._metadata: dict[str, Any] | None = None
-        self._part_metadata: dict[Place, dict[str, Any]] | None = None
-        self._known_vectors: Vectors | None = None
-        self._context: Context | None = None
-        self._known_distributions: TagDistributions | None = None
+        self._known_extras: Extras | None = None
         self._tokenizer: Tokenizer | None = None
         self._text: str | None = None  # until it is split into words
         self._words: list[str] | None = None
@@ -225,7 +218,8 @@ class Sentence(SentenceLabels, InDocument):
         text, annotations = self.text, annotations_of(self)
         self._words, self._text, self._tokenizer = None, text, new_tokenizer
         self._labels, self._known_layout, self._tokens = NO_LABELS, None, None
-        self._known_vectors = self._known_distributions = self._part_metadata = None
+        if self._known_extras is not None:
+            self._extras.forget_parts()
         for lost in add_annotations(self, annotations):
             log.warning("No word of %s is in %s: its labels are gone", new_tokenizer.name, lost)
 
@@ -239,8 +233,8 @@ class Sentence(SentenceLabels, InDocument):
         self._tokens = self.tokens[:max_tokens]
         self._words, self._known_layout = self.words[:max_tokens], layout
         self._labels_to_change().keep_tokens(max_tokens)
-        self._vectors.keep_tokens(max_tokens)
-        self._part_metadata = {p: kept for p, kept in (self._part_metadata or {}).items() if is_within(p, max_tokens)}
+        if self._known_extras is not None:
+            self._extras.keep_tokens(max_tokens)
 
     # Tokens and spans
 
@@ -274,45 +268,6 @@ class Sentence(SentenceLabels, InDocument):
 
     def __bool__(self) -> bool:
         return True  # an empty sentence is a sentence
-
-    # Embeddings
-
-    def set_token_embeddings(self, name: str, matrix: torch.Tensor) -> None:
-        """Keep a vector for every token: `matrix` is (T, D)."""
-        self._vectors.put_matrix(name, matrix)
-
-    def get_token_embeddings(self, names: list[str] | None = None) -> torch.Tensor:
-        """Return the vectors (T, D) of the embeddings named, joined in the order of their names, or of all.
-
-        Raises:
-            LabelError: when none of them was computed.
-        """
-        import torch
-
-        chosen = self._vectors.matrices(names)
-        if not chosen:
-            raise LabelError(f"no such embeddings here: call embed(sentence) first; there are {self._vectors.names()}")
-        return chosen[0] if len(chosen) == 1 else torch.cat(chosen, dim=1)
-
-    def clear_embeddings(self, embedding_names: list[str] | None = None) -> None:
-        """Forget the vectors of the embeddings named, or all, of the sentence, its tokens and its spans."""
-        self._vectors.clear_all(embedding_names)
-
-    def to(self, device: str | torch.device, pin_memory: bool = False) -> None:
-        """Move the vectors of the sentence, its tokens and its spans to a device; see `DataPoint.to`."""
-        self._vectors.move_all(device, pin_memory)
-
-    def set_tag_distributions(
-        self, label_type: str, names: Sequence[str], chances: np.ndarray[Any, np.dtype[np.float32]]
-    ) -> None:
-        """Keep how likely each class of each token is, for `token.get_tags_proba_dist`.
-
-        Args:
-            label_type: The label type.
-            names: The K classes.
-            chances: (T, K) their probabilities.
-        """
-        self._distributions.put_table(label_type, names, chances)
 
     # What construction needs
 
@@ -378,39 +333,27 @@ class Sentence(SentenceLabels, InDocument):
             self._labels = LabelStore()
         return self._labels
 
-    def _context_to_change(self) -> Context:
-        if self._context is None:
-            self._context = Context()
-        return self._context
+    @property
+    def _extras(self) -> Extras:
+        if self._known_extras is None:
+            self._known_extras = Extras()
+        return self._known_extras
 
     @property
-    def _vectors(self) -> Vectors:
-        if self._known_vectors is None:
-            self._known_vectors = Vectors()
-        return self._known_vectors
-
-    @property
-    def _distributions(self) -> TagDistributions:
-        if self._known_distributions is None:
-            self._known_distributions = TagDistributions()
-        return self._known_distributions
+    def _context(self) -> Context:
+        return self._extras.context
 
     def _metadata_of(self, place: Place) -> dict[str, Any]:
-        if place is None:
-            return self.metadata
-        if self._part_metadata is None:
-            self._part_metadata = {}
-        return self._part_metadata.setdefault(place, {})
+        return self.metadata if place is None else self._extras.part_metadata.setdefault(place, {})
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: getattr(self, name) for name in self.__slots__ if name not in ("__weakref__", "_context")}
+        state = {name: getattr(self, name) for name in self.__slots__ if name != "__weakref__"}
         return state | {"_labels": None if self._labels is NO_LABELS else self._labels}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
         self._labels = self._labels or NO_LABELS
-        self._context = None
 
 
 _NO_TOKENIZER, _SPACE_TOKENIZER = NoTokenizer(), SpaceTokenizer()

@@ -114,7 +114,7 @@ class Token(DataPoint):
     @property
     def tags_proba_dist(self) -> dict[str, list[Label]]:
         """All classes with their probabilities, by label type, where a prediction was asked for them."""
-        return self._home._distributions.of_token(self, self._place)
+        return self._home._extras.distributions.of_token(self, self._place)
 
     def get_tags_proba_dist(self, tag_type: str) -> list[Label]:
         """Return all classes of a label type with their probabilities, where a prediction was asked for them."""
@@ -122,7 +122,7 @@ class Token(DataPoint):
 
     def add_tags_proba_dist(self, tag_type: str, tags: list[Label]) -> None:
         """Keep all classes of a label type with their probabilities."""
-        self._home._distributions.put(tag_type, self._place, tags)
+        self._home._extras.distributions.put(tag_type, self._place, tags)
 
     def to_dict(self, tag_type: str | None = None) -> dict[str, Any]:
         """Return text, offsets and labels as plain data."""
