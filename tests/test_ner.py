@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import pickle
 import random
 import sys
@@ -23,7 +24,7 @@ from flairlite.data.tag_schemes import TagSpan, count_repairs, spans_of, tags_of
 from flairlite.datasets import SAMPLE_NER
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
-from flairlite.errors import LabelError, SettingError
+from flairlite.errors import LabelError, ModelFileError, SettingError
 from flairlite.models import SequenceTagger
 from flairlite.models.n_best import Hypothesis
 from flairlite.trainers import ModelTrainer
@@ -288,6 +289,30 @@ class TestEvaluation:
         with pytest.raises(LabelError, match=r"no span has a gold label of the type 'ner'.*entity"):
             tagger.evaluate(sentences)
 
+    @pytest.mark.parametrize("form", ["txt", "jsonl"])
+    def test_a_file_is_read(self, form: str, embeddings: WordEmbeddings, tmp_path: Path) -> None:
+        tagger = make_tagger(embeddings)
+        sentences = make_sentences(8)
+        path = tmp_path / f"gold.{form}"
+        with path.open("w", encoding="utf-8") as file:
+            for sentence in sentences:
+                if form == "jsonl":
+                    spans = [[s.start_position, s.end_position, s.tag] for s in sentence.get_spans("ner")]
+                    file.write(json.dumps({"data": sentence.text, "label": spans}) + "\n")
+                    continue
+                tags = tags_of(sentence.span_labels("ner"), len(sentence), "BIO")
+                for word, tag in zip(sentence.words, tags, strict=True):
+                    file.write(f"{word}\tx\t{tag}\n")
+                file.write("\n")
+        assert tagger.evaluate(path).classification_report == tagger.evaluate(sentences).classification_report
+
+    def test_words_with_labels_of_the_type_are_no_spans_and_the_remedy_is_named(
+        self, embeddings: WordEmbeddings
+    ) -> None:
+        sentence = Sentence(["w1", "w2"]).set_token_labels("ner", ["PER", None])
+        with pytest.raises(LabelError, match=r"words or whole sentences have.*make_label_dictionary\('ner'\)"):
+            make_tagger(embeddings).task.check([sentence], "the train split", "")
+
 
 class TestUnknownLabels:
     @heads
@@ -435,9 +460,15 @@ class TestFiles:
         loaded.predict(second)
         assert [str(sentence) for sentence in first] == [str(sentence) for sentence in second]
 
+    def test_the_names_of_prepared_models_of_flair_are_refused(self) -> None:
+        with pytest.raises(
+            ModelFileError, match=r"no model file at ner-fast: .*no prepared models to be had by a name"
+        ):
+            SequenceTagger.load("ner-fast")
+
     def test_files_from_before_there_were_spans_are_of_words(self, embeddings: WordEmbeddings) -> None:
         tagger = SequenceTagger(embeddings, Dictionary.from_items(["<unk>", "A", "B"]), "pos", hidden_size=4)
-        new = ("span_labels", "tag_format", "allow_unk_predictions")
+        new = ("span_labels", "tag_format", "allow_unk_predictions", "train_initial_hidden_state")
         older = {name: value for name, value in tagger.settings().items() if name not in new}
         assert len(older) == len(tagger.settings()) - len(new)
         assert SequenceTagger.from_settings(older, embeddings).task.class_names == ("A", "B")

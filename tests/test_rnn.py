@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
@@ -370,3 +371,42 @@ def test_it_may_run_under_autocast(rnn_type: str, num_layers: int, bidirectional
     assert inputs.grad is not None
     words = torch.arange(6) < lengths.unsqueeze(1)
     torch.testing.assert_close(rough.float()[words], network(inputs, lengths)[words], atol=0.03, rtol=0.03)
+
+
+# a learned start, and a network of somebody else
+
+
+@SHAPES
+@pytest.mark.parametrize("lengths", [LENGTHS, [5, 5]], ids=["padded", "of one length"])
+def test_a_learned_state_is_where_each_sentence_starts(
+    device: torch.device, rnn_type: str, num_layers: int, bidirectional: bool, lengths: list[int]
+) -> None:
+    options: dict[str, Any] = {"num_layers": num_layers, "bidirectional": bidirectional}
+    ours = PaddedRNN(SIZE, HIDDEN, rnn_type=rnn_type, train_initial_state=True, **options).to(device, torch.float64)
+    assert ours.start is not None
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        ours.start.copy_(torch.randn(ours.start.shape, generator=generator))
+    inputs = torch.randn(len(lengths), max(lengths), SIZE, generator=generator, dtype=torch.float64).to(device)
+    found = ours(inputs, torch.tensor(lengths))
+    states = list(ours.start.unbind(0))
+    for row, length in enumerate(lengths):
+        alone = ours.rnn(inputs[row : row + 1, :length], tuple(states) if rnn_type == "LSTM" else states[0])[0]
+        assert_near(found[row, :length], alone[0])
+    found.sum().backward()
+    assert ours.start.grad is not None
+    assert ours.start.grad.any(-1).all(), "each layer and direction learns its own"
+
+
+def test_without_a_learned_state_there_is_no_weight_for_it() -> None:
+    assert "start" not in PaddedRNN(SIZE, HIDDEN).state_dict()
+    ours = PaddedRNN(SIZE, HIDDEN, train_initial_state=True)
+    assert not ours.start.any(), "at first it is what it is without"  # type: ignore[union-attr]
+
+
+def test_a_shared_network_must_have_the_same_settings() -> None:
+    shared = nn.LSTM(SIZE, HIDDEN, bidirectional=True, batch_first=True)
+    assert PaddedRNN(SIZE, HIDDEN, rnn=shared).rnn is shared
+    for other in (nn.LSTM(SIZE, HIDDEN, bidirectional=True), nn.GRU(SIZE, HIDDEN, batch_first=True)):
+        with pytest.raises(SettingError, match="a shared rnn must be LSTM"):
+            PaddedRNN(SIZE, HIDDEN, rnn=other)

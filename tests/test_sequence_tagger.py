@@ -29,6 +29,7 @@ TAGS = ["A", "B", "C", "D"]
 
 RNNS: list[dict[str, Any]] = [
     {"use_rnn": False},
+    {"rnn_type": "LSTM", "rnn_layers": 1, "bidirectional": True, "train_initial_hidden_state": True},
     *(
         {"rnn_type": rnn_type, "rnn_layers": layers, "bidirectional": bidirectional}
         for rnn_type, layers, bidirectional in itertools.product(("LSTM", "GRU", "RNN"), (1, 2), (True, False))
@@ -146,6 +147,20 @@ class TestOptions:
         assert ("(reprojection): Linear(in_features=8, out_features=8" in printed) == options["reproject_embeddings"]
         assert ("LinearChainCRF(num_tags=4)" in printed) == options["use_crf"]
         assert f"p={options['locked_dropout']}" in printed
+
+    def test_two_taggers_can_train_one_network(self, embeddings: WordEmbeddings) -> None:
+        shared = torch.nn.LSTM(8, 5, num_layers=2, bidirectional=True, batch_first=True)
+        first, second = (make_tagger(embeddings, rnn=shared, reproject_embeddings=False) for _ in range(2))
+        assert (first.hidden_size, first.rnn_layers, first.rnn_type) == (5, 2, "LSTM")
+        sentence = make_sentences([4])
+        batch = batch_of(second, sentence)
+        before = second(batch)
+        loss, _ = first.forward_loss(sentence)
+        torch.autograd.backward(loss)
+        torch.optim.SGD(first.rnn.parameters(), lr=0.1).step()  # type: ignore[union-attr]
+        assert not torch.allclose(before, second(batch)), "what one learns, the other knows"
+        settings = first.settings()
+        assert SequenceTagger.from_settings(settings, embeddings).settings() == settings
 
     @pytest.mark.parametrize("kind", ["stacked", "fine-tuned"])
     def test_other_embeddings_learn_and_are_kept_in_the_file(self, kind: str, tmp_path: Path) -> None:

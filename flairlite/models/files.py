@@ -37,7 +37,12 @@ def read_model_file(path: str | Path, *, kind: str = "model") -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise ModelFileError(f"no {kind} file at {path}: give the path of a file that training or model.save wrote")
+        by_name = (
+            "; there are no prepared models to be had by a name" if kind == "model" and path.name == str(path) else ""
+        )
+        raise ModelFileError(
+            f"no {kind} file at {path}: give the path of a file that training or model.save wrote{by_name}"
+        )
     try:
         check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)

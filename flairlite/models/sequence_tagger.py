@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
 
 from flairlite.data import Dictionary, Sentence
+from flairlite.datasets import ColumnDataset, JsonlDataset
 from flairlite.embeddings import TokenEmbeddings
 from flairlite.encoding import Batch
 from flairlite.errors import SettingError
@@ -42,6 +44,9 @@ class SequenceTagger(Model):
         hidden_size: Features of the network's state in each direction.
         rnn_layers: Layers of the network.
         rnn_type: LSTM, GRU or RNN.
+        rnn: A network of torch's (with `batch_first`) in place of one of its own, so that several models train it. Then
+            its settings count.
+        train_initial_hidden_state: Learn the state of the network before the first word.
         tag_format: How spans become tags of words: BIOES, BIO or BILOU.
         bidirectional: Read the sentence from its end too.
         use_crf: Score whole label sequences, not each label alone.
@@ -79,6 +84,8 @@ class SequenceTagger(Model):
         seed: int | None = None,
         tag_format: str = "BIOES",
         allow_unk_predictions: bool = False,
+        train_initial_hidden_state: bool = False,
+        rnn: nn.LSTM | nn.GRU | nn.RNN | None = None,
     ) -> None:
         if loss_weights and use_crf:
             raise SettingError("loss_weights weigh single labels, but a CRF scores sequences: give use_crf=False too")
@@ -88,6 +95,9 @@ class SequenceTagger(Model):
         )
         self.tag_dictionary, self.tag_format = tag_dictionary, tag_format.upper()
         self.allow_unk_predictions = allow_unk_predictions
+        if rnn is not None:
+            hidden_size, rnn_layers, rnn_type = rnn.hidden_size, rnn.num_layers, type(rnn).__name__
+            bidirectional = rnn.bidirectional
         self.hidden_size, self.rnn_layers, self.rnn_type = hidden_size, rnn_layers, rnn_type
         self.bidirectional, self.loss_weights = bidirectional, dict(loss_weights or {})
         self.dropout = FeatureDropout(dropout)
@@ -97,7 +107,15 @@ class SequenceTagger(Model):
         with seeded(get_seed(seed)):
             self.reprojection = nn.Linear(size, size) if reproject_embeddings else None
             self.rnn = (
-                PaddedRNN(size, hidden_size, num_layers=rnn_layers, rnn_type=rnn_type, bidirectional=bidirectional)
+                PaddedRNN(
+                    size,
+                    hidden_size,
+                    num_layers=rnn_layers,
+                    rnn_type=rnn_type,
+                    bidirectional=bidirectional,
+                    train_initial_state=train_initial_hidden_state,
+                    rnn=rnn,
+                )
                 if use_rnn
                 else None
             )
@@ -143,6 +161,18 @@ class SequenceTagger(Model):
         return self.word_decoder(  # type: ignore[no-any-return]
             scores, batch.lengths, self.crf, with_scores=with_scores, with_chances=with_chances
         )
+
+    def read(self, path: str | Path) -> Sequence[Sentence]:
+        """Read sentences with labels to compare with.
+
+        Labels of words are read from a CoNLL-U file, those of spans from a file of columns, the word first and its tag
+        last, or from one of JSON lines, where the name ends in `.jsonl`.
+        """
+        if not isinstance(self.task, SpanTask):
+            return super().read(path)
+        if Path(path).suffix == ".jsonl":
+            return JsonlDataset(path, label_type=self.label_type)
+        return ColumnDataset(path, {0: "text", -1: self.label_type})
 
     @overload
     def n_best(  # type: ignore[overload-overlap]  # a text is a sequence of texts too
@@ -203,6 +233,7 @@ class SequenceTagger(Model):
             "span_labels": isinstance(self.task, SpanTask),
             "tag_format": self.tag_format,
             "allow_unk_predictions": self.allow_unk_predictions,
+            "train_initial_hidden_state": self.rnn is not None and self.rnn.start is not None,
         }
 
     @classmethod

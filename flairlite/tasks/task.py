@@ -173,9 +173,10 @@ class Task(ABC):
         if self.label_type not in types:
             return f"no label type {self.label_type!r} in {place}; it has: {', '.join(types) or 'no labels at all'}"
         others = " or ".join(f"{unit}s" for unit in ("word", "span", "whole sentence") if unit != self.unit)
+        remedy = f". Make its dictionary with corpus.make_label_dictionary({self.label_type!r})" if self.by_word else ""
         return (
             f"no {self.unit} of {place} has a label of the type {self.label_type!r}: {others} have, "
-            f"and this model labels {self.unit}s"
+            f"and this model labels {self.unit}s{remedy}"
         )
 
     # From numbers to labels
