@@ -56,6 +56,12 @@ def plain_batches(
     return _cut(order, lengths, batch_size, max_tokens)
 
 
+def ordered_batches(order: Tensor, lengths: Tensor, batch_size: int, *, max_tokens: int = MAX_TOKENS) -> list[Tensor]:
+    """Put sentences together in a given order, (N,) positions in which each may be several times or not at all."""
+    _check(batch_size)
+    return _cut(order[lengths[order] > 0], lengths, batch_size, max_tokens)
+
+
 def _check(batch_size: int) -> None:
     if batch_size < 1:
         raise SettingError(f"batch_size must be at least 1; it is {batch_size}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -133,6 +133,7 @@ def evaluate_confusion(
     *,
     loss: float = 0.0,
     main_metric: tuple[str, str] = DEFAULT_METRIC,
+    exclude: Collection[str] = (),
 ) -> Result:
     """Make the report of a confusion.
 
@@ -141,6 +142,7 @@ def evaluate_confusion(
         labels: The names of the L labels; those that occur neither as gold nor as predicted are left out.
         loss: Loss a labelled unit, to stand beside.
         main_metric: Which figure is the main score: average or class, and `precision`, `recall` or `f1-score`.
+        exclude: Labels that have no row, and no part in the averages, even where they were predicted.
 
     Raises:
         SettingError: when there is no such figure; the error names those that there are.
@@ -148,9 +150,9 @@ def evaluate_confusion(
     counts = confusion.counts.cpu().numpy()
     right, predicted, gold = counts.diagonal(), counts.sum(0), counts.sum(1)
     matches = Matches(right, predicted, gold, int(right.sum()), int(counts.sum()))
-    result = evaluate_matches(matches, labels, loss=loss, main_metric=main_metric)
+    result = evaluate_matches(matches, labels, loss=loss, main_metric=main_metric, exclude=exclude)
     order = [list(labels).index(name) for name in result.labels]
-    rows = ("accuracy", *AVERAGES[1:])  # which is the micro average where each unit has one label
+    rows = AVERAGES if exclude else ("accuracy", *AVERAGES[1:])  # the same where each unit has one of the labels
     return replace(
         result,
         detailed_results=_text(result.classification_report, result.labels, result.accuracy, rows),
@@ -164,16 +166,19 @@ def evaluate_matches(
     *,
     loss: float = 0.0,
     main_metric: tuple[str, str] = DEFAULT_METRIC,
+    exclude: Collection[str] = (),
 ) -> Result:
     """Make the report of matches; see `evaluate_confusion`.
 
     The figures are those of scikit-learn for sets of labels, and those of seqeval, in its strict mode, for spans.
+    Labels of `exclude` have no row, and no part in the averages.
 
     Raises:
         SettingError: when there is no such figure; the error names those that there are.
     """
     frequency = matches.predicted + matches.gold
-    order = [number for number in (-frequency).argsort(kind="stable").tolist() if frequency[number]]
+    by_frequency = (-frequency).argsort(kind="stable").tolist()
+    order = [number for number in by_frequency if frequency[number] and labels[number] not in exclude]
     names = tuple(labels[number] for number in order)
     counts = np.stack((matches.right, matches.predicted, matches.gold))[:, order]  # (3, L)
     classes, support = _figures(*counts), counts[2]  # (3, L), (L,)

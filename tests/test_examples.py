@@ -71,11 +71,11 @@ print(sentence.to_tagged_string())
 """
 
 
-def run(script: Path, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(script: Path, folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a script in a folder, with flairlite as it is imported here."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLAIRLITE_")}
     return subprocess.run(
-        [sys.executable, str(script)],
+        [sys.executable, str(script), *arguments],
         cwd=folder,
         env={
             **inherited,
@@ -164,6 +164,40 @@ class TestExamplesWithoutData:
         assert set(tags.groups()) <= set(names)
         assert done.stderr == ""
         assert not (folder / "none").exists()
+
+
+@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="examples/ is not beside tests/")
+class TestExamplesOnSamples:
+    """The examples on data that comes along, in their short form of two epochs."""
+
+    def short(self, name: str, tmp_path: Path, cache: Path) -> str:
+        lines = (EXAMPLES / name).read_text(encoding="utf-8").splitlines()
+        assert len(lines) < 40
+        done = run(EXAMPLES / name, tmp_path, "2", FLAIRLITE_OFFLINE="1", FLAIRLITE_CACHE_ROOT=str(cache))
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        assert "EPOCH 2 done" in done.stdout
+        assert "EPOCH 3 done" not in done.stdout
+        return done.stdout
+
+    def test_entities_are_learned_and_found(self, session_cache: Path, tmp_path: Path) -> None:
+        output = self.short("train_ner.py", tmp_path, session_cache)
+        assert re.search(r"^Dictionary with 5 tags: <unk>, LOC, PER, ORG, MISC$", output, re.MULTILINE)
+        assert re.search(r"By class:\n(.*\n)+ +LOC ", output)
+        tagger = SequenceTagger.load(tmp_path / "resources" / "taggers" / "example-ner" / "best-model.pt")
+        sentence = tagger.predict("Judge Rosalind Achebe moved from Cork to Sweden.")
+        lines = [
+            f"{entity.text} {entity.tag} {entity.score:.2f}".rstrip("0") for entity in sentence.get_spans("ner")
+        ]  # as the script prints them, before their places
+        assert all(any(line in printed for printed in output.splitlines()) for line in lines)
+        assert sentence.to_tagged_string() in output
+
+    def test_reviews_are_learned_and_classified(self, session_cache: Path, tmp_path: Path) -> None:
+        output = self.short("train_classifier.py", tmp_path, session_cache)
+        assert re.search(r"^Dictionary with 4 tags: <unk>, positive, neutral, negative$", output, re.MULTILINE)
+        name, score = output.splitlines()[-1].split()
+        assert name in ("positive", "negative", "neutral")
+        assert 1 / 3 <= float(score) <= 1
 
 
 @pytest.mark.mirror

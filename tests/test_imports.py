@@ -46,6 +46,7 @@ ORDER = [
     "nn",
     "embeddings",
     "models",
+    "samplers",
     "trainers",
     "training_utils",
     "visual",

@@ -560,7 +560,7 @@ class TestSettings:
         assert result["test_score"] == report[metric[0]][metric[1]]
 
     def test_a_misspelt_option_is_refused(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
-        with pytest.raises(TypeError, match="learning_rat"):
+        with pytest.raises(SettingError, match=r"'learning_rat', .* Did you mean learning_rate\?"):
             train(tagger, corpus, tmp_path, learning_rat=0.1)
 
     def test_a_base_path_that_cannot_be_written_is_named(

@@ -24,6 +24,30 @@ TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d\d\d "
 RULE = "-" * 100
 HEADER = [
     RULE,
+    r'Model: "SequenceTagger\([\s\S]+\)"',
+    RULE,
+    r"Corpus: 40 train \+ 5 dev \+ 5 test sentences",
+    RULE,
+    "Train:  40 sentences",
+    r" +\(train_with_dev=False, train_with_test=False\)",
+    RULE,
+    "Training Params:",
+    ' - optimizer: "torch.optim.SGD"',
+    ' - learning_rate: "0.1"',
+    ' - mini_batch_size: "1"',
+    ' - max_epochs: "2"',
+    ' - shuffle: "True"',
+    RULE,
+    "Plugins:",
+    r" - AnnealOnPlateau \| patience: '3', anneal_factor: '0.5', min_learning_rate: '0.0001'",
+    RULE,
+    r"Final evaluation on model from best epoch \(best-model.pt\)",
+    r""" - metric: "\('micro avg', 'f1-score'\)\"""",
+    RULE,
+    "Computation:",
+    " - compute on device: cpu",
+    " - embedding storage: cpu",
+    RULE,
     r'Model training base path: ".+"',
     RULE,
     "Device: cpu",
@@ -136,12 +160,12 @@ class TestLines:
         monkeypatch.chdir(tmp_path)
         train(Corpus(make_sentences(2)), Path("resources/taggers/example-upos"))
         lines = log_of(tmp_path / "resources/taggers/example-upos")
-        assert lines[1] == 'Model training base path: "resources/taggers/example-upos"'
+        assert 'Model training base path: "resources/taggers/example-upos"' in lines
 
     @pytest.mark.parametrize("mode", ["cpu", "gpu", "none"])
     def test_the_storage_mode_is_shown(self, mode: str, tmp_path: Path) -> None:
         train(Corpus(make_sentences(2)), tmp_path, embeddings_storage_mode=mode)
-        assert log_of(tmp_path)[5] == f"Embeddings storage mode: {mode}"
+        assert {f"Embeddings storage mode: {mode}", f" - embedding storage: {mode}"} <= set(log_of(tmp_path))
 
     def test_the_test_split_is_shown_below_dev_where_it_is_watched(self, tmp_path: Path) -> None:
         train(Corpus(make_sentences(2), make_sentences(2), make_sentences(2)), tmp_path, monitor_test=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ def evaluate_dataset(
     mini_batch_size: int = 64,
     main_metric: tuple[str, str] = DEFAULT_METRIC,
     out_path: str | Path | None = None,
+    exclude: Collection[str] = (),
+    with_loss: bool = True,
 ) -> Result:
     """Compare the predictions of a model with gold labels.
 
@@ -37,6 +40,8 @@ def evaluate_dataset(
         mini_batch_size: Sentences computed at once.
         main_metric: Which figure is the main score.
         out_path: Where to write gold and predicted labels.
+        exclude: Labels to leave out of the figures, with what has only these as gold labels.
+        with_loss: Compute the loss too; else it is 0.
 
     Raises:
         LabelError: when there is no gold label.
@@ -48,9 +53,11 @@ def evaluate_dataset(
         for batch, scores in scored_batches(model, dataset, mini_batch_size):
             places = copy_to(model.task.places(batch), model.device)
             predicted[places] = model.decode(scores, batch, with_scores=False).numbers
-            loss += model.loss(scores, batch)
+            if with_loss:
+                loss += model.loss(scores, batch)
             num_labels += batch.num_labels
-    result = model.task.score(gold, predicted, loss=float(loss) / max(1, num_labels), main_metric=main_metric)
+    mean = float(loss) / max(1, num_labels)
+    result = model.task.score(gold, predicted, loss=mean, main_metric=main_metric, exclude=exclude)
     if out_path is not None:
         with atomic_write(Path(out_path)) as file:
             file.writelines(row.encode("utf-8") for row in model.task.rows(gold, predicted))

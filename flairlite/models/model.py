@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, TypeVar, overload
 import torch
 from torch import Tensor, nn
 
-from flairlite.data import Sentence
+from flairlite.data import Dictionary, Sentence
 from flairlite.datasets.conllu import read_conllu
 from flairlite.embeddings import DocumentEmbeddings, Embeddings
 from flairlite.embeddings.registry import embedding_from_params, embedding_to_params
@@ -294,8 +294,12 @@ class Model(nn.Module, ABC):
         data_points: Iterable[Sentence] | str | Path,
         gold_label_type: str | None = None,
         out_path: str | Path | None = None,
+        embedding_storage_mode: str = "none",
         mini_batch_size: int = 64,
         main_evaluation_metric: tuple[str, str] = DEFAULT_METRIC,
+        exclude_labels: Sequence[str] | None = None,
+        gold_label_dictionary: Dictionary | None = None,
+        return_loss: bool = True,
     ) -> Result:
         """Compare predictions with gold labels; the labels of the sentences stay as they are.
 
@@ -303,12 +307,25 @@ class Model(nn.Module, ABC):
             data_points: Sentences with gold labels, or the path of a file that `read` reads.
             gold_label_type: The label type of the gold labels, when it is not the one that the model learned.
             out_path: Where to write words, gold and predicted labels, or None.
+            embedding_storage_mode: `gpu` puts all that is encoded on the model's device first; `none` and `cpu` put a
+                batch there when it is needed. Nothing is left on the sentences.
             mini_batch_size: Sentences computed at once.
             main_evaluation_metric: Which figure is the main score.
+            exclude_labels: Labels to leave out of the figures, with what has only these as gold labels.
+            gold_label_dictionary: Not here: labels that the model does not know are compared under their own names.
+            return_loss: Compute the loss too; else it is 0.
 
         Raises:
             LabelError: when no sentence has a gold label.
+            SettingError: when a `gold_label_dictionary` is given, or another storage mode.
         """
+        if gold_label_dictionary is not None:
+            raise SettingError(
+                "gold labels are compared under their own names, those that the model does not know as misses: leave "
+                "gold_label_dictionary out"
+            )
+        if embedding_storage_mode not in ("none", "cpu", "gpu"):
+            raise SettingError(f"embedding_storage_mode must be none, cpu or gpu, not {embedding_storage_mode!r}")
         sentences = self.read(data_points) if isinstance(data_points, (str, Path)) else _to_sentences(data_points)
         label_type = gold_label_type or self.label_type
         if not self.task.count(sentences, label_type):
@@ -318,13 +335,16 @@ class Model(nn.Module, ABC):
                 f"There are {len(sentences)} sentences with: {', '.join(types) or 'no labels at all'}"
             )
         gold = self.task.gold(sentences, label_type)
+        encoded = self.encode(sentences, label_type=label_type, labels=gold.labels)
         return evaluate_dataset(
             self,
-            self.encode(sentences, label_type=label_type, labels=gold.labels),
+            encoded.to(self.device) if embedding_storage_mode == "gpu" else encoded,
             gold,
             mini_batch_size=mini_batch_size,
             main_metric=main_evaluation_metric,
             out_path=out_path,
+            exclude=exclude_labels or (),
+            with_loss=return_loss,
         )
 
     # Files

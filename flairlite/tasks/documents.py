@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from flairlite.data import Sentence
 from flairlite.encoding import UNLABELLED, Targets, copy_to
 from flairlite.errors import LabelError, SettingError
-from flairlite.metrics import DEFAULT_METRIC, Confusion, Matches, Result, evaluate_confusion, evaluate_matches
+from flairlite.metrics import DEFAULT_METRIC, Matches, Result, evaluate_matches
 from flairlite.tasks.task import Decoded, Gold, Task
 
 DEFAULT = "default"  # names the threshold of the labels that have none of their own
@@ -128,20 +128,25 @@ class DocumentTask(Task):
     # Comparison
 
     def score(
-        self, gold: Gold, predicted: Tensor, *, loss: float = 0.0, main_metric: tuple[str, str] = DEFAULT_METRIC
+        self,
+        gold: Gold,
+        predicted: Tensor,
+        *,
+        loss: float = 0.0,
+        main_metric: tuple[str, str] = DEFAULT_METRIC,
+        exclude: Collection[str] = (),
     ) -> Result:
         """Compare sentence by sentence; sentences without words are left out."""
-        numbers = copy_to(gold.targets.numbers, predicted.device)
         if not self.multi_label:
-            confusion = Confusion.empty(len(gold.labels), predicted.device).add(numbers, predicted)
-            if not int(confusion.counts.sum()):
-                raise self._nothing_to_compare()
-            return evaluate_confusion(confusion, gold.labels, loss=loss, main_metric=main_metric)
-        if not bool(numbers.any()):
+            return self._score_single(gold, predicted, loss=loss, main_metric=main_metric, exclude=exclude)
+        numbers = copy_to(gold.targets.numbers, predicted.device)
+        is_kept = torch.tensor([label not in exclude for label in gold.labels], device=predicted.device)  # (L,)
+        has_words = torch.tensor([bool(one.words) for one in gold.sentences], dtype=torch.bool, device=predicted.device)
+        is_compared = has_words & ((numbers & is_kept).any(1) | ~numbers.any(1))  # (S,)
+        if not bool((numbers & is_kept).any()):
             raise self._nothing_to_compare()
-        has_words = torch.tensor([bool(sentence.words) for sentence in gold.sentences], device=predicted.device)
-        predicted = nn.functional.pad(predicted, (0, numbers.shape[1] - predicted.shape[1]))  # (S, L)
-        matches = Matches.of_sets(numbers[has_words], predicted[has_words])
+        predicted = nn.functional.pad(predicted.bool(), (0, numbers.shape[1] - predicted.shape[1]))  # (S, L)
+        matches = Matches.of_sets(numbers[is_compared] & is_kept, predicted[is_compared] & is_kept)
         return evaluate_matches(matches, gold.labels, loss=loss, main_metric=main_metric)
 
     def rows(self, gold: Gold, predicted: Tensor) -> Iterator[str]:

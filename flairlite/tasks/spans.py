@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,7 +157,13 @@ class SpanTask(Task):
     # Comparison
 
     def score(
-        self, gold: Gold, predicted: Tensor, *, loss: float = 0.0, main_metric: tuple[str, str] = DEFAULT_METRIC
+        self,
+        gold: Gold,
+        predicted: Tensor,
+        *,
+        loss: float = 0.0,
+        main_metric: tuple[str, str] = DEFAULT_METRIC,
+        exclude: Collection[str] = (),
     ) -> Result:
         """Compare span by span: right is what has the same words and the same label."""
         number = {label: place for place, label in enumerate(gold.labels)}
@@ -168,10 +174,13 @@ class SpanTask(Task):
             offset += len(sentence.words)
         if not spans:
             raise self._nothing_to_compare()
+        excluded = [number[label] for label in exclude if label in number]
         columns = np.array(spans, dtype=np.int64).T
         golds, predictions = (
             found.keys(len(gold.labels), offset + 1) for found in (Spans(*columns), self.find(predicted))
         )
+        if excluded:
+            golds, predictions = _without(golds, predictions, len(gold.labels), excluded)
         matches = Matches.of_keys(golds, predictions, len(gold.labels))
         return evaluate_matches(matches, gold.labels, loss=loss, main_metric=main_metric)
 
@@ -191,6 +200,14 @@ class Spans:
     def keys(self, num_labels: int, num_places: int) -> Numbers:
         """Return one number for each distinct span with its label; of one span they have the same quotient by L."""
         return np.unique((self.starts * num_places + self.stops) * num_labels + self.labels)
+
+
+def _without(golds: Numbers, predictions: Numbers, num_labels: int, excluded: Sequence[int]) -> tuple[Numbers, Numbers]:
+    """Return keys of gold and predicted spans without some labels, and without what is predicted where these are."""
+    kept = golds[~np.isin(golds % num_labels, excluded)]
+    ignored = np.setdiff1d(golds // num_labels, kept // num_labels)
+    is_counted = ~np.isin(predictions // num_labels, ignored) & ~np.isin(predictions % num_labels, excluded)
+    return kept, predictions[is_counted]
 
 
 def without_overlaps(spans: Sequence[TagSpan]) -> list[TagSpan]:

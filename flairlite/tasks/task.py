@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from flairlite.data import Sentence
 from flairlite.data.dictionary import UNKNOWN
-from flairlite.encoding import UNLABELLED, Batch, Targets
+from flairlite.encoding import UNLABELLED, Batch, Targets, copy_to
 from flairlite.errors import LabelError, SettingError
-from flairlite.metrics import DEFAULT_METRIC, Result
+from flairlite.metrics import DEFAULT_METRIC, Confusion, Result, evaluate_confusion
 
 
 @dataclass(frozen=True)
@@ -214,9 +214,23 @@ class Task(ABC):
 
     @abstractmethod
     def score(
-        self, gold: Gold, predicted: Tensor, *, loss: float = 0.0, main_metric: tuple[str, str] = DEFAULT_METRIC
+        self,
+        gold: Gold,
+        predicted: Tensor,
+        *,
+        loss: float = 0.0,
+        main_metric: tuple[str, str] = DEFAULT_METRIC,
+        exclude: Collection[str] = (),
     ) -> Result:
         """Compare predicted classes, in the shape of `Decoded.numbers` of a data set, with gold labels.
+
+        Args:
+            gold: The gold labels.
+            predicted: The predicted classes.
+            loss: The loss, to stand beside.
+            main_metric: Which figure is the main score.
+            exclude: Labels to leave out: what has only these as gold labels is not compared, and they have no part in
+                the figures.
 
         Raises:
             LabelError: when nothing has a gold label.
@@ -225,6 +239,19 @@ class Task(ABC):
     @abstractmethod
     def rows(self, gold: Gold, predicted: Tensor) -> Iterator[str]:
         """Yield the lines of each sentence, with gold and predicted labels beside one another."""
+
+    def _score_single(
+        self, gold: Gold, predicted: Tensor, *, loss: float, main_metric: tuple[str, str], exclude: Collection[str]
+    ) -> Result:
+        """Compare where each unit has one label at most."""
+        numbers = copy_to(gold.targets.numbers, predicted.device)
+        excluded = [place for place, label in enumerate(gold.labels) if label in exclude]
+        if excluded:
+            numbers = numbers.masked_fill(torch.isin(numbers, numbers.new_tensor(excluded)), UNLABELLED)
+        confusion = Confusion.empty(len(gold.labels), predicted.device).add(numbers, predicted)
+        if not int(confusion.counts.sum()):
+            raise self._nothing_to_compare()
+        return evaluate_confusion(confusion, gold.labels, loss=loss, main_metric=main_metric, exclude=exclude)
 
     def _nothing_to_compare(self) -> LabelError:
         return LabelError(f"no {self.unit} has a gold label: there is nothing to compare with")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, repeat
 
 import numpy as np
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from flairlite.data import Sentence
-from flairlite.encoding import UNLABELLED, Targets, copy_to
+from flairlite.encoding import UNLABELLED, Targets
 from flairlite.errors import LabelError
-from flairlite.metrics import DEFAULT_METRIC, Confusion, Result, evaluate_confusion
+from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.tasks.task import Decoded, Gold, Task
 
 
@@ -48,15 +48,16 @@ class WordTask(Task):
         write_chances(sentences, decoded, label_name, self.class_names)
 
     def score(
-        self, gold: Gold, predicted: Tensor, *, loss: float = 0.0, main_metric: tuple[str, str] = DEFAULT_METRIC
+        self,
+        gold: Gold,
+        predicted: Tensor,
+        *,
+        loss: float = 0.0,
+        main_metric: tuple[str, str] = DEFAULT_METRIC,
+        exclude: Collection[str] = (),
     ) -> Result:
         """Compare word by word."""
-        confusion = Confusion.empty(len(gold.labels), predicted.device).add(
-            copy_to(gold.targets.numbers, predicted.device), predicted
-        )
-        if not int(confusion.counts.sum()):
-            raise self._nothing_to_compare()
-        return evaluate_confusion(confusion, gold.labels, loss=loss, main_metric=main_metric)
+        return self._score_single(gold, predicted, loss=loss, main_metric=main_metric, exclude=exclude)
 
     def rows(self, gold: Gold, predicted: Tensor) -> Iterator[str]:
         """Yield a line a word: the word, its gold label (`_` for none) and the predicted one; sentences lie apart."""

@@ -48,6 +48,9 @@ class Callback:
     def on_close(self, run: Run, error: BaseException | None) -> None:
         """Last of all, behind the final evaluation or behind the error that ended training: close what is open."""
 
+    def __str__(self) -> str:
+        return type(self).__name__
+
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint is to keep, as tensors and plain containers: dict, list, tuple, str, numbers, None.
 

@@ -22,7 +22,15 @@ LOSS_TABLE = "loss.tsv"
 TRAINING_LOG = "training.log"
 LOCK = ".running"  # there while a run goes on, and after one that was killed
 
-_RESULTS = (BEST_MODEL, FINAL_MODEL, CHECKPOINT, RUN_RECORD, "dev.tsv", "test.tsv")  # the others are begun anew anyway
+_RESULTS = (
+    BEST_MODEL,
+    FINAL_MODEL,
+    CHECKPOINT,
+    RUN_RECORD,
+    "dev.tsv",
+    "test.tsv",
+    "train_sample.tsv",
+)  # the others are begun anew anyway
 
 
 def clear_folder(folder: Path) -> None:

@@ -21,7 +21,7 @@ class LossTable(Callback):
     """Writes loss.tsv.
 
     Args:
-        splits: The splits that are evaluated after each epoch, `dev` or `test`.
+        splits: The splits that are evaluated after each epoch: `dev`, `test`, `train_sample`.
     """
 
     def __init__(self, splits: tuple[str, ...]) -> None:
@@ -45,7 +45,7 @@ class LossTable(Callback):
         """Write a row."""
         row = [str(run.epoch), f"{datetime.now():%H:%M:%S}", f"{run.epoch_learning_rate:.6f}", f"{run.train_loss:.8f}"]
         for split in self.splits:
-            row += _figures(run.dev if split == "dev" else run.test)
+            row += _figures(getattr(run, split))
         self._rows.append("\t".join(row))
         self._write(run)
 

@@ -11,10 +11,37 @@ from typing import Any
 import torch
 
 from flairlite.errors import SettingError
+from flairlite.models import Model
 
 _DECORATED = ("step", "zero_grad", "add_param_group", "state_dict", "load_state_dict")
 
 OptimizerFactory = Callable[..., torch.optim.Optimizer]  # of parameters and `lr`
+
+
+def make_optimizer(
+    factory: OptimizerFactory, model: Model, learning_rate: float, decoder_learning_rate: float | None
+) -> torch.optim.Optimizer:
+    """Make the optimizer of what can be trained.
+
+    Args:
+        factory: Makes it of weights, or groups of them, and `lr`.
+        model: The model.
+        learning_rate: The learning rate of all.
+        decoder_learning_rate: Another one for all but the embeddings; these are then the second group.
+    """
+    factory = without_compiler(factory)
+    weights = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    if decoder_learning_rate is None:
+        return factory([weight for _, weight in weights], lr=learning_rate)
+    groups = [
+        {"params": [weight for name, weight in weights if not _is_embedding(name)], "lr": decoder_learning_rate},
+        {"params": [weight for name, weight in weights if _is_embedding(name)], "lr": learning_rate},
+    ]
+    return factory([group for group in groups if group["params"]], lr=learning_rate)
+
+
+def _is_embedding(name: str) -> bool:
+    return name.split(".")[0] == "embeddings"
 
 
 def optimizer_to_plain(factory: OptimizerFactory) -> dict[str, Any]:

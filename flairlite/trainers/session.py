@@ -11,28 +11,31 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.data import Sampler
 
 from flairlite.data import Corpus
 from flairlite.errors import SettingError, TrainingError
 from flairlite.metrics import Result
 from flairlite.models import Model
 from flairlite.models.evaluation import evaluate_dataset
-from flairlite.trainers.annealing import Annealing
+from flairlite.samplers import FlairSampler
 from flairlite.trainers.best_model import BestModel
 from flairlite.trainers.callback import Callback
 from flairlite.trainers.checkpoint import Checkpoints, is_finite, name_of, write_checkpoint
 from flairlite.trainers.fingerprints import describe_model, describe_split, differences
 from flairlite.trainers.finite import check_finite
 from flairlite.trainers.folder import FINAL_MODEL, TRAINING_LOG, clear_folder
+from flairlite.trainers.header import header
 from flairlite.trainers.loop import train_epoch
 from flairlite.trainers.loss_table import LossTable
-from flairlite.trainers.optimizers import without_compiler
+from flairlite.trainers.optimizers import make_optimizer
 from flairlite.trainers.order import BatchOrder
 from flairlite.trainers.plugins.base import TrainingInterrupt
+from flairlite.trainers.plugins.outputs import CheckpointPlugin, WeightExtractorPlugin
 from flairlite.trainers.run import Run
 from flairlite.trainers.settings import TrainingSettings
 from flairlite.trainers.signals import Signals
-from flairlite.trainers.splits import Split, encode_split
+from flairlite.trainers.splits import Split, encode_splits
 from flairlite.trainers.training_log import LINE, TrainingLog
 
 log = logging.getLogger("flairlite")
@@ -47,29 +50,40 @@ class Session:
         settings: How to train.
         folder: Where to write.
         plugins: Callbacks, called behind those that every run has.
+        sampler: Yields the positions of the sentences of each epoch, where it is not to be a random order.
     """
 
     def __init__(
-        self, model: Model, corpus: Corpus, settings: TrainingSettings, folder: Path, plugins: Sequence[Callback]
+        self,
+        model: Model,
+        corpus: Corpus,
+        settings: TrainingSettings,
+        folder: Path,
+        plugins: Sequence[Callback],
+        sampler: Sampler[int] | None = None,
     ) -> None:
         self.settings = settings
         if settings.compact_vectors:  # before anything is looked up: what is trained on is what the files will hold
             model.compact()
-        self.train_split = _encode(model, corpus, "train", settings)
-        self.dev = _encode(model, corpus, "dev", settings) if corpus.dev and not settings.train_with_dev else None
-        self.test = _encode(model, corpus, "test", settings) if corpus.test else None
-        watched = (self.dev, self.test if settings.monitor_test else None)
-        self.monitored = [split for split in watched if split is not None]
+        splits = encode_splits(model, corpus, settings)
+        self.train_split, self.dev, self.test = splits["train"], splits.get("dev"), splits.get("test")
+        watched = {"dev", "train_sample", *(["test"] if settings.monitor_test else [])}
+        self.monitored = [split for name, split in splits.items() if name in watched]
+        self.sampler = sampler
+        if isinstance(sampler, FlairSampler):
+            sampler.set_dataset(self.train_split.sentences)
         self.order = BatchOrder(
             self.train_split.dataset.lengths,
             settings.mini_batch_size,
             settings.seed,
             shuffle=settings.shuffle,
+            shuffle_first=settings.shuffle_first_epoch,
             bucketing=settings.bucketing,
+            sampler=sampler,
         )
         self.dropout = torch.Generator(device=model.device).manual_seed(settings.seed)
-        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        optimizer = without_compiler(settings.optimizer)(parameters, lr=settings.learning_rate)
+        rates = settings.learning_rate, settings.decoder_learning_rate
+        optimizer = make_optimizer(settings.optimizer, model, *rates)
         self.run = Run(
             model,
             optimizer,
@@ -78,11 +92,10 @@ class Session:
             sentences=self.train_split.sentences,
             num_batches=self.order.expected_length,
         )
-        self.best = BestModel() if self.dev is not None else None
-        own = self._own_callbacks(is_scheduled=any(plugin.schedules for plugin in plugins))
+        self.best = BestModel() if self.dev is not None and not settings.use_final_model_for_eval else None
         self.signals = Signals()
         checkpoints = Checkpoints(self.save, settings.checkpoint_every, self.signals)
-        self.callbacks = [*own, *plugins, checkpoints]
+        self.callbacks = [*self._own_callbacks(corpus, plugins), *plugins, checkpoints]
         self.inputs = self._describe_inputs()
 
     def __enter__(self) -> Session:
@@ -147,7 +160,7 @@ class Session:
         if not is_finite(self.run.model):
             check_finite(self.run, math.nan)
         content = {"settings": self.settings.to_plain(), "inputs": self.inputs, "session": self.state_dict()}
-        write_checkpoint(self.run.base_path, {**content, "log_bytes": self._log_path.stat().st_size})
+        write_checkpoint(self.run.base_path, {**content, "log_bytes": self._log_size()})
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that a run needs to go on from here, as plain containers and tensors."""
@@ -182,7 +195,8 @@ class Session:
             self.load_state_dict(checkpoint["session"])
             if checkpoint["settings"]["min_learning_rate"] != self.settings.min_learning_rate:
                 self.run.stop_reason = None  # if it was that the rate had become too low, that holds no more
-            os.truncate(self._log_path, min(checkpoint["log_bytes"], self._log_path.stat().st_size))
+            if self.settings.create_file_logs:
+                os.truncate(self._log_path, min(checkpoint["log_bytes"], self._log_size()))
             log.info(f"Resumed at epoch {self.run.epoch} - iter {self.run.iteration}/{self.run.num_batches}")
         elif self.dev is None:
             log.info("No dev split: annealing goes by the training loss, and there is no best model")
@@ -214,26 +228,44 @@ class Session:
             "model": describe_model(model),
             "data": data,
             "plugins": list(map(name_of, self.callbacks)),
+            "sampler": None if self.sampler is None else type(self.sampler).__name__,
         }
 
     @property
     def _log_path(self) -> Path:
         return self.run.base_path / TRAINING_LOG
 
-    def _own_callbacks(self, *, is_scheduled: bool) -> list[Callback]:
+    def _log_size(self) -> int:
+        return self._log_path.stat().st_size if self.settings.create_file_logs else 0
+
+    def _own_callbacks(self, corpus: Corpus, plugins: Sequence[Callback]) -> list[Callback]:
         settings = self.settings
-        annealing = Annealing(
-            factor=settings.anneal_factor, patience=settings.patience, min_learning_rate=settings.min_learning_rate
-        )
-        schedule = [] if is_scheduled else [annealing]
-        table = LossTable(tuple(split.name for split in self.monitored))
-        best = [self.best] if self.best is not None else []
-        return [*schedule, TrainingLog(settings.embeddings_storage_mode), table, *best]
+        is_annealed = settings.attach_default_scheduler and not any(plugin.schedules for plugin in plugins)
+        annealing = [settings.annealing()] if is_annealed else []
+        callbacks = [*annealing, TrainingLog(header(self.run, corpus, settings, [*annealing, *plugins]))]
+        if settings.create_loss_file:
+            callbacks.append(LossTable(tuple(split.name for split in self.monitored)))
+        if self.best is not None:
+            callbacks.append(self.best)
+        if settings.write_weights:
+            callbacks.append(WeightExtractorPlugin())
+        if settings.save_model_each_k_epochs:
+            callbacks.append(CheckpointPlugin(settings.save_model_each_k_epochs))
+        return callbacks
 
     def _train_epoch(self) -> None:
         run = self.run
-        batches = self.order.draw()
-        train_epoch(run, self.train_split, batches, self.dropout, self.callbacks, use_amp=self.settings.use_amp)
+        batches = self.order.draw(run.epoch + (not run.is_in_epoch), again=run.is_in_epoch)
+        train_epoch(
+            run,
+            self.train_split,
+            batches,
+            self.dropout,
+            self.callbacks,
+            max_grad_norm=self.settings.max_grad_norm,
+            chunk_size=self.settings.mini_batch_chunk_size,
+            use_amp=self.settings.use_amp,
+        )
         for callback in self.callbacks:
             callback.on_epoch_trained(run)
         for split in self.monitored:
@@ -255,10 +287,5 @@ class Session:
             mini_batch_size=self.settings.eval_batch_size,
             main_metric=self.settings.main_evaluation_metric,
             out_path=self.run.base_path / f"{split.name}.tsv",
+            exclude=self.settings.exclude_labels,
         )
-
-
-def _encode(model: Model, corpus: Corpus, name: str, settings: TrainingSettings) -> Split:
-    with_dev = name == "train" and settings.train_with_dev
-    sentences = [*(getattr(corpus, name) or ()), *((corpus.dev or ()) if with_dev else ())]
-    return encode_split(model, name, sentences, settings.embeddings_storage_mode)

@@ -25,6 +25,16 @@ MAY_CHANGE = (
     "save_final_model",
     "checkpoint_every",
 )
+_LEAST = {
+    "mini_batch_size": 1,
+    "mini_batch_chunk_size": 1,
+    "eval_batch_size": 1,
+    "max_epochs": 0,
+    "checkpoint_every": 1,
+    "monitor_train_sample": 0,
+    "save_model_each_k_epochs": 0,
+}
+_POSITIVE = ("learning_rate", "decoder_learning_rate", "max_grad_norm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,41 +46,69 @@ class TrainingSettings:
     """
 
     learning_rate: float
+    decoder_learning_rate: float | None
     mini_batch_size: int
+    mini_batch_chunk_size: int | None
     eval_batch_size: int
     max_epochs: int
+    max_grad_norm: float | None
     optimizer: OptimizerFactory
     anneal_factor: float
     patience: int
-    min_learning_rate: float
+    min_learning_rate: float | tuple[float, ...]
+    initial_extra_patience: int
+    anneal_with_restarts: bool
+    attach_default_scheduler: bool
     train_with_dev: bool
+    train_with_test: bool
     monitor_test: bool
+    monitor_train_sample: float
     main_evaluation_metric: tuple[str, str]
+    use_final_model_for_eval: bool
+    exclude_labels: tuple[str, ...]
     shuffle: bool
+    shuffle_first_epoch: bool
     bucketing: bool
     embeddings_storage_mode: str
     use_amp: bool
     save_final_model: bool
     compact_vectors: bool
     checkpoint_every: int | None
+    save_model_each_k_epochs: int
+    create_file_logs: bool
+    create_loss_file: bool
+    write_weights: bool
     seed: int
 
     def __post_init__(self) -> None:
-        for name in ("mini_batch_size", "eval_batch_size"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} must be at least 1; it is {getattr(self, name)}")
-        if self.checkpoint_every is not None and self.checkpoint_every < 1:
-            raise SettingError(f"checkpoint_every must be at least 1 step, or None; it is {self.checkpoint_every}")
-        if self.max_epochs < 0:
-            raise SettingError(f"max_epochs must be at least 0; it is {self.max_epochs}")
-        if not self.learning_rate > 0:
-            raise SettingError(f"learning_rate must be above 0; it is {self.learning_rate}")
-        Annealing(factor=self.anneal_factor, patience=self.patience, min_learning_rate=self.min_learning_rate)
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise SettingError(f"{name} must be at least {least}; it is {value}")
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SettingError(f"{name} must be above 0; it is {value}")
+        self.annealing()
         if self.embeddings_storage_mode not in STORAGE_MODES:
             raise SettingError(
                 f"embeddings_storage_mode must be one of {', '.join(STORAGE_MODES)}, "
                 f"not {self.embeddings_storage_mode!r}"
             )
+
+    def annealing(self) -> Annealing:
+        """Make the default annealing.
+
+        Raises:
+            SettingError: when a number of its makes no sense.
+        """
+        return Annealing(
+            factor=self.anneal_factor,
+            patience=self.patience,
+            min_learning_rate=self.min_learning_rate,
+            initial_extra_patience=self.initial_extra_patience,
+            restarts=self.anneal_with_restarts,
+        )
 
     def check_metric(self, model: Model) -> None:
         """Refuse a main figure that evaluations of this model do not have.
@@ -105,11 +143,8 @@ class TrainingSettings:
     def to_plain(self) -> dict[str, Any]:
         """Return the settings as plain containers; an optimizer that is not torch's is there by its name alone."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {
-            **values,
-            "optimizer": optimizer_to_plain(self.optimizer),
-            "main_evaluation_metric": list(self.main_evaluation_metric),
-        }
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {**plain, "optimizer": optimizer_to_plain(self.optimizer)}
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any], *, optimizer: OptimizerFactory | None = None) -> TrainingSettings:
@@ -127,5 +162,5 @@ class TrainingSettings:
             differing = ", ".join(sorted(known ^ set(values)))
             raise SettingError(f"these settings are of another version of flairlite: {differing}. Use that version")
         chosen = optimizer or optimizer_from_plain(values["optimizer"])
-        metric = tuple(values["main_evaluation_metric"])
-        return cls(**{**values, "optimizer": chosen, "main_evaluation_metric": metric})
+        given: dict[str, Any] = {name: tuple(item) if isinstance(item, list) else item for name, item in values.items()}
+        return cls(**{**given, "optimizer": chosen})

@@ -5,14 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from flairlite.data import Sentence
+import torch
+
+from flairlite.data import Corpus, Sentence
 from flairlite.embeddings.coverage import describe_unknown_words
 from flairlite.encoding import Dataset, EncodedDataset, LazyDataset
-from flairlite.errors import TrainingError
+from flairlite.errors import SettingError, TrainingError
 from flairlite.models import Model
 from flairlite.models.prediction import STORAGE_MODES as STORAGE_MODES
 from flairlite.tasks import Gold
+
+if TYPE_CHECKING:
+    from flairlite.trainers.settings import TrainingSettings
 
 log = logging.getLogger("flairlite")
 
@@ -22,7 +28,7 @@ class Split:
     """An encoded split.
 
     Attributes:
-        name: train, dev or test.
+        name: train, dev, test or train_sample.
         dataset: Its sentences as integers.
         gold: Their gold labels.
     """
@@ -68,3 +74,41 @@ def encode_split(model: Model, name: str, sentences: Sequence[Sentence] | None, 
         for message in describe_unknown_words(model.embeddings, dataset, sentences):
             log.info(message)
     return Split(name, dataset.to(model.device) if storage_mode == "gpu" else dataset, gold)
+
+
+def encode_splits(model: Model, corpus: Corpus, settings: TrainingSettings) -> dict[str, Split]:
+    """Encode what a run trains on, `train`, and what it evaluates: `dev`, `test`, `train_sample`, where there are."""
+    train = list(corpus.train or ())
+    parts = {"train": train}
+    for name, is_trained_on in (("dev", settings.train_with_dev), ("test", settings.train_with_test)):
+        sentences = getattr(corpus, name)
+        if sentences and is_trained_on:
+            train.extend(sentences)
+        elif sentences:
+            parts[name] = sentences
+    if settings.monitor_train_sample:
+        parts["train_sample"] = draw_sample(train, settings.monitor_train_sample, settings.seed)
+    mode = settings.embeddings_storage_mode
+    return {name: encode_split(model, name, sentences, mode) for name, sentences in parts.items()}
+
+
+def draw_sample(sentences: Sequence[Sentence], amount: float, seed: int) -> list[Sentence]:
+    """Draw sentences that have words, in their order.
+
+    Args:
+        sentences: From which.
+        amount: How many, or which part of them where it is a fraction; at least one.
+        seed: Decides which.
+
+    Raises:
+        SettingError: when there are not so many.
+    """
+    places = [place for place, sentence in enumerate(sentences) if sentence.words]
+    size = amount if isinstance(amount, int) else max(1, round(len(places) * amount))
+    if not 1 <= size <= len(places):
+        raise SettingError(
+            f"monitor_train_sample must be a part from 0 to 1, or a number of sentences up to {len(places)}; "
+            f"it is {amount}"
+        )
+    chosen = torch.randperm(len(places), generator=torch.Generator().manual_seed(seed))[:size]
+    return [sentences[places[number]] for number in sorted(chosen.tolist())]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flairlite.trainers.callback import Callback
@@ -21,23 +21,20 @@ class TrainingLog(Callback):
     """Prints the run: a header, ten lines an epoch, and a summary of each epoch.
 
     Args:
-        storage_mode: The embeddings storage mode, to be shown.
+        header: Blocks of lines to begin with.
     """
 
-    def __init__(self, storage_mode: str) -> None:
-        self.storage_mode = storage_mode
+    def __init__(self, header: Sequence[Sequence[str]]) -> None:
+        self.header = header
 
     def on_train_begin(self, run: Run) -> None:
         """Print where and how, unless the log has it already."""
         if run.is_resumed:
             return
         log.info(LINE)
-        for text in (
-            f'Model training base path: "{run.base_path}"',
-            f"Device: {run.model.device}",
-            f"Embeddings storage mode: {self.storage_mode}",
-        ):
-            log.info(text)
+        for block in self.header:
+            for line in block:
+                log.info(line)
             log.info(LINE)
 
     def on_batch_end(self, run: Run) -> None:
@@ -49,25 +46,30 @@ class TrainingLog(Callback):
         speed = run.num_words / max(seconds, 1e-9)
         log.info(
             f"epoch {run.epoch} - iter {run.iteration}/{run.num_batches} - loss {loss:.8f} - "
-            f"time (sec): {seconds:.2f} - samples/sec: {speed:.2f} - lr: {run.learning_rate:.6f}"
+            f"time (sec): {seconds:.2f} - samples/sec: {speed:.2f} - lr: {_rates(run)}"
         )
 
     def on_epoch_end(self, run: Run) -> None:
         """Print what the epoch gave."""
         log.info(LINE)
         log.info(f"EPOCH {run.epoch} done: loss {run.train_loss:.4f} - lr {run.epoch_learning_rate:.6f}")
-        for name, result in (("DEV", run.dev), ("TEST", run.test)):
+        for name, result in (("DEV", run.dev), ("TEST", run.test), ("TRAIN_SAMPLE", run.train_sample)):
             if result is not None:
                 log.info(f"{name} : loss {result.loss} - {result.metric_name}  {round(result.main_score, 4)}")
         log.info(f"BAD EPOCHS (no improvement): {run.bad_epochs}")
         if run.is_annealed:
-            log.info(f"learning rate annealed to {run.learning_rate:.6f}")
+            log.info(f"learning rate annealed to {_rates(run)}")
         log.info(LINE)
 
     def on_train_end(self, run: Run) -> None:
         """Print why training stopped early, if it did."""
         if run.stop_reason is not None:
             log.info(run.stop_reason)
+
+
+def _rates(run: Run) -> str:
+    """Return the learning rates, one for each group of weights."""
+    return ",".join(f"{group['lr']:.6f}" for group in run.optimizer.param_groups)
 
 
 @contextlib.contextmanager
