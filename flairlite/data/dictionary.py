@@ -162,7 +162,7 @@ class Dictionary:
                 raise TypeError("its items are not a list of strings")
             dictionary = cls.from_items(content["items"], add_unk=content["add_unk"])
             dictionary.multi_label, dictionary.span_labels = content["multi_label"], content["span_labels"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataFormatError(
                 f"no dictionary of flairlite's: {error!r}", path=filename, remedy="Save one with Dictionary.save"
             ) from error

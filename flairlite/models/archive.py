@@ -20,7 +20,8 @@ from flairlite.errors import ModelFileError
 from flairlite.models.outline import DTYPES, ArchiveError, Outline
 
 _MAX_STRUCTURE = 64 << 20  # bytes of everything but tensors; one byte becomes up to about a hundred in memory
-_SPARE = 1 << 20  # elements that a model may have beside what is in its file
+_SPARE, _SPARE_TENSORS = 1 << 20, 100  # elements, and tensors, that a model may have beside those in its file
+_RECORD = 64  # bytes of a file at least that a tensor takes, however small
 
 
 def plain(content: Any, *, place: str = "") -> Any:
@@ -124,7 +125,7 @@ def _check_checksums(archive: zipfile.ZipFile) -> None:
 
 
 class AtMost(TorchFunctionMode):
-    """Lets no more tensor elements be made than a file of a size can fill: sizes in a file may be any numbers.
+    """Lets no more tensors and elements be made than a file of a size can hold: sizes in a file may be any numbers.
 
     Args:
         file_size: Bytes of the file; no element of a weight is smaller than one.
@@ -135,6 +136,7 @@ class AtMost(TorchFunctionMode):
     def __init__(self, file_size: int) -> None:
         super().__init__()
         self._left = file_size + _SPARE
+        self._tensors_left = file_size // _RECORD + _SPARE_TENSORS
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -142,6 +144,7 @@ class AtMost(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in self._MAKERS and kwargs.get("out") is None:
             self._left -= func(*args, **{**kwargs, "device": "meta"}).numel()  # which takes no memory
-            if self._left < 0:
+            self._tensors_left -= 1
+            if min(self._left, self._tensors_left) < 0:
                 raise ArchiveError("its settings describe a model that is larger than the file")
         return func(*args, **kwargs)

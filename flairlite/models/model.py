@@ -388,6 +388,8 @@ class Model(nn.Module, ABC):
             with AtMost(Path(model_path).stat().st_size):
                 model = kind.from_settings(content["settings"], embedding_from_params(content["embeddings"]))
             model.load_state_dict(content["state"])
+            if any(type(name) is not str for name in (model.label_type, *model.label_names, *model.embeddings.fields)):
+                raise TypeError("the name of a label or of a label type is no text")
         except ModelFileError as error:
             raise ModelFileError(f"{model_path}: {error}") from error
         except Exception as error:  # whatever is in the file: it may have been changed, or made, by anybody
