@@ -33,6 +33,8 @@ def bucketed_batches(
     """
     _check(batch_size)
     order = _with_words(lengths)
+    if len(order) <= 1:
+        return [order] if len(order) else []
     if generator is not None:
         order = order[torch.randperm(len(order), generator=generator)]
     size = batch_size * _WINDOW if generator is not None else max(1, len(order))

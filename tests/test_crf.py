@@ -556,3 +556,22 @@ def test_transitions_lead_from_the_row_to_the_column(device: torch.device) -> No
     transitions[0, 2] = transitions[2, 1] = 9.0
     crf = make_crf(transitions, torch.tensor([20.0, 0, 0]), torch.zeros(3)).to(device)
     assert crf.decode(torch.zeros(1, 3, 3, device=device), torch.tensor([3])).tolist() == [[0, 2, 1]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@given(seed=st.integers(0, 10**6), length=st.integers(1, 12), num_tags=st.integers(1, 6), part=st.floats(0, 0.6))
+def test_sentence_alone_is_treated_as_one_among_others(
+    dtype: torch.dtype, seed: int, length: int, num_tags: int, part: float
+) -> None:
+    case = random_case([length, length], num_tags, seed=seed, scale=3.0)
+    forbidden = torch.rand(num_tags, num_tags, generator=torch.Generator().manual_seed(seed)) < part
+    forbidden.fill_diagonal_(False)  # some sequence is left
+    crf = make_crf(case.crf.transitions.masked_fill(forbidden, -torch.inf), case.crf.start, case.crf.end).to(dtype)
+    emissions = case.emissions.to(dtype)
+    together = crf.decode(emissions, case.lengths), crf.marginals(emissions, case.lengths)
+    for row in range(2):
+        alone, lengths = emissions[row : row + 1], case.lengths[:1]
+        assert crf.decode(alone, lengths)[0].tolist() == together[0][row].tolist()
+        chances = crf.marginals(alone, lengths)
+        assert chances.dtype == dtype
+        torch.testing.assert_close(chances[0], together[1][row])

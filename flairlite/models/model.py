@@ -45,6 +45,8 @@ class Model(nn.Module, ABC):
 
     def __init__(self, embeddings: Embeddings, task: Task) -> None:
         super().__init__()
+        self._place: Tensor
+        self.register_buffer("_place", torch.empty(0), persistent=False)  # goes where the weights go, and is at hand
         self.embeddings = embeddings
         self.task = task
 
@@ -87,7 +89,7 @@ class Model(nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         """Where the weights lie."""
-        return next(self.parameters()).device
+        return self._place.device
 
     # Strings to integers, integers to vectors
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from flairlite.errors import SettingError
+from flairlite.nn.single_chain import decode_single, marginals_single
 
 
 class LinearChainCRF(nn.Module):
@@ -91,6 +92,11 @@ class LinearChainCRF(nn.Module):
     @torch.no_grad()
     def marginals(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """Compute the probability of each tag at each word, (B, T, K); zero on padding."""
+        if _is_single(emissions, lengths):
+            self._validate(emissions, lengths)
+            chain = self.scores
+            alone = marginals_single(emissions, chain.transitions, chain.start, chain.end)
+            return alone.to(emissions.dtype)
         return self.chains(emissions, lengths).marginals().to(emissions.dtype)
 
     @torch.no_grad()
@@ -104,6 +110,8 @@ class LinearChainCRF(nn.Module):
         """Find the best tag sequence of each sentence by Viterbi's algorithm, (B, T); padding repeats the last tag."""
         self._validate(emissions, lengths)
         chain = self.scores
+        if _is_single(emissions, lengths):
+            return decode_single(emissions, chain.transitions, chain.start, chain.end)
         # a copy, (T, K, B): a maximum over tags runs over whole vectors
         scores = emissions.permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
         into = chain.transitions.t().unsqueeze(2).contiguous()  # (K to, K from, 1)
@@ -292,6 +300,12 @@ def _path_score(emissions: Tensor, scores: ChainScores, tags: Tensor, lengths: T
     # not a product with the mask: on padding there may be infinite scores
     inner = emitted.masked_fill(~mask, 0.0).sum(1) + moved.masked_fill(~mask[:, 1:], 0.0).sum(1)
     return inner + scores.start.index_select(0, tags[:, 0]) + scores.end.index_select(0, last)
+
+
+def _is_single(emissions: Tensor, lengths: Tensor) -> bool:
+    """Tell whether this is one sentence on the CPU, without padding, in a type that numpy has."""
+    is_float = emissions.dtype in (torch.float32, torch.float64)
+    return len(emissions) == 1 and emissions.device.type == "cpu" and is_float and int(lengths) == emissions.shape[1]
 
 
 def _mask(emissions: Tensor, lengths: Tensor) -> Tensor:
