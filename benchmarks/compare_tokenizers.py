@@ -167,6 +167,10 @@ def candidates() -> list[Candidate]:
         Candidate("white space", "", "re", lambda module: str.split),
         Candidate(r"regex \w+|[^\w\s]", "", "re", lambda module: module.compile(r"\w+|[^\w\s]").findall),
         Candidate("flairlite default (syntok)", "flairlite", "flairlite.tokenization.rules", build_default),
+        *(
+            Candidate(f"flairlite {name}", "flairlite", "flairlite.tokenization", build_own(name))
+            for name in ("SegtokTokenizer", "StaccatoTokenizer")
+        ),
     ]
 
 
@@ -175,6 +179,11 @@ def build_default(module: Any) -> Tokenize:
     module._split_cached.cache_clear()
     tokenize: Tokenize = module.default_tokenizer().tokenize
     return tokenize
+
+
+def build_own(name: str) -> Build:
+    """Return how another tokenizer of flairlite is made."""
+    return lambda module: getattr(module, name)().tokenize  # type: ignore[no-any-return]
 
 
 def segtok_candidates() -> list[Candidate]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice, pairwise
 from typing import Any
 
 from flairlite.data import Sentence
@@ -54,22 +54,29 @@ class SentenceSplitter(ABC):
         return [Sentence(part, self.tokenizer, start_position=start) for part, start in parts if part.strip()]
 
 
-class SyntokSentenceSplitter(SentenceSplitter):
-    """Splits English, Spanish, German and similar languages with the rules of syntok; an empty line always splits.
+class SegtokSentenceSplitter(SentenceSplitter):
+    """Splits English where sentences end, and at every empty line; named as Flair's default splitter.
+
+    The rules are this library's own: a full stop ends a sentence unless an abbreviation stands before it, which ends
+    one only before a word that often begins sentences. `benchmarks/compare_splitters.py` compares them with segtok's.
 
     Example:
-        >>> [sentence.text for sentence in SyntokSentenceSplitter().split("I saw Dr. Lee. He left at 5 p.m. today!")]
+        >>> [sentence.text for sentence in SegtokSentenceSplitter().split("I saw Dr. Lee. He left at 5 p.m. today!")]
         ['I saw Dr. Lee.', 'He left at 5 p.m. today!']
+    """
+
+    def _perform_split(self, text: str) -> list[Sentence]:
+        return self._sentences(text, _stretches(text, _ends_by_rules))
+
+
+class SyntokSentenceSplitter(SentenceSplitter):
+    """Splits English, Spanish and German with the rules of syntok, and at every empty line.
 
     See https://github.com/fnl/syntok.
     """
 
     def _perform_split(self, text: str) -> list[Sentence]:
-        return self._sentences(text, _syntok_stretches(text))
-
-
-class SegtokSentenceSplitter(SyntokSentenceSplitter):
-    """Splits as `SyntokSentenceSplitter` does: syntok is what segtok's author made of it later. The name is Flair's."""
+        return self._sentences(text, _stretches(text, _ends_by_syntok))
 
 
 class SpacySentenceSplitter(SentenceSplitter):
@@ -145,14 +152,64 @@ class NoSentenceSplitter(SentenceSplitter):
         return [Sentence(text, self.tokenizer)]
 
 
-def _syntok_stretches(text: str) -> Iterable[Stretch]:
+# What may end a sentence, with what closes it, when a word follows. A match begins where a run of marks does, so that
+# the search is linear in the text.
+_END = re.compile(
+    r"""
+(?<![.!?…])(?P<mark>[.!?…]+)
+(?P<closing>['"”’)\]*]*)
+(?:\s?[:;]-?[)(DP](?!\w))*                     # :-)
+(?=\s+(?P<next>[^\s)\]:;,.!?…]\S*))
+""",
+    re.VERBOSE,
+)
+_TITLE = re.compile(  # a name or a number follows
+    r"""
+(?<![\w.])(?:Mr|Mrs|Ms|Dr|Prof|Rev|St|Gen|Col|Capt|Lt|Sgt|Maj|Adm|Rep|Sen|Gov|Hon|Pres|Mt|Ft
+    |Nos?|vs|cf|Figs?|Eqs?|pp|approx|e\.g|i\.e)$
+""",
+    re.VERBOSE,
+)
+_ABBREVIATION = re.compile(
+    r"""
+(?<![\w.])(?:etc|al|Inc|Corp|Ltd|Co|Jr|Sr|Bros|Ave|Blvd|Rd|Dept|Univ
+    |Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec|[A-Z]|(?:[A-Za-z]\.)+[A-Za-z])$
+""",
+    re.VERBOSE,
+)
+_LONGEST = 16  # characters that are looked at for an abbreviation
+_STARTER = re.compile(  # what often begins a sentence, and no name
+    r"""
+(?:A|An|And|As|At|But|For|From|He|Her|His|How|However|I|If|In|It|Its|My|No|Not|On|Our|She|So|Some|That|The|Their|Then
+    |There|These|They|This|Those|To|We|What|When|Where|While|Who|Why|With|Yes|You|Your)\b
+""",
+    re.VERBOSE,
+)
+
+
+def _stretches(text: str, ends: Callable[[str], Iterable[int]]) -> Iterator[Stretch]:
+    """Yield sentences, paragraph by paragraph; `ends` gives the offset behind each but the last."""
+    for paragraph in re.finditer(r"\S.*(?:\n(?!\s*\n).*)*", text):
+        inner = (paragraph.start() + end for end in ends(paragraph.group()))
+        for start, end in pairwise([paragraph.start(), *inner, paragraph.end()]):
+            part = text[start:end]
+            yield end - len(part.lstrip()), start + len(part.rstrip())
+
+
+def _ends_by_rules(paragraph: str) -> Iterator[int]:
+    for match in _END.finditer(paragraph):
+        mark, following = match["mark"], match["next"].lstrip("\"'“‘([*-–—")
+        before = paragraph[max(0, match.start() - _LONGEST) : match.start()]
+        if mark == "." and (_TITLE.search(before) or (_ABBREVIATION.search(before) and not _STARTER.match(following))):
+            continue
+        if following[:1].islower() and (match["closing"] or mark.startswith(("..", "…"))):
+            continue
+        yield match.end()
+
+
+def _ends_by_syntok(paragraph: str) -> Iterator[int]:
     from syntok.segmenter import segment  # not with flairlite, as much of its use splits no text
     from syntok.tokenizer import Tokenizer as Syntok
 
     syntok = Syntok(emit_hyphen_or_underscore_sep=True, replace_not_contraction=False)
-    for paragraph in re.finditer(r"\S.*(?:\n(?!\s*\n).*)*", text):
-        tokens = syntok.tokenize(paragraph.group())
-        starts = [paragraph.start() + tokens[0].offset for tokens in segment(tokens)][1:]
-        bounds = [paragraph.start(), *starts, paragraph.end()]
-        for start, end in pairwise(bounds):
-            yield start, start + len(text[start:end].rstrip())
+    return (tokens[0].offset for tokens in islice(segment(syntok.tokenize(paragraph)), 1, None))

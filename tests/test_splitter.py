@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +26,13 @@ from flairlite.splitter import (
 from flairlite.tokenization import SpaceTokenizer, TokenizerWrapper, default_tokenizer
 
 TEXTS = st.text() | st.text(alphabet="abI. !?\n\r\t\"'()-\u200b\u2028\ufeff1#é")
-SPLITTERS = [SyntokSentenceSplitter(), NewlineSentenceSplitter(), TagSentenceSplitter("#"), NoSentenceSplitter()]
+SPLITTERS = [
+    SegtokSentenceSplitter(),
+    SyntokSentenceSplitter(),
+    NewlineSentenceSplitter(),
+    TagSentenceSplitter("#"),
+    NoSentenceSplitter(),
+]
 
 
 def texts_of(splitter: SentenceSplitter, text: str) -> list[str]:
@@ -47,9 +55,47 @@ def test_sentences_are_where_they_say_and_hold_all_that_can_be_seen(splitter: Se
 
 @pytest.mark.parametrize("make", [SyntokSentenceSplitter, SegtokSentenceSplitter])
 def test_sentences_end_where_english_ends_them(make: type[SentenceSplitter]) -> None:
-    text = 'I love Berlin. Dr. Lee left at 5 p.m. on Jan. 3! "Did he?" Yes (so they say).\n\nA title\n\nMore of it'
-    expected = ["I love Berlin.", "Dr. Lee left at 5 p.m. on Jan. 3!", '"Did he?"', "Yes (so they say)."]
-    assert texts_of(make(), text) == [*expected, "A title", "More of it"]
+    text = 'I love Berlin. Dr. Lee left at 5 p.m. on Jan. 3! "Did he?" He did.\n\nA title\nin two lines\n \nMore of it'
+    expected = ["I love Berlin.", "Dr. Lee left at 5 p.m. on Jan. 3!", '"Did he?"', "He did."]
+    assert texts_of(make(), text) == [*expected, "A title\nin two lines", "More of it"]
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["He lives in the U.S.", "They live there, e.g. in N.Y.", "She does not."],
+        ["The U.S. army of J. Smith Inc. went home.", "i.e. it left."],
+        ["It is great! :)", "Really?!", "yes... it is.", "Well...", "No"],
+        ['"Did he?" she asked.', "Yes (so they say).", "(Who are they?)", "Plan B.", "The end."],
+        ["He left at 5 p.m.", "In the morning (at 3 a.m. or so) it rained."],
+        ["See Fig. 3 and No. 5, vs. Mr. A. Bee.", "It cost $3.50.", "go!"],
+    ],
+)
+def test_abbreviations_and_what_is_quoted_end_no_sentence(sentences: list[str]) -> None:
+    assert texts_of(SegtokSentenceSplitter(), "  ".join(sentences)) == sentences
+
+
+@pytest.mark.parametrize("piece", [".", "...)", "a.", '?!" ', " ", "\n", "\n ", ":)", "A.", "Mr. "])
+def test_time_grows_with_the_text_and_not_faster(piece: str) -> None:
+    def seconds(size: int) -> float:
+        text, times = piece * (size // len(piece)) + "a", []
+        for _ in range(3):
+            start = time.process_time()
+            SegtokSentenceSplitter().split(text, link_sentences=False)
+            times.append(time.process_time() - start)
+        return min(times)
+
+    # eight times the text: 64 times as long when quadratic; a busy machine is given some tries
+    assert any(seconds(80_000) <= 20 * seconds(10_000) + 0.01 for _ in range(4))
+
+
+@pytest.mark.mirror
+def test_sentences_of_english_texts_are_found(mirror: Path) -> None:
+    lines = (mirror / "ud_english/r2.16/en_ewt-ud-dev.conllu").read_text("utf-8").split("\n")
+    texts = [line.removeprefix("# text = ").strip() for line in lines if line.startswith("# text = ")]
+    closed = [text for text in texts if text.endswith((".", "!", "?")) and text[0].isupper()]
+    found = {sentence.text for sentence in SegtokSentenceSplitter().split(" ".join(closed))}
+    assert sum(text in found for text in closed) > 0.95 * len(closed)
 
 
 def test_sentences_know_each_other_when_they_are_linked() -> None:
