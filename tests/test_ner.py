@@ -447,6 +447,19 @@ class TestLeftWithTokens:
         assert len(sentence[0].get_tags_proba_dist("ner")) == 9, "another prediction is put in place of all"
 
 
+@heads
+def test_labels_of_words_leave_their_probabilities_too(use_crf: bool, embeddings: WordEmbeddings) -> None:
+    dictionary = Dictionary.from_items(["<unk>", "A", "B", "C"])
+    tagger = SequenceTagger(embeddings, dictionary, "pos", hidden_size=4, use_crf=use_crf, seed=1)
+    sentence = tagger.predict(Sentence(["w1", "w2", "w3"]), return_probabilities_for_all_classes=True)
+    ways = tagger.n_best(sentence, n=27)
+    for place, token in enumerate(sentence):
+        chances = {label.value: label.score for label in token.get_tags_proba_dist("pos")}
+        expected = {name: sum(way.probability for way in ways if way.tags[place] == name) for name in "ABC"}
+        assert chances == pytest.approx(expected, abs=1e-5)
+        assert token.score == pytest.approx(chances[token.tag])
+
+
 class TestFiles:
     @pytest.mark.parametrize("options", [{}, {"tag_format": "bio", "use_crf": False}, {"allow_unk_predictions": True}])
     def test_everything_comes_back(self, options: dict[str, Any], embeddings: WordEmbeddings, tmp_path: Path) -> None:

@@ -41,19 +41,19 @@ class SequenceTagger(Model):
         tag_dictionary: The labels, as `corpus.make_label_dictionary` makes them.
         tag_type: The label type.
         use_rnn: Put a recurrent network between embeddings and labels.
-        hidden_size: Features of the network's state in each direction.
-        rnn_layers: Layers of the network.
-        rnn_type: LSTM, GRU or RNN.
         rnn: A network of torch's (with `batch_first`) in place of one of its own, so that several models train it. Then
             its settings count.
-        train_initial_hidden_state: Learn the state of the network before the first word.
+        rnn_type: LSTM, GRU or RNN.
         tag_format: How spans become tags of words: BIOES, BIO or BILOU.
+        hidden_size: Features of the network's state in each direction.
+        rnn_layers: Layers of the network.
         bidirectional: Read the sentence from its end too.
         use_crf: Score whole label sequences, not each label alone.
         reproject_embeddings: Pass the embeddings through a linear layer (D, D) first.
         dropout: Part of the single features that training drops before and after the network.
         word_dropout: Part of the words that it drops.
         locked_dropout: Part of the features that it drops for all words of a sentence.
+        train_initial_hidden_state: Learn the state of the network before the first word.
         loss_weights: Weight of a label, or of a tag such as `B-PER`, in the loss, 1 for those not named; only without a
             CRF.
         allow_unk_predictions: Learn `<unk>` from all whose label is not in the dictionary, and predict it. Otherwise it
@@ -71,21 +71,22 @@ class SequenceTagger(Model):
         tag_dictionary: Dictionary,
         tag_type: str,
         use_rnn: bool = True,
+        rnn: nn.LSTM | nn.GRU | nn.RNN | None = None,
+        rnn_type: str = "LSTM",
+        tag_format: str = "BIOES",
         hidden_size: int = 256,
         rnn_layers: int = 1,
-        rnn_type: str = "LSTM",
         bidirectional: bool = True,
         use_crf: bool = True,
         reproject_embeddings: bool = True,
         dropout: float = 0.0,
         word_dropout: float = 0.05,
         locked_dropout: float = 0.5,
-        loss_weights: dict[str, float] | None = None,
-        seed: int | None = None,
-        tag_format: str = "BIOES",
-        allow_unk_predictions: bool = False,
         train_initial_hidden_state: bool = False,
-        rnn: nn.LSTM | nn.GRU | nn.RNN | None = None,
+        loss_weights: dict[str, float] | None = None,
+        *,
+        allow_unk_predictions: bool = False,
+        seed: int | None = None,
     ) -> None:
         if loss_weights and use_crf:
             raise SettingError("loss_weights weigh single labels, but a CRF scores sequences: give use_crf=False too")
