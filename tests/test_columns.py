@@ -20,6 +20,7 @@ from flairlite.datasets import ColumnCorpus, ColumnDataset, MultiFileColumnCorpu
 from flairlite.embeddings import WordEmbeddings
 from flairlite.errors import DataFormatError, SettingError
 from flairlite.models import SequenceTagger
+from flairlite.tokenization import RegexTokenizer
 from flairlite.trainers import ModelTrainer
 
 NER = {0: "text", 1: "ner"}
@@ -352,6 +353,22 @@ def test_other_encodings_are_read(tmp_path: Path) -> None:
     for encoding, message in (("utf-16", "convert them to UTF-8"), ("utf-99", "no text encoding is named")):
         with pytest.raises(SettingError, match=message):
             ColumnDataset(path, NER, encoding=encoding)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_text_can_be_split_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture, in_memory: bool) -> None:
+    text = rows(
+        "(the O DET +", "U.K.-Irish B-MISC ADJ +", "border) I-MISC NOUN +", "", "so O ADV +", "Rome B-LOC PROPN +"
+    )
+    columns = {0: "text", 1: "ner", 2: "pos", 3: "space-after"}
+    tokenizer = RegexTokenizer(r"\w+|[^\w\s]")
+    corpus = MultiFileColumnCorpus(columns, written(tmp_path, text), use_tokenizer=tokenizer, in_memory=in_memory)
+    assert corpus.tokenizer is corpus.corpus_tokenizer is tokenizer
+    first, second = list(corpus.train or ())
+    assert first.words == ["(", "the", "U", ".", "K", ".", "-", "Irish", "border", ")"]
+    assert (spans(first), spans(second)) == ([("U.K.-Irish border)", "MISC")], [("Rome", "LOC")])
+    assert first.token_labels("pos") is None
+    assert "use_tokenizer splits the text anew, so labels of words go: pos" in caplog.text
 
 
 # Neighbours

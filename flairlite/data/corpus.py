@@ -9,7 +9,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from types import GenericAlias
+from typing import Any, ClassVar
 
 from flairlite.data.dataset import chosen, is_in_memory, joined
 from flairlite.data.dictionary import Dictionary
@@ -44,6 +45,9 @@ class Corpus:
         >>> print(Corpus([Sentence(["Hello"])], name="tiny"))
         Corpus: 1 train + 0 dev + 0 test sentences
     """
+
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)  # Flair's scripts write Corpus[Sentence]
+    tokenizer: Tokenizer | None = None  # what split the text of a corpus anew, where something did
 
     def __init__(
         self,
@@ -139,6 +143,11 @@ class Corpus:
         return cls.from_examples(
             **{"train": [], **examples}, label_type=label_type or label, use_tokenizer=use_tokenizer, **options
         )
+
+    @property
+    def corpus_tokenizer(self) -> Tokenizer | None:
+        """What split the text anew when the corpus was read, or None where the words are those of its files."""
+        return self.tokenizer
 
     def downsample(
         self,

@@ -121,7 +121,6 @@ class ClassificationDataset(FileDataset):
 def sentence_of_text(text: str, tokenizer: bool | Tokenizer, max_chars: int, max_tokens: int) -> Sentence:
     """Make a sentence of the start of a text: at most so many characters and words; all where these are not above 0."""
     sentence = Sentence(text[:max_chars] if max_chars > 0 else text, use_tokenizer=tokenizer)
-    if not 0 < max_tokens < len(sentence):
-        return sentence
-    spaces = [token.whitespace_after for token in sentence.tokens[:max_tokens]]
-    return Sentence(sentence.words[:max_tokens], spaces=spaces)
+    if max_tokens > 0:
+        sentence.truncate(max_tokens)
+    return sentence

@@ -55,7 +55,8 @@ class ColumnDataset(FileDataset):
         label_name_map: Other names for labels; `O` leaves a label out.
         default_whitespace_after: Number of spaces behind a word where the file does not say.
         documents_as_sentences: Whether all that stands between two separators is one sentence.
-        use_tokenizer: What splits the text into words anew, in place of those of the file.
+        use_tokenizer: What splits the text into words anew, in place of those of the file. Labels of spans stay; those
+            of words go, and the log says so.
         span_label_types: The columns with tags of spans; found from the values when None.
         tag_to_bioes: One of those, or several; Flair's older name, beside which others are found.
         require_labels: Whether a file without any label is an error.
@@ -167,6 +168,9 @@ class ColumnDataset(FileDataset):
             if column.name in self.span_label_types:
                 found = column.check_tags(self.file)
                 log.log(logging.WARNING if column.is_repaired() else logging.DEBUG, "%s: %s", path, found)
+        of_words = [column.name for column in self._columns if column.name not in self.span_label_types]
+        if self.use_tokenizer is not None and of_words:
+            log.warning("%s: use_tokenizer splits the text anew, so labels of words go: %s", path, ", ".join(of_words))
         if self._num_banned:
             log.info("%s: %d sentences are left out, banned", path, self._num_banned)
         if self._wordless:
@@ -193,6 +197,8 @@ class ColumnDataset(FileDataset):
                 key, sign, value = part.partition("=")
                 if sign and key.strip():
                     sentence.metadata[key.strip()] = value.strip()
+        if self.use_tokenizer is not None and not found.is_separator:
+            sentence.retokenize(self.use_tokenizer)
         return sentence
 
     def _unlabelled(self, found: Rows, columns: dict[str, list[str | None]]) -> Sentence:

@@ -60,7 +60,7 @@ class MultiFileColumnCorpus(Corpus):
             return dataset
 
         super().__init__(*load_splits(load, train_files, dev_files, test_files), **options)
-        self.tokenizer: Tokenizer | None = reading.get("use_tokenizer")
+        self.tokenizer = reading.get("use_tokenizer")
 
 
 class ColumnCorpus(MultiFileColumnCorpus):
