@@ -261,6 +261,15 @@ def test_documents_can_be_sentences(tmp_path: Path, in_memory: bool) -> None:
         ColumnDataset(written(tmp_path, DOCUMENTS), NER, documents_as_sentences=True)
 
 
+@pytest.mark.parametrize("separator", ["-DOCSTART-", "-DOCSTART- -X- O B-LOC"])
+def test_document_start_has_no_labels_and_needs_no_columns(tmp_path: Path, separator: str) -> None:
+    path = written(tmp_path, rows(separator, "", "1 Rome NNP B-LOC"))
+    start, sentence = ColumnDataset(path, {1: "text", 2: "pos", 3: "ner"})
+    assert start.words == ["-DOCSTART-"]
+    assert start.labels == []
+    assert spans(sentence) == [("Rome", "LOC")]
+
+
 def test_header_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     path = written(tmp_path, rows("WORD\tTAG", "New York\tB-LOC"))

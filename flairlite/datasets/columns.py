@@ -34,7 +34,8 @@ class ColumnDataset(FileDataset):
     A column of labels becomes labels of words, or of spans where most of its values are tags such as `B-PER`, in BIO1,
     BIO2, BIOES or BILOU; all rows are looked at to tell, not the first few. Tags that cannot stand where they do are
     read by the rule of `flairlite.data.tag_schemes`, and the log says how many there are. `_` and nothing at all are no
-    label; `O` is one of words, where it is not that of spans.
+    label; `O` is one of words, where it is not that of spans. A row of `-DOCSTART-` that stands alone is a sentence
+    without labels, whatever its other columns.
 
     Columns named `feats` or `misc` hold values such as `Number=Sing|Person=3`, each a label type of its own, and
     `SpaceAfter=No`. In a column named `space-after`, `-` says that no space follows. One named `head` has numbers.
@@ -203,7 +204,7 @@ class ColumnDataset(FileDataset):
 
     def _unlabelled(self, found: Rows, columns: dict[str, list[str | None]]) -> Sentence:
         """Make the sentence with the labels that words have in columns, and no others."""
-        text = self._index_of(TEXT)
+        text = 0 if found.is_separator else self._index_of(TEXT)
         words = [intern(row[text]) for row in found.rows]
         spaces = [self.default_whitespace_after] * len(words)
         if not found.is_separator:
