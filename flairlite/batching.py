@@ -40,11 +40,33 @@ def bucketed_batches(
     size = batch_size * _WINDOW if generator is not None else max(1, len(order))
     batches: list[Tensor] = []
     for window in torch.split(order, size):
-        by_length = window[torch.sort(lengths[window], stable=True).indices]
-        batches.extend(_cut(by_length, lengths, batch_size, max_tokens))
-    if generator is None:
-        return batches
-    return [batches[position] for position in torch.randperm(len(batches), generator=generator).tolist()]
+        batches.extend(_cut(_by_length(window, lengths), lengths, batch_size, max_tokens))
+    return batches if generator is None else _mixed(batches, generator)
+
+
+def even_batches(
+    lengths: Tensor, batch_size: int, *, generator: torch.Generator, max_tokens: int = MAX_TOKENS
+) -> list[Tensor]:
+    """Put sentences of about the same length together, with about as many words in each batch: few where they are long.
+
+    In batches of as many sentences each, a step on long ones would be worth no more than one on short ones, where the
+    gradient's norm is clipped: words of long sentences would teach less. See `bucketed_batches`; `batch_size` is how
+    many sentences a batch has on average, and one alone where it is 1.
+    """
+    _check(batch_size)
+    if batch_size == 1:
+        return bucketed_batches(lengths, 1, generator=generator, max_tokens=max_tokens)
+    order = _with_words(lengths)
+    order = order[torch.randperm(len(order), generator=generator)]
+    batches: list[Tensor] = []
+    for window in torch.split(order, batch_size * _WINDOW):
+        by_length = _by_length(window, lengths)
+        ends = lengths[by_length].cumsum(0)  # words up to and with each sentence
+        count = -(-len(window) // batch_size)
+        number = (ends - lengths[by_length]) * count // ends[-1:]  # of the batch of each sentence; rises from 0
+        parts = torch.split(by_length, torch.bincount(number).tolist())
+        batches.extend(piece for part in parts for piece in _cut(part, lengths, max(1, len(part)), max_tokens))
+    return _mixed(batches, generator)
 
 
 def plain_batches(
@@ -67,6 +89,14 @@ def ordered_batches(order: Tensor, lengths: Tensor, batch_size: int, *, max_toke
 def _check(batch_size: int) -> None:
     if batch_size < 1:
         raise SettingError(f"batch_size must be at least 1; it is {batch_size}")
+
+
+def _by_length(window: Tensor, lengths: Tensor) -> Tensor:
+    return window[torch.sort(lengths[window], stable=True).indices]
+
+
+def _mixed(batches: list[Tensor], generator: torch.Generator) -> list[Tensor]:
+    return [batches[position] for position in torch.randperm(len(batches), generator=generator).tolist()]
 
 
 def _with_words(lengths: Tensor) -> Tensor:

@@ -12,12 +12,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from flairlite.batching import MAX_TOKENS, bucketed_batches, plain_batches
+from flairlite.batching import MAX_TOKENS, bucketed_batches, even_batches, plain_batches
 from flairlite.errors import SettingError
 
 Batches = Callable[..., list[Tensor]]
 
 makers = pytest.mark.parametrize("make", [bucketed_batches, plain_batches])
+random_makers = pytest.mark.parametrize("make", [bucketed_batches, even_batches, plain_batches])
 lengths_of_all_kinds = st.lists(st.integers(0, 40) | st.sampled_from([0, 1, 7, 7, 500]), max_size=120)
 seeds = st.none() | st.integers(0, 2**60)
 
@@ -102,6 +103,46 @@ def test_no_more_batches_are_made_than_need_be(make: Batches) -> None:
         assert sorted(sizes) == [3, *[10] * 100]
 
 
+@given(
+    lengths=lengths_of_all_kinds,
+    batch_size=st.integers(1, 20),
+    seed=st.integers(0, 2**60),
+    max_tokens=st.integers(1, 300),
+)
+@settings(max_examples=60)
+def test_even_batches_hold_each_sentence_once_within_the_budget(
+    lengths: list[int], batch_size: int, seed: int, max_tokens: int
+) -> None:
+    given_lengths = torch.tensor(lengths, dtype=torch.int64)
+    batches = listed(even_batches(given_lengths, batch_size, generator=seeded(seed), max_tokens=max_tokens))
+    assert sorted(place for batch in batches for place in batch) == [p for p, length in enumerate(lengths) if length]
+    for batch in batches:
+        width = max(lengths[place] for place in batch)
+        assert width * len(batch) <= max_tokens or len(batch) == 1
+        assert batch_size > 1 or len(batch) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_even_batches_have_as_many_words_each_and_as_many_sentences_on_average(seed: int) -> None:
+    lengths = corpus_lengths(32 * 40, seed=seed)
+    batches = even_batches(lengths, 32, generator=seeded(seed))
+    assert len(batches) == 40
+    share, longest = int(lengths.sum()) / 40, int(lengths.max())
+    for batch in batches:
+        assert abs(int(lengths[batch].sum()) - share) <= longest
+    assert waste(lengths, batches) < 0.15
+    by_width = sorted(batches, key=lambda batch: int(lengths[batch].max()))
+    assert len(by_width[0]) > 4 * len(by_width[-1])
+
+
+def test_even_batches_bear_a_sentence_beyond_all_others() -> None:
+    lengths = torch.cat([torch.full((500,), 10), torch.tensor([20_000])])
+    sizes = sorted(len(batch) for batch in even_batches(lengths, 32, generator=seeded(0)))
+    assert sizes[0] == 1
+    assert sum(sizes) == 501
+    assert len(sizes) > 3
+
+
 # order
 
 
@@ -121,7 +162,7 @@ def test_buckets_without_a_generator_go_by_length_and_then_by_place(lengths: lis
     assert places == sorted(places, key=lambda place: (lengths[place], place))
 
 
-@makers
+@random_makers
 def test_a_seed_decides_the_order(make: Batches) -> None:
     lengths = corpus_lengths(400)
     first = listed(make(lengths, 8, generator=seeded(1)))
@@ -129,21 +170,22 @@ def test_a_seed_decides_the_order(make: Batches) -> None:
     assert listed(make(lengths, 8, generator=seeded(2))) != first
 
 
-@makers
+@random_makers
 def test_each_epoch_has_another_order(make: Batches) -> None:
     lengths, generator = corpus_lengths(4000), seeded(1)  # 500 batches
     epochs = [listed(make(lengths, 8, generator=generator)) for _ in range(3)]
     assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
     for first, second in pairwise(epochs):
-        together = [{frozenset(batch) for batch in epoch} for epoch in (first, second)]
+        together = [{frozenset(batch) for batch in epoch if len(batch) > 2} for epoch in (first, second)]
         assert len(together[0] & together[1]) < 5, "and other sentences meet in a batch"
 
 
-@makers
+@random_makers
 def test_no_global_generator_is_asked(make: Batches) -> None:
     lengths = corpus_lengths(200)
     state = torch.get_rng_state()
-    make(lengths, 8)
+    if make is not even_batches:
+        make(lengths, 8)
     make(lengths, 8, generator=seeded(1))
     assert torch.equal(torch.get_rng_state(), state)
 

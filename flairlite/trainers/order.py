@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from flairlite.batching import bucketed_batches, ordered_batches, plain_batches
+from flairlite.batching import bucketed_batches, even_batches, ordered_batches, plain_batches
 from flairlite.errors import SettingError
 from flairlite.samplers import FlairSampler
 
@@ -19,11 +19,12 @@ class BatchOrder:
 
     Args:
         lengths: (S,) words a sentence.
-        batch_size: Sentences a batch, at most.
+        batch_size: Sentences a batch, at most; with buckets of words, on average.
         seed: Decides the order.
         shuffle: Draw a new order for each epoch; else sentences come in the order they have.
         shuffle_first: Do so for the first epoch too.
         bucketing: When shuffling, put sentences of about the same length together.
+        by_word: Whether words are learned from: buckets then have as many words each, else as many sentences.
         sampler: Yields the positions of the sentences of an epoch, in place of all this.
     """
 
@@ -36,17 +37,19 @@ class BatchOrder:
         shuffle: bool,
         shuffle_first: bool = True,
         bucketing: bool,
+        by_word: bool = False,
         sampler: Sampler[int] | None = None,
     ) -> None:
         self._lengths, self._batch_size, self._sampler = lengths, batch_size, sampler
-        self._shuffle, self._shuffle_first, self._bucketing = shuffle, shuffle_first, bucketing
+        self._shuffle, self._shuffle_first = shuffle, shuffle_first
+        self._make = (even_batches if by_word else bucketed_batches) if bucketing else plain_batches
         self._generator = torch.Generator().manual_seed(seed)
         self._before = self._generator.get_state()
         self._drawn = torch.zeros(0, dtype=torch.int64)  # what the sampler gave for the epoch
 
     @property
     def expected_length(self) -> int:
-        """Batches of an epoch; very long sentences may make it some more."""
+        """Batches of an epoch; very long sentences may make it some more, or fewer."""
         count = int(self._lengths.count_nonzero()) if self._sampler is None else _size(self._sampler)
         return -(-count // self._batch_size)
 
@@ -62,9 +65,9 @@ class BatchOrder:
                 self._drawn = torch.tensor(list(self._sampler), dtype=torch.int64)  # (N,)
             return ordered_batches(self._drawn, self._lengths, self._batch_size)
         self._before = self._generator.get_state()
-        is_mixed = self._shuffle and (self._shuffle_first or epoch > 1)
-        make = bucketed_batches if is_mixed and self._bucketing else plain_batches
-        return make(self._lengths, self._batch_size, generator=self._generator if is_mixed else None)
+        if self._shuffle and (self._shuffle_first or epoch > 1):
+            return self._make(self._lengths, self._batch_size, generator=self._generator)
+        return plain_batches(self._lengths, self._batch_size)
 
     def state_dict(self, *, is_in_epoch: bool) -> dict[str, Any]:
         """Return from where to draw: the last order once more when its epoch is not over, else the next one."""

@@ -79,6 +79,7 @@ class Session:
             shuffle=settings.shuffle,
             shuffle_first=settings.shuffle_first_epoch,
             bucketing=settings.bucketing,
+            by_word=model.task.by_word,
             sampler=sampler,
         )
         self.dropout = torch.Generator(device=model.device).manual_seed(settings.seed)

@@ -125,7 +125,7 @@ class ModelTrainer(Pluggable):
             base_path: The folder to write into.
             learning_rate: The first learning rate.
             decoder_learning_rate: Another one for all weights but those of the embeddings.
-            mini_batch_size: Sentences a step.
+            mini_batch_size: Sentences a step; on average, with `bucketing`, where words are learned from.
             mini_batch_chunk_size: Sentences computed at once in a step, where all of them do not fit into memory.
             eval_batch_size: Sentences computed at once in evaluations.
             max_epochs: Epochs, at most.
@@ -147,7 +147,8 @@ class ModelTrainer(Pluggable):
             sampler: Yields positions of sentences for each epoch (`flairlite.samplers`), in place of `shuffle`.
             shuffle: Visit the sentences in a new random order in each epoch; else in the order they have.
             shuffle_first_epoch: Do so in the first epoch too.
-            bucketing: When shuffling, put sentences of about the same length into a batch, which is much faster.
+            bucketing: When shuffling, put sentences of about the same length into a batch, which is much faster. The
+                batches of a tagger then have as many words each: fewer sentences where these are long.
             embeddings_storage_mode: `cpu` keeps encoded sentences on the host, `gpu` on the device, and `none` encodes
                 each batch when it is needed.
             use_amp: Compute in bfloat16 what bears it (automatic mixed precision); weights stay in float32.
