@@ -88,6 +88,7 @@ class ClassificationCorpus(Corpus):
             sample_missing_splits=sample_missing_splits,
             random_seed=random_seed,
         )
+        self.tokenizer = tokenizer if isinstance(tokenizer, Tokenizer) else None
 
 
 class CSVClassificationCorpus(Corpus):
@@ -161,3 +162,4 @@ class CSVClassificationCorpus(Corpus):
             sample_missing_splits=sample_missing_splits,
             random_seed=random_seed,
         )
+        self.tokenizer = tokenizer if isinstance(tokenizer, Tokenizer) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -23,9 +22,18 @@ from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.archive import AtMost
 from flairlite.models.evaluation import evaluate_dataset
 from flairlite.models.files import read_model_file, write_model_file
+from flairlite.models.inputs import (
+    no_sentence,
+    to_sentence,
+    to_sentences,
+    tokenizer_from_params,
+    tokenizer_to_params,
+    with_progress,
+)
 from flairlite.models.prediction import STORAGE_MODES, LossSum, predict_sentences
 from flairlite.runtime import get_device
 from flairlite.tasks import Decoded, Task
+from flairlite.tokenization import Tokenizer
 
 _CHUNK = 2048  # sentences encoded at once: enough to bucket them well, little beside a stream
 
@@ -49,6 +57,7 @@ class Model(nn.Module, ABC):
         self.register_buffer("_place", torch.empty(0), persistent=False)  # goes where the weights go, and is at hand
         self.embeddings = embeddings
         self.task = task
+        self._tokenizer: Tokenizer | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make the class known to `load`."""
@@ -85,6 +94,18 @@ class Model(nn.Module, ABC):
     def label_names(self) -> tuple[str, ...]:
         """The labels that the model can predict."""
         return self.task.label_names
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """What splits texts into words in `predict`, sentences that were split otherwise too; None: their own does.
+
+        Training sets it where the corpus was read with a tokenizer, and model files hold it. It can be assigned.
+        """
+        return self._tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: Tokenizer | None) -> None:
+        self._tokenizer = tokenizer
 
     @property
     def device(self) -> torch.device:
@@ -232,7 +253,7 @@ class Model(nn.Module, ABC):
             as_classes=force_token_predictions,
             loss=loss,
         )
-        labelled = list(_progress(stream, verbose and not is_single))
+        labelled = list(with_progress(stream, verbose and not is_single))
         if embedding_storage_mode in ("cpu", "gpu"):
             self._leave_embeddings(labelled, "cpu" if embedding_storage_mode == "cpu" else self.device)
         if loss is not None:
@@ -272,10 +293,10 @@ class Model(nn.Module, ABC):
         loss: LossSum | None = None,
     ) -> Iterator[Sentence]:
         if not isinstance(sentences, Iterable):
-            raise _no_sentence(sentences)
+            raise no_sentence(sentences)
         write = self.task.write_classes if as_classes else self.task.write
         iterator = iter(sentences)
-        while chunk := [to_sentence(item) for item in islice(iterator, _CHUNK)]:
+        while chunk := [to_sentence(item, self.tokenizer) for item in islice(iterator, _CHUNK)]:
             decoded = predict_sentences(self, chunk, mini_batch_size, with_chances=with_chances, loss=loss)
             write(chunk, decoded, label_name)
             yield from chunk
@@ -328,7 +349,7 @@ class Model(nn.Module, ABC):
             )
         if embedding_storage_mode not in ("none", "cpu", "gpu"):
             raise SettingError(f"embedding_storage_mode must be none, cpu or gpu, not {embedding_storage_mode!r}")
-        sentences = self.read(data_points) if isinstance(data_points, (str, Path)) else _to_sentences(data_points)
+        sentences = self.read(data_points) if isinstance(data_points, (str, Path)) else to_sentences(data_points)
         label_type = gold_label_type or self.label_type
         if not self.task.count(sentences, label_type):
             types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
@@ -365,6 +386,7 @@ class Model(nn.Module, ABC):
         content = {
             "class": type(self).__name__,
             "settings": self.settings(),
+            "tokenizer": tokenizer_to_params(self.tokenizer),
             "embeddings": embedding_to_params(self.embeddings, whole=whole),
             "state": self.state_dict(),
         }
@@ -392,6 +414,7 @@ class Model(nn.Module, ABC):
             model.load_state_dict(content["state"])
             if any(type(name) is not str for name in (model.label_type, *model.label_names, *model.embeddings.fields)):
                 raise TypeError("the name of a label or of a label type is no text")
+            model.tokenizer = tokenizer_from_params(content.get("tokenizer"))
         except ModelFileError as error:
             raise ModelFileError(f"{model_path}: {error}") from error
         except Exception as error:  # whatever is in the file: it may have been changed, or made, by anybody
@@ -400,37 +423,3 @@ class Model(nn.Module, ABC):
 
 
 Classifier = Model  # Flair's name: there, some models are none
-
-
-def _to_sentences(data_points: Iterable[Sentence]) -> Sequence[Sentence]:
-    sentences = [data_points] if isinstance(data_points, Sentence) else list(data_points)
-    for sentence in sentences:
-        if not isinstance(sentence, Sentence):
-            raise _no_sentence(sentence)
-    return sentences
-
-
-def to_sentence(item: Sentence | str) -> Sentence:
-    """Return a sentence as it is, and a text as a sentence.
-
-    Raises:
-        SettingError: for anything else.
-    """
-    if isinstance(item, Sentence):
-        return item
-    if isinstance(item, str):
-        return Sentence(item)
-    raise _no_sentence(item)
-
-
-def _no_sentence(item: object) -> SettingError:
-    return SettingError(f"a model takes sentences, but got a {type(item).__name__}: {repr(item)[:60]}")
-
-
-def _progress(sentences: Iterator[Sentence], verbose: bool) -> Iterable[Sentence]:
-    if not (verbose and sys.stderr.isatty()):
-        return sentences
-    from tqdm import tqdm
-
-    bar: Iterable[Sentence] = tqdm(sentences, desc="Predicting", unit=" sentences")
-    return bar

@@ -14,7 +14,8 @@ from flairlite.datasets import ColumnDataset, JsonlDataset
 from flairlite.embeddings import TokenEmbeddings
 from flairlite.encoding import Batch
 from flairlite.errors import SettingError
-from flairlite.models.model import Model, to_sentence
+from flairlite.models.inputs import to_sentence
+from flairlite.models.model import Model
 from flairlite.models.n_best import Hypothesis, find_n_best
 from flairlite.models.word_decoder import WordDecoder
 from flairlite.nn import FeatureDropout, LinearChainCRF, LockedDropout, PaddedRNN, WordDropout, class_loss
@@ -211,7 +212,8 @@ class SequenceTagger(Model):
         if chain is None:
             chain = LinearChainCRF(len(self.task.class_names), is_learned=False).to(self.device)
         is_single = isinstance(sentences, (Sentence, str))
-        listed = [to_sentence(item) for item in ([sentences] if isinstance(sentences, (Sentence, str)) else sentences)]
+        given = [sentences] if isinstance(sentences, (Sentence, str)) else sentences
+        listed = [to_sentence(item, self.tokenizer) for item in given]
         found = find_n_best(self, chain, listed, n, mini_batch_size)
         return found[0] if is_single else found
 

@@ -19,6 +19,7 @@ from flairlite.metrics import Result
 from flairlite.models import Model
 from flairlite.models.evaluation import evaluate_dataset
 from flairlite.samplers import FlairSampler
+from flairlite.tokenization import Tokenizer
 from flairlite.trainers.best_model import BestModel
 from flairlite.trainers.callback import Callback
 from flairlite.trainers.checkpoint import Checkpoints, is_finite, name_of, write_checkpoint
@@ -63,6 +64,8 @@ class Session:
         sampler: Sampler[int] | None = None,
     ) -> None:
         self.settings = settings
+        if isinstance(tokenizer := getattr(corpus, "tokenizer", None), Tokenizer):
+            model.tokenizer = tokenizer  # what is predicted later is to be split as this was
         if settings.compact_vectors:  # before anything is looked up: what is trained on is what the files will hold
             model.compact()
         splits = encode_splits(model, corpus, settings)
