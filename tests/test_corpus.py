@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flairlite
-from flairlite.data import ConcatDataset, Corpus, MultiCorpus, Sentence
+from flairlite.data import ConcatDataset, Corpus, FlairDataset, MultiCorpus, Sentence
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets import UD_ENGLISH
 from flairlite.errors import LabelError, SettingError
@@ -179,6 +179,24 @@ def test_sampled_splits_depend_on_the_seed_alone() -> None:
 
     assert sampled(1) == sampled(1) != sampled(2)
     assert sampled(None) == sampled(0)
+
+
+def test_sampling_asks_for_no_sentence() -> None:
+    class Reluctant(FlairDataset):
+        asked: ClassVar[list[int]] = []
+
+        def sentence_at(self, place: int) -> Sentence:
+            self.asked.append(place)
+            return Sentence([str(place)])
+
+        def __len__(self) -> int:
+            return 20
+
+    corpus = Corpus(Reluctant(), sample_missing_splits=True, random_seed=1)
+    assert str(corpus) == "Corpus: 16 train + 2 dev + 2 test sentences"
+    assert Reluctant.asked == []
+    texts = [sentence.text for split in (corpus.train, corpus.dev, corpus.test) for sentence in split or ()]
+    assert sorted(texts) == sorted(map(str, range(20)))
 
 
 def test_splits_that_are_there_are_not_sampled() -> None:

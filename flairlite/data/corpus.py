@@ -12,7 +12,7 @@ from itertools import chain
 from types import GenericAlias
 from typing import Any, ClassVar
 
-from flairlite.data.dataset import chosen, is_in_memory, joined
+from flairlite.data.dataset import FlairDataset, Subset, chosen, is_in_memory, joined
 from flairlite.data.dictionary import Dictionary
 from flairlite.data.examples import Example, examples_of_frame, sentences_of
 from flairlite.data.noise import add_noise, uniform_noise
@@ -325,8 +325,9 @@ class Corpus:
         size = max(1, round(len(sentences) * 0.1))
         drawn = _drawn(len(sentences), size, get_seed(random_seed))
         others = sorted(set(range(len(sentences))).difference(drawn))
-        setattr(self, split, chosen(sentences, drawn))
-        self.train = chosen(sentences, others)
+        part = Subset if isinstance(sentences, FlairDataset) else chosen  # a Subset asks for no sentence ahead of time
+        setattr(self, split, part(sentences, drawn))
+        self.train = part(sentences, others)
         log.warning("No %s split: %d of the training sentences were taken for it, as asked", split, size)
 
     def __str__(self) -> str:

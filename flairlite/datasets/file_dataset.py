@@ -14,6 +14,8 @@ from flairlite.datasets.deferred import no_garbage_collection
 from flairlite.datasets.text_file import Record, TextFile
 from flairlite.errors import DataFormatError
 
+_AT_ONCE = 1024  # sentences that are made before the first of them is handed out
+
 Places = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -104,9 +106,10 @@ class FileDataset(FlairDataset):
 
     def __iter__(self) -> Iterator[Sentence]:
         if self.in_memory:
-            with no_garbage_collection():
-                sentences = list(map(self._kept, range(len(self))))
-            yield from sentences
+            for start in range(0, len(self), _AT_ONCE):
+                with no_garbage_collection():
+                    sentences = [self._kept(place) for place in range(len(self))[start : start + _AT_ONCE]]
+                yield from sentences
             return
         with self.file.opened() as file:
             for place in range(len(self)):
