@@ -427,6 +427,15 @@ def test_add_label_noise() -> None:
     assert [label.value for label in corpus.train[0].get_labels("pos")] != ["X", "Y"] * 3
 
 
+@row("`Corpus.corpus_tokenizer`")
+def test_corpus_tokenizer(tmp_path: Path) -> None:
+    write(tmp_path / "train.txt", COLUMNS)
+    corpus = ColumnCorpus(
+        tmp_path, {0: "text", 1: "ner"}, use_tokenizer=StaccatoTokenizer(), sample_missing_splits=False
+    )
+    assert isinstance(corpus.corpus_tokenizer, StaccatoTokenizer)
+
+
 @row("`MultiCorpus`")
 def test_multi_corpus() -> None:
     both = MultiCorpus([Corpus([Sentence("a")], [Sentence("b")]), Corpus([Sentence("c")], [Sentence("d")])])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from flairlite.errors import SettingError
 from flairlite.trainers.callback import Callback
@@ -63,6 +66,17 @@ class WeightExtractorPlugin(Callback):
         self._extractor = WeightExtractor(self.base_path or run.base_path)
         if not run.is_resumed:
             self._extractor.weights_file.unlink(missing_ok=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how long the file is."""
+        path = None if self._extractor is None else self._extractor.weights_file
+        return {"bytes": path.stat().st_size if path is not None and path.exists() else 0}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Cut off what was written behind the checkpoint: it is written again."""
+        if self._extractor is not None and self._extractor.weights_file.exists():
+            path = self._extractor.weights_file
+            os.truncate(path, min(state["bytes"], path.stat().st_size))
 
     def on_batch_end(self, run: Run) -> None:
         """Write weights when a tenth of the epoch is over."""
