@@ -40,6 +40,7 @@ __all__ = [
     "datasets",
     "embeddings",
     "errors",
+    "logger",
     "models",
     "nn",
     "samplers",
@@ -55,7 +56,8 @@ if TYPE_CHECKING:  # properties of the module, below
     device: torch.device
     cache_root: Path
 
-logging.getLogger("flairlite").addHandler(logging.NullHandler())
+logger = logging.getLogger("flairlite")
+logger.addHandler(logging.NullHandler())
 
 
 class _Package(types.ModuleType):

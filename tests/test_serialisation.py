@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
+import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +275,47 @@ def test_tokens_can_bring_their_places() -> None:
     assert Token("a", start_position=5).end_position == 6
     with pytest.raises(SettingError, match="'b' cannot begin at character 2: the word before ends at 3"):
         Sentence([Token("abc"), Token("b", start_position=2)])
+
+
+def test_a_pickled_sentence_is_split_and_needs_no_tokenizer() -> None:
+    sentence = Sentence("a b", use_tokenizer=TokenizerWrapper(lambda text: text.split()))  # which pickle cannot take
+    twin = pickle.loads(pickle.dumps(sentence))
+    assert twin.words == ["a", "b"]
+    with pytest.raises(NotImplementedError, match="wrap it again"):
+        twin.tokenizer  # noqa: B018
+    assert pickle.loads(pickle.dumps(Sentence("a b", use_tokenizer=False))).tokenizer == SpaceTokenizer()
+
+
+def test_a_copy_shares_the_tokenizer_and_need_not_be_split() -> None:
+    sentence = Sentence("a b", use_tokenizer=TokenizerWrapper(lambda text: pytest.fail(text)))
+    twin = copy.deepcopy(sentence)
+    assert twin.tokenizer is sentence.tokenizer
+    assert not twin._is_tokenized()
+
+
+def test_a_sentence_class_of_ones_own_is_copied_with_what_it_has() -> None:
+    sentence = Note("a b")
+    sentence.page = 5
+    for twin in (copy.deepcopy(sentence), pickle.loads(pickle.dumps(sentence))):
+        assert (type(twin), twin.words, twin.page) == (Note, ["a", "b"], 5)
+
+
+class Note(Sentence):
+    """A sentence with something of its own."""
+
+    page = 0
+
+
+def test_sentences_go_to_other_processes_and_back() -> None:
+    sentences = [Sentence(text).add_label("topic", "x") for text in ("It's me.", "", "Go on")]
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        returned = list(pool.map(length_and_sentence, sentences))
+    assert [number for number, _ in returned] == [4, 0, 2]
+    assert [described(twin) for _, twin in returned] == [described(sentence) for sentence in sentences]
+
+
+def length_and_sentence(sentence: Sentence) -> tuple[int, Sentence]:
+    return len(sentence), sentence
 
 
 def test_nothing_depends_on_the_order_of_hashes() -> None:

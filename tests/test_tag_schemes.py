@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from flairlite.data.tag_schemes import (
     are_tags,
     count_repairs,
     detect_scheme,
+    get_spans_from_bio,
     invalid_pairs,
     is_tag,
     may_follow,
@@ -186,3 +188,14 @@ def test_schemes_have_their_other_names() -> None:
 )
 def test_columns_of_tags_are_told_from_others(counts: dict[str, int], expected: bool) -> None:
     assert are_tags(counts) == expected
+
+
+@given(st.lists(st.sampled_from(["O", "", "_", "B-A", "I-A", "S-A", "E-A", "I-B", "S-B"]), max_size=8), st.data())
+def test_spans_have_the_mean_score_of_their_words(tags: list[str], data: st.DataObject) -> None:
+    given_tags, scores = list(tags), data.draw(st.lists(st.floats(0, 1), min_size=len(tags), max_size=len(tags)))
+    found = get_spans_from_bio(tags, scores)
+    plain = spans_of(["O" if tag in ("", "_") else tag for tag in tags])
+    assert [(words[0], words[-1] + 1, label) for words, _, label in found] == plain
+    assert [score for _, score, _ in found] == [pytest.approx(np.mean(scores[a:b])) for a, b, _ in plain]
+    assert [score for _, score, _ in get_spans_from_bio(tags)] == [1.0] * len(plain)
+    assert tags == given_tags  # Flair's adds to the list that it is given

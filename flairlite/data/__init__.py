@@ -8,6 +8,7 @@ from flairlite.data.label import Label
 from flairlite.data.multi_corpus import MultiCorpus
 from flairlite.data.sentence import Sentence
 from flairlite.data.span import Span
+from flairlite.data.tag_schemes import get_spans_from_bio
 from flairlite.data.token import Token
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "Sentence",
     "Span",
     "Token",
+    "get_spans_from_bio",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
@@ -83,7 +84,7 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
         self._tokens: list[Token] | None = None
         self._metadata: dict[str, Any] | None = None
         self._known_extras: Extras | None = None
-        self._tokenizer: Tokenizer | None = None
+        self._tokenizer: Tokenizer | dict[str, Any] | None = None  # one that was pickled is described
         self._text: str | None = None  # until it is split into words
         self._words: list[str] | None = None
         if isinstance(text, str):
@@ -130,6 +131,8 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
     @property
     def tokenizer(self) -> Tokenizer:
         """What splits the text into words; assigning another one splits it anew, see `retokenize`."""
+        if isinstance(self._tokenizer, dict):
+            self._tokenizer = Tokenizer.from_dict(self._tokenizer)
         return self._tokenizer or _NO_TOKENIZER
 
     @tokenizer.setter
@@ -347,13 +350,25 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
         return self.metadata if place is None else self._extras.part_metadata.setdefault(place, {})
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: getattr(self, name) for name in self.__slots__ if name != "__weakref__"}
-        return state | {"_labels": None if self._labels is NO_LABELS else self._labels}
+        """Return what is pickled: words, so that no tokenizer need be, which may be large or a function."""
+        self.words  # noqa: B018  # splits the text if it is not split yet
+        tokenizer = self._tokenizer.to_dict() if isinstance(self._tokenizer, Tokenizer) else self._tokenizer
+        return self._state() | {"_tokenizer": tokenizer}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
         self._labels = self._labels or NO_LABELS
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Sentence:
+        memo[id(self)] = twin = self.__class__.__new__(self.__class__)
+        twin.__setstate__(copy.deepcopy(self._state(), memo))
+        return twin
+
+    def _state(self) -> dict[str, Any]:
+        state = {name: getattr(self, name) for name in Sentence.__slots__ if name != "__weakref__"}
+        own = getattr(self, "__dict__", {})  # of a subclass
+        return state | own | {"_labels": None if self._labels is NO_LABELS else self._labels}
 
 
 _NO_TOKENIZER, _SPACE_TOKENIZER = NoTokenizer(), SpaceTokenizer()

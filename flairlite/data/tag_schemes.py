@@ -78,6 +78,23 @@ def spans_of(tags: Sequence[str | None]) -> list[TagSpan]:
     return spans
 
 
+def get_spans_from_bio(
+    bioes_tags: Sequence[str], bioes_scores: Sequence[float] | None = None
+) -> list[tuple[list[int], float, str]]:
+    """Return the words, the mean score and the label of each span that tags name, as Flair's function of this name.
+
+    Args:
+        bioes_tags: A tag a word, in any of the schemes; an empty one and `_` are as good as `O`.
+        bioes_scores: A score a word; 1 when not given.
+
+    Raises:
+        LabelError: for a value that is no tag.
+    """
+    spans = spans_of([None if tag in NOTHING else tag for tag in bioes_tags])
+    scores = bioes_scores if bioes_scores is not None else [1.0] * len(bioes_tags)
+    return [(list(range(a, b)), sum(scores[a:b]) / (b - a), label) for a, b, label in spans]
+
+
 def tags_of(spans: Iterable[TagSpan], length: int, scheme: str = "BIOES") -> list[str]:
     """Return one tag a word for spans that do not overlap.
 
