@@ -65,7 +65,7 @@ def _without_tensors(value: Any) -> Any:
     if isinstance(value, Tensor):
         return hashlib.sha256(_bytes(value)).hexdigest()
     if isinstance(value, Mapping):
-        return {key: _without_tensors(item) for key, item in value.items()}
+        return {str(key): _without_tensors(item) for key, item in value.items()}  # as JSON has it
     return [_without_tensors(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 

@@ -23,7 +23,7 @@ from flairlite.tokenization import Tokenizer
 from flairlite.trainers.best_model import BestModel
 from flairlite.trainers.callback import Callback
 from flairlite.trainers.checkpoint import Checkpoints, is_finite, name_of, write_checkpoint
-from flairlite.trainers.fingerprints import describe_model, describe_split, differences
+from flairlite.trainers.fingerprints import describe_model, describe_split, differences, hash_weights
 from flairlite.trainers.finite import check_finite
 from flairlite.trainers.folder import FINAL_MODEL, TRAINING_LOG, clear_folder
 from flairlite.trainers.header import header
@@ -33,6 +33,7 @@ from flairlite.trainers.optimizers import make_optimizer
 from flairlite.trainers.order import BatchOrder
 from flairlite.trainers.plugins.base import TrainingInterrupt
 from flairlite.trainers.plugins.outputs import CheckpointPlugin, WeightExtractorPlugin
+from flairlite.trainers.record import begin_record, describe_process, describe_result, write_record
 from flairlite.trainers.run import Run
 from flairlite.trainers.settings import TrainingSettings
 from flairlite.trainers.signals import Signals
@@ -101,6 +102,7 @@ class Session:
         checkpoints = Checkpoints(self.save, settings.checkpoint_every, self.signals)
         self.callbacks = [*self._own_callbacks(corpus, plugins), *plugins, checkpoints]
         self.inputs = self._describe_inputs()
+        self.record = begin_record(model, corpus, settings.to_plain(), self.inputs)
 
     def __enter__(self) -> Session:
         return self
@@ -142,6 +144,13 @@ class Session:
         """Write the final model, go back to the best one, and return its score on the test split, if there is one."""
         for callback in self.callbacks:
             callback.on_train_end(self.run)
+        final_weights = hash_weights(self.run.model.state_dict())
+        score = self._finish()
+        self.record["result"] = describe_result(self.run, final_weights, score)
+        write_record(self.run.base_path, self.record)
+        return score
+
+    def _finish(self) -> float | None:
         if self.settings.save_final_model:
             self.run.model.save(self.run.base_path / FINAL_MODEL)
         is_best = self.best is not None and self.best.restore(self.run)
@@ -164,6 +173,7 @@ class Session:
         if not is_finite(self.run.model):
             check_finite(self.run, math.nan)
         content = {"settings": self.settings.to_plain(), "inputs": self.inputs, "session": self.state_dict()}
+        content["record"] = self.record
         write_checkpoint(self.run.base_path, {**content, "log_bytes": self._log_size()})
 
     def state_dict(self) -> dict[str, Any]:
@@ -183,7 +193,10 @@ class Session:
         self.run.optimizer.load_state_dict(state["optimizer"])
         self.run.load_state_dict(state["run"])
         self.order.load_state_dict(state["order"])
-        self.dropout.set_state(state["dropout"])
+        try:
+            self.dropout.set_state(state["dropout"])
+        except (RuntimeError, TypeError):  # the states of different kinds of devices are different things
+            log.warning("The run was begun on another kind of device: from here on, dropout drops something else")
         for callback, (_, saved) in zip(self.callbacks, state["callbacks"], strict=True):
             callback.load_state_dict(saved)
 
@@ -193,6 +206,9 @@ class Session:
         else:
             self._check(checkpoint)
             self.run.is_resumed = True
+            self.record = {**checkpoint["record"], "settings": self.settings.to_plain(), "result": None}
+        self.record["parts"].append(describe_process(self.run.model.device))
+        write_record(self.run.base_path, self.record)
         for callback in self.callbacks:
             callback.on_train_begin(self.run)
         if checkpoint is not None:
@@ -217,10 +233,18 @@ class Session:
     def _check(self, checkpoint: Mapping[str, Any]) -> None:
         """Refuse to go on with something else."""
         self.settings.check_resumable(checkpoint["settings"])
-        if found := differences(self.inputs, checkpoint["inputs"]):
+        self.check_inputs(checkpoint["inputs"])
+
+    def check_inputs(self, before: Mapping[str, Any]) -> None:
+        """Refuse another model, other data or other plugins than a run had.
+
+        Raises:
+            SettingError: naming what differs.
+        """
+        if found := differences(self.inputs, before):
             raise SettingError(
-                f"the run in {self.run.base_path} was begun with something else: {'; '.join(found)}. Give the same "
-                "model, corpus and plugins, or train anew with resume=False"
+                f"this is not what the run was begun with: {'; '.join(found)}. Give the same model, corpus and plugins, "
+                "or train anew"
             )
 
     def _describe_inputs(self) -> dict[str, Any]:

@@ -323,6 +323,8 @@ class ModelTrainer(Pluggable):
         sampler: Sampler[int] | type[Sampler[int]] | None,
         device: str | torch.device | None,
         checkpoint: Mapping[str, Any] | None,
+        *,
+        inputs: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         log_path = folder / TRAINING_LOG if settings.create_file_logs else None
         with logging_to(log_path, goes_on=checkpoint is not None), self._attached(plugins):
@@ -332,6 +334,8 @@ class ModelTrainer(Pluggable):
             model = self.model.to(get_device(device))
             chosen = sampler() if isinstance(sampler, type) else sampler
             with Session(model, self.corpus, settings, folder, callbacks, chosen) as session:
+                if inputs is not None:
+                    session.check_inputs(inputs)
                 session.train(checkpoint)
                 self.return_values = _values(session.run.history, session.finish())
         return self.return_values
