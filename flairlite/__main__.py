@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from flairlite.errors import FlairliteError
-from flairlite.trainers.rerun import rerun
+from flairlite.trainers.repetition import rerun
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -50,6 +50,7 @@ ORDER = [
     "trainers",
     "training_utils",
     "visual",
+    "__main__",
 ]
 HEAVY = {"conllu", "gensim", "hypothesis", "matplotlib", "pooch", "pytest", "requests", "scipy", "sklearn", "spacy"}
 HEAVY |= {"syntok", "tensorboard", "tqdm"}

@@ -34,6 +34,7 @@ FILES = {
     "best-model.pt",
     "final-model.pt",
     "checkpoint.pt",
+    "run.json",
     "training.log",
     "loss.tsv",
     "dev.tsv",

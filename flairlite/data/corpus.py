@@ -56,7 +56,8 @@ class Corpus:
         """Note what it is made of, whatever the class: a record of a run can then say how to make it again."""
         corpus = super().__new__(cls)
         with contextlib.suppress(TypeError):  # wrong arguments are for the constructor to complain about
-            corpus.recipe = [step_of(cls, cls.__name__, *args, **kwargs)]
+            step = step_of(cls.__init__, cls.__name__, corpus, *args, **kwargs)
+            corpus.recipe = [Step(step.name, {key: step.arguments[key] for key in step.arguments if key != "self"})]
         return corpus
 
     def __init__(

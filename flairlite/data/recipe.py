@@ -1,4 +1,4 @@
-"""How a corpus was made: from which prepared corpus or which files, and what was done to it, so that it can be again."""
+"""How a corpus was made: of which prepared corpus or which files, and what was then done to it."""
 
 from __future__ import annotations
 

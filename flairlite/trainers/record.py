@@ -30,7 +30,9 @@ _FORMAT, _FORMAT_VERSION = "flairlite run", 1
 _PACKAGES = ("torch", "numpy", "gensim", "conllu", "scikit-learn", "syntok")
 
 
-def begin_record(model: Model, corpus: Corpus, settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+def begin_record(
+    model: Model, corpus: Corpus, settings: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the record of a run that begins.
 
     Args:
@@ -119,7 +121,9 @@ def read_record(path: str | Path) -> dict[str, Any]:
         raise DataFormatError("no record of a run of flairlite", path=path, remedy="Give the run.json of a run")
     if record.get("format_version") != _FORMAT_VERSION:
         version = record.get("format_version")
-        raise DataFormatError(f"it has the format {version!r}, and flairlite {__version__} reads {_FORMAT_VERSION}", path=path)
+        raise DataFormatError(
+            f"it has the format {version!r}, and flairlite {__version__} reads {_FORMAT_VERSION}", path=path
+        )
     return record
 
 

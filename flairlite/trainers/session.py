@@ -243,8 +243,8 @@ class Session:
         """
         if found := differences(self.inputs, before):
             raise SettingError(
-                f"this is not what the run was begun with: {'; '.join(found)}. Give the same model, corpus and plugins, "
-                "or train anew"
+                f"this is not what the run was begun with: {'; '.join(found)}. Give the same model, corpus and "
+                "plugins, or train anew"
             )
 
     def _describe_inputs(self) -> dict[str, Any]:

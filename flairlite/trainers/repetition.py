@@ -38,7 +38,6 @@ _CHANGERS: dict[str, Callable[..., Any]] = {
         Corpus.add_label_noise,
     )
 }
-_TIMES = ("finished",)
 
 
 @dataclass(frozen=True)
@@ -86,10 +85,12 @@ def rerun(
 
     Raises:
         DataFormatError: when the file is no record of a run.
-        TrainingError: when something cannot be made again and is not given.
+        TrainingError: when the run did not end, or something cannot be made again and is not given.
         SettingError: when something that is given is not what it was.
     """
     before = read_record(record)
+    if before["result"] is None:
+        raise TrainingError(f"the run of {record} did not end, so there is nothing to compare with: resume it first")
     folder = Path(record).resolve()
     folder = folder if folder.is_dir() else folder.parent
     target = Path(base_path) if base_path is not None else folder.with_name(f"{folder.name}-rerun")
@@ -102,17 +103,21 @@ def rerun(
         with locked(make_folder(target)):
             values = trainer._run(target, settings, plugins, device, None, inputs=before["inputs"])
     after = read_record(target)
-    results = ({key: value for key, value in run["result"].items() if key not in _TIMES} for run in (after, before))
-    parts = ({key: value for key, value in run["parts"][-1].items() if key != "started"} for run in (after, before))
-    return Repetition(target, values, differences(*results), differences(*parts))
+    results = differences(_without(after["result"], "finished"), _without(before["result"], "finished"))
+    circumstances = differences(_without(after["parts"][-1], "started"), _without(before["parts"][-1], "started"))
+    return Repetition(target, values, results, circumstances)
+
+
+def _without(figures: Mapping[str, Any], time: str) -> dict[str, Any]:
+    return {name: value for name, value in figures.items() if name != time}
 
 
 def _make_corpus(described: Mapping[str, Any]) -> Corpus:
     name, recipe = described["name"], described["recipe"]
     if recipe is None:
         raise TrainingError(
-            f"the corpus {name} cannot be made again: {described['not_repeatable']}. Make it as it was made, and give it "
-            "to flairlite.trainers.rerun as corpus="
+            f"the corpus {name} cannot be made again: {described['not_repeatable']}. Make it as it was made, and "
+            "give it to flairlite.trainers.rerun as corpus="
         )
     makers = {maker: getattr(datasets, maker) for maker in datasets.__all__}
     try:
