@@ -118,6 +118,7 @@ class TestRecipe:
             sample,
             lambda: SAMPLE_NER(),
             lambda: ColumnCorpus(sample_folder(), {0: "text", 1: "ner"}, column_delimiter="\t", train_file="dev.txt"),
+            lambda: ColumnCorpus(sample_folder(), {0: "text", 1: "ner"}, column_delimiter="\t", name="mine"),
             lambda: MultiCorpus([SAMPLE_NER().downsample(0.5), SAMPLE_NER()], task_ids=["one", "two"]),
         ],
     )
@@ -140,7 +141,7 @@ class TestRecipe:
 
     def test_python_lists_have_none(self) -> None:
         with pytest.raises(NotRepeatableError, match=r"Corpus\(train\) is a Sentence"):
-            recipe_to_plain(Corpus([Sentence("a")]))
+            recipe_to_plain(Corpus([Sentence("a")], name="mine"))
 
     def test_nothing_else_can_be_called(self) -> None:
         for steps in ([("system", {})], [("SAMPLE_NER", {}), ("__init__", {})]):

@@ -38,7 +38,7 @@ class NotRepeatableError(Exception):
     """Something cannot be written down; the message says what."""
 
 
-def step_of(function: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Step:
+def step_of(function: Callable[..., Any], name: str, /, *args: Any, **kwargs: Any) -> Step:
     """Return a call as a step."""
     signature = inspect.signature(function)
     arguments = dict(signature.bind(*args, **kwargs).arguments)
