@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.data import Sampler
 
 from flairlite import datasets, runtime
 from flairlite.data import Corpus
@@ -64,6 +65,7 @@ def rerun(
     model: Model | None = None,
     corpus: Corpus | None = None,
     plugins: Sequence[Callback | BasePlugin] = (),
+    sampler: Sampler[int] | type[Sampler[int]] | None = None,
     optimizer: OptimizerFactory | None = None,
     device: str | torch.device | None = None,
 ) -> Repetition:
@@ -71,8 +73,8 @@ def rerun(
 
     The corpus is made again where it was a prepared one or came from files, whatever was then done to it with
     `downsample`, the filters or `add_label_noise`; the model where it was freshly made, on word vectors that can be had
-    again. What was made of Python's own values, or trained before, must be given, as must plugins and an optimizer that
-    is not one of torch's. Before training, hashes tell whether all is what it was.
+    again. What was made of Python's own values, or trained before, must be given, as must plugins, a sampler and an
+    optimizer that is not one of torch's. Before training, hashes tell whether all is what it was.
 
     Args:
         record: The run.json, or its folder.
@@ -80,6 +82,7 @@ def rerun(
         model: The model, where it cannot be made again.
         corpus: The corpus, where it cannot be made again.
         plugins: The plugins of the run.
+        sampler: The sampler of the run, if it had one.
         optimizer: What made its optimizer, where that is not one of torch's.
         device: Where to train; the default device when None.
 
@@ -101,7 +104,7 @@ def rerun(
     with _threads(before["parts"][-1]["threads"]):
         trainer = ModelTrainer(model or _make_model(before), corpus)
         with locked(make_folder(target)):
-            values = trainer._run(target, settings, plugins, device, None, inputs=before["inputs"])
+            values = trainer._run(target, settings, plugins, sampler, device, None, inputs=before["inputs"])
     after = read_record(target)
     results = differences(_without(after["result"], "finished"), _without(before["result"], "finished"))
     circumstances = differences(_without(after["parts"][-1], "started"), _without(before["parts"][-1], "started"))
