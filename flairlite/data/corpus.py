@@ -50,14 +50,13 @@ class Corpus:
 
     __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)  # Flair's scripts write Corpus[Sentence]
     tokenizer: Tokenizer | None = None  # what split the text of a corpus anew, where something did
-    recipe: list[Step]  # how it was made
+    recipe: Sequence[Step] = ()  # how it was made
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Corpus:
         """Note what it is made of, whatever the class: a record of a run can then say how to make it again."""
         corpus = super().__new__(cls)
         with contextlib.suppress(TypeError):  # wrong arguments are for the constructor to complain about
-            step = step_of(cls.__init__, cls.__name__, corpus, *args, **kwargs)
-            corpus.recipe = [Step(step.name, {key: step.arguments[key] for key in step.arguments if key != "self"})]
+            corpus.recipe = [step_of(cls.__init__, cls.__name__, corpus, *args, **kwargs)]
         return corpus
 
     def __init__(

@@ -27,38 +27,46 @@ class Step:
 
     Attributes:
         name: The name of what was called.
-        arguments: Its arguments by name, with the seed that was taken where none was given.
+        arguments: Its arguments by name, as plain containers that JSON can hold, with the seed that was taken where
+            none was given. Sentences are not kept: they would stay in memory when the corpus has others.
+        problem: Why they cannot be written down, or None.
     """
 
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    problem: str | None = None
 
 
 class NotRepeatableError(Exception):
     """Something cannot be written down; the message says what."""
 
 
-def step_of(function: Callable[..., Any], name: str, /, *args: Any, **kwargs: Any) -> Step:
-    """Return a call as a step."""
+def step_of(function: Callable[..., Any], name: str, self: Any, /, *args: Any, **kwargs: Any) -> Step:
+    """Return a call of a function, or of a method where `self` is not None, as a step."""
     signature = inspect.signature(function)
-    arguments = dict(signature.bind(*args, **kwargs).arguments)
+    bound = signature.bind(*args, **kwargs) if self is None else signature.bind(self, *args, **kwargs)
+    arguments = {key: value for key, value in bound.arguments.items() if key != "self"}
     if "random_seed" in signature.parameters:
         arguments["random_seed"] = get_seed(arguments.get("random_seed"))
     for parameter in signature.parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             arguments |= arguments.pop(parameter.name, {})
-    return Step(name, arguments)
+    try:
+        return Step(name, {key: _to_plain(value, f"{name}({key})", key) for key, value in arguments.items()})
+    except NotRepeatableError as error:
+        return Step(name, problem=str(error))
 
 
 def makes_corpus(function: Callable[_Parameters, _Corpus]) -> Callable[_Parameters, _Corpus]:
-    """Let the corpora that a function makes, or an object of that name when it is called, say that it made them."""
+    """Let the corpora that a function makes say that it made them; or an object with a name, when it is called."""
+    is_method = "self" in inspect.signature(function).parameters
 
     @functools.wraps(function)
     def made(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Corpus:
         corpus = function(*args, **kwargs)
-        step = step_of(function, function.__name__, *args, **kwargs)
-        owner = step.arguments.pop("self", None)
-        corpus.recipe = [Step(step.name if owner is None else owner.name, step.arguments)]
+        owner: Any = args[0] if is_method else None
+        name = owner.name if is_method else function.__name__
+        corpus.recipe = [step_of(function, name, owner, *args[is_method:], **kwargs)]
         return corpus
 
     return made
@@ -70,8 +78,8 @@ def changes_corpus(method: Callable[_Parameters, _Result]) -> Callable[_Paramete
     @functools.wraps(method)
     def changed(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
         result = method(*args, **kwargs)
-        step = step_of(method, method.__name__, *args, **kwargs)
-        step.arguments.pop("self").recipe.append(step)
+        corpus: Any = args[0]
+        corpus.recipe = [*corpus.recipe, step_of(method, method.__name__, *args, **kwargs)]
         return result
 
     return changed
@@ -83,11 +91,12 @@ def recipe_to_plain(corpus: Corpus) -> list[dict[str, Any]]:
     Raises:
         NotRepeatableError: when it was made of something that cannot be written down.
     """
-    steps = []
+    if not corpus.recipe:
+        raise NotRepeatableError("it is not known how it was made")
     for step in corpus.recipe:
-        arguments = [[key, _to_plain(value, f"{step.name}({key})", key)] for key, value in step.arguments.items()]
-        steps.append({"name": step.name, "arguments": dict(arguments)})
-    return steps
+        if step.problem is not None:
+            raise NotRepeatableError(step.problem)
+    return [{"name": step.name, "arguments": step.arguments} for step in corpus.recipe]
 
 
 def corpus_from_plain(
