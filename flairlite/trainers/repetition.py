@@ -20,7 +20,6 @@ from flairlite.embeddings.vectors import stored_vectors
 from flairlite.errors import FlairliteError, ModelFileError, TrainingError
 from flairlite.files import make_folder
 from flairlite.models import Model
-from flairlite.models.model import model_class
 from flairlite.trainers.callback import Callback
 from flairlite.trainers.fingerprints import differences, hash_weights
 from flairlite.trainers.folder import locked
@@ -139,7 +138,7 @@ def _make_model(record: Mapping[str, Any]) -> Model:
         for seed in dict.fromkeys((record["default_seed"], record["settings"]["seed"], 0)):
             with _default_seed(seed):
                 embeddings = embedding_from_params(_with_vectors(params))
-                model = model_class(described["class"]).from_settings(described["settings"], embeddings)
+                model = _model_class(described["class"]).from_settings(described["settings"], embeddings)
             if hash_weights(model.state_dict()) == record["initial_weights"]:
                 return model
     except FlairliteError as error:
@@ -148,6 +147,12 @@ def _make_model(record: Mapping[str, Any]) -> Model:
         "the model cannot be made again: no seed known gives the weights that it began with. It was trained before, or "
         f"has a seed of its own. {remedy}"
     )
+
+
+def _model_class(name: str) -> type[Model]:
+    if name not in Model._classes:
+        raise ModelFileError(f"there is no model {name!r}: import the module of the class first where it is your own")
+    return Model._classes[name]
 
 
 def _with_vectors(params: Any) -> Any:
