@@ -6,6 +6,7 @@ starts from.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 import types
@@ -14,21 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from flairlite import (
-    data,
-    datasets,
-    embeddings,
-    errors,
-    models,
-    nn,
-    runtime,
-    samplers,
-    splitter,
-    tokenization,
-    trainers,
-    training_utils,
-    visual,
-)
+from flairlite import errors, runtime
 from flairlite.errors import FlairliteError
 from flairlite.runtime import set_seed
 from flairlite.version import __version__
@@ -52,7 +39,29 @@ __all__ = [
     "visual",
 ]
 
-if TYPE_CHECKING:  # properties of the module, below
+_LAZY = frozenset(  # what has not been imported is imported when it is asked for: nobody needs all of it
+    (
+        "data", "datasets", "embeddings", "models", "nn", "samplers", "splitter", "tokenization", "trainers",
+        "training_utils", "visual",
+    )
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from flairlite import (
+        data,
+        datasets,
+        embeddings,
+        models,
+        nn,
+        samplers,
+        splitter,
+        tokenization,
+        trainers,
+        training_utils,
+        visual,
+    )
+
+    # properties of the module, below
     device: torch.device
     cache_root: Path
 
@@ -78,6 +87,16 @@ class _Package(types.ModuleType):
     @cache_root.setter
     def cache_root(self, path: str | Path) -> None:
         runtime.set_cache_root(path)
+
+
+def __getattr__(name: str) -> types.ModuleType:
+    if name in _LAZY:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY, "device", "cache_root"})
 
 
 sys.modules[__name__].__class__ = _Package
