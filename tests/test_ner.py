@@ -338,6 +338,15 @@ class TestUnknownLabels:
         report = loaded.evaluate(sentences).classification_report
         assert report["NEW"]["recall"] == 0, "what is called <unk> is not called by its name"
 
+    def test_a_split_may_have_no_other(self, embeddings: WordEmbeddings, tmp_path: Path) -> None:
+        splits = [make_sentences(6, [label]) for label in ("PER", "NEW", "OTHER")]
+        dictionary = Corpus(splits[0]).make_label_dictionary("ner", add_unk=True)
+        tagger = SequenceTagger(embeddings, dictionary, "ner", hidden_size=4, allow_unk_predictions=True)
+        result = ModelTrainer(tagger, Corpus(*splits)).train(tmp_path, max_epochs=1)
+        assert result["test_score"] == 0
+        with pytest.raises(LabelError, match="knows none of the labels of the dev split"):
+            ModelTrainer(make_tagger(embeddings), Corpus(*splits)).train(tmp_path, max_epochs=1)
+
     def test_those_of_words_too(self, embeddings: WordEmbeddings) -> None:
         dictionary = Dictionary.from_items(["<unk>", "A"])
         tagger = SequenceTagger(embeddings, dictionary, "pos", hidden_size=4, allow_unk_predictions=True).eval()

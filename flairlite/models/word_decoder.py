@@ -45,8 +45,8 @@ class WordDecoder(nn.Module):
         tags = chain.decode(scores, lengths)  # (B, T)
         if not (with_scores or with_chances):
             return Decoded(tags)
-        chains = chain.chains(scores, lengths)
-        chances = chains.marginals()  # (B, T, K)
+        chains = None if self.span_scorer is None else chain.chains(scores, lengths)
+        chances = chain.marginals(scores, lengths) if chains is None else chains.marginals()  # (B, T, K)
         own = chances.gather(2, tags.unsqueeze(2)).squeeze(2)  # (B, T)
         span_scores = None if self.span_scorer is None else self.span_scorer(chains, tags, own)
         return Decoded(tags, own, chances if with_chances else None, span_scores)

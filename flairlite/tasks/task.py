@@ -156,7 +156,7 @@ class Task(ABC):
         if not counts:
             raise LabelError(self._no_labels(sentences, place))
         unknown = [label for label in counts if label not in self.label_names and label != UNKNOWN]
-        if len(unknown) == len(counts):
+        if len(unknown) == len(counts) and self.unknown is None:
             raise LabelError(
                 f"the model knows none of the labels of {place}: it knows {', '.join(self.label_names[:20])}, "
                 f"and {place} has {', '.join(unknown[:20])}. Make the dictionary from this corpus"
