@@ -132,6 +132,8 @@ def test_what_does_not_go_together_is_refused() -> None:
     documents: Any = DocumentPoolEmbeddings(WordEmbeddings(VECTORS))
     with pytest.raises(SettingError, match="needs embeddings of words, not DocumentPoolEmbeddings"):
         TokenClassifier(documents, Dictionary.from_items(TAGS), "pos")
+    with pytest.raises(SettingError, match="a SequenceTagger needs embeddings of words"):
+        SequenceTagger(documents, Dictionary.from_items(TAGS), "pos")
     with pytest.raises(LabelError, match="no label besides <unk>"):
         TokenClassifier(WordEmbeddings(VECTORS), Dictionary(), "pos")
     with pytest.raises(LabelError, match="loss_weights name PRON"):

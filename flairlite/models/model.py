@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from flairlite.data import Dictionary, Sentence
 from flairlite.datasets.conllu import read_conllu
-from flairlite.embeddings import DocumentEmbeddings, Embeddings
+from flairlite.embeddings import DocumentEmbeddings, Embeddings, TokenEmbeddings
 from flairlite.embeddings.registry import embedding_from_params, embedding_to_params
 from flairlite.encoding import Batch, EncodedDataset, copy_to, encode, map_tensors
 from flairlite.errors import LabelError, ModelFileError, SettingError
@@ -46,6 +46,9 @@ class Model(nn.Module, ABC):
     Args:
         embeddings: The embeddings of the words, or of the sentences.
         task: What the model labels, and with what.
+
+    Raises:
+        SettingError: when the embeddings are of sentences and words are labelled, or the other way round.
     """
 
     __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)  # Flair's scripts write Model[Sentence]
@@ -53,6 +56,7 @@ class Model(nn.Module, ABC):
 
     def __init__(self, embeddings: Embeddings, task: Task) -> None:
         super().__init__()
+        _check_embeddings(type(self).__name__, embeddings, task)
         self._place: Tensor
         self.register_buffer("_place", torch.empty(0), persistent=False)  # goes where the weights go, and is at hand
         self.embeddings = embeddings
@@ -423,3 +427,11 @@ class Model(nn.Module, ABC):
 
 
 Classifier = Model  # Flair's name: there, some models are none
+
+
+def _check_embeddings(name: str, embeddings: Embeddings, task: Task) -> None:
+    if isinstance(embeddings, TokenEmbeddings if task.by_word else DocumentEmbeddings):
+        return
+    units = "words" if task.by_word else "sentences"
+    remedy = "" if task.by_word else ": wrap those of words, as in DocumentPoolEmbeddings([WordEmbeddings('glove')])"
+    raise SettingError(f"a {name} needs embeddings of {units}, not {type(embeddings).__name__}{remedy}")

@@ -9,7 +9,6 @@ from typing import Any
 from flairlite.data import Dictionary, Sentence
 from flairlite.datasets import ClassificationDataset
 from flairlite.embeddings import DocumentEmbeddings
-from flairlite.errors import SettingError
 from flairlite.models.classifier import DefaultClassifier
 from flairlite.tasks import DocumentTask, labels_of
 
@@ -54,11 +53,6 @@ class TextClassifier(DefaultClassifier):
         locked_dropout: float = 0.0,
         seed: int | None = None,
     ) -> None:
-        if not isinstance(embeddings, DocumentEmbeddings):
-            raise SettingError(
-                f"a TextClassifier needs embeddings of sentences, not {type(embeddings).__name__}: "
-                "wrap those of words, as in DocumentPoolEmbeddings([WordEmbeddings('glove')])"
-            )
         multi_label = label_dictionary.multi_label if multi_label is None else multi_label
         task = DocumentTask(
             label_type, labels_of(label_dictionary), multi_label=multi_label, threshold=multi_label_threshold

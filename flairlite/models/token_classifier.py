@@ -10,7 +10,6 @@ from torch import Tensor
 from flairlite.data import Dictionary
 from flairlite.embeddings import TokenEmbeddings
 from flairlite.encoding import Batch
-from flairlite.errors import SettingError
 from flairlite.models.classifier import DefaultClassifier
 from flairlite.models.word_decoder import WordDecoder
 from flairlite.tasks import Decoded, SpanTask, word_or_span_task
@@ -49,8 +48,6 @@ class TokenClassifier(DefaultClassifier):
         locked_dropout: float = 0.0,
         seed: int | None = None,
     ) -> None:
-        if not isinstance(embeddings, TokenEmbeddings):
-            raise SettingError(f"a TokenClassifier needs embeddings of words, not {type(embeddings).__name__}")
         super().__init__(
             embeddings,
             word_or_span_task(label_dictionary, label_type, span_encoding),
