@@ -131,7 +131,7 @@ class AtMost(TorchFunctionMode):
         file_size: Bytes of the file; no element of a weight is smaller than one.
     """
 
-    _MAKERS = frozenset((torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.eye))
+    _MAKERS = frozenset((torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn))
 
     def __init__(self, file_size: int) -> None:
         super().__init__()
@@ -143,7 +143,8 @@ class AtMost(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if func in self._MAKERS and kwargs.get("out") is None:
-            self._left -= func(*args, **{**kwargs, "device": "meta"}).numel()  # which takes no memory
+            size = {"size": kwargs["size"]} if "size" in kwargs else {}
+            self._left -= torch.empty(*args, **size, device="meta").numel()  # which takes no memory
             self._tensors_left -= 1
             if min(self._left, self._tensors_left) < 0:
                 raise ArchiveError("its settings describe a model that is larger than the file")
