@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import random
 from pathlib import Path
@@ -122,14 +123,21 @@ def test_tokens(sentence: Sentence) -> None:
     assert isinstance(sentence[1:3], Span)
 
 
-@row("`Sentence.text`, `.to_original_text`, `.to_plain_string`, `.to_tokenized_string`, `.infer_space_after`")
+@row("`Sentence.text`, `.to_original_text`, `.to_plain_string`, `.to_tokenized_string`")
 def test_texts(sentence: Sentence) -> None:
     assert sentence.text == sentence.to_original_text() == TEXT
     assert sentence.to_tokenized_string() == "I love Berlin , and New York ."
     assert sentence.to_plain_string() == TEXT
+    odd = "a\x92s \u200b b"
+    assert Sentence(odd).text == Sentence(odd).to_original_text() == odd
+
+
+@row("`Sentence.infer_space_after`")
+def test_infer_space_after() -> None:
     words = Sentence(["I", "go", "!"])
     words.infer_space_after()
-    assert words.to_plain_string() == "I go!"
+    assert words.to_plain_string() == words.text == "I go!"
+    assert words[2].start_position == 4
 
 
 @row("`Sentence.to_tagged_string`")
@@ -165,6 +173,10 @@ def test_sentence_as_a_dictionary(sentence: Sentence) -> None:
     again = Sentence.from_dict(sentence.to_dict())
     assert again.to_dict() == sentence.to_dict()
     assert [span.tag for span in again.get_spans("ner")] == ["LOC", "LOC"]
+    sentence[0].set_label("pos", "PRON")
+    assert Sentence.from_dict(json.loads(json.dumps(sentence.to_dict()))).token_labels("pos") == sentence.token_labels(
+        "pos"
+    )
     assert pickle.loads(pickle.dumps(sentence)).to_dict() == sentence.to_dict()
 
 
@@ -190,7 +202,7 @@ def test_tokens_anew(sentence: Sentence) -> None:
     sentence.retokenize(SpaceTokenizer())
     assert [token.text for token in sentence] == ["I", "love", "Berlin,", "and", "New", "York."]
     sentence.truncate(2)
-    assert len(sentence) == 2
+    assert (len(sentence), sentence.text) == (2, "I love")
     assert isinstance(Sentence("a", use_tokenizer=SpaceTokenizer()).tokenizer, SpaceTokenizer)
 
 
@@ -464,10 +476,11 @@ def test_random_split() -> None:
 
 @row("`get_spans_from_bio`")
 def test_spans_from_tags() -> None:
-    from flairlite.data.tag_schemes import spans_of
+    from flairlite.data import get_spans_from_bio
 
-    assert spans_of(["B-PER", "I-PER", "O"]) == [(0, 2, "PER")]
-    assert_missing("flairlite.data", "get_spans_from_bio")
+    tags = ["B-PER", "I-PER", "O"]
+    assert get_spans_from_bio(tags, [0.5, 1.0, 1.0]) == [([0, 1], 0.75, "PER")]
+    assert tags == ["B-PER", "I-PER", "O"]
 
 
 # ------------------------------------------------------------------------------------------------ tokenizers, splitters
@@ -487,8 +500,9 @@ def test_tokenizers() -> None:
 
 @row("`SegtokTokenizer`, `.tokenize`, `.to_dict`, `.from_dict`")
 def test_segtok() -> None:
-    pytest.importorskip("segtok", reason="segtok is not installed")
-    assert SegtokTokenizer().tokenize("I go.") == ["I", "go", "."]
+    tokenizer = SegtokTokenizer(additional_split_characters=["%"])
+    assert tokenizer.tokenize("15-year-old (5%).") == ["15-year-old", "(", "5", "%", ")", "."]
+    assert SegtokTokenizer.from_dict(tokenizer.to_dict()) == tokenizer
 
 
 @row(
