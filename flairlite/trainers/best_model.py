@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from flairlite.trainers.callback import Callback
@@ -24,10 +25,15 @@ class BestModel(Callback):
 
     def __init__(self) -> None:
         self._state: dict[str, Tensor] | None = None
+        self._current: dict[str, Tensor] = {}  # the weights of the model itself, as training goes on
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the weights of the best model."""
-        return {"weights": self._state}
+        """Return the weights of the best model; where it is the present one, its own, which a file then has once."""
+        best, current = self._state, self._current
+        is_current = best is not None and all(
+            name in current and torch.equal(current[name], weight) for name, weight in best.items()
+        )
+        return {"weights": current if is_current else best}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Have the best model of before: a worse one does not take its place."""
@@ -37,7 +43,8 @@ class BestModel(Callback):
         """Save the model when it is the best, or go back to the best one."""
         if run.is_best:
             log.info("saving best model")
-            self._state = {name: tensor.detach().clone() for name, tensor in run.model.state_dict().items()}
+            self._current = dict(run.model.state_dict())
+            self._state = {name: tensor.detach().clone() for name, tensor in self._current.items()}
             run.model.save(run.base_path / BEST_MODEL, whole=False)
         elif run.goes_back and self.restore(run):
             log.info("resetting to best model")
