@@ -30,6 +30,7 @@ from flairlite.datasets import (
     read_conllu,
 )
 from flairlite.embeddings import WordEmbeddings
+from flairlite.errors import FlairliteError
 from flairlite.models import Model
 
 CONLLU = """# sent_id = 1
@@ -244,7 +245,7 @@ def _with_other(value: Any, chance: random.Random) -> Any:
 def _other(value: Any, chance: random.Random) -> Any:
     if isinstance(value, torch.Tensor) and value.numel() and chance.random() < 0.8:
         flat = value.reshape(-1)
-        strange = chance.choice((0, -1, 2**40, math.nan, math.inf))
+        strange = chance.choice((0, -1, 60_000, math.nan, math.inf))  # which half the precision can hold
         odd = torch.full_like(
             value, strange if value.is_floating_point() else int(chance.choice((0, -1, 99, 255)) % 256)
         )
@@ -253,6 +254,31 @@ def _other(value: Any, chance: random.Random) -> Any:
     return chance.choice(
         (*numbers, None, "", "x", "<unk>", "../x", [], {}, ["A", "A"], [1, 2], {"a": 1}, torch.zeros(2))
     )
+
+
+# --- sentences as dictionaries -------------------------------------------------------------------------------------
+
+
+def changed_sentence(chance: random.Random) -> bytes:
+    """Change values of what `Sentence.to_dict` returns."""
+    sentence = Sentence("I love Berlin , été 😀", use_tokenizer=False)
+    sentence.set_token_labels("upos", ["PRON", "VERB", "PROPN", None, "NOUN", "SYM"], [0.5, 1, 1, 1, 1, 1])
+    sentence.set_span_labels("ner", [(2, 3, "LOC"), (4, 6, "X")]).add_label("topic", "places")
+    content = sentence.to_dict()
+    for _ in range(chance.choice((1, 1, 2, 4))):
+        content = _with_other(content, chance)
+    return json.dumps(content, default=str).encode()
+
+
+def run_sentence(path: Path, said: list[str]) -> None:
+    content = json.loads(path.read_bytes())
+    try:
+        sentence = Sentence.from_dict(content)
+    except FlairliteError as error:
+        raise FlairliteError(f"{path}: {error}") from error  # which the dictionary did not come from
+    assert sentence.text == content["text"]
+    again = Sentence.from_dict(json.loads(json.dumps(sentence.to_dict())))
+    assert str(again) == str(sentence)
 
 
 # --- predictions ---------------------------------------------------------------------------------------------------
@@ -301,6 +327,7 @@ def all_targets(folder: Path | None = None) -> dict[str, Target]:
         "jsonl": Target([LINES.encode()], run_lines, share=3),
         "dictionary": Target([json.dumps(dictionary, ensure_ascii=False).encode()], run_dictionary, share=2),
         **{f"vectors-{name}": Target([file, file + fixed], run_vectors) for name, file in vectors.items()},
+        "sentence": Target([], run_sentence, changed_sentence, share=2),
         "model-bytes": Target([models.bytes], run_model, share=0.5),
         "model-structure": Target([], run_model, models.with_changed_structure, share=1.5),
         "model-values": Target([], run_model, models.with_changed_values, share=1),

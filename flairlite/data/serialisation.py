@@ -59,14 +59,15 @@ def fill_from_dict(sentence: Sentence, data: Mapping[str, Any]) -> None:
         _check_words(text, words, starts)
         tokenizer = Tokenizer.from_dict(data["tokenizer"]) if data.get("tokenizer") else None
         sentence._set_words(words, TextLayout(words, spaces, text=text, starts=starts), tokenizer)
-        sentence.language_code, sentence.start_position = data.get("language_code"), data.get("start_position", 0)
+        sentence.language_code = None if data.get("language_code") is None else _checked(data, "language_code", str)
+        sentence.start_position = _checked({"start_position": 0, **data}, "start_position", int)
         sentence.metadata = dict(data.get("metadata", {}))
         of_tokens = [(token, row.get("labels", ())) for token, row in zip(sentence, rows, strict=True)]
         for name in add_annotations(sentence, data["annotations"], of_tokens, order=data.get("label_types", ())):
             raise LabelError(f"the span {name} covers no word")
         for token, row in zip(sentence, rows, strict=True):
             if token.head_id is None and row.get("head_id") is not None:
-                token.head_id = row["head_id"]
+                token.head_id = _checked(row, "head_id", int)
     except FlairliteError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -119,7 +120,10 @@ def add_annotations(
         name: rank for rank, name in enumerate(dict.fromkeys((*order, *(label["typename"] for _, label in labels))))
     }
     for point, label in sorted(labels, key=lambda pair: ranks[pair[1]["typename"]]):
-        point.add_label(label["typename"], label["value"], label.get("score", 1.0), **label.get("metadata", {}))
+        typename, value = _checked(label, "typename", str), _checked(label, "value", str)
+        point.add_label(
+            typename, value, _checked({"score": 1.0, **label}, "score", (int, float)), **label.get("metadata", {})
+        )
     return lost
 
 
@@ -138,3 +142,10 @@ def _check_words(text: str, words: Sequence[str], starts: Sequence[int]) -> None
         if start < end or text[start : start + len(word)] != word:
             raise SettingError(f"the word {word!r} is not at character {start} of the text {text!r}")
         end = start + len(word)
+
+
+def _checked(data: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -> Any:
+    """Return an entry, which must be of a kind."""
+    if not isinstance(data[name], kind) or isinstance(data[name], bool):
+        raise TypeError(f"{name} is {data[name]!r:.60}")
+    return data[name]
