@@ -19,7 +19,7 @@ from conftest import tagged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flairlite.data import Corpus, Dictionary, Sentence
+from flairlite.data import Corpus, Dictionary, Sentence, Token
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import FlairliteError, SettingError
@@ -402,3 +402,16 @@ def test_no_python_call_is_made_for_each_word(tagger: SequenceTagger) -> None:
 
     count_calls(10)  # what is imported and compiled on the first use does not count
     assert count_calls(80) < 2 * count_calls(10)
+
+
+def test_making_sentences_and_predicting_makes_no_object_a_token(tagger: SequenceTagger) -> None:
+    sentences = make_sentences([3, 0, 5])
+    tagger.predict(sentences)
+    ours = set(map(id, sentences))
+
+    def num_tokens() -> int:
+        return sum(isinstance(thing, Token) and id(thing._home) in ours for thing in gc.get_objects())
+
+    assert num_tokens() == 0
+    assert [len(labels_of(sentence)) for sentence in sentences] == [3, 0, 5]
+    assert num_tokens() == 8  # those are seen that somebody asks for
