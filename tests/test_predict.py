@@ -410,7 +410,7 @@ def test_making_sentences_and_predicting_makes_no_object_a_token(tagger: Sequenc
     ours = set(map(id, sentences))
 
     def num_tokens() -> int:
-        return sum(isinstance(thing, Token) and id(thing._home) in ours for thing in gc.get_objects())
+        return sum(type(thing) is Token and id(thing._home) in ours for thing in gc.get_objects())
 
     assert num_tokens() == 0
     assert [len(labels_of(sentence)) for sentence in sentences] == [3, 0, 5]
