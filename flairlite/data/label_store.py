@@ -21,17 +21,18 @@ Values = list[str | None]
 class LabelStore:
     """The labels of a sentence, of its tokens and of its spans, by label type.
 
-    A token's first label of a type is a plain value in a column, a list with one value a token, beside it the scores
-    and metadata of those that have some. All others, few as they are, lie as objects under their place.
+    A token's first label of a type is a plain value in a column, with one value a token, beside it the scores and
+    metadata of those that have some. All others, few as they are, lie as objects under their place.
 
     Args:
-        columns: Values of the tokens by label type, to keep.
+        columns: Values of the tokens by label type, to keep. A tuple may stand for several types: it is replaced by a
+            list when one of its values changes.
     """
 
     __slots__ = ("_columns", "_metadata", "_others", "_scores")
 
-    def __init__(self, columns: dict[str, Values] | None = None) -> None:
-        self._columns: dict[str, Values] = {} if columns is None else columns
+    def __init__(self, columns: dict[str, Sequence[str | None]] | None = None) -> None:
+        self._columns: dict[str, Sequence[str | None]] = {} if columns is None else columns
         self._scores: dict[str, list[float]] = {}  # where one is not 1
         self._metadata: dict[str, dict[int, dict[str, Any]]] = {}
         self._others: dict[str, dict[Place, list[Label]]] = {}
@@ -173,12 +174,13 @@ class LabelStore:
 
     def _own_column(self, label_type: str, length: int) -> Values:
         """Return the list that stores a label type, made from the morphological features where it is one of them."""
-        if label_type not in self._columns:
-            self._columns[label_type] = list(self.column(label_type) or [None] * length)
-        return self._columns[label_type]
+        column = self._columns.get(label_type)
+        if not isinstance(column, list):
+            column = self._columns[label_type] = list(column or self.column(label_type) or [None] * length)
+        return column
 
     def _put(self, label_type: str, index: int, value: str, score: float) -> None:
-        column = self._columns[label_type]
+        column = self._own_column(label_type, 0)
         column[index] = value
         if score != 1.0 or label_type in self._scores:
             self._scores.setdefault(label_type, [1.0] * len(column))[index] = score
@@ -197,7 +199,7 @@ class _ColumnLabel(Label):
         super().set_value(value, score)
 
 
-def _has_labels(column: Values) -> bool:
+def _has_labels(column: Sequence[str | None]) -> bool:
     return column.count(None) < len(column)
 
 

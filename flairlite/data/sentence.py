@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 from flairlite.data.context import Context, InDocument
 from flairlite.data.extras import Extras
 from flairlite.data.label import ARROW
-from flairlite.data.label_store import NO_LABELS, LabelStore, Values
+from flairlite.data.label_store import NO_LABELS, LabelStore
 from flairlite.data.place import Place
 from flairlite.data.sentence_labels import SentenceLabels
 from flairlite.data.sentence_vectors import SentenceVectors
@@ -98,12 +98,16 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
 
     @classmethod
     def _from_columns(
-        cls, words: list[str], spaces: Sequence[int], columns: dict[str, Values], metadata: dict[str, Any]
+        cls,
+        words: list[str],
+        spaces: Sequence[int],
+        columns: Mapping[str, Sequence[str | None]],
+        metadata: dict[str, Any],
     ) -> Sentence:
-        """Make a sentence from lists that the caller has checked and gives away."""
+        """Make a sentence from columns that the caller has checked and gives away; tuples may be shared."""
         sentence = cls(())
         sentence._words, sentence._metadata = words, metadata
-        sentence._known_layout, sentence._labels = TextLayout(words, spaces), LabelStore(columns)
+        sentence._known_layout, sentence._labels = TextLayout(words, spaces), LabelStore(dict(columns))
         return sentence
 
     @classmethod

@@ -42,12 +42,13 @@ class SentenceLabels(DataPoint):
 
     # Plain values
 
-    def token_labels(self, label_type: str) -> Sequence[str | None] | None:
+    def token_labels(self, label_type: str) -> list[str | None] | None:
         """Return the label of every token, None where it has none, or None when no token has a label of this type.
 
         A morphological feature, such as `Number`, is a label type of its own where the sentence has `feats`.
         """
-        return self._labels.column(label_type)
+        column = self._labels.column(label_type)
+        return None if column is None else list(column)
 
     def set_token_labels(
         self, label_type: str, values: Sequence[str | None], scores: Sequence[float] | None = None

@@ -64,7 +64,7 @@ def iterate_conllu(path: str | Path) -> Iterator[Sentence]:
     path = Path(path)
     with _reading(path) as file:
         for line, text in _chunks(file):
-            yield from _sentences(text, line, path)
+            yield from parse_sentences(text, line, path)
 
 
 @contextlib.contextmanager
@@ -112,7 +112,7 @@ def _part(text: bytes, line: int, path: Path) -> DeferredPart:
     made: dict[int, Sentence] = {}
     for place in is_wrong.nonzero()[0].tolist():
         start, stop = bounds[place]
-        (made[place],) = _sentences(text[start:stop], line + int(blocks.lines[place]), path)
+        (made[place],) = parse_sentences(text[start:stop], line + int(blocks.lines[place]), path)
     return DeferredPart(text, bounds, _checked_sentence, made)
 
 
@@ -130,7 +130,8 @@ def _unfit(text: bytes, blocks: Blocks) -> list[int]:
     return unfit + [block for block, end in range_ends.items() if not num_words[block] or end > num_words[block]]
 
 
-def _sentences(text: bytes, line: int, path: Path) -> Iterator[Sentence]:
+def parse_sentences(text: bytes, line: int, path: Path) -> Iterator[Sentence]:
+    """Yield the sentences of a stretch of a file; `line` is the number of its first line."""
     for block in text.decode().split("\n\n"):
         lines = block.split("\n")
         rows, comments = _rows_and_comments(lines)
@@ -173,23 +174,23 @@ def _sentence(rows: list[list[str]], comments: list[str]) -> Sentence:
         metadata.update(sorted_rows)
     forms = list(map(intern, columns[1]))
     _check_heads(columns[6], rows)
-    labels: dict[str, list[str | None]] = {}
+    labels: dict[str, Sequence[str | None]] = {}
     for field, values in zip(FIELDS[2:], columns[2:], strict=True):
         column = _column(values, forms if field == "lemma" else None)
         if column is not None:
-            labels.update((name, list(column)) for name in LABEL_TYPES[field])  # two names, to be changed one by one
+            labels.update(dict.fromkeys(LABEL_TYPES[field], column))
     return Sentence._from_columns(forms, spaces or bytes(map(_space_after, columns[9])), labels, metadata)
 
 
-def _column(values: Sequence[str], forms: list[str] | None) -> list[str | None] | None:
+def _column(values: Sequence[str], forms: list[str] | None) -> tuple[str | None, ...] | None:
     """Return a column with None for the underscore, or None when there is nothing else in it."""
     if "_" not in values:
-        return list(map(intern, values))
+        return tuple(map(intern, values))
     if forms is not None:  # the lemma of the word "_" is "_"
         column = [None if value == "_" != form else intern(value) for value, form in zip(values, forms, strict=True)]
     else:
         column = [None if value == "_" else intern(value) for value in values]
-    return column if any(column) else None
+    return tuple(column) if any(column) else None
 
 
 @lru_cache(maxsize=4096)

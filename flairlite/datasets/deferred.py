@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import mmap
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,7 +32,9 @@ class DeferredPart:
         make: Callable[[bytes], Sentence],
         made: dict[int, Sentence],
     ) -> None:
-        self._text, self._bounds, self._make = text, bounds, make
+        self._text: mmap.mmap | None = mmap.mmap(-1, len(text) or 1)  # memory that goes back when it is let go:
+        self._text.write(text)  # a heap keeps what lies between others
+        self._bounds, self._make = bounds, make
         self._sentences: list[Sentence | None] = [made.get(place) for place in range(len(bounds))]
         self._missing = len(bounds) - len(made)
         self._lock = threading.Lock()  # two threads that ask at once must get the same object
@@ -57,11 +60,12 @@ class DeferredPart:
     def _made(self, place: int) -> Sentence:
         sentence = self._sentences[place]
         if sentence is None:
+            assert self._text is not None, "the text is kept until nothing is missing"
             start, stop = self._bounds[place]
             sentence = self._sentences[place] = self._make(self._text[start:stop])
             self._missing -= 1
             if not self._missing:
-                self._text = b""
+                self._text = None
         return sentence
 
 

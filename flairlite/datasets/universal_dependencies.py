@@ -8,8 +8,7 @@ from pathlib import Path
 from flairlite.data.corpus import Corpus
 from flairlite.data.dataset import FlairDataset
 from flairlite.data.sentence import Sentence
-from flairlite.datasets.conllu import _sentences as sentences_of_block
-from flairlite.datasets.conllu import read_conllu
+from flairlite.datasets.conllu import parse_sentences, read_conllu
 from flairlite.datasets.file_dataset import FileDataset
 from flairlite.datasets.multiwords import with_multiwords
 from flairlite.datasets.splits import Files, find_train_dev_test_files, load_splits
@@ -121,7 +120,7 @@ class _OnDisk(FileDataset):
         if "\r" in text:
             remedy = "Write line feeds, or read the file with in_memory=True"
             raise self.file.problem("a line ends with a carriage return alone", record.line, remedy)
-        return sentences_of_block(text.encode(), record.line, self.file.path)
+        return parse_sentences(text.encode(), record.line, self.file.path)
 
     def _without_sentences(self) -> DataFormatError:
         return self.file.problem(
