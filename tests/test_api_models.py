@@ -32,6 +32,7 @@ from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import FlairliteError
 from flairlite.models import Classifier, DefaultClassifier, Model, SequenceTagger, TextClassifier, TokenClassifier
 from flairlite.nn import LockedDropout, WordDropout
+from flairlite.tokenization import StaccatoTokenizer
 
 WORDS = ["the", "dog", "sleeps"]
 
@@ -346,6 +347,14 @@ def test_load(vectors: WordEmbeddings, tmp_path: Path) -> None:
         model.save(tmp_path / "model.pt")
         again = type(model).load(tmp_path / "model.pt")
         assert all(torch.equal(weight, again.state_dict()[name]) for name, weight in model.state_dict().items())
+
+
+@row("`Model.tokenizer`")
+def test_tokenizer_of_a_model(tagger: SequenceTagger, tmp_path: Path) -> None:
+    assert tagger.tokenizer is None
+    tagger.tokenizer = StaccatoTokenizer()
+    tagger.save(tmp_path / "model.pt")
+    assert SequenceTagger.load(tmp_path / "model.pt").predict("the1 dog").words == ["the", "1", "dog"]
 
 
 @row("`Model.print_model_card`, `.license_info`")
