@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from flairlite.data import Corpus, Sentence
+from flairlite.data import ConcatDataset, Corpus, Sentence
+from flairlite.data.dataset import Subset
 from flairlite.embeddings.coverage import describe_unknown_words
 from flairlite.encoding import Dataset, EncodedDataset, LazyDataset
 from flairlite.errors import SettingError, TrainingError
@@ -78,21 +79,22 @@ def encode_split(model: Model, name: str, sentences: Sequence[Sentence] | None, 
 
 def encode_splits(model: Model, corpus: Corpus, settings: TrainingSettings) -> dict[str, Split]:
     """Encode what a run trains on, `train`, and what it evaluates: `dev`, `test`, `train_sample`, where there are."""
-    train = list(corpus.train or ())
-    parts = {"train": train}
+    trained = [corpus.train or ()]
+    parts: dict[str, Sequence[Sentence]] = {}
     for name, is_trained_on in (("dev", settings.train_with_dev), ("test", settings.train_with_test)):
         sentences = getattr(corpus, name)
         if sentences and is_trained_on:
-            train.extend(sentences)
+            trained.append(sentences)
         elif sentences:
             parts[name] = sentences
+    train = trained[0] if len(trained) == 1 else ConcatDataset(trained)  # no list: it may be larger than memory
     if settings.monitor_train_sample:
         parts["train_sample"] = draw_sample(train, settings.monitor_train_sample, settings.seed)
     mode = settings.embeddings_storage_mode
-    return {name: encode_split(model, name, sentences, mode) for name, sentences in parts.items()}
+    return {name: encode_split(model, name, sentences, mode) for name, sentences in {"train": train, **parts}.items()}
 
 
-def draw_sample(sentences: Sequence[Sentence], amount: float, seed: int) -> list[Sentence]:
+def draw_sample(sentences: Sequence[Sentence], amount: float, seed: int) -> Subset:
     """Draw sentences that have words, in their order.
 
     Args:
@@ -111,4 +113,4 @@ def draw_sample(sentences: Sequence[Sentence], amount: float, seed: int) -> list
             f"it is {amount}"
         )
     chosen = torch.randperm(len(places), generator=torch.Generator().manual_seed(seed))[:size]
-    return [sentences[places[number]] for number in sorted(chosen.tolist())]
+    return Subset(sentences, [places[number] for number in sorted(chosen.tolist())])
