@@ -200,8 +200,9 @@ class TestWriting:
             r"(\S+) cannot be written: No space left on device\. It needs ([\d,]+) bytes", str(caught.value)
         )
         assert found, caught.value
-        whole = tmp_path / "whole" / Path(found[1]).name
-        assert abs(int(found[2].replace(",", "")) - whole.stat().st_size) < 4096  # a step more or less
+        whole = (tmp_path / "whole" / Path(found[1]).name).stat().st_size
+        needed = int(found[2].replace(",", ""))
+        assert 0.9 * whole < needed < 2 * whole  # a checkpoint has the weights of the best model once more, or not
         assert read_checkpoint(tmp_path / "full") is not None
         assert train(make(), corpus, tmp_path / "full", plugins=[At()]) == expected
         assert same_models(tmp_path / "full", tmp_path / "whole")
