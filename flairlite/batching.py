@@ -47,11 +47,12 @@ def bucketed_batches(
 def even_batches(
     lengths: Tensor, batch_size: int, *, generator: torch.Generator, max_tokens: int = MAX_TOKENS
 ) -> list[Tensor]:
-    """Put sentences of about the same length together, with about as many words in each batch: few where they are long.
+    """Put sentences of about the same length together, the fewer the longer they are.
 
-    In batches of as many sentences each, a step on long ones would be worth no more than one on short ones, where the
-    gradient's norm is clipped: words of long sentences would teach less. See `bucketed_batches`; `batch_size` is how
-    many sentences a batch has on average, and one alone where it is 1.
+    In batches of as many sentences each, words of long sentences would teach less than others: where the norm of the
+    gradient is clipped, a step on them is worth no more. In batches of as many words each, long sentences would be too
+    few for the processor. Between the two, the size falls with the square root of the length. See `bucketed_batches`;
+    `batch_size` is how many sentences a batch has on average, and one alone where it is 1.
     """
     _check(batch_size)
     if batch_size == 1:
@@ -61,9 +62,10 @@ def even_batches(
     batches: list[Tensor] = []
     for window in torch.split(order, batch_size * _WINDOW):
         by_length = _by_length(window, lengths)
-        ends = lengths[by_length].cumsum(0)  # words up to and with each sentence
+        weights = lengths[by_length].double().sqrt()
+        ends = weights.cumsum(0)  # (W,)
         count = -(-len(window) // batch_size)
-        number = (ends - lengths[by_length]) * count // ends[-1:]  # of the batch of each sentence; rises from 0
+        number = ((ends - weights) * count / ends[-1:]).long()  # of the batch of each sentence; rises from 0
         parts = torch.split(by_length, torch.bincount(number).tolist())
         batches.extend(piece for part in parts for piece in _cut(part, lengths, max(1, len(part)), max_tokens))
     return _mixed(batches, generator)

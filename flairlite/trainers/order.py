@@ -19,12 +19,12 @@ class BatchOrder:
 
     Args:
         lengths: (S,) words a sentence.
-        batch_size: Sentences a batch, at most; with buckets of words, on average.
+        batch_size: Sentences a batch, at most; on average in buckets of which words are learned.
         seed: Decides the order.
         shuffle: Draw a new order for each epoch; else sentences come in the order they have.
         shuffle_first: Do so for the first epoch too.
         bucketing: When shuffling, put sentences of about the same length together.
-        by_word: Whether words are learned from: buckets then have as many words each, else as many sentences.
+        by_word: Whether words are learned from: buckets of long sentences are smaller then.
         sampler: Yields the positions of the sentences of an epoch, in place of all this.
     """
 

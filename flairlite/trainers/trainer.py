@@ -148,7 +148,7 @@ class ModelTrainer(Pluggable):
             shuffle: Visit the sentences in a new random order in each epoch; else in the order they have.
             shuffle_first_epoch: Do so in the first epoch too.
             bucketing: When shuffling, put sentences of about the same length into a batch, which is much faster. The
-                batches of a tagger then have as many words each: fewer sentences where these are long.
+                batches of a tagger are smaller then where sentences are long.
             embeddings_storage_mode: `cpu` keeps encoded sentences on the host, `gpu` on the device, and `none` encodes
                 each batch when it is needed.
             use_amp: Compute in bfloat16 what bears it (automatic mixed precision); weights stay in float32.
