@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -174,6 +174,8 @@ class TestExactResume:
             def on_batch_end(self, run: Run) -> None:
                 for weight in run.model.parameters() if run.epoch > 2 else ():
                     weight.zero_()
+                if run.epoch > 2:
+                    cast(SequenceTagger, run.model).linear.bias[-1] = 1e2  # of the rarest label: all is wrong
 
         trainer = ModelTrainer(make(), corpus)
         with pytest.raises(SettingError, match="plugins has 'Forget'"):
