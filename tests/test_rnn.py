@@ -364,7 +364,8 @@ def test_weights_that_change_between_predictions_are_used(change: str) -> None:
 def has_bfloat16_lstm() -> bool:
     """Tell whether torch itself can run an LSTM in bfloat16 on this processor; torch 2.4 cannot on some."""
     try:
-        nn.LSTM(2, 2).bfloat16()(torch.zeros(1, 1, 2, dtype=torch.bfloat16))
+        with torch.autocast("cpu", torch.bfloat16):
+            nn.LSTM(SIZE, HIDDEN, batch_first=True)(torch.zeros(3, 6, SIZE, requires_grad=True))
     except RuntimeError:
         return False
     return True
