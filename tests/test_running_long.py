@@ -1,6 +1,7 @@
 """What runs for long stays as it is: memory, open files, warnings, threads, and the program's own logging.
 
-`FLAIRLITE_LONG=1 python -m pytest tests/test_running_long.py` predicts 10,000 times and trains for 200 epochs.
+`FLAIRLITE_LONG=1 python -m pytest -p no:logging tests/test_running_long.py` predicts 10,000 times and trains for 200
+epochs.
 """
 
 from __future__ import annotations
