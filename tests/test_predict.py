@@ -163,7 +163,7 @@ class TestIndependence:
         assert_same_labels(tagger.predict(sentences, mini_batch_size=size), expected)
 
     @given(st.lists(st.integers(0, len(LENGTHS) - 1), max_size=20), st.integers(1, 8))
-    @settings(max_examples=12)
+    @settings(max_examples=25)
     def test_what_else_is_in_the_list_does_not_matter(self, choice: list[int], size: int) -> None:
         tagger = make_tagger()
         alone = [tagger.predict(sentence) for sentence in make_sentences(LENGTHS)]
