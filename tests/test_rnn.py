@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -361,6 +363,35 @@ def test_weights_that_change_between_predictions_are_used(change: str) -> None:
         assert not torch.allclose(after, before)
 
 
+@pytest.mark.parametrize("has_onednn", [True, False])
+@SHAPES
+def test_predicting_gives_what_training_sees(
+    rnn_type: str, num_layers: int, bidirectional: bool, has_onednn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", has_onednn)
+    case = make_case(torch.device("cpu"), rnn_type, num_layers, bidirectional, dtype=torch.float32)
+    expected = case.expected(case.inputs).detach()
+    with torch.no_grad():
+        assert_near(case.found(case.inputs), expected)
+
+
+@pytest.mark.parametrize("how", ["copied", "pickled"])
+def test_a_network_that_predicted_can_be_copied(how: str) -> None:
+    rnn = PaddedRNN(SIZE, HIDDEN)
+    inputs, lengths = torch.randn(2, 5, SIZE), torch.tensor([5, 3])
+    with torch.inference_mode():
+        expected = rnn(inputs, lengths)
+        other = copy.deepcopy(rnn) if how == "copied" else pickle.loads(pickle.dumps(rnn))
+        assert torch.equal(other(inputs, lengths), expected)
+
+
+def test_a_network_made_where_nothing_is_learned_predicts() -> None:
+    with torch.inference_mode():
+        rnn = PaddedRNN(SIZE, HIDDEN)
+        states = rnn(torch.randn(2, 5, SIZE), torch.tensor([5, 3]))
+    assert states.shape == (2, 5, 2 * HIDDEN)
+
+
 def has_bfloat16_lstm() -> bool:
     """Tell whether oneDNN has an LSTM in bfloat16 for this processor; that of torch 2.4 has none for some."""
     try:
@@ -382,6 +413,8 @@ def test_it_may_run_under_autocast(rnn_type: str, num_layers: int, bidirectional
     assert inputs.grad is not None
     words = torch.arange(6) < lengths.unsqueeze(1)
     torch.testing.assert_close(rough.float()[words], network(inputs, lengths)[words], atol=0.03, rtol=0.03)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(network(inputs, lengths)[words], rough[words], atol=0.01, rtol=0.01)
 
 
 # a learned start, and a network of somebody else

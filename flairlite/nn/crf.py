@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from flairlite.encoding import copy_to
 from flairlite.errors import SettingError
 from flairlite.nn.single_chain import decode_single, marginals_single
 
@@ -73,7 +74,7 @@ class LinearChainCRF(nn.Module):
             (B,) natural logarithms.
         """
         self._validate(emissions, lengths, tags)
-        scores = self.scores
+        scores, lengths = self.scores, copy_to(lengths, emissions.device)
         mask = _mask(emissions, lengths)
         if is_partial is None:
             is_partial = bool((tags.lt(0) & mask).any())
@@ -122,7 +123,7 @@ class LinearChainCRF(nn.Module):
         for previous, score in pairwise(steps):
             torch.amax(torch.add(previous, into, out=moved), dim=1, out=best)
             score += best
-        last = (lengths - 1).to(emissions.device)  # (B,)
+        last = copy_to(lengths - 1, emissions.device)  # (B,)
         final = scores[last, :, torch.arange(len(last), device=last.device)]  # (B, K)
         tag = (final + chain.end).argmax(dim=1)  # (B,)
         path = [tag]
@@ -168,7 +169,7 @@ class Chains:
     """
 
     def __init__(self, emissions: Tensor, scores: ChainScores, lengths: Tensor, allowed: Tensor | None = None) -> None:
-        self.lengths = lengths.to(emissions.device)
+        self.lengths = copy_to(lengths, emissions.device)
         steps = torch.arange(emissions.shape[1], device=emissions.device)  # (T,)
         last = self.lengths.unsqueeze(1) - 1  # (B, 1)
         self.is_last = (steps == last).unsqueeze(2)  # (B, T, 1)
@@ -293,7 +294,7 @@ def _log_partition(emissions: Tensor, scores: ChainScores, lengths: Tensor, allo
 
 
 def _path_score(emissions: Tensor, scores: ChainScores, tags: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
-    last = tags.gather(1, (lengths - 1).to(tags.device).unsqueeze(1)).squeeze(1)  # (B,)
+    last = tags.gather(1, (lengths - 1).unsqueeze(1)).squeeze(1)  # (B,)
     emitted = emissions.gather(2, tags.unsqueeze(2)).squeeze(2)  # (B, T)
     pairs = tags[:, :-1] * len(scores.start) + tags[:, 1:]  # (B, T - 1)
     moved = scores.transitions.flatten().index_select(0, pairs.flatten()).view_as(pairs)
@@ -309,7 +310,7 @@ def _is_single(emissions: Tensor, lengths: Tensor) -> bool:
 
 
 def _mask(emissions: Tensor, lengths: Tensor) -> Tensor:
-    return torch.arange(emissions.shape[1], device=emissions.device) < lengths.to(emissions.device).unsqueeze(1)
+    return torch.arange(emissions.shape[1], device=emissions.device) < copy_to(lengths, emissions.device).unsqueeze(1)
 
 
 def _scaled(scores: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from flairlite.encoding import copy_to
 from flairlite.errors import SettingError
+from flairlite.nn.packed_lstm import pack_layer
 
 RNN = nn.LSTM | nn.GRU | nn.RNN
 _TYPES: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
+Layer = Callable[[Tensor], Tensor]  # features (T, B, D) to states (T, B, H or 2 H)
 _SHUT = 10_000.0  # the sigmoid of minus this is 0, whatever biases and states add
 
 
@@ -59,7 +63,7 @@ class PaddedRNN(nn.Module):
         if rnn is not None and str(rnn) != str(made):  # all settings are in it, no weights
             raise SettingError(f"a shared rnn must be {made} here, but it is {rnn}")
         self.rnn: RNN = made if rnn is None else rnn
-        self._shut: tuple[list[object], list[list[Tensor]]] | None = None
+        self._kept: tuple[list[object], list[Layer]] | None = None  # for weights that nobody trains
         self.output_size = hidden_size * (2 if bidirectional else 1)
         num_states, size = 2 if rnn_type == "LSTM" else 1, num_layers * (2 if bidirectional else 1)
         self.start: nn.Parameter | None  # states and cells, by layer and direction
@@ -78,17 +82,25 @@ class PaddedRNN(nn.Module):
         """
         if torch.is_autocast_enabled(inputs.device.type):  # oneDNN refuses float32 features beside weights in bfloat16
             inputs = inputs.to(torch.get_autocast_dtype(inputs.device.type))
-        is_padded = int(lengths.min()) < inputs.shape[1]
-        start = self._start(inputs)
-        if not (self.rnn.bidirectional and is_padded):  # in one direction padding comes last, where nobody looks
-            return self.rnn(inputs, start)[0]  # type: ignore[no-any-return]
-        if inputs.is_cuda or self.rnn.mode == "RNN_TANH" or start is not None:
-            packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
-            return pad_packed_sequence(self.rnn(packed, start)[0], batch_first=True, total_length=inputs.shape[1])[0]
-        padding = torch.arange(inputs.shape[1]) >= lengths.unsqueeze(1)  # (B, T)
-        for weights in self._shut_weights():
-            inputs = self._layer(inputs, padding.unsqueeze(2), weights)  # (B, T, 2 H)
-        return inputs
+        # in one direction padding comes last, where nobody looks
+        may_enter = self.rnn.bidirectional and int(lengths.min()) < inputs.shape[1]
+        has_gates = inputs.device.type == "cpu" and self.rnn.mode != "RNN_TANH" and self.start is None
+        if has_gates and (may_enter or (self.rnn.mode == "LSTM" and not torch.is_grad_enabled())):
+            return self._gated(inputs, lengths)
+        return self._packed(inputs, lengths) if may_enter else self.rnn(inputs, self._start(inputs))[0]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is kept for prediction: it can be neither pickled nor copied, and is soon made again."""
+        return {**self.__dict__, "_kept": None}
+
+    def _packed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Run over packed sequences; they are sorted here because torch would wait for the device to do so."""
+        order = lengths.argsort(descending=True)
+        ordered = inputs.index_select(0, copy_to(order, inputs.device))
+        packed = pack_padded_sequence(ordered, lengths[order], batch_first=True)
+        states, _ = self.rnn(packed, self._start(inputs))
+        padded, _ = pad_packed_sequence(states, batch_first=True, total_length=inputs.shape[1])
+        return padded.index_select(0, copy_to(order.argsort(), inputs.device))
 
     def _start(self, inputs: Tensor) -> Any:
         """Return the learned state before the first word of each of B sentences, or None."""
@@ -97,34 +109,41 @@ class PaddedRNN(nn.Module):
         states = self.start.to(inputs.dtype).expand(-1, -1, len(inputs), -1).contiguous().unbind(0)
         return states if self.rnn.mode == "LSTM" else states[0]
 
-    def _layer(self, inputs: Tensor, padding: Tensor, weights: list[Tensor]) -> Tensor:
-        """Run both directions of a layer over (B, T, D), with padding (B, T, 1) as one more feature."""
-        features = torch.cat((inputs.masked_fill(padding, 0.0), padding.to(inputs.dtype)), dim=2)  # (B, T, D + 1)
-        start = inputs.new_zeros(2, inputs.shape[0], self.rnn.hidden_size)
-        keep = torch.is_grad_enabled()  # what the backward pass needs
-        # with biases, 1 layer, no dropout, keep, in both directions, B first
-        if self.rnn.mode == "LSTM":
-            return torch.lstm(features, (start, start), weights, True, 1, 0.0, keep, True, True)[0]
-        return torch.gru(features, start, weights, True, 1, 0.0, keep, True, True)[0]
+    def _gated(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Run each layer over padding that is shut out."""
+        padding = (torch.arange(inputs.shape[1]).unsqueeze(1) >= lengths).unsqueeze(2)  # (T, B, 1)
+        states = inputs.transpose(0, 1)  # (T, B, D)
+        for layer in self._layers(inputs.dtype):
+            states = layer(torch.cat((states.masked_fill(padding, 0.0), padding.to(states.dtype)), dim=2))
+        return states.transpose(0, 1)
 
-    def _shut_weights(self) -> list[list[Tensor]]:
-        """Return the weights of each layer with those of the padding feature; kept while nobody trains them."""
+    def _layers(self, dtype: torch.dtype) -> list[Layer]:
+        """Return the layers with the weights of the padding feature; kept while nobody trains them."""
         if torch.is_grad_enabled():
-            return self._widened()
-        state: list[object] = [(weight.data_ptr(), weight._version, weight.dtype) for weight in self.rnn.parameters()]
-        if self._shut is None or self._shut[0] != state:
-            self._shut = (state, self._widened())
-        return self._shut[1]
+            return [_TorchLayer(self.rnn.mode, weights) for weights in self._widened()]
+        # weights that were made where nothing is learned count no changes
+        versions = (0 if weight.is_inference() else weight._version for weight in self.rnn.parameters())
+        state = [dtype, *versions, *(weight.data_ptr() for weight in self.rnn.parameters())]
+        if self._kept is None or self._kept[0] != state:
+            widened = [[[weight.to(dtype) for weight in weights] for weights in layer] for layer in self._widened()]
+            is_lstm = self.rnn.mode == "LSTM"
+            packed = [pack_layer(layer) if is_lstm else None for layer in widened]
+            layers: list[Layer] = [
+                ready or _TorchLayer(self.rnn.mode, layer) for ready, layer in zip(packed, widened, strict=True)
+            ]
+            self._kept = (state, layers)
+        return self._kept[1]
 
-    def _widened(self) -> list[list[Tensor]]:
+    def _widened(self) -> list[list[list[Tensor]]]:
+        """Return the weights of each layer and direction: from input and padding, from state, and both biases."""
         layers = []
         for layer in range(self.rnn.num_layers):
-            weights = []
-            for suffix in ("", "_reverse"):
+            directions = []
+            for suffix in ("", "_reverse") if self.rnn.bidirectional else ("",):
                 names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
                 from_input, *others = (getattr(self.rnn, f"{name}_l{layer}{suffix}") for name in names)
-                weights += [torch.cat((from_input, self._shutter(from_input)), dim=1), *others]
-            layers.append(weights)
+                directions.append([torch.cat((from_input, self._shutter(from_input)), dim=1), *others])
+            layers.append(directions)
         return layers
 
     def _shutter(self, weight: Tensor) -> Tensor:
@@ -136,3 +155,21 @@ class PaddedRNN(nn.Module):
         else:  # reset, update, new: a state is kept where the update gate is open
             column[size : 2 * size] = _SHUT
         return column
+
+
+class _TorchLayer:
+    """One layer as torch runs it, in one direction or both."""
+
+    def __init__(self, mode: str, weights: list[list[Tensor]]) -> None:
+        self._mode, self._weights = mode, weights
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Compute the states (T, B, H), or (T, B, 2 H) in two directions, of inputs (T, B, D)."""
+        num_directions = len(self._weights)
+        start = inputs.new_zeros(num_directions, inputs.shape[1], self._weights[0][1].shape[1])
+        weights = [weight for direction in self._weights for weight in direction]
+        # with biases, 1 layer, no dropout, whether to keep what the backward pass needs, directions, not B first
+        options = (weights, True, 1, 0.0, torch.is_grad_enabled(), num_directions == 2, False)
+        if self._mode == "LSTM":
+            return torch.lstm(inputs, (start, start), *options)[0]
+        return torch.gru(inputs, start, *options)[0]
