@@ -4,10 +4,12 @@
 
 This is the bound that the hardware sets: nothing but `nn.LSTM(100, 256, bidirectional=True)`, forward and backward, in
 batches of 32. `bucketed` batches hold sentences of about the same length, `random` ones any; `packed` is Flair's way.
+FLAIRLITE_DEVICE names the device, as for flairlite; a CUDA device is taken where there is one.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from typing import TYPE_CHECKING
@@ -35,7 +37,8 @@ def bound(options: Options) -> Figures:
     torch.manual_seed(0)
     lengths = [len(sentence.words) for sentence in workloads.read_tagged(options.treebank("train"))]
     lengths = random.Random(0).sample(lengths, 128 if options.sample else 1254)  # as many as the tutorial keeps
-    lstm = torch.nn.LSTM(100, 256, batch_first=True, bidirectional=True)
+    device = torch.device(os.environ.get("FLAIRLITE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
+    lstm = torch.nn.LSTM(100, 256, batch_first=True, bidirectional=True, device=device)
     repeats = 1 if options.sample else 3
     for order, ordered in (("random", lengths), ("bucketed", sorted(lengths))):
         for is_packed, how in ((True, "packed"), (False, "padded")):
@@ -51,6 +54,7 @@ def bound(options: Options) -> Figures:
     figures["script_s"] = figures["import_torch_s"] + options.epochs * sum(lengths) / figures["train_tokens_per_s"]
     figures["model_400k_mb"] = options.num_vectors * 100 * 4 / 1e6  # the vectors in float32
     figures["versions"] = measuring.versions("torch")
+    figures["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
     figures["threads"] = torch.get_num_threads()
     return figures
 
@@ -58,13 +62,16 @@ def bound(options: Options) -> Figures:
 def _seconds(lstm: torch.nn.LSTM, lengths: list[int], *, is_packed: bool, is_training: bool) -> float:
     import torch
 
+    device = next(lstm.parameters()).device
     start = time.perf_counter()
     with torch.set_grad_enabled(is_training):
         for begin in range(0, len(lengths), BATCH_SIZE):
             batch = sorted(lengths[begin : begin + BATCH_SIZE], reverse=True)
-            states = _states(lstm, torch.randn(len(batch), batch[0], 100), batch, is_packed)
+            states = _states(lstm, torch.randn(len(batch), batch[0], 100, device=device), batch, is_packed)
             if is_training:
                 states.sum().backward()  # type: ignore[no-untyped-call]
+    if device.type == "cuda":
+        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 

@@ -17,7 +17,7 @@ from flairlite.embeddings.ragged import Ragged, code_points
 from flairlite.embeddings.registry import register_embeddings
 from flairlite.encoding import Table
 from flairlite.errors import SettingError
-from flairlite.nn import PaddedRNN
+from flairlite.nn import PaddedRNN, last_states
 from flairlite.runtime import get_device, seeded
 
 _SHORTEST = 4  # characters: words up to 4, 8, 16 ... make a group, so that at most half of one is padding
@@ -113,7 +113,7 @@ class CharacterEmbeddings(TokenEmbeddings):
     def _read(self, characters: Tensor, lengths: Tensor) -> Tensor:
         """Return the last states of both directions, (V, D), over characters (V, C)."""
         states = self.char_rnn(self.char_embedding(characters), lengths)  # (V, C, D)
-        last = states[torch.arange(len(states)), lengths - 1, : self.hidden_size_char]
+        last = last_states(states, lengths)[:, : self.hidden_size_char]
         return torch.cat((last, states[:, 0, self.hidden_size_char :]), dim=1)
 
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from flairlite.embeddings.base import DocumentEmbeddings, Inputs, TokenEmbeddings
 from flairlite.embeddings.registry import embedding_from_params, embedding_to_params, register_embeddings
 from flairlite.embeddings.stacked import stack
+from flairlite.encoding import copy_to
 from flairlite.errors import SettingError
-from flairlite.nn import FeatureDropout, LockedDropout, PaddedRNN, WordDropout
+from flairlite.nn import FeatureDropout, LockedDropout, PaddedRNN, WordDropout, last_states
 from flairlite.runtime import get_device, seeded
 
 POOLINGS = ("mean", "max", "min")
@@ -71,10 +72,10 @@ class DocumentPoolEmbeddings(DocumentEmbeddings):
         """Make vectors (B, D); see `DocumentEmbeddings.forward`."""
         features: Tensor = self.layers(self._words(inputs))  # (B, T, D)
         is_padding = torch.arange(features.shape[1]) >= lengths.unsqueeze(1)  # (B, T)
-        is_padding = is_padding.to(features.device).unsqueeze(2)  # (B, T, 1)
+        is_padding = copy_to(is_padding, features.device).unsqueeze(2)  # (B, T, 1)
         if self.pooling == "mean":
             total = features.masked_fill(is_padding, 0.0).sum(dim=1)
-            return total / lengths.to(features.device).unsqueeze(1)
+            return total / copy_to(lengths, features.device).unsqueeze(1)
         if self.pooling == "max":
             return features.masked_fill(is_padding, -torch.inf).amax(dim=1)
         return features.masked_fill(is_padding, torch.inf).amin(dim=1)
@@ -174,7 +175,7 @@ class DocumentRNNEmbeddings(DocumentEmbeddings):
         if self.reprojection is not None:
             features = self.reprojection(features)
         states = self.rnn(features, lengths)  # (B, T, H)
-        last = states[torch.arange(len(states)), lengths - 1]  # (B, H)
+        last = last_states(states, lengths)  # (B, H)
         ends = torch.stack((states[:, 0], last), dim=1) if self.bidirectional else last.unsqueeze(1)  # (B, 2 or 1, H)
         ends = self.locked_dropout(self.dropout(ends, generator), generator)
         return ends.flatten(1)  # type: ignore[no-any-return]

@@ -148,7 +148,8 @@ class SequenceTagger(Model):
         if self.rnn is not None:
             features = self.rnn(features, batch.lengths)  # (B, T, H)
             features = self._dropped(features, generator)
-        emissions: Tensor = self.linear(features)  # (B, T, K)
+        # torch's networks write word by word, and in that order nothing is copied
+        emissions: Tensor = self.linear(features.transpose(0, 1)).transpose(0, 1)  # (B, T, K)
         return emissions.to(torch.promote_types(emissions.dtype, torch.float32))  # a CRF adds many of them up
 
     def loss(self, scores: Tensor, batch: Batch) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flairlite.nn.crf import LinearChainCRF
 from flairlite.nn.dropout import FeatureDropout, LockedDropout, WordDropout
 from flairlite.nn.loss import class_loss
-from flairlite.nn.rnn import PaddedRNN
+from flairlite.nn.rnn import PaddedRNN, last_states
 from flairlite.nn.span_scores import SpanScorer
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "SpanScorer",
     "WordDropout",
     "class_loss",
+    "last_states",
 ]
 
 

@@ -157,6 +157,12 @@ class PaddedRNN(nn.Module):
         return column
 
 
+def last_states(states: Tensor, lengths: Tensor) -> Tensor:
+    """Return the states (B, H) of the last words of sentences with states (B, T, H) and lengths (B,) on the CPU."""
+    rows, places = (copy_to(index, states.device) for index in (torch.arange(len(states)), lengths - 1))
+    return states[rows, places]
+
+
 class _TorchLayer:
     """One layer as torch runs it, in one direction or both."""
 

@@ -1,0 +1,173 @@
+"""What only a device that computes beside the host can show: nothing waits for it, and results are the CPU's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from flairlite.data import Corpus, Sentence
+from flairlite.embeddings import (
+    CharacterEmbeddings,
+    DocumentPoolEmbeddings,
+    DocumentRNNEmbeddings,
+    StackedEmbeddings,
+    WordEmbeddings,
+)
+from flairlite.models import Model, SequenceTagger, TextClassifier
+from flairlite.trainers import Callback, ModelTrainer, Run
+from flairlite.trainers.loop import train_epoch
+from flairlite.trainers.order import BatchOrder
+from flairlite.trainers.splits import encode_split
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+
+Make = Callable[[Corpus, WordEmbeddings], Model]
+
+
+def tagger(**options: object) -> Make:
+    def make(corpus: Corpus, words: WordEmbeddings) -> SequenceTagger:
+        settings = {"hidden_size": 32, "dropout": 0.1, **options}
+        return SequenceTagger(words, corpus.make_label_dictionary("upos"), "upos", **settings)  # type: ignore[arg-type]
+
+    return make
+
+
+def with_characters(corpus: Corpus, words: WordEmbeddings) -> SequenceTagger:
+    embeddings = StackedEmbeddings([words, CharacterEmbeddings()])
+    return SequenceTagger(embeddings, corpus.make_label_dictionary("upos"), "upos", hidden_size=32)
+
+
+def with_trained_words(corpus: Corpus, words: WordEmbeddings) -> SequenceTagger:
+    trained = WordEmbeddings(words.vectors, fine_tune=True)
+    return SequenceTagger(trained, corpus.make_label_dictionary("upos"), "upos", hidden_size=32)
+
+
+def with_unknown_labels(corpus: Corpus, words: WordEmbeddings) -> SequenceTagger:
+    labels = corpus.make_label_dictionary("upos", min_count=50)  # words of rare classes teach nothing
+    return SequenceTagger(words, labels, "upos", hidden_size=32)
+
+
+def classifier(kind: str) -> Make:
+    def make(corpus: Corpus, words: WordEmbeddings) -> TextClassifier:
+        for number, sentence in enumerate(corpus.get_all_sentences()):
+            sentence.set_label("genre", "odd" if number % 2 else "even")
+        document = DocumentPoolEmbeddings(words) if kind == "pool" else DocumentRNNEmbeddings(words, rnn_type=kind)
+        return TextClassifier(document, "genre", corpus.make_label_dictionary("genre"))
+
+    return make
+
+
+MODELS: dict[str, Make] = {
+    "LSTM": tagger(),
+    "two layers": tagger(rnn_layers=2),
+    "GRU": tagger(rnn_type="GRU"),
+    "RNN": tagger(rnn_type="RNN"),
+    "one direction": tagger(bidirectional=False),
+    "learned start": tagger(train_initial_hidden_state=True),
+    "no network": tagger(use_rnn=False),
+    "no CRF": tagger(use_crf=False),
+    "characters": with_characters,
+    "trained words": with_trained_words,
+    "unknown labels": with_unknown_labels,
+    "pool": classifier("pool"),
+    "document LSTM": classifier("LSTM"),
+    "document GRU": classifier("GRU"),
+}
+
+
+@pytest.fixture
+def corpus(sample: Corpus) -> Corpus:
+    """A few sentences; they are a test's own, which may label them."""
+    parts = [
+        list(split or ())[:size]
+        for split, size in zip((sample.train, sample.dev, sample.test), (120, 40, 40), strict=True)
+    ]
+    train, dev, test = ([Sentence(one.words).set_token_labels("upos", tags_of(one)) for one in part] for part in parts)
+    return Corpus(train, dev, test)
+
+
+def tags_of(sentence: Sentence) -> list[str | None]:
+    tags = sentence.token_labels("upos")
+    assert tags
+    return tags
+
+
+class Unwaiting(Callback):
+    """Makes it an error to wait for the device, from the third batch of an epoch to its last."""
+
+    def on_batch_begin(self, run: Run) -> None:
+        if run.iteration == 2:  # libraries are loaded, and memory is there
+            torch.cuda.set_sync_debug_mode("error")
+
+    def on_batch_end(self, run: Run) -> None:
+        if run.iteration == run.num_batches:  # behind it, losses are looked at
+            torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.fixture
+def waiting_again() -> Iterator[None]:
+    """Let the next test wait, however this one ends."""
+    yield
+    torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.usefixtures("waiting_again")
+@pytest.mark.parametrize("use_amp", [False, True], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("name", MODELS)
+def test_no_step_of_training_waits_for_the_device(
+    name: str, use_amp: bool, corpus: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path
+) -> None:
+    model = MODELS[name](corpus, mini_vectors)
+    split = encode_split(model, "train", corpus.train, "cpu")
+    run = Run(model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), tmp_path, 1, sentences=split.sentences)
+    batches = BatchOrder(split.dataset.lengths, 8, 0, shuffle=True, bucketing=True).draw(1)
+    assert 5 < len(batches) < 50, "losses are looked at when 50 of them are there"
+    dropout = torch.Generator(device=model.device).manual_seed(0)
+    train_epoch(run, split, batches, dropout, [Unwaiting()], use_amp=use_amp)
+    assert run.iteration == len(batches)
+
+
+@pytest.mark.usefixtures("waiting_again")
+def test_waiting_would_be_noticed(corpus: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path) -> None:
+    """The test above can fail."""
+
+    class Reader(Unwaiting):
+        def on_backward_end(self, run: Run) -> None:
+            run.batch_loss.item()
+
+    with pytest.raises(RuntimeError, match="synchroniz"):
+        ModelTrainer(tagger()(corpus, mini_vectors), corpus).train(tmp_path, max_epochs=1, plugins=[Reader()])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_was_learned_on_the_device_predicts_the_same_on_the_cpu(
+    name: str, corpus: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    model = MODELS[name](corpus, mini_vectors)
+    assert model.device.type == "cuda"
+    ModelTrainer(model, corpus).train(tmp_path, max_epochs=2, mini_batch_size=8)
+    label_type = model.label_type
+    found = {}
+    for device in ("cuda", "cpu"):
+        loaded = type(model).load(tmp_path / "final-model.pt", device=device)
+        assert loaded.device.type == device
+        sentences = [Sentence(sentence.words) for sentence in corpus.test or ()]
+        loaded.predict(sentences)
+        units = [unit for sentence in sentences for unit in (sentence if "upos" in label_type else [sentence])]
+        found[device] = [unit.get_label(label_type) for unit in units]
+    assert [label.value for label in found["cuda"]] == [label.value for label in found["cpu"]]
+    scores = [torch.tensor([label.score for label in labels]) for labels in found.values()]
+    torch.testing.assert_close(*scores, rtol=1e-3, atol=1e-3)
+
+
+def test_a_run_is_resumed_on_the_device(corpus: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path) -> None:
+    """Bits are promised on the CPU alone, but a resumed run must go on where the other was."""
+    expected = ModelTrainer(tagger()(corpus, mini_vectors), corpus).train(tmp_path / "whole", max_epochs=4)
+    ModelTrainer(tagger()(corpus, mini_vectors), corpus).train(tmp_path / "parts", max_epochs=2)
+    found = ModelTrainer(tagger()(corpus, mini_vectors), corpus).resume(tmp_path / "parts", max_epochs=4)
+    assert len(found["train_loss_history"]) == 4
+    assert found["train_loss_history"] == pytest.approx(expected["train_loss_history"], rel=1e-3)
