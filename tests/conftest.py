@@ -44,11 +44,12 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_world(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keep tests off the user's cache, mirror, device, seed and network."""
+    """Keep tests off the user's cache, mirror, device, seed and network, and let every device compute alike."""
     monkeypatch.setenv("FLAIRLITE_CACHE_ROOT", str(session_cache))
     monkeypatch.delenv("FLAIRLITE_MIRROR", raising=False)
     monkeypatch.delenv("FLAIRLITE_DEVICE", raising=False)
     monkeypatch.setenv("FLAIRLITE_OFFLINE", "1")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # its default multiplies with 10 bits of 23
     yield
     flairlite.runtime.set_device(None)
     flairlite.runtime.set_cache_root(None)

@@ -22,7 +22,10 @@ from flairlite.trainers.loop import train_epoch
 from flairlite.trainers.order import BatchOrder
 from flairlite.trainers.splits import encode_split
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
+    pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype"),
+]
 
 Make = Callable[[Corpus, WordEmbeddings], Model]
 
@@ -144,9 +147,8 @@ def test_waiting_would_be_noticed(corpus: Corpus, mini_vectors: WordEmbeddings, 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_what_was_learned_on_the_device_predicts_the_same_on_the_cpu(
-    name: str, corpus: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, corpus: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     model = MODELS[name](corpus, mini_vectors)
     assert model.device.type == "cuda"
     ModelTrainer(model, corpus).train(tmp_path, max_epochs=2, mini_batch_size=8)

@@ -82,12 +82,6 @@ def tolerance(dtype: torch.dtype, device: torch.device) -> float:
     return 1e-5 if device.type == "cpu" else 1e-4
 
 
-@pytest.fixture(autouse=True)
-def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let cuDNN multiply with all bits of float32; ten of 23 are its default."""
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-
-
 @pytest.fixture(params=[1, 2])
 def num_threads(request: pytest.FixtureRequest) -> Iterator[int]:
     """One thread and several."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flairlite.data.features import parse_features
 from flairlite.data.label import Label
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from flairlite.data.token import Token
 
 Values = list[str | None]
+_Value = TypeVar("_Value")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class LabelStore:
@@ -33,9 +35,17 @@ class LabelStore:
 
     def __init__(self, columns: dict[str, Sequence[str | None]] | None = None) -> None:
         self._columns: dict[str, Sequence[str | None]] = {} if columns is None else columns
-        self._scores: dict[str, list[float]] = {}  # where one is not 1
-        self._metadata: dict[str, dict[int, dict[str, Any]]] = {}
-        self._others: dict[str, dict[Place, list[Label]]] = {}
+        # few of millions of sentences have any of these: there is a dictionary when there is something to put in
+        self._scores: Mapping[str, list[float]] = _NOTHING  # where one is not 1
+        self._metadata: Mapping[str, dict[int, dict[str, Any]]] = _NOTHING
+        self._others: Mapping[str, dict[Place, list[Label]]] = _NOTHING
+
+    def __getstate__(self) -> tuple[dict[str, Any], ...]:
+        return tuple(dict(getattr(self, name)) for name in LabelStore.__slots__)
+
+    def __setstate__(self, state: tuple[dict[str, Any], ...]) -> None:
+        for name, value in zip(LabelStore.__slots__, state, strict=True):
+            setattr(self, name, value)
 
     # Columns
 
@@ -65,11 +75,12 @@ class LabelStore:
         if label_type in self._others:
             self.drop(label_type, lambda place: isinstance(place, int))
         self._columns[label_type] = values
-        self._metadata.pop(label_type, None)
+        if label_type in self._metadata:
+            self._metadata = _without(self._metadata, label_type)
         if scores is not None:
-            self._scores[label_type] = scores
-        else:
-            self._scores.pop(label_type, None)
+            self._scores = {**self._scores, label_type: scores}
+        elif label_type in self._scores:
+            self._scores = _without(self._scores, label_type)
 
     # Labels as objects
 
@@ -127,11 +138,14 @@ class LabelStore:
             if column[place] is None:
                 self._put(label_type, place, value, score)
                 if metadata:
-                    self._metadata.setdefault(label_type, {})[place] = metadata
+                    self._metadata = {label_type: {}, **self._metadata}
+                    self._metadata[label_type][place] = metadata
                 return
         label = Label(self.point_at(place) or point, value, score, typename=label_type)
         label.metadata = metadata
-        self._others.setdefault(label_type, {}).setdefault(place, []).append(label)
+        if label_type not in self._others:
+            self._others = {**self._others, label_type: {}}
+        self._others[label_type].setdefault(place, []).append(label)
 
     def remove(self, place: Place, label_type: str) -> None:
         """Remove the labels of one type that are at a place."""
@@ -143,17 +157,14 @@ class LabelStore:
 
     def remove_type(self, label_type: str) -> None:
         """Remove all labels of one type."""
-        self._others.pop(label_type, None)
+        self._others = _without(self._others, label_type)
         if (column := self.column(label_type)) is not None:
             self.set_column(label_type, [None] * len(column))
 
     def drop(self, label_type: str, is_dropped: Callable[[Place], bool]) -> None:
         """Remove the labels of one type outside the columns whose places `is_dropped` names."""
         kept = {place: labels for place, labels in self._others.get(label_type, {}).items() if not is_dropped(place)}
-        if kept:
-            self._others[label_type] = kept
-        else:
-            self._others.pop(label_type, None)
+        self._others = {**self._others, label_type: kept} if kept else _without(self._others, label_type)
 
     def keep_tokens(self, number: int) -> None:
         """Remove the labels of all tokens behind the first ones, and of spans that reach beyond them."""
@@ -182,8 +193,10 @@ class LabelStore:
     def _put(self, label_type: str, index: int, value: str, score: float) -> None:
         column = self._own_column(label_type, 0)
         column[index] = value
-        if score != 1.0 or label_type in self._scores:
-            self._scores.setdefault(label_type, [1.0] * len(column))[index] = score
+        if score != 1.0 and label_type not in self._scores:
+            self._scores = {**self._scores, label_type: [1.0] * len(column)}
+        if label_type in self._scores:
+            self._scores[label_type][index] = score
 
 
 class _ColumnLabel(Label):
@@ -203,5 +216,9 @@ def _has_labels(column: Sequence[str | None]) -> bool:
     return column.count(None) < len(column)
 
 
+def _without(table: Mapping[str, _Value], label_type: str) -> dict[str, _Value]:
+    return {name: value for name, value in table.items() if name != label_type}
+
+
 NO_LABELS = LabelStore()  # of every sentence that has none yet; who would change it gets an error
-NO_LABELS._columns = NO_LABELS._scores = NO_LABELS._metadata = NO_LABELS._others = MappingProxyType({})  # type: ignore[assignment]
+NO_LABELS._columns = _NOTHING  # type: ignore[assignment]
