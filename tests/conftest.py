@@ -14,6 +14,8 @@ import flairlite
 from flairlite.data import Corpus, Sentence
 from flairlite.datasets import SAMPLE_ENGLISH
 from flairlite.embeddings import WordEmbeddings
+from flairlite.errors import SettingError
+from flairlite.nn import PaddedRNN
 
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "mirror"
 MIRROR = Path(os.environ.get("FLAIRLITE_MIRROR") or _BESIDE)
@@ -23,6 +25,19 @@ _BEARABLE = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]  # the f
 settings.register_profile("anywhere", deadline=None, suppress_health_check=_BEARABLE)
 settings.register_profile("ci", settings.get_profile("anywhere"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "anywhere")
+
+
+def _has_bfloat16() -> bool:
+    """Tell whether torch has an LSTM in bfloat16 for this processor; torch 2.4 has none for some."""
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            PaddedRNN(3, 4)(torch.zeros(2, 5, 3, requires_grad=True), torch.tensor([5, 2]))
+    except SettingError:
+        return False
+    return True
+
+
+needs_bfloat16 = pytest.mark.skipif(not _has_bfloat16(), reason="torch has no LSTM in bfloat16 for this processor")
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import tagged
+from conftest import needs_bfloat16, tagged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -252,6 +252,7 @@ def enumerate_paths(tagger: SequenceTagger, sentence: Sentence) -> tuple[tuple[i
     return max(scores, key=scores.__getitem__), marginals
 
 
+@needs_bfloat16
 class TestHalfPrecision:
     @pytest.mark.parametrize(
         "options", [{}, {"use_crf": False}, {"rnn_type": "GRU"}, {"rnn_type": "RNN"}, {"use_rnn": False}], ids=str

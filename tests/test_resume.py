@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import pytest
 import torch
+from conftest import needs_bfloat16
 
 import flairlite
 from flairlite.data import Corpus
@@ -125,7 +126,7 @@ class TestExactResume:
             {"bucketing": False, "monitor_test": True},
             {"shuffle": False, "embeddings_storage_mode": "none"},
             {"train_with_dev": True},
-            {"use_amp": True},
+            pytest.param({"use_amp": True}, marks=needs_bfloat16),
         ],
         ids=str,
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import needs_bfloat16
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -369,6 +370,7 @@ def test_predicting_gives_what_training_sees(
         assert_near(case.found(case.inputs), expected)
 
 
+@pytest.mark.filterwarnings("ignore:You are using `torch.load`:FutureWarning")  # torch 2.4 warns of pickled tensors
 @pytest.mark.parametrize("how", ["copied", "pickled"])
 def test_a_network_that_predicted_can_be_copied(how: str) -> None:
     rnn = PaddedRNN(SIZE, HIDDEN)
@@ -386,17 +388,20 @@ def test_a_network_made_where_nothing_is_learned_predicts() -> None:
     assert states.shape == (2, 5, 2 * HIDDEN)
 
 
-def has_bfloat16_lstm() -> bool:
-    """Tell whether oneDNN has an LSTM in bfloat16 for this processor; that of torch 2.4 has none for some."""
-    try:
-        with torch.autocast("cpu", torch.bfloat16):
-            PaddedRNN(SIZE, HIDDEN)(torch.zeros(3, 6, SIZE, requires_grad=True), torch.tensor([6, 2, 1]))
-    except RuntimeError as error:
-        return "could not create a primitive" not in str(error)
-    return True
+def test_a_processor_without_bfloat16_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> Tensor:
+        raise RuntimeError("could not create a primitive descriptor for an LSTM forward propagation primitive")
+
+    network = PaddedRNN(SIZE, HIDDEN)
+    monkeypatch.setattr(network.rnn, "forward", refuse)
+    inputs, lengths = torch.randn(2, 5, SIZE), torch.tensor([5, 5])
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(SettingError, match="no LSTM in bfloat16 for this proc"):
+        network(inputs, lengths)
+    with pytest.raises(RuntimeError, match="could not create a primitive"):
+        network(inputs, lengths)
 
 
-@pytest.mark.skipif(not has_bfloat16_lstm(), reason="this torch has no LSTM in bfloat16 on this processor")
+@needs_bfloat16
 @SHAPES
 def test_it_may_run_under_autocast(rnn_type: str, num_layers: int, bidirectional: bool) -> None:
     network = PaddedRNN(SIZE, HIDDEN, num_layers=num_layers, rnn_type=rnn_type, bidirectional=bidirectional)

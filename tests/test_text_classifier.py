@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 import torch
+from conftest import needs_bfloat16
 from torch import nn
 
 import flairlite
@@ -279,6 +280,7 @@ class TestEvaluation:
             make_classifier().evaluate([sentence])
 
 
+@needs_bfloat16
 class TestHalfPrecision:
     @pytest.mark.parametrize("kind", EMBEDDINGS)
     @pytest.mark.parametrize("multi_label", [False, True])

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tagged
+from conftest import needs_bfloat16, tagged
 from torch import Tensor
 
 import flairlite
@@ -977,6 +977,7 @@ class TestLogging:
             assert text.count("Model training base path") == text.count("EPOCH 1 done") == 1
 
 
+@needs_bfloat16
 @pytest.mark.parametrize(
     "options",
     [{}, {"use_crf": False, "loss_weights": {"NOUN": 2.0}}, {"rnn_type": "GRU", "rnn_layers": 2}, {"use_rnn": False}],

@@ -79,9 +79,23 @@ class PaddedRNN(nn.Module):
 
         Returns:
             (B, T, H) states, or (B, T, 2 H) in two directions; zero or meaningless on padding.
+
+        Raises:
+            SettingError: when it is to compute in bfloat16 on a processor for which torch cannot.
         """
         if torch.is_autocast_enabled(inputs.device.type):  # oneDNN refuses float32 features beside weights in bfloat16
             inputs = inputs.to(torch.get_autocast_dtype(inputs.device.type))
+        try:
+            return self._states(inputs, lengths)
+        except RuntimeError as error:
+            if inputs.dtype != torch.bfloat16 or "could not create a primitive" not in str(error):
+                raise
+            raise SettingError(
+                f"torch {torch.__version__} has no {type(self.rnn).__name__} in bfloat16 for this processor: compute "
+                "in float32, without use_amp, autocast and bfloat16()"
+            ) from error
+
+    def _states(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         # in one direction padding comes last, where nobody looks
         may_enter = self.rnn.bidirectional and int(lengths.min()) < inputs.shape[1]
         has_gates = inputs.device.type == "cpu" and self.rnn.mode != "RNN_TANH" and self.start is None
