@@ -58,7 +58,7 @@ def test_a_pool_is_that_of_one_sentence_at_a_time(
     for sentence, vector in zip(sentences(), vectors_of(embedding, sentences()), strict=True):
         features = features_of(embedding, sentence)
         expected = features.mean(0) if pooling == "mean" else getattr(features, pooling)(0).values
-        torch.testing.assert_close(vector, expected, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(vector, expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max", "min"])
@@ -79,7 +79,7 @@ def test_layers_begin_as_the_identity_and_are_trained(mini_vectors: WordEmbeddin
     assert isinstance(relu, nn.ReLU)
     for sentence, vector in zip(sentences(), vectors_of(nonlinear, sentences()), strict=True):
         expected = last(first(features_of(nonlinear, sentence).to(device)).relu()).mean(0)
-        torch.testing.assert_close(vector, expected, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(vector, expected, atol=1e-5, rtol=1e-4)
     assert not list(DocumentPoolEmbeddings(mini_vectors).parameters())
     assert [len(list(each.parameters())) for each in (linear, nonlinear)] == [1, 3]
     assert [each.static_embeddings for each in (DocumentPoolEmbeddings(mini_vectors), linear)] == [True, False]

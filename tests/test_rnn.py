@@ -80,7 +80,7 @@ def make_case(
 def tolerance(dtype: torch.dtype, device: torch.device) -> float:
     if dtype == torch.float64:
         return 1e-11
-    return 1e-5 if device.type == "cpu" else 1e-4
+    return 1e-5 if device.type == "cpu" else 5e-4  # cuDNN adds up in another order
 
 
 @pytest.fixture(params=[1, 2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from flairlite.data.token import Token
 
 Values = list[str | None]
+Column = Sequence[str | None]
 _Value = TypeVar("_Value")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -27,15 +29,15 @@ class LabelStore:
     metadata of those that have some. All others, few as they are, lie as objects under their place.
 
     Args:
-        columns: Values of the tokens by label type, to keep. A tuple may stand for several types: it is replaced by a
-            list when one of its values changes.
+        columns: Values of the tokens by label type. A tuple may stand for several types: it is replaced by a list when
+            one of its values changes.
     """
 
     __slots__ = ("_columns", "_metadata", "_others", "_scores")
 
-    def __init__(self, columns: dict[str, Sequence[str | None]] | None = None) -> None:
-        self._columns: dict[str, Sequence[str | None]] = {} if columns is None else columns
-        # few of millions of sentences have any of these: there is a dictionary when there is something to put in
+    def __init__(self, columns: Mapping[str, Column] | None = None) -> None:
+        # there may be millions of sentences: they have no tables of their own before something is put into them
+        self._columns: Mapping[str, Column] = _SharedNames(columns) if columns else _NOTHING
         self._scores: Mapping[str, list[float]] = _NOTHING  # where one is not 1
         self._metadata: Mapping[str, dict[int, dict[str, Any]]] = _NOTHING
         self._others: Mapping[str, dict[Place, list[Label]]] = _NOTHING
@@ -49,7 +51,7 @@ class LabelStore:
 
     # Columns
 
-    def column(self, label_type: str) -> Sequence[str | None] | None:
+    def column(self, label_type: str) -> Column | None:
         """Return the first label of each token, None where it has none; None when no token has any.
 
         A morphological feature, such as `Number`, is a label type of its own where there are `feats`.
@@ -74,7 +76,7 @@ class LabelStore:
         """Put one label on each token in place of all that tokens have of this type; the lists are kept."""
         if label_type in self._others:
             self.drop(label_type, lambda place: isinstance(place, int))
-        self._columns[label_type] = values
+        self._columns = {**self._columns, label_type: values}
         if label_type in self._metadata:
             self._metadata = _without(self._metadata, label_type)
         if scores is not None:
@@ -187,7 +189,8 @@ class LabelStore:
         """Return the list that stores a label type, made from the morphological features where it is one of them."""
         column = self._columns.get(label_type)
         if not isinstance(column, list):
-            column = self._columns[label_type] = list(column or self.column(label_type) or [None] * length)
+            column = list(column or self.column(label_type) or [None] * length)
+            self._columns = {**self._columns, label_type: column}
         return column
 
     def _put(self, label_type: str, index: int, value: str, score: float) -> None:
@@ -212,13 +215,49 @@ class _ColumnLabel(Label):
         super().set_value(value, score)
 
 
-def _has_labels(column: Sequence[str | None]) -> bool:
+def _has_labels(column: Column) -> bool:
     return column.count(None) < len(column)
+
+
+class _SharedNames(Mapping[str, Column]):
+    """A table that cannot be changed; all with the same names have them in common, and take half a dictionary's memory.
+
+    It is small: a name is looked for from the first to the last.
+    """
+
+    __slots__ = ("_names", "_values")
+
+    def __init__(self, table: Mapping[str, Column]) -> None:
+        self._names, self._values = _shared(tuple(table)), tuple(table.values())
+
+    def __getitem__(self, name: str) -> Column:
+        if name in self._names:
+            return self._values[self._names.index(name)]
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+@lru_cache(maxsize=4096)
+def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
+    return names
 
 
 def _without(table: Mapping[str, _Value], label_type: str) -> dict[str, _Value]:
     return {name: value for name, value in table.items() if name != label_type}
 
 
-NO_LABELS = LabelStore()  # of every sentence that has none yet; who would change it gets an error
-NO_LABELS._columns = _NOTHING  # type: ignore[assignment]
+class _NoLabels(LabelStore):
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if hasattr(self, name):
+            raise AttributeError("this is shared by all sentences without labels: give the sentence a store of its own")
+        super().__setattr__(name, value)
+
+
+NO_LABELS = _NoLabels()  # of every sentence that has none yet

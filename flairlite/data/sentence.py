@@ -107,7 +107,7 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
         """Make a sentence from columns that the caller has checked and gives away; tuples may be shared."""
         sentence = cls(())
         sentence._words, sentence._metadata = words, metadata
-        sentence._known_layout, sentence._labels = TextLayout(words, spaces), LabelStore(dict(columns))
+        sentence._known_layout, sentence._labels = TextLayout(words, spaces), LabelStore(columns)
         return sentence
 
     @classmethod
