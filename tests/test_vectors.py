@@ -508,6 +508,34 @@ def test_tensors_of_a_mapped_table_share_its_memory(source: Path) -> None:
     assert_same(WordVectors.from_tensors(through_file(tensors)), WORDS, MATRIX)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="how much of a file is mapped is read from /proc")
+def test_a_mapped_table_takes_memory_only_while_many_rows_are_looked_up(tmp_path: Path) -> None:
+    words, matrix = [f"w{n}" for n in range(20_000)], np.ones((20_000, 50), np.float32)
+    path = tmp_path / "large.bin"
+    path.write_bytes(as_binary([word.encode() for word in words], matrix))
+    vectors = load_vectors(path)
+    assert len(vectors.matrix) == 20_000
+    assert vectors.matrix.sum() == matrix.sum()
+    assert mapped_bytes("matrix.npy") > 2 << 20, "it would be noticed"
+    for _ in range(2):
+        assert np.array_equal(vectors.take(vectors.rows(words[::7])), matrix[::7])
+        assert mapped_bytes("matrix.npy") < 1 << 20
+    assert np.abs(vectors.compact().take(slice(None)) - matrix).max() < 1e-3
+    vectors.compact().to_tensors()
+    assert mapped_bytes("matrix.npy") < 1 << 20
+
+
+def mapped_bytes(name: str) -> int:
+    """Return how much memory this process has of the mapped files of a name."""
+    total, counts = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            counts = line.endswith(f"/{name}")
+        elif counts and line.startswith("Rss:"):
+            total += int(line.split()[1]) << 10
+    return total
+
+
 def changed(name: str, tensor: Any) -> dict[str, Any]:
     return WordVectors(["ab", "é", "c"], np.zeros((3, 2))).to_tensors() | {name: tensor}
 

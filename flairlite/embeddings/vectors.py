@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import mmap
 import os
 import re
 import tempfile
@@ -31,6 +32,7 @@ _FALLBACKS = (str.lower, lambda word: _DIGIT.sub("#", word.lower()), lambda word
 
 _MAX_FOUND = 100_000  # words whose rows are remembered: texts repeat themselves, and to look one up takes a while
 _NOT_YET = -2
+_MANY = 1_000  # rows from all over a table; around each, some pages of its file are mapped
 
 _INTEGERS = {torch.uint8: (torch.uint8,), torch.int64: (torch.int32, torch.int64)}
 
@@ -96,6 +98,8 @@ class WordVectors:
         if isinstance(self._table, CompactMatrix):
             return self._table.rows(rows)
         vectors = self._table[rows]
+        if len(vectors) > _MANY:
+            _let_go(self._table)
         return CompactMatrix.pack(vectors).rows(slice(None)) if self.is_compact else vectors
 
     def rows(self, words: Sequence[str]) -> NDArray[np.int64]:
@@ -138,6 +142,7 @@ class WordVectors:
         if not self.is_compact:
             return {"words": text, "offsets": offsets, "matrix": torch.from_numpy(self.matrix)}
         table = self._table if isinstance(self._table, CompactMatrix) else CompactMatrix.pack(self._table)
+        _let_go(self._table)
         return {
             "words": text,
             "offsets": offsets.int() if len(text) <= torch.iinfo(torch.int32).max else offsets,
@@ -227,6 +232,13 @@ def stored_vectors(entry: str) -> WordVectors:
 
 def _entries() -> Path:
     return get_cache_root() / "vectors"
+
+
+def _let_go(table: NDArray[Any] | CompactMatrix) -> None:
+    """Take the pages of a mapped table out of this process's memory; they are read again when they are asked for."""
+    mapped = getattr(table, "base", None)
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _compact_matrix(tensors: Mapping[str, torch.Tensor]) -> CompactMatrix:

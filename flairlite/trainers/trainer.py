@@ -21,6 +21,7 @@ from flairlite.trainers.arguments import with_options
 from flairlite.trainers.callback import Callback
 from flairlite.trainers.checkpoint import read_checkpoint
 from flairlite.trainers.folder import CHECKPOINT, TRAINING_LOG, locked
+from flairlite.trainers.heap import tidy_heap
 from flairlite.trainers.optimizers import OptimizerFactory
 from flairlite.trainers.plugins.base import BasePlugin, Pluggable
 from flairlite.trainers.plugins.events import Events
@@ -327,7 +328,7 @@ class ModelTrainer(Pluggable):
         inputs: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         log_path = folder / TRAINING_LOG if settings.create_file_logs else None
-        with logging_to(log_path, goes_on=checkpoint is not None), self._attached(plugins):
+        with logging_to(log_path, goes_on=checkpoint is not None), tidy_heap(), self._attached(plugins):
             callbacks = [plugin for plugin in plugins if isinstance(plugin, Callback)]
             if any(map(self.has_hook, self.valid_events)):
                 callbacks.append(Events(self, {"base_path": folder, **vars(settings)}))
