@@ -22,6 +22,7 @@ from gensim.models import KeyedVectors, Word2Vec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from flairlite.embeddings import packed_words
 from flairlite.embeddings import vectors as module
 from flairlite.embeddings.packed_words import PackedWords
 from flairlite.embeddings.vector_formats import read_vector_file
@@ -112,9 +113,10 @@ def test_rows_agree_with_one_look_up_at_a_time(words: list[str], queries: list[s
 
 @given(st.lists(words_of, max_size=20), st.lists(words_of, max_size=20), st.sampled_from([0, 1, 3]))
 def test_words_that_share_a_hash_are_told_apart(words: list[str], queries: list[str], bits: int) -> None:
-    hashes = PackedWords.hashes
+    hashes, hash_of_one = PackedWords.hashes, packed_words._hash
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PackedWords, "hashes", lambda self: hashes(self) & np.uint64(bits))
+        patch.setattr(packed_words, "_hash", lambda data: hash_of_one(data) & bits)
         rows = WordVectors(words, np.zeros((len(words), 1))).rows(queries + words)
     assert rows.tolist() == plain_rows(words, queries + words)
 
@@ -125,6 +127,7 @@ def test_a_hash_is_fnv_1a(word: str) -> None:
     for byte in word.encode("utf-8", "surrogatepass"):
         expected = (expected ^ byte) * 0x100000001B3 % 2**64
     assert PackedWords.pack(["other", word, ""]).hashes()[1] == expected
+    assert packed_words._hash(word.encode("utf-8", "surrogatepass")) == expected
 
 
 def test_ten_thousand_words_and_a_very_long_one_are_found() -> None:
@@ -365,6 +368,7 @@ def test_the_words_of_a_cached_table_are_found_without_hashing_it(
     load_vectors(source)
     hashed: list[int] = []
     hashes = PackedWords.hashes
+    monkeypatch.setattr(packed_words, "_FEW", 0)  # few words are hashed one by one
     monkeypatch.setattr(PackedWords, "hashes", lambda self: hashed.append(len(self)) or hashes(self))
     assert load_vectors(source).rows(["THE", "25TH"]).tolist() == [0, 3]
     assert max(hashed) == 2

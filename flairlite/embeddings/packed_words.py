@@ -10,6 +10,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+_FNV_BASIS, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
+_FEW = 16  # words, such as those of a sentence that were never seen: one by one they are found faster than as arrays
+
 
 class PackedWords:
     """Words as one run of bytes, found by binary search over their sorted hashes.
@@ -74,17 +77,19 @@ class PackedWords:
     def hashes(self) -> NDArray[np.uint64]:
         """Return the 64-bit FNV-1a hash of each word, taking one byte of all words at a time: (V,)."""
         lengths = np.diff(self.offsets)
-        hashes = np.full(len(self), 0xCBF29CE484222325, np.uint64)
+        hashes = np.full(len(self), _FNV_BASIS, np.uint64)
         longer, place = np.flatnonzero(lengths), 0
         while longer.size:
             byte = self.text[self.offsets[longer] + place]
-            hashes[longer] = (hashes[longer] ^ byte) * np.uint64(0x100000001B3)
+            hashes[longer] = (hashes[longer] ^ byte) * np.uint64(_FNV_PRIME)
             place += 1
             longer = longer[lengths[longer] > place]
         return hashes
 
     def find(self, words: Sequence[str]) -> NDArray[np.int64]:
         """Return the first row of each word as it stands, -1 where there is none: (U,)."""
+        if len(words) <= _FEW:
+            return np.fromiter(map(self._find_one, words), np.int64, len(words))
         queries, index = PackedWords.pack(words), self.index
         wanted = queries.hashes()  # (U,)
         rows = np.full(len(words), -1, np.int64)
@@ -100,6 +105,26 @@ class PackedWords:
             rows[left[same]] = candidates[same]
             left = left[~same]
             place[left] += 1
+
+    def _find_one(self, word: str) -> int:
+        """Do what `find` does, for one word."""
+        data = word.encode("utf-8", "surrogatepass")
+        wanted, index = _hash(data), self.index
+        place = int(np.searchsorted(index.hashes, np.uint64(wanted)))
+        while place < len(self) and index.hashes[place] == wanted:
+            row = int(index.order[place])
+            if self.text[self.offsets[row] : self.offsets[row + 1]].tobytes() == data:
+                return row
+            place += 1
+        return -1
+
+
+def _hash(data: bytes) -> int:
+    """Return the 64-bit FNV-1a hash of one word."""
+    value = _FNV_BASIS
+    for byte in data:
+        value = (value ^ byte) * _FNV_PRIME & 0xFFFFFFFFFFFFFFFF
+    return value
 
 
 @dataclass(frozen=True)

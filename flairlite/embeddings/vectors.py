@@ -122,12 +122,16 @@ class WordVectors:
         return rows
 
     def _look_up(self, words: Sequence[str]) -> NDArray[np.int64]:
-        rows = self._words.find(words)  # (U,)
+        rows, forms = self._words.find(words), list(words)  # (U,); how each word was last looked up
         for rewrite in _FALLBACKS:
-            missing = np.flatnonzero(rows < 0)
-            if not missing.size:
-                break
-            rows[missing] = self._words.find([rewrite(words[place]) for place in missing.tolist()])
+            changed = []
+            for place in np.flatnonzero(rows < 0).tolist():
+                form = rewrite(words[place])
+                if form != forms[place]:  # else it is known not to be there
+                    forms[place] = form
+                    changed.append(place)
+            if changed:
+                rows[changed] = self._words.find([forms[place] for place in changed])
         return rows
 
     def to_tensors(self) -> dict[str, torch.Tensor]:
