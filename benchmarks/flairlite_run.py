@@ -113,7 +113,8 @@ def _import_flairlite(options: Options) -> Figures:
         import torch
     before = set(sys.modules)
     with timing(figures, "import_s"):  # all that the tutorial imports, though parts of it could come later
-        import flairlite
+        with timing(figures, "import_package_s"):
+            import flairlite
         import flairlite.datasets
         import flairlite.trainers
     loaded = {name.partition(".")[0] for name in set(sys.modules) - before}

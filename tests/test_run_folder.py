@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +308,13 @@ class TestRefusals:
 
 
 class TestSignals:
+    @pytest.fixture(autouse=True)
+    def usual_handler(self) -> Iterator[None]:
+        """Let Ctrl-C mean what it usually means, also where the tests run behind a shell that goes on without them."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+        signal.signal(signal.SIGINT, before)
+
     @pytest.mark.parametrize("step", [1, 4, 6, 8, 18])
     def test_sigterm_ends_the_program_with_143_when_the_state_is_saved(
         self, step: int, make: Make, corpus: Corpus, tmp_path: Path
