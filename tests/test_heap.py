@@ -25,7 +25,8 @@ bytearray(31 << 20)  # from here on, glibc's own limit is higher than the blocks
 kept, before, most = [], rss(), 0
 with tidy_heap() if "tidy" in sys.argv else contextlib.nullcontext():
     for number in range(40):
-        blocks = [bytearray(b"x") * ((4 << 20) + (number * 791_900 + place * 1_047_290) % (4 << 20)) for place in range(3)]
+        more = [(number * 791_900 + place * 1_047_290) % (4 << 20) for place in range(3)]
+        blocks = [bytearray(b"x") * ((4 << 20) + size) for size in more]
         kept.append(bytearray(b"x") * 100_000)
         del blocks[::2]
         kept.append(bytearray(b"x") * 100_000)
