@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from flairlite.encoding import copy_to
 from flairlite.errors import SettingError
-from flairlite.nn.packed_lstm import pack_layer
+from flairlite.nn.prepacked_lstm import prepack_layer
 
 RNN = nn.LSTM | nn.GRU | nn.RNN
 _TYPES: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
@@ -141,7 +141,7 @@ class PaddedRNN(nn.Module):
         if self._kept is None or self._kept[0] != state:
             widened = [[[weight.to(dtype) for weight in weights] for weights in layer] for layer in self._widened()]
             is_lstm = self.rnn.mode == "LSTM"
-            packed = [pack_layer(layer) if is_lstm else None for layer in widened]
+            packed = [prepack_layer(layer) if is_lstm else None for layer in widened]
             layers: list[Layer] = [
                 ready or _TorchLayer(self.rnn.mode, layer) for ready, layer in zip(packed, widened, strict=True)
             ]
