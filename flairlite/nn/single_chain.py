@@ -28,7 +28,7 @@ def decode_single(emissions: Tensor, transitions: Tensor, start: Tensor, end: Te
     previous = scores[0]
     previous += _array(start)
     for score in scores[1:]:
-        score += np.add(into, previous, out=moved).max(axis=1)
+        score += np.maximum.reduce(np.add(into, previous, out=moved), axis=1)
         previous = score
     tag = int((previous + _array(end)).argmax())
     path = [tag]
@@ -44,20 +44,21 @@ def marginals_single(emissions: Tensor, transitions: Tensor, start: Tensor, end:
     weights = np.exp(scores - scores.max(axis=1, keepdims=True))
     moves, first, last = (_weights(_array(part)) for part in (transitions, start, end))
     before, behind = np.empty_like(weights), np.empty_like(weights)
+    ones = np.ones_like(last)  # a product with them takes a third of the time of a sum
     with np.errstate(invalid="ignore", divide="ignore"):  # where all is impossible, nothing is a number
         state = first * weights[0]
         for place, weight in enumerate(weights):
             if place:
                 state = state.dot(moves)
                 state *= weight
-            state /= state.sum()
+            state /= state.dot(ones)
             before[place] = state
         back = np.ascontiguousarray(moves.T)
         state = last
         for place in range(len(weights) - 1, -1, -1):
             behind[place] = state
             state = (state * weights[place]).dot(back)
-            state /= state.sum()
+            state /= state.dot(ones)
         joint = before * behind
         return torch.from_numpy(joint / joint.sum(axis=1, keepdims=True)).unsqueeze(0)
 
