@@ -156,7 +156,7 @@ def run_lines(path: Path, said: list[str]) -> None:
 
 def run_dictionary(path: Path, said: list[str]) -> None:
     dictionary = Dictionary.load_from_file(path)
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(path.read_bytes().decode("utf-8", "surrogatepass"))
     assert set(content["items"]) <= set(dictionary.get_items())
     assert len(set(dictionary.get_items())) == len(dictionary)
     str(dictionary)

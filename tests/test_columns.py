@@ -181,6 +181,7 @@ def test_map_that_makes_no_sense_is_an_error(tmp_path: Path, columns: dict[int, 
         ("in O\nR\xe9 B-LOC\n".encode("latin-1"), "line 2: byte 0xe9 is not utf-8"),
         ("", "there is no sentence in it"),
         ("\n \n", "there is no sentence in it"),
+        (b"\xef\xbb\xbf", "there is no sentence in it"),  # a byte order mark alone
         (rows("in _", "Rome _"), r"no word has a label: column 1 \(ner\) has nothing but '_' \(2\).*column_name_map"),
         (rows("in O", "Rome O"), "no word has a label"),
     ],

@@ -234,6 +234,7 @@ def test_tables_are_read_as_they_are_set(tmp_path: Path, caplog: pytest.LogCaptu
         (b"a,b\na,\xe9\n", "line 2: byte 0xe9 is not utf-8"),
         ("", "no text with a label is in it: 0 rows have no text, 0 no label"),
         (",b\n", "no text with a label is in it: 0 rows have no text, 1 no label. Check column_name_map"),
+        ("\t,b\n \x1c,c\n", "no text with a label is in it: 0 rows have no text, 2 no label"),
     ],
 )
 def test_table_that_is_none_is_an_error(tmp_path: Path, text: str | bytes, message: str) -> None:

@@ -111,7 +111,9 @@ class RowReader:
     def _plain_rows(self, text: str) -> list[Row] | None:
         """Return the rows of most sentences, all alike and without comments, quickly; None for those of the others."""
         sign = {"\t": "\t", BLANKS: " "}.get(self.delimiter)
-        if sign is None or self.is_document or "\r" in text or (self._comment_start and self._comment_start in text):
+        if not text or sign is None or self.is_document or "\r" in text:
+            return None
+        if self._comment_start and self._comment_start in text:
             return None
         if sign == " " and ("\t" in text or "  " in text or " \n" in text or text[-1] == " "):
             return None

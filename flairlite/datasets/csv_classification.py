@@ -87,7 +87,7 @@ class CSVClassificationDataset(FileDataset):
                 self._check(record, row)
                 if not self._text_of(row).strip():
                     self._without_text.append(record.line)
-                elif not any(row[index] for index in self.label_columns):
+                elif not any(row[index].strip() for index in self.label_columns):
                     self._without_label.append(record.line)
                 else:
                     yield record, None
@@ -133,7 +133,6 @@ class CSVClassificationDataset(FileDataset):
     def _sentence_of(self, record: Record) -> Sentence:
         row = next(csv.reader([record.text], **self.fmtparams))
         sentence = sentence_of_text(self._text_of(row), self.tokenizer, self.max_chars, self.max_tokens)
-        labels = dict.fromkeys(row[index] for index in self.label_columns)
-        labels.pop("", None)
+        labels = dict.fromkeys(row[index] for index in self.label_columns if row[index].strip())
         labels.pop(self.no_class_label or "", None)
         return sentence.set_sentence_labels(self.label_type, list(labels))
