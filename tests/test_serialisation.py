@@ -335,3 +335,14 @@ print(hashlib.sha256(pickle.dumps(sentence)).hexdigest())
         run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
         outputs.append(run.stdout)
     assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize("words", [["a", "", "b"], ["", "a", ""], ["a", "b", ""]])
+@pytest.mark.parametrize("spaces", [[1, 1, 1], [0, 0, 0]])
+def test_empty_words_at_the_border_of_a_span_stay_in_it_or_out_of_it(words: list[str], spaces: list[int]) -> None:
+    for first in range(3):
+        for behind in range(first + 1, 4):
+            sentence = Sentence(words, spaces=spaces)
+            sentence[first:behind].add_label("ner", "X")
+            again = Sentence.from_dict(json.loads(json.dumps(sentence.to_dict())))
+            assert again.span_labels("ner") == [(first, behind, "X")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +111,7 @@ def add_annotations(
     described = [(sentence, annotations.get("sentence_labels", ())), *of_tokens]
     lost = []
     for name, span in annotations.get("spans", {}).items():
-        first, behind = covered_words(sentence, span["start_char"], span["end_char"])
+        first, behind = _words_of_span(sentence, name, span["start_char"], span["end_char"])
         if first < behind:
             described.append((sentence[first:behind], span["labels"]))
         else:
@@ -125,6 +126,20 @@ def add_annotations(
             typename, value, _checked({"score": 1.0, **label}, "score", (int, float)), **label.get("metadata", {})
         )
     return lost
+
+
+def _words_of_span(sentence: Sentence, name: str, start: int, end: int) -> tuple[int, int]:
+    """Return the first word of a span and the one behind its last.
+
+    They stand in its name. They count where they begin and end at its characters: these alone do not tell whether an
+    empty word at a border belongs to it.
+    """
+    if found := re.match(r"Span\[([0-9]{1,9}):([0-9]{1,9})\]", name):
+        first, behind = map(int, found.groups())
+        layout = sentence._layout
+        if first < behind <= len(sentence) and (layout.start_of(first), layout.end_of(behind - 1)) == (start, end):
+            return first, behind
+    return covered_words(sentence, start, end)
 
 
 def _described(label: Label) -> dict[str, Any]:
