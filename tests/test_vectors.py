@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import doctest
 import gzip
 import io
 import json
 import logging
 import os
+import pickle
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -518,15 +520,35 @@ def test_a_mapped_table_takes_memory_only_while_many_rows_are_looked_up(tmp_path
     path = tmp_path / "large.bin"
     path.write_bytes(as_binary([word.encode() for word in words], matrix))
     vectors = load_vectors(path)
-    assert len(vectors.matrix) == 20_000
-    assert vectors.matrix.sum() == matrix.sum()
+    other = load_vectors(path)
+    assert other.matrix.sum() == matrix.sum()
     assert mapped_bytes(f"{vectors.entry}/matrix.npy") > 2 << 20, "it would be noticed"
+    del other
     for _ in range(2):
         assert np.array_equal(vectors.take(vectors.rows(words[::7])), matrix[::7])
         assert mapped_bytes(f"{vectors.entry}/matrix.npy") < 1 << 20
     assert np.abs(vectors.compact().take(slice(None)) - matrix).max() < 1e-3
     vectors.compact().to_tensors()
     assert mapped_bytes(f"{vectors.entry}/matrix.npy") < 1 << 20
+
+
+@pytest.mark.parametrize("is_compact", [False, True])
+def test_what_is_written_into_a_mapped_table_stays(tmp_path: Path, is_compact: bool) -> None:
+    words = [f"w{n}" for n in range(5_000)]
+    path = tmp_path / "some.bin"
+    path.write_bytes(as_binary([word.encode() for word in words], np.ones((5_000, 4), np.float32)))
+    vectors = load_vectors(path)
+    used = vectors.compact() if is_compact else vectors
+    vectors.matrix[3] = 7
+    for _ in range(2):
+        assert used.take(used.rows(words))[3].tolist() == [7, 7, 7, 7]
+        used.to_tensors()
+
+
+@pytest.mark.filterwarnings("ignore:You are using `torch.load`:FutureWarning")
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda table: pickle.loads(pickle.dumps(table))])
+def test_a_mapped_table_can_be_copied(how: Callable[[WordVectors], WordVectors], source: Path) -> None:
+    assert_same(how(load_vectors(source)), WORDS, MATRIX)
 
 
 def mapped_bytes(name: str) -> int:

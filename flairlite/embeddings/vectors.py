@@ -68,6 +68,7 @@ class WordVectors:
         self.is_compact = isinstance(matrix, CompactMatrix)
         self.entry: str | None = None  # what the cache calls this table, if it is from there
         self._found: dict[str, int] = {}
+        self._lent = [False]  # whether somebody has the table itself, and may have written into it; shared, as it is
 
     def __len__(self) -> int:
         return len(self._words)
@@ -75,7 +76,10 @@ class WordVectors:
     @property
     def matrix(self) -> NDArray[np.float32]:
         """The vectors, (V, D); those of a compact table are unpacked anew at each access."""
-        return self.take(slice(None)) if self.is_compact else self._table  # type: ignore[return-value]
+        if self.is_compact:
+            return self.take(slice(None))
+        self._lent[0] = True
+        return self._table  # type: ignore[return-value]
 
     @property
     def words(self) -> list[str]:
@@ -90,7 +94,7 @@ class WordVectors:
         if self.is_compact:
             return self
         rounded = WordVectors(self._words, self._table)
-        rounded.is_compact, rounded.entry, rounded._found = True, self.entry, self._found
+        rounded.is_compact, rounded.entry, rounded._found, rounded._lent = True, self.entry, self._found, self._lent
         return rounded
 
     def take(self, rows: NDArray[np.int64] | slice) -> NDArray[np.float32]:
@@ -98,9 +102,11 @@ class WordVectors:
         if isinstance(self._table, CompactMatrix):
             return self._table.rows(rows)
         vectors = self._table[rows]
+        if self.is_compact:
+            vectors = CompactMatrix.pack(vectors).rows(slice(None))
         if len(vectors) > _MANY:
-            _let_go(self._table)
-        return CompactMatrix.pack(vectors).rows(slice(None)) if self.is_compact else vectors
+            self._let_go()
+        return vectors
 
     def rows(self, words: Sequence[str]) -> NDArray[np.int64]:
         """Find words as Flair does: as they stand, in lower case, then with each digit as '#', then as '0'.
@@ -146,7 +152,7 @@ class WordVectors:
         if not self.is_compact:
             return {"words": text, "offsets": offsets, "matrix": torch.from_numpy(self.matrix)}
         table = self._table if isinstance(self._table, CompactMatrix) else CompactMatrix.pack(self._table)
-        _let_go(self._table)
+        self._let_go()
         return {
             "words": text,
             "offsets": offsets.int() if len(text) <= torch.iinfo(torch.int32).max else offsets,
@@ -154,6 +160,15 @@ class WordVectors:
             "scales": torch.from_numpy(table.scales),
             "dim": torch.tensor([table.dim]),
         }
+
+    def _let_go(self) -> None:
+        """Take the pages of a mapped table out of this process's memory; they are read again when they are asked for.
+
+        What was written into the table would be lost by that: once it was given to somebody, it stays.
+        """
+        mapped = getattr(self._table, "base", None)
+        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") and not self._lent[0]:
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, torch.Tensor]) -> WordVectors:
@@ -236,13 +251,6 @@ def stored_vectors(entry: str) -> WordVectors:
 
 def _entries() -> Path:
     return get_cache_root() / "vectors"
-
-
-def _let_go(table: NDArray[Any] | CompactMatrix) -> None:
-    """Take the pages of a mapped table out of this process's memory; they are read again when they are asked for."""
-    mapped = getattr(table, "base", None)
-    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _compact_matrix(tensors: Mapping[str, torch.Tensor]) -> CompactMatrix:
