@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flairlite.data import Sentence
@@ -178,6 +178,7 @@ VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0
     st.sampled_from([",", ";", "\t"]),
     st.sampled_from(["\n", "\r\n"]),
 )
+@example([("\x1f", "some text", " ")], ",", "\n")
 def test_tables_are_read_as_they_were_written(
     tmp_path: Path, rows: list[tuple[str, str, str]], delimiter: str, end: str
 ) -> None:
@@ -189,10 +190,10 @@ def test_tables_are_read_as_they_were_written(
     for in_memory in (True, False):
         with messages() as said:
             dataset = CSVClassificationDataset(path, columns, "t", in_memory=in_memory, delimiter=delimiter)
-        kept = [(first, text, second) for first, text, second in rows if first or second]
+        kept = [(first, text, second) for first, text, second in rows if (first + second).strip()]  # blanks: no label
         assert [sentence.text for sentence in dataset] == [text for _, text, _ in kept]
         for sentence, (first, _, second) in zip(dataset, kept, strict=True):
-            assert sentence.sentence_labels("t") == list(dict.fromkeys(value for value in (first, second) if value))
+            assert sentence.sentence_labels("t") == list(dict.fromkeys(filter(str.strip, (first, second))))
         assert number_left_out(said) == len(rows) - len(kept)
 
 
@@ -210,7 +211,7 @@ def test_changed_tables_are_an_error_or_all_there_or_said_to_be_left_out(
         return
     rows = [row for row in csv.reader(changed.decode().splitlines(keepends=True), strict=True) if row]
     assert len(read) + number_left_out(said) == len(rows)
-    assert [s.sentence_labels("t") for s in read] == [[row[0]] for row in rows if row[0] and row[1].strip()]
+    assert [s.sentence_labels("t") for s in read] == [[row[0]] for row in rows if row[0].strip() and row[1].strip()]
 
 
 def test_tables_are_read_as_they_are_set(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
