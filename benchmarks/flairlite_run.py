@@ -44,7 +44,7 @@ def tutorial(options: Options) -> Figures:
 
     from flairlite.data import Sentence
     from flairlite.models import SequenceTagger
-    from flairlite.trainers.best_model import BestModel
+    from flairlite.trainers.callbacks.best_model import BestModel
 
     clock, writing = EpochClock(), measuring.timing_calls(BestModel, "on_epoch_end")
     trained = workloads.run_tutorial(

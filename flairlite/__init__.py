@@ -13,8 +13,6 @@ import types
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from flairlite import errors, runtime
 from flairlite.errors import FlairliteError
 from flairlite.runtime import set_seed
@@ -47,6 +45,8 @@ _LAZY = frozenset(  # what has not been imported is imported when it is asked fo
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    import torch
+
     from flairlite import (
         data,
         datasets,

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from flairlite.data import Sentence
-
-UNLABELLED = -1
+from flairlite.tensors import copy_to, map_tensors
 
 Table = Any  # what an embedding keeps of a data set: a tensor, or tuples of them
 NumberArray = np.ndarray[Any, np.dtype[Any]]
@@ -58,14 +57,14 @@ class Targets:
     """The gold labels of S sentences with N words, as integers.
 
     Attributes:
-        numbers: Numbers of the labels, -1 where there is none: (N + 1,) of words, the last being padding's; (S,) of
+        class_ids: Numbers of the labels, -1 where there is none: (N + 1,) of words, the last being padding's; (S,) of
             sentences, or (S, L) of 0 and 1 where a sentence can have several.
         counts: (S,) how many words of a sentence (1 or 0 where the sentence itself is labelled) have a label that the
             model knows, on the CPU.
         by_word: Whether words are labelled, not sentences.
     """
 
-    numbers: Tensor
+    class_ids: Tensor
     counts: Tensor
     by_word: bool = True
 
@@ -107,7 +106,7 @@ class EncodedDataset:
         targets, num_labels, num_units = None, 0, 1
         if self.targets is not None:
             by_word = self.targets.by_word
-            targets = self.targets.numbers[positions if by_word else copy_to(indices, self.word_ids.device)]
+            targets = self.targets.class_ids[positions if by_word else copy_to(indices, self.word_ids.device)]
             num_labels = int(self.targets.counts[indices].sum())
             num_units = int(lengths.sum()) if by_word else len(indices)
         return Batch(
@@ -124,7 +123,7 @@ class EncodedDataset:
 
     def to(self, device: torch.device) -> EncodedDataset:
         """Return the data set with what batches are gathered from on `device`."""
-        targets = self.targets and replace(self.targets, numbers=copy_to(self.targets.numbers, device))
+        targets = self.targets and replace(self.targets, class_ids=copy_to(self.targets.class_ids, device))
         table = map_tensors(lambda tensor: copy_to(tensor, device), self.table)
         return replace(self, word_ids=copy_to(self.word_ids, device), targets=targets, table=table)
 
@@ -146,7 +145,7 @@ class LazyDataset:
         return replace(batch, indices=indices, positions=positions)
 
 
-def number_words(sentences: Sequence[Sentence]) -> tuple[list[str], NumberArray]:
+def distinct_words(sentences: Sequence[Sentence]) -> tuple[list[str], NumberArray]:
     """Return the distinct words in the order they come, and the number of each word, (N,) int32."""
     return _number(lambda: chain.from_iterable(sentence.words for sentence in sentences))
 
@@ -159,7 +158,7 @@ def index_words(
     Where embeddings look at token labels too (`fields`), a word with other labels is another distinct word.
     """
     if not fields:
-        words, ids = number_words(sentences)
+        words, ids = distinct_words(sentences)
         return index(words), ids
     rows, ids = _number(lambda: chain.from_iterable(_rows(sentence, fields) for sentence in sentences))
     columns = list(map(list, zip(*rows, strict=True))) or [[] for _ in ("words", *fields)]
@@ -208,19 +207,3 @@ def _places(lengths: Tensor, offsets: Tensor, padding: int) -> tuple[Tensor, Ten
     steps = torch.arange(int(lengths.max()))  # (T,)
     mask = steps < lengths.unsqueeze(1)  # (B, T)
     return mask, (offsets.unsqueeze(1) + steps).masked_fill(~mask, padding)
-
-
-def copy_to(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return the tensor on `device`; a copy to CUDA does not wait for it."""
-    if tensor.device == device:
-        return tensor
-    if device.type == "cuda" and tensor.device.type == "cpu":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
-
-
-def map_tensors(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
-    """Apply a function to each tensor of nested tuples; what else is in them stays as it is."""
-    if isinstance(tree, Tensor):
-        return function(tree)
-    return tuple(map_tensors(function, branch) for branch in tree) if isinstance(tree, tuple) else tree

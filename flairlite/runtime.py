@@ -6,10 +6,12 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from flairlite.errors import SettingError
+
+if TYPE_CHECKING:  # torch is imported where it is used: sentences and corpora need none
+    import torch
 
 _device: torch.device | None = None
 _cache_root: Path | None = None
@@ -18,6 +20,8 @@ _seed = 0
 
 def get_device(device: str | torch.device | None = None) -> torch.device:
     """Return `device`, or the default: as set, else `FLAIRLITE_DEVICE`, else CUDA when there is one, else the CPU."""
+    import torch
+
     if device is not None:
         return _to_device(device)
     if _device is not None:
@@ -34,6 +38,8 @@ def set_device(device: str | torch.device | None) -> None:
 
 
 def _to_device(device: str | torch.device, *, shown: str = "") -> torch.device:
+    import torch
+
     try:
         return torch.device(device)
     except RuntimeError as error:
@@ -74,6 +80,8 @@ def seeded(seed: int | None) -> Iterator[None]:
 
     torch's initialisers know only the global generator, so modules are built inside this.
     """
+    import torch
+
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(get_seed(seed))
         yield

@@ -11,11 +11,11 @@ from typing import Literal, NamedTuple
 from flairlite.data import DataPoint, Dictionary, Sentence, Span, Token
 from flairlite.data.spanning import label_characters
 from flairlite.errors import SettingError
-from flairlite.files import make_folder
 from flairlite.metrics import Result
+from flairlite.storage.atomic import make_folder
+from flairlite.trainers.callbacks.training_log import FORMAT, LINE
+from flairlite.trainers.callbacks.weights_table import WeightExtractor
 from flairlite.trainers.splits import STORAGE_MODES
-from flairlite.trainers.training_log import FORMAT, LINE
-from flairlite.trainers.weights_table import WeightExtractor
 
 __all__ = [
     "CharEntity",

@@ -97,7 +97,7 @@ def test_names_are_there_or_not_as_is_said(rows: list[Row]) -> None:
 
 def test_each_public_name_of_flair_has_a_row(rows: list[Row]) -> None:
     missing = []
-    for line in (ROOT / "tests" / "flair_api.txt").read_text(encoding="utf-8").splitlines():
+    for line in (ROOT / "tests" / "support" / "flair_api.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
             continue
         module, name = line.replace("flair", "flairlite", 1).split()

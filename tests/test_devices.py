@@ -18,8 +18,8 @@ from flairlite.embeddings import (
 )
 from flairlite.models import Model, SequenceTagger, TextClassifier
 from flairlite.trainers import Callback, ModelTrainer, Run
+from flairlite.trainers.batch_order import BatchOrder
 from flairlite.trainers.loop import train_epoch
-from flairlite.trainers.order import BatchOrder
 from flairlite.trainers.splits import encode_split
 
 pytestmark = [

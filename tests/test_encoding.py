@@ -15,18 +15,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from flairlite.data import Sentence
-from flairlite.encoding import (
-    UNLABELLED,
-    Batch,
-    EncodedDataset,
-    LazyDataset,
-    copy_to,
-    encode,
-    map_tensors,
-    number_words,
-)
+from flairlite.encoding import Batch, EncodedDataset, LazyDataset, distinct_words, encode
 from flairlite.errors import LabelError
 from flairlite.tasks import WordTask
+from flairlite.tensors import UNLABELLED, copy_to, map_tensors
 
 KNOWN = ("NOUN", "VERB", "DET")  # what the model of these tests can predict
 TASK = WordTask("pos", KNOWN)
@@ -223,7 +215,7 @@ def test_labels_that_the_model_does_not_know_come_behind_its_own() -> None:
     assert names == ("NOUN", "VERB", "DET", "X", "Y")
     encoded = encode(sentences, FakeEmbedding().index, TASK.targets(sentences, names))
     assert encoded.targets is not None
-    assert encoded.targets.numbers.tolist() == [3, 0, -1, -1, 4, -1]
+    assert encoded.targets.class_ids.tolist() == [3, 0, -1, -1, 4, -1]
     assert encoded.targets.counts.tolist() == [1, 0, 0]
 
 
@@ -254,12 +246,12 @@ def test_a_label_that_is_not_among_those_given_is_named() -> None:
 @given(sentences=corpora)
 @drawn
 def test_numbers_of_words_and_labels_agree_with_a_loop(sentences: list[Sentence]) -> None:
-    found, ids = number_words(sentences)
+    found, ids = distinct_words(sentences)
     every = [token for sentence in sentences for token in sentence.tokens]
     assert [found[number] for number in ids.tolist()] == [token.text for token in every]
     names = TASK.all_labels(sentences)
     own = [token.get_labels("pos") for token in every]
-    numbers = TASK.targets(sentences, names).numbers.tolist()
+    numbers = TASK.targets(sentences, names).class_ids.tolist()
     assert numbers[:-1] == [names.index(some[0].value) if some else UNLABELLED for some in own]
     assert sorted(names[len(KNOWN) :]) == sorted({some[0].value for some in own if some} - set(KNOWN))
 

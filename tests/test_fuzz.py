@@ -1,4 +1,4 @@
-"""Bad data ends in a result or in an error that names it; the short form of `python tests/fuzz.py --inputs 100000`."""
+"""Bad data gives a result or an error that names the file; a short run of `tests/support/fuzz.py`."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class TestWhatItFound:
     @pytest.mark.parametrize("place", ["tag_type", "field"])
     def test_a_name_in_a_model_file_that_is_no_text(self, place: str, tmp_path: Path) -> None:
         import torch
-        from test_model_files import make_tagger
+        from model_files import make_tagger
 
         from flairlite.models import Model
 

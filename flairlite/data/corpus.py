@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import random
@@ -17,7 +16,6 @@ from flairlite.data.dataset import FlairDataset, Subset, chosen, is_in_memory, j
 from flairlite.data.dictionary import Dictionary
 from flairlite.data.examples import Example, examples_of_frame, sentences_of
 from flairlite.data.noise import add_noise, uniform_noise
-from flairlite.data.recipe import Step, changes_corpus, step_of
 from flairlite.data.sentence import Sentence
 from flairlite.data.statistics import count_labels as count_labels
 from flairlite.data.statistics import has_several_labels, statistics_of
@@ -50,14 +48,6 @@ class Corpus:
 
     __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)  # Flair's scripts write Corpus[Sentence]
     tokenizer: Tokenizer | None = None  # what split the text of a corpus anew, where something did
-    recipe: Sequence[Step] = ()  # how it was made
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Corpus:
-        """Note what it is made of, whatever the class: a record of a run can then say how to make it again."""
-        corpus = super().__new__(cls)
-        with contextlib.suppress(TypeError):  # wrong arguments are for the constructor to complain about
-            corpus.recipe = [step_of(cls.__init__, cls.__name__, corpus, *args, **kwargs)]
-        return corpus
 
     def __init__(
         self,
@@ -159,7 +149,6 @@ class Corpus:
         """What split the text anew when the corpus was read, or None where the words are those of its files."""
         return self.tokenizer
 
-    @changes_corpus
     def downsample(
         self,
         percentage: float = 0.1,
@@ -191,12 +180,10 @@ class Corpus:
                 setattr(self, split, chosen(sentences, drawn))
         return self
 
-    @changes_corpus
     def filter_empty_sentences(self) -> None:
         """Take out the sentences without words, and say how many they were."""
         self._filter(lambda sentence: bool(sentence.words), "empty sentences")
 
-    @changes_corpus
     def filter_long_sentences(self, max_charlength: int) -> None:
         """Take out the sentences whose text is longer than `max_charlength` characters, and say how many they were."""
         self._filter(
@@ -288,7 +275,6 @@ class Corpus:
         """Return how often each label occurs in the training split, of one label type or of all."""
         return dict(Counter(label.value for sentence in self.train or () for label in sentence.get_labels(label_type)))
 
-    @changes_corpus
     def add_label_noise(
         self,
         label_type: str,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from flairlite.errors import DataFormatError, SettingError, UnknownItemError
-from flairlite.files import atomic_write
+from flairlite.storage.atomic import atomic_write
 
 UNKNOWN, START, STOP = "<unk>", "<START>", "<STOP>"
 # the characters of European languages: Latin, Greek, Cyrillic, punctuation, currencies

@@ -14,7 +14,7 @@ from flairlite.data.label_store import NO_LABELS, LabelStore
 from flairlite.data.place import Place
 from flairlite.data.sentence_labels import SentenceLabels
 from flairlite.data.sentence_vectors import SentenceVectors
-from flairlite.data.serialisation import add_annotations, annotations_of, fill_from_dict, sentence_to_dict
+from flairlite.data.serialization import add_annotations, annotations_of, fill_from_dict, sentence_to_dict
 from flairlite.data.span import Span
 from flairlite.data.text_layout import TextLayout, infer_spaces, placed_layout
 from flairlite.data.token import Token

@@ -5,13 +5,11 @@ from __future__ import annotations
 from flairlite.bundled import bundled
 from flairlite.data import Corpus
 from flairlite.data.corpus import SPLITS
-from flairlite.data.recipe import makes_corpus
 from flairlite.datasets.conllu import read_conllu
 from flairlite.datasets.document_classification import ClassificationCorpus
 from flairlite.datasets.sequence_labeling import ColumnCorpus
 
 
-@makes_corpus
 def SAMPLE_ENGLISH() -> Corpus:  # named as the prepared corpora are
     """Load the small English corpus that comes with flairlite; it needs no network.
 
@@ -24,7 +22,6 @@ def SAMPLE_ENGLISH() -> Corpus:  # named as the prepared corpora are
     return Corpus(train, dev, test, name="sample_english")
 
 
-@makes_corpus
 def SAMPLE_NER() -> ColumnCorpus:
     """Load 421 English sentences with names of persons, places and organisations as spans of the type `ner`.
 
@@ -33,7 +30,6 @@ def SAMPLE_NER() -> ColumnCorpus:
     return ColumnCorpus(bundled("sample_ner"), {0: "text", 1: "ner"}, column_delimiter="\t", name="sample_ner")
 
 
-@makes_corpus
 def SAMPLE_REVIEWS() -> ClassificationCorpus:
     """Load 527 short English reviews, each with a label of the type `sentiment`: positive, negative or neutral.
 
@@ -42,7 +38,6 @@ def SAMPLE_REVIEWS() -> ClassificationCorpus:
     return ClassificationCorpus(bundled("sample_reviews"), "sentiment", name="sample_reviews")
 
 
-@makes_corpus
 def SAMPLE_TOPICS() -> ClassificationCorpus:
     """Load the reviews of `SAMPLE_REVIEWS` with what they are about: one or two labels of the type `topic`.
 

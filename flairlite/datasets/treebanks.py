@@ -9,7 +9,6 @@ from pathlib import Path
 
 from flairlite.data import Corpus
 from flairlite.data.corpus import SPLITS
-from flairlite.data.recipe import makes_corpus
 from flairlite.datasets.universal_dependencies import (
     UniversalDependenciesCorpus,
     UniversalDependenciesDataset,
@@ -42,7 +41,6 @@ class Treebank:
     repository: str
     release: str = "r2.16"
 
-    @makes_corpus
     def __call__(
         self,
         base_path: str | Path | None = None,

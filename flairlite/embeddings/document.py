@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from flairlite.embeddings.base import DocumentEmbeddings, Inputs, TokenEmbeddings
 from flairlite.embeddings.registry import embedding_from_params, embedding_to_params, register_embeddings
 from flairlite.embeddings.stacked import stack
-from flairlite.encoding import copy_to
 from flairlite.errors import SettingError
 from flairlite.nn import FeatureDropout, LockedDropout, PaddedRNN, WordDropout, last_states
 from flairlite.runtime import get_device, seeded
+from flairlite.tensors import copy_to
 
 POOLINGS = ("mean", "max", "min")
 FINE_TUNE_MODES = ("none", "linear", "nonlinear")

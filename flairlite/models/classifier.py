@@ -78,9 +78,11 @@ class DefaultClassifier(Model):
         weights = self.label_weights.to(scores.dtype)
         return binary_cross_entropy_with_logits(scores, targets.to(scores.dtype), weights, reduction="sum")
 
-    def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_chances: bool = False) -> Decoded:
+    def decode(
+        self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_probabilities: bool = False
+    ) -> Decoded:
         """Choose the best class, or all labels whose probability is above their threshold."""
-        return self.task.decode(scores, with_chances=with_chances)
+        return self.task.decode(scores, with_probabilities=with_probabilities)
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor, besides the embeddings."""

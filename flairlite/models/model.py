@@ -16,12 +16,10 @@ from flairlite.data import Dictionary, Sentence
 from flairlite.datasets.conllu import read_conllu
 from flairlite.embeddings import DocumentEmbeddings, Embeddings, TokenEmbeddings
 from flairlite.embeddings.registry import embedding_from_params, embedding_to_params
-from flairlite.encoding import Batch, EncodedDataset, copy_to, encode, map_tensors
+from flairlite.encoding import Batch, EncodedDataset, encode
 from flairlite.errors import LabelError, ModelFileError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
-from flairlite.models.archive import AtMost
-from flairlite.models.evaluation import evaluate_dataset
-from flairlite.models.files import read_model_file, write_model_file
+from flairlite.models.inference import STORAGE_MODES, LossSum, evaluate_dataset, predict_sentences
 from flairlite.models.inputs import (
     no_sentence,
     to_sentence,
@@ -30,9 +28,11 @@ from flairlite.models.inputs import (
     tokenizer_to_params,
     with_progress,
 )
-from flairlite.models.prediction import STORAGE_MODES, LossSum, predict_sentences
 from flairlite.runtime import get_device
+from flairlite.storage.archive_check import AtMost
+from flairlite.storage.model_file import read_model_file, write_model_file
 from flairlite.tasks import Decoded, Task
+from flairlite.tensors import copy_to, map_tensors
 from flairlite.tokenization import Tokenizer
 
 _CHUNK = 2048  # sentences encoded at once: enough to bucket them well, little beside a stream
@@ -57,8 +57,10 @@ class Model(nn.Module, ABC):
     def __init__(self, embeddings: Embeddings, task: Task) -> None:
         super().__init__()
         _check_embeddings(type(self).__name__, embeddings, task)
-        self._place: Tensor
-        self.register_buffer("_place", torch.empty(0), persistent=False)  # goes where the weights go, and is at hand
+        self._device_probe: Tensor
+        self.register_buffer(
+            "_device_probe", torch.empty(0), persistent=False
+        )  # goes where the weights go, and is at hand
         self.embeddings = embeddings
         self.task = task
         self._tokenizer: Tokenizer | None = None
@@ -77,7 +79,9 @@ class Model(nn.Module, ABC):
         """Compute the loss from what `forward` returned, summed over what has labels in a batch; a tensor ()."""
 
     @abstractmethod
-    def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_chances: bool = False) -> Decoded:
+    def decode(
+        self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_probabilities: bool = False
+    ) -> Decoded:
         """Choose classes from what `forward` returned; say how sure that is, and how likely each class, when asked."""
 
     @abstractmethod
@@ -114,7 +118,7 @@ class Model(nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         """Where the weights lie."""
-        return self._place.device
+        return self._device_probe.device
 
     # Strings to integers, integers to vectors
 
@@ -253,7 +257,7 @@ class Model(nn.Module, ABC):
             [sentences] if isinstance(sentences, (Sentence, str)) else sentences,
             mini_batch_size,
             label_name or self.label_type,
-            with_chances=return_probabilities_for_all_classes,
+            with_probabilities=return_probabilities_for_all_classes,
             as_classes=force_token_predictions,
             loss=loss,
         )
@@ -282,7 +286,7 @@ class Model(nn.Module, ABC):
             sentences,
             mini_batch_size,
             label_name or self.label_type,
-            with_chances=return_probabilities_for_all_classes,
+            with_probabilities=return_probabilities_for_all_classes,
             as_classes=force_token_predictions,
         )
 
@@ -292,7 +296,7 @@ class Model(nn.Module, ABC):
         mini_batch_size: int,
         label_name: str,
         *,
-        with_chances: bool,
+        with_probabilities: bool,
         as_classes: bool,
         loss: LossSum | None = None,
     ) -> Iterator[Sentence]:
@@ -301,7 +305,7 @@ class Model(nn.Module, ABC):
         write = self.task.write_classes if as_classes else self.task.write
         iterator = iter(sentences)
         while chunk := [to_sentence(item, self.tokenizer) for item in islice(iterator, _CHUNK)]:
-            decoded = predict_sentences(self, chunk, mini_batch_size, with_chances=with_chances, loss=loss)
+            decoded = predict_sentences(self, chunk, mini_batch_size, with_probabilities=with_probabilities, loss=loss)
             write(chunk, decoded, label_name)
             yield from chunk
 

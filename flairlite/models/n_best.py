@@ -9,8 +9,8 @@ import torch
 
 from flairlite.data import Sentence
 from flairlite.data.tag_schemes import TagSpan, spans_of
+from flairlite.models.inference import scored_batches
 from flairlite.models.model import Model
-from flairlite.models.scoring import scored_batches
 from flairlite.nn import LinearChainCRF
 from flairlite.nn.crf_paths import best_paths
 from flairlite.nn.mode import evaluating
@@ -55,10 +55,10 @@ def find_n_best(
         for batch, scores in scored_batches(model, encoded, mini_batch_size):
             paths = best_paths(chain, scores, batch.lengths, n)
             rows = zip(paths.tags.tolist(), paths.probabilities.tolist(), batch.lengths.tolist(), strict=True)
-            for index, (ways, chances, length) in zip(batch.indices.tolist(), rows, strict=True):
+            for index, (ways, probabilities, length) in zip(batch.indices.tolist(), rows, strict=True):
                 found[index] = [
                     _hypothesis(chance, [names[number] for number in way[:length]], is_spans)
-                    for way, chance in zip(ways, chances, strict=True)
+                    for way, chance in zip(ways, probabilities, strict=True)
                     if chance > 0
                 ]
     return found

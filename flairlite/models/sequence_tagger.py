@@ -123,7 +123,7 @@ class SequenceTagger(Model):
             )
             num_classes = len(self.task.class_names)
             self.linear = nn.Linear(self.rnn.output_size if self.rnn is not None else size, num_classes)
-            self.crf = LinearChainCRF(num_classes, legal=self.task.legal_moves()) if use_crf else None
+            self.crf = LinearChainCRF(num_classes, transition_mask=self.task.transition_mask()) if use_crf else None
         self.word_decoder = WordDecoder(self.task, use_crf=use_crf)
         self.label_weights: Tensor  # (K,)
         self.register_buffer("label_weights", self.task.class_weights(loss_weights), persistent=False)
@@ -159,10 +159,12 @@ class SequenceTagger(Model):
             return self.crf(scores, tags, batch.lengths, is_partial=batch.is_partial).sum()  # type: ignore[no-any-return]
         return class_loss(scores, tags, self.label_weights)
 
-    def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_chances: bool = False) -> Decoded:
+    def decode(
+        self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_probabilities: bool = False
+    ) -> Decoded:
         """Choose the best label sequence; a score is the probability of the label at its word."""
         return self.word_decoder(  # type: ignore[no-any-return]
-            scores, batch.lengths, self.crf, with_scores=with_scores, with_chances=with_chances
+            scores, batch.lengths, self.crf, with_scores=with_scores, with_probabilities=with_probabilities
         )
 
     def read(self, path: str | Path) -> Sequence[Sentence]:

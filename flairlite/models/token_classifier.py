@@ -61,10 +61,12 @@ class TokenClassifier(DefaultClassifier):
         self.span_encoding = span_encoding.upper()
         self.word_decoder = WordDecoder(self.task).to(self.device)
 
-    def decode(self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_chances: bool = False) -> Decoded:
+    def decode(
+        self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_probabilities: bool = False
+    ) -> Decoded:
         """Choose the best label of each word, or the best valid tags; a score is a probability."""
         return self.word_decoder(  # type: ignore[no-any-return]
-            scores, batch.lengths, with_scores=with_scores, with_chances=with_chances
+            scores, batch.lengths, with_scores=with_scores, with_probabilities=with_probabilities
         )
 
     def settings(self) -> dict[str, Any]:

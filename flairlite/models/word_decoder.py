@@ -21,8 +21,8 @@ class WordDecoder(nn.Module):
     def __init__(self, task: Task, *, use_crf: bool = False) -> None:
         super().__init__()
         self.task = task
-        legal = None if use_crf else task.legal_moves()
-        self.rules = None if legal is None else LinearChainCRF(len(legal) - 1, legal=legal, is_learned=False)
+        legal = None if use_crf else task.transition_mask()
+        self.rules = None if legal is None else LinearChainCRF(len(legal) - 1, transition_mask=legal, is_learned=False)
         self.span_scorer = SpanScorer(*task.span_tables()) if isinstance(task, SpanTask) else None
 
     def chain(self, crf: LinearChainCRF | None) -> LinearChainCRF | None:
@@ -36,17 +36,17 @@ class WordDecoder(nn.Module):
         crf: LinearChainCRF | None = None,
         *,
         with_scores: bool = True,
-        with_chances: bool = False,
+        with_probabilities: bool = False,
     ) -> Decoded:
         """Choose classes by scores (B, T, K) of sentences of some lengths (B,); see `Model.decode`."""
         chain = self.chain(crf)
         if chain is None:
-            return self.task.decode(scores, with_chances=with_chances)
+            return self.task.decode(scores, with_probabilities=with_probabilities)
         tags = chain.decode(scores, lengths)  # (B, T)
-        if not (with_scores or with_chances):
+        if not (with_scores or with_probabilities):
             return Decoded(tags)
-        chains = None if self.span_scorer is None else chain.chains(scores, lengths)
-        chances = chain.marginals(scores, lengths) if chains is None else chains.marginals()  # (B, T, K)
-        own = chances.gather(2, tags.unsqueeze(2)).squeeze(2)  # (B, T)
+        chains = None if self.span_scorer is None else chain.forward_backward(scores, lengths)
+        probabilities = chain.marginals(scores, lengths) if chains is None else chains.marginals()  # (B, T, K)
+        own = probabilities.gather(2, tags.unsqueeze(2)).squeeze(2)  # (B, T)
         span_scores = None if self.span_scorer is None else self.span_scorer(chains, tags, own)
-        return Decoded(tags, own, chances if with_chances else None, span_scores)
+        return Decoded(tags, own, probabilities if with_probabilities else None, span_scores)

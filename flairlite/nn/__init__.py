@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flairlite.nn.crf import LinearChainCRF
 from flairlite.nn.dropout import FeatureDropout, LockedDropout, WordDropout
@@ -11,16 +11,10 @@ from flairlite.nn.loss import class_loss
 from flairlite.nn.rnn import PaddedRNN, last_states
 from flairlite.nn.span_scores import SpanScorer
 
-if TYPE_CHECKING:
-    from flairlite.models import Classifier, DefaultClassifier, Model
-
 __all__ = [
-    "Classifier",
-    "DefaultClassifier",
     "FeatureDropout",
     "LinearChainCRF",
     "LockedDropout",
-    "Model",
     "PaddedRNN",
     "SpanScorer",
     "WordDropout",

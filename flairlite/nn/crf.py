@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from flairlite.encoding import copy_to
 from flairlite.errors import SettingError
 from flairlite.nn.single_chain import decode_single, marginals_single
+from flairlite.tensors import copy_to
 
 
 class LinearChainCRF(nn.Module):
@@ -26,37 +26,45 @@ class LinearChainCRF(nn.Module):
 
     Args:
         num_tags: Number of tags K.
-        legal: (K + 1, K + 1) whether the column's tag may follow the row's; the last row is the start of a sentence,
-            the last column its end. Other sequences are impossible, in the loss as in all that is found. None: all may.
+        transition_mask: (K + 1, K + 1) True where the column's tag may follow the row's. The last row is the start of a
+            sentence, the last column its end. All other sequences have probability 0. None allows every transition.
         is_learned: Whether pairs of tags have scores of their own; without, they are legal or not, and that is all.
 
     Raises:
-        SettingError: when there is no tag, or `legal` has another shape.
+        SettingError: when there is no tag, or `transition_mask` has another shape.
     """
 
-    def __init__(self, num_tags: int, *, legal: Tensor | None = None, is_learned: bool = True) -> None:
+    def __init__(self, num_tags: int, *, transition_mask: Tensor | None = None, is_learned: bool = True) -> None:
         super().__init__()
         if num_tags < 1:
             raise SettingError(f"a CRF needs at least one tag; there are {num_tags}")
-        if legal is not None and legal.shape != (num_tags + 1, num_tags + 1):
-            raise SettingError(f"legal must be (K + 1, K + 1) with K = {num_tags}, got {tuple(legal.shape)}")
+        if transition_mask is not None and transition_mask.shape != (num_tags + 1, num_tags + 1):
+            raise SettingError(
+                f"transition_mask must be (K + 1, K + 1) with K = {num_tags}, got {tuple(transition_mask.shape)}"
+            )
         self.num_tags, self.is_learned = num_tags, is_learned
         if is_learned:
             self.transitions = nn.Parameter(torch.randn(num_tags, num_tags))  # from the row's tag to the column's
             self.start = nn.Parameter(torch.randn(num_tags))
             self.end = nn.Parameter(torch.randn(num_tags))
-        elif legal is None:
-            legal = torch.ones(num_tags + 1, num_tags + 1, dtype=torch.bool)
-        self.limits: Tensor | None  # (K + 1, K + 1): 0 where a tag may follow, else minus infinity
-        limits = None if legal is None else torch.zeros(legal.shape).masked_fill(~legal, -torch.inf)
-        self.register_buffer("limits", limits, persistent=False)
+        elif transition_mask is None:
+            transition_mask = torch.ones(num_tags + 1, num_tags + 1, dtype=torch.bool)
+        self.transition_scores: Tensor | None  # (K + 1, K + 1): 0 where a tag may follow, else minus infinity
+        limits = (
+            None
+            if transition_mask is None
+            else torch.zeros(transition_mask.shape).masked_fill(~transition_mask, -torch.inf)
+        )
+        self.register_buffer("transition_scores", limits, persistent=False)
 
     @property
     def scores(self) -> ChainScores:
         """The scores of pairs of tags, of first and of last tags; minus infinity for what is not legal."""
-        if self.limits is None:
+        if self.transition_scores is None:
             return ChainScores(self.transitions, self.start, self.end)
-        limits = ChainScores(self.limits[:-1, :-1], self.limits[-1, :-1], self.limits[:-1, -1])
+        limits = ChainScores(
+            self.transition_scores[:-1, :-1], self.transition_scores[-1, :-1], self.transition_scores[:-1, -1]
+        )
         if not self.is_learned:
             return limits
         return ChainScores(self.transitions + limits.transitions, self.start + limits.start, self.end + limits.end)
@@ -98,13 +106,13 @@ class LinearChainCRF(nn.Module):
             chain = self.scores
             alone = marginals_single(emissions, chain.transitions, chain.start, chain.end)
             return alone.to(emissions.dtype)
-        return self.chains(emissions, lengths).marginals().to(emissions.dtype)
+        return self.forward_backward(emissions, lengths).marginals().to(emissions.dtype)
 
     @torch.no_grad()
-    def chains(self, emissions: Tensor, lengths: Tensor) -> Chains:
+    def forward_backward(self, emissions: Tensor, lengths: Tensor) -> ForwardBackward:
         """Run forward-backward, of which marginals and probabilities of neighbouring tags can be had."""
         self._validate(emissions, lengths)
-        return Chains(emissions, self.scores, lengths)
+        return ForwardBackward(emissions, self.scores, lengths)
 
     @torch.no_grad()
     def decode(self, emissions: Tensor, lengths: Tensor) -> Tensor:
@@ -161,7 +169,7 @@ class ChainScores:
     end: Tensor
 
 
-class Chains:
+class ForwardBackward:
     """Forward-backward over B sentences; what can be made of it is computed when it is asked for.
 
     The backward pass is a forward pass over each sentence turned round, so both run as one. All is float64, because
@@ -268,7 +276,7 @@ class _LogPartition(torch.autograd.Function):
         lengths: Tensor,
         allowed: Tensor | None,
     ) -> Tensor:
-        chains = Chains(emissions, ChainScores(transitions, start, end), lengths, allowed)
+        chains = ForwardBackward(emissions, ChainScores(transitions, start, end), lengths, allowed)
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(chains.marginals(), *chains.pairs(), chains.moves, chains.lengths)
         return chains.log_partition().to(emissions.dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from flairlite.encoding import UNLABELLED
+from flairlite.tensors import UNLABELLED
 
 
 def class_loss(scores: Tensor, targets: Tensor, weights: Tensor) -> Tensor:

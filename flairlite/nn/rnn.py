@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from flairlite.encoding import copy_to
 from flairlite.errors import SettingError
 from flairlite.nn.prepacked_lstm import prepack_layer
+from flairlite.tensors import copy_to
 
 RNN = nn.LSTM | nn.GRU | nn.RNN
 _TYPES: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}

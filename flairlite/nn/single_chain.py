@@ -1,7 +1,7 @@
 """One sentence alone: what a CRF finds for it, by operations whose cost is their call.
 
 On the few numbers of a word, an operation of numpy takes a third of the time of one of torch. The results are those of
-`LinearChainCRF.decode` and `Chains.marginals`, which the tests compare.
+`LinearChainCRF.decode` and `ForwardBackward.marginals`, which the tests compare.
 """
 
 from __future__ import annotations

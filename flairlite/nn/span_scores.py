@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from flairlite.nn.crf import Chains
+from flairlite.nn.crf import ForwardBackward
 
 
 class SpanScorer(nn.Module):
@@ -31,13 +31,13 @@ class SpanScorer(nn.Module):
         self.may_be_longer = bool((prolonging >= 0).any())
 
     @torch.no_grad()
-    def forward(self, chains: Chains, tags: Tensor, chances: Tensor) -> Tensor:
+    def forward(self, chains: ForwardBackward, tags: Tensor, probabilities: Tensor) -> Tensor:
         """Compute the probabilities of the spans in valid tag sequences.
 
         Args:
             chains: Forward-backward over the sentences.
             tags: (B, T) valid tags.
-            chances: (B, T) the probability of each of them.
+            probabilities: (B, T) the probability of each of them.
 
         Returns:
             (B, T) float64: the probability of the span that begins at a word, 0 where none begins.
@@ -45,7 +45,7 @@ class SpanScorer(nn.Module):
         is_word = ~chains.is_padding.squeeze(2)
         begins, goes_on = self.begins[tags] & is_word, self.goes_on[tags] & is_word  # (B, T)
         behind = chains.conditionals(tags, nn.functional.pad(tags[:, 1:], (0, 1)))  # (B, T - 1)
-        logs = torch.zeros_like(chances, dtype=torch.float64)  # (B, T): what each word adds to that of its span
+        logs = torch.zeros_like(probabilities, dtype=torch.float64)  # (B, T): what each word adds to that of its span
         logs[:, 1:] = behind.log().masked_fill(~goes_on[:, 1:], 0.0)
         if self.may_be_longer:
             is_last = (begins | goes_on)[:, :-1] & ~goes_on[:, 1:]
@@ -53,5 +53,5 @@ class SpanScorer(nn.Module):
             logs[:, :-1] += torch.log1p(-longer).masked_fill(~is_last, 0.0)
         span = begins.flatten().cumsum(0)  # (B x T,): the number of the span, or of the last one before
         sums = logs.new_zeros(len(span) + 1).index_add_(0, span, logs.flatten())
-        scores = chances * sums[span].view_as(logs).exp()
+        scores = probabilities * sums[span].view_as(logs).exp()
         return scores.clamp_max(1.0).masked_fill(~begins, 0.0)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from flairlite.data import Sentence
-from flairlite.encoding import UNLABELLED, Targets, copy_to
+from flairlite.encoding import Targets
 from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Matches, Result, evaluate_matches
 from flairlite.tasks.task import Decoded, Gold, Task
+from flairlite.tensors import UNLABELLED, copy_to
 
 DEFAULT = "default"  # names the threshold of the labels that have none of their own
 
@@ -94,32 +95,32 @@ class DocumentTask(Task):
 
     # From numbers to labels
 
-    def decode(self, scores: Tensor, *, with_chances: bool = False) -> Decoded:
+    def decode(self, scores: Tensor, *, with_probabilities: bool = False) -> Decoded:
         """Choose labels by scores (B, K): the best one, or all whose probability is above their threshold."""
         if not self.multi_label:
-            return super().decode(scores, with_chances=with_chances)
-        chances = scores.sigmoid()
+            return super().decode(scores, with_probabilities=with_probabilities)
+        probabilities = scores.sigmoid()
         common = self.threshold.get(DEFAULT, 0.5)
-        limits = chances.new_tensor([self.threshold.get(name, common) for name in self.label_names])  # (K,)
-        return Decoded(chances > limits, chances, chances if with_chances else None)
+        limits = probabilities.new_tensor([self.threshold.get(name, common) for name in self.label_names])  # (K,)
+        return Decoded(probabilities > limits, probabilities, probabilities if with_probabilities else None)
 
-    def blank(self, lengths: Tensor, device: torch.device) -> Tensor:
+    def empty_predictions(self, lengths: Tensor, device: torch.device) -> Tensor:
         """Return room for the labels of a data set: none yet, (S,) or (S, K)."""
         if self.multi_label:
             return torch.zeros(len(lengths), len(self.label_names), dtype=torch.bool, device=device)
-        return super().blank(lengths, device)
+        return super().empty_predictions(lengths, device)
 
     def write(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
-        """Write labels onto each sentence, the surest first; with `chances` all labels, however unlikely."""
-        scores = decoded.scores if decoded.chances is None else decoded.chances
+        """Write labels onto each sentence, the surest first; with `probabilities` all labels, however unlikely."""
+        scores = decoded.scores if decoded.probabilities is None else decoded.probabilities
         if scores is None:
-            scores = torch.ones_like(decoded.numbers, dtype=torch.float32)
+            scores = torch.ones_like(decoded.class_ids, dtype=torch.float32)
         if scores.dim() == 1:
-            scores, columns = scores.unsqueeze(1), decoded.numbers.unsqueeze(1)  # (S, 1)
+            scores, columns = scores.unsqueeze(1), decoded.class_ids.unsqueeze(1)  # (S, 1)
         else:
             scores, columns = scores.sort(dim=1, descending=True, stable=True)  # (S, K)
-        if self.multi_label and decoded.chances is None:
-            columns = columns.masked_fill(~decoded.numbers.gather(1, columns), UNLABELLED)
+        if self.multi_label and decoded.probabilities is None:
+            columns = columns.masked_fill(~decoded.class_ids.gather(1, columns), UNLABELLED)
         for sentence, row, own in zip(sentences, columns.tolist(), scores.tolist(), strict=True):
             kept = [(self.label_names[number], score) for number, score in zip(row, own, strict=True) if number >= 0]
             kept = kept if sentence.words else []
@@ -139,7 +140,7 @@ class DocumentTask(Task):
         """Compare sentence by sentence; sentences without words are left out."""
         if not self.multi_label:
             return self._score_single(gold, predicted, loss=loss, main_metric=main_metric, exclude=exclude)
-        numbers = copy_to(gold.targets.numbers, predicted.device)
+        numbers = copy_to(gold.targets.class_ids, predicted.device)
         is_kept = torch.tensor([label not in exclude for label in gold.labels], device=predicted.device)  # (L,)
         has_words = torch.tensor([bool(one.words) for one in gold.sentences], dtype=torch.bool, device=predicted.device)
         is_compared = has_words & ((numbers & is_kept).any(1) | ~numbers.any(1))  # (S,)
@@ -151,7 +152,7 @@ class DocumentTask(Task):
 
     def rows(self, gold: Gold, predicted: Tensor) -> Iterator[str]:
         """Yield a line a sentence: its gold labels (`_` for none), the predicted ones, and its text."""
-        pairs = zip(self._names(gold.targets.numbers, gold.labels), self._names(predicted, gold.labels), strict=True)
+        pairs = zip(self._names(gold.targets.class_ids, gold.labels), self._names(predicted, gold.labels), strict=True)
         for sentence, (golds, predictions) in zip(gold.sentences, pairs, strict=True):
             yield f"{golds}\t{predictions}\t{' '.join(sentence.text.split())}\n"
 

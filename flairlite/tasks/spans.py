@@ -17,7 +17,7 @@ from flairlite.encoding import Targets
 from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Matches, Result, evaluate_matches
 from flairlite.tasks.task import Decoded, Gold, Task
-from flairlite.tasks.words import number_classes, word_rows, write_chances, write_columns
+from flairlite.tasks.words import encode_classes, word_rows, write_columns, write_probabilities
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
 _BEGINS, _GOES_ON = frozenset("BSU"), frozenset("IEL")
@@ -67,7 +67,7 @@ class SpanTask(Task):
         ]
         try:
             names = tags_for(labels, self.scheme)
-            return number_classes(sentences, columns, names, self.num_known(names))
+            return encode_classes(sentences, columns, names, self.num_known(names))
         except KeyError as error:
             raise LabelError(
                 f"the {label_type!r} label {error.args[0][2:]!r} is not among the labels given, "
@@ -85,7 +85,7 @@ class SpanTask(Task):
         """Return the label that a tag is one of, `O` for `O`."""
         return class_name[2:] or OUTSIDE
 
-    def legal_moves(self) -> Tensor:
+    def transition_mask(self) -> Tensor:
         """Return which tag may follow which, (K + 1, K + 1); the last row is a start, the last column an end."""
         tags = (*self.class_names, None)
         return torch.tensor([[may_follow(tag, after, self.scheme) for tag in tags] for after in tags])
@@ -122,7 +122,7 @@ class SpanTask(Task):
 
     def write(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
         """Write the spans that tags name; the score of a span is the one that is given for its first word."""
-        found = self.find(decoded.numbers)
+        found = self.find(decoded.class_ids)
         by_word = decoded.scores if decoded.span_scores is None else decoded.span_scores
         scores = None if by_word is None else by_word.cpu().numpy()[found.starts].tolist()
         lengths = np.array([len(sentence.words) for sentence in sentences], dtype=np.int64)
@@ -136,7 +136,7 @@ class SpanTask(Task):
                 sentence.set_token_labels(label_name, [None] * len(sentence.words))
             sentence.set_span_labels(label_name, spans[start:end], None if scores is None else scores[start:end])
             start = end
-        write_chances(sentences, decoded, label_name, self.class_names)
+        write_probabilities(sentences, decoded, label_name, self.class_names)
 
     def write_classes(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
         """Write tags onto words, none where it is `O`, in place of spans."""
@@ -144,7 +144,7 @@ class SpanTask(Task):
             sentence.set_span_labels(label_name, ())
         names = [None if name == OUTSIDE else name for name in self.class_names]
         write_columns(sentences, decoded, label_name, names)
-        write_chances(sentences, decoded, label_name, self.class_names)
+        write_probabilities(sentences, decoded, label_name, self.class_names)
 
     def find(self, tags: Tensor) -> Spans:
         """Return the spans of valid tags, (N + 1,) of words: as many begin as end, each before the next."""

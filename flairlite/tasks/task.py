@@ -13,9 +13,10 @@ from torch import Tensor
 
 from flairlite.data import Sentence
 from flairlite.data.dictionary import UNKNOWN
-from flairlite.encoding import UNLABELLED, Batch, Targets, copy_to
+from flairlite.encoding import Batch, Targets
 from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Confusion, Result, evaluate_confusion
+from flairlite.tensors import UNLABELLED, copy_to
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,18 @@ class Decoded:
     """What a model chose for a batch, or for all N words or S sentences of a data set.
 
     Attributes:
-        numbers: Numbers of the classes: (B, T) or (N + 1,) of words, meaningless on padding; (B,) or (S,) of sentences,
+        class_ids: Ids of the classes: (B, T) or (N + 1,) of words, meaningless on padding; (B,) or (S,) of sentences,
             or (B, K) and (S, K) of 0 and 1 where a sentence can have several.
         scores: How sure the model is of each, between 0 and 1, in the same shape; None when nobody asked.
         span_scores: Where classes are tags of spans, how sure the model is of the span that begins at a word, in the
             same shape; 0 where none begins.
-        chances: Probability of each class, with one more dimension (K) where a word or sentence has one of them; None
-            when nobody asked.
+        probabilities: Probability of each class, with one more dimension (K) where a word or sentence has one of them;
+            None unless requested.
     """
 
-    numbers: Tensor
+    class_ids: Tensor
     scores: Tensor | None = None
-    chances: Tensor | None = None
+    probabilities: Tensor | None = None
     span_scores: Tensor | None = None
 
 
@@ -117,7 +118,7 @@ class Task(ABC):
         """Return how many of these classes, the model's being first, teach something."""
         return len(self.class_names) if self.unknown is None else len(class_names)
 
-    def legal_moves(self) -> Tensor | None:
+    def transition_mask(self) -> Tensor | None:
         """Return which class of a word may follow which; see `LinearChainCRF`. None: any may follow any."""
         return None
 
@@ -181,17 +182,17 @@ class Task(ABC):
 
     # From numbers to labels
 
-    def decode(self, scores: Tensor, *, with_chances: bool = False) -> Decoded:
+    def decode(self, scores: Tensor, *, with_probabilities: bool = False) -> Decoded:
         """Choose the best class by scores (..., K), each by itself; its score is its probability."""
-        chances = scores.softmax(dim=-1)
-        best = chances.max(dim=-1)
-        return Decoded(best.indices, best.values, chances if with_chances else None)
+        probabilities = scores.softmax(dim=-1)
+        best = probabilities.max(dim=-1)
+        return Decoded(best.indices, best.values, probabilities if with_probabilities else None)
 
-    def places(self, batch: Batch) -> Tensor:
+    def positions(self, batch: Batch) -> Tensor:
         """Return where what is decoded of a batch belongs in its data set, (B, T) or (B,)."""
         return batch.positions if self.by_word else batch.indices
 
-    def blank(self, lengths: Tensor, device: torch.device) -> Tensor:
+    def empty_predictions(self, lengths: Tensor, device: torch.device) -> Tensor:
         """Return room for the classes of a data set: -1 for each word and for padding, (N + 1,), or each sentence."""
         size = int(lengths.sum()) + 1 if self.by_word else len(lengths)
         return torch.full((size,), UNLABELLED, dtype=torch.int64, device=device)
@@ -222,7 +223,7 @@ class Task(ABC):
         main_metric: tuple[str, str] = DEFAULT_METRIC,
         exclude: Collection[str] = (),
     ) -> Result:
-        """Compare predicted classes, in the shape of `Decoded.numbers` of a data set, with gold labels.
+        """Compare predicted classes, in the shape of `Decoded.class_ids` of a data set, with gold labels.
 
         Args:
             gold: The gold labels.
@@ -244,7 +245,7 @@ class Task(ABC):
         self, gold: Gold, predicted: Tensor, *, loss: float, main_metric: tuple[str, str], exclude: Collection[str]
     ) -> Result:
         """Compare where each unit has one label at most."""
-        numbers = copy_to(gold.targets.numbers, predicted.device)
+        numbers = copy_to(gold.targets.class_ids, predicted.device)
         excluded = [place for place, label in enumerate(gold.labels) if label in exclude]
         if excluded:
             numbers = numbers.masked_fill(torch.isin(numbers, numbers.new_tensor(excluded)), UNLABELLED)

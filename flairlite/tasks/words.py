@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from flairlite.data import Sentence
-from flairlite.encoding import UNLABELLED, Targets
+from flairlite.encoding import Targets
 from flairlite.errors import LabelError
 from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.tasks.task import Decoded, Gold, Task
+from flairlite.tensors import UNLABELLED
 
 
 class WordTask(Task):
@@ -35,7 +36,7 @@ class WordTask(Task):
         label_type = label_type or self.label_type
         columns = [sentence.token_labels(label_type) or repeat(None, len(sentence.words)) for sentence in sentences]
         try:
-            return number_classes(sentences, columns, labels, self.num_known(labels))
+            return encode_classes(sentences, columns, labels, self.num_known(labels))
         except KeyError as error:
             raise LabelError(
                 f"the {label_type!r} label {error.args[0]!r} is not among the labels given, "
@@ -45,7 +46,7 @@ class WordTask(Task):
     def write(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
         """Write a label onto each word."""
         write_columns(sentences, decoded, label_name, self.class_names)
-        write_chances(sentences, decoded, label_name, self.class_names)
+        write_probabilities(sentences, decoded, label_name, self.class_names)
 
     def score(
         self,
@@ -64,7 +65,7 @@ class WordTask(Task):
         return word_rows(gold, predicted, gold.labels)
 
 
-def number_classes(
+def encode_classes(
     sentences: Sequence[Sentence], columns: Iterable[Iterable[str | None]], names: Sequence[str], num_known: int
 ) -> Targets:
     """Turn a column of classes a sentence into integers; the first `num_known` of the names are the model's.
@@ -86,7 +87,7 @@ def write_columns(
     sentences: Sequence[Sentence], decoded: Decoded, label_name: str, names: Sequence[str | None]
 ) -> None:
     """Write the class of each word (None for none) onto it, with its score."""
-    values = list(map(names.__getitem__, decoded.numbers.tolist()))
+    values = list(map(names.__getitem__, decoded.class_ids.tolist()))
     scores = decoded.scores.tolist() if decoded.scores is not None else None
     end = 0
     for sentence in sentences:
@@ -94,20 +95,20 @@ def write_columns(
         sentence.set_token_labels(label_name, values[start:end], None if scores is None else scores[start:end])
 
 
-def write_chances(sentences: Sequence[Sentence], decoded: Decoded, label_name: str, names: Sequence[str]) -> None:
+def write_probabilities(sentences: Sequence[Sentence], decoded: Decoded, label_name: str, names: Sequence[str]) -> None:
     """Leave the probability of each class with each word, where they were asked for."""
-    if decoded.chances is None:
+    if decoded.probabilities is None:
         return
-    chances, end = decoded.chances.cpu().numpy(), 0  # (N + 1, K)
+    probabilities, end = decoded.probabilities.cpu().numpy(), 0  # (N + 1, K)
     for sentence in sentences:
         start, end = end, end + len(sentence.words)
-        sentence.set_tag_distributions(label_name, names, chances[start:end])
+        sentence.set_tag_distributions(label_name, names, probabilities[start:end])
 
 
 def word_rows(gold: Gold, predicted: Tensor, names: Sequence[str]) -> Iterator[str]:
     """Yield a line a word, with the names of its gold and predicted classes."""
     shown = ["_", *names]
-    golds = map(shown.__getitem__, (gold.targets.numbers + 1).tolist())
+    golds = map(shown.__getitem__, (gold.targets.class_ids + 1).tolist())
     predictions = map(shown.__getitem__, (predicted + 1).tolist())
     for sentence in gold.sentences:
         yield "".join([f"{word}\t{next(golds)}\t{next(predictions)}\n" for word in sentence.words]) + "\n"

@@ -1,9 +1,8 @@
 """Training."""
 
-from flairlite.trainers.annealing import Annealing
-from flairlite.trainers.callback import Callback
-from flairlite.trainers.repetition import Repetition, rerun
+from flairlite.trainers.callbacks.annealing import Annealing
+from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.run import Run
 from flairlite.trainers.trainer import ModelTrainer
 
-__all__ = ["Annealing", "Callback", "ModelTrainer", "Repetition", "Run", "rerun"]
+__all__ = ["Annealing", "Callback", "ModelTrainer", "Run"]

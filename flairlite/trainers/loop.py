@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from flairlite.encoding import Batch
-from flairlite.trainers.callback import Callback
-from flairlite.trainers.finite import LossWatch
+from flairlite.trainers.callbacks.base import Callback
+from flairlite.trainers.loss_check import LossWatch
 from flairlite.trainers.run import Run
 from flairlite.trainers.splits import Split
 

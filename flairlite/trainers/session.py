@@ -17,28 +17,28 @@ from flairlite.data import Corpus
 from flairlite.errors import SettingError, TrainingError
 from flairlite.metrics import Result
 from flairlite.models import Model
-from flairlite.models.evaluation import evaluate_dataset
+from flairlite.models.inference import evaluate_dataset
 from flairlite.samplers import FlairSampler
 from flairlite.tokenization import Tokenizer
-from flairlite.trainers.best_model import BestModel
-from flairlite.trainers.callback import Callback
-from flairlite.trainers.checkpoint import Checkpoints, is_finite, name_of, write_checkpoint
-from flairlite.trainers.fingerprints import describe_model, describe_split, differences, hash_weights
-from flairlite.trainers.finite import check_finite
-from flairlite.trainers.folder import FINAL_MODEL, TRAINING_LOG, clear_folder
-from flairlite.trainers.header import header
+from flairlite.trainers.batch_order import BatchOrder
+from flairlite.trainers.callbacks.base import Callback
+from flairlite.trainers.callbacks.best_model import BestModel
+from flairlite.trainers.callbacks.checkpoint import Checkpoints, is_finite, name_of, write_checkpoint
+from flairlite.trainers.callbacks.log_header import header
+from flairlite.trainers.callbacks.loss_table import LossTable
+from flairlite.trainers.callbacks.training_log import LINE, TrainingLog
 from flairlite.trainers.loop import train_epoch
-from flairlite.trainers.loss_table import LossTable
+from flairlite.trainers.loss_check import check_finite
 from flairlite.trainers.optimizers import make_optimizer
-from flairlite.trainers.order import BatchOrder
 from flairlite.trainers.plugins.base import TrainingInterrupt
 from flairlite.trainers.plugins.outputs import CheckpointPlugin, WeightExtractorPlugin
-from flairlite.trainers.record import begin_record, describe_process, describe_result, write_record
+from flairlite.trainers.process.run_folder import FINAL_MODEL, TRAINING_LOG, clear_folder
+from flairlite.trainers.process.signals import Signals
+from flairlite.trainers.reproduce.hashes import describe_model, describe_split, differences, hash_weights
+from flairlite.trainers.reproduce.record import begin_record, describe_process, describe_result, write_record
 from flairlite.trainers.run import Run
 from flairlite.trainers.settings import TrainingSettings
-from flairlite.trainers.signals import Signals
 from flairlite.trainers.splits import Split, encode_splits
-from flairlite.trainers.training_log import LINE, TrainingLog
 
 log = logging.getLogger("flairlite")
 

@@ -9,9 +9,9 @@ from typing import Any
 from flairlite.errors import SettingError
 from flairlite.metrics import AVERAGES, FIGURES
 from flairlite.models import Model
-from flairlite.trainers.annealing import Annealing
-from flairlite.trainers.fingerprints import differences
+from flairlite.trainers.callbacks.annealing import Annealing
 from flairlite.trainers.optimizers import OptimizerFactory, optimizer_from_plain, optimizer_to_plain
+from flairlite.trainers.reproduce.hashes import differences
 from flairlite.trainers.splits import STORAGE_MODES
 
 # what a run may go on with when it was begun with something else

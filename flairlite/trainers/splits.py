@@ -11,11 +11,11 @@ import torch
 
 from flairlite.data import ConcatDataset, Corpus, Sentence
 from flairlite.data.dataset import Subset
-from flairlite.embeddings.coverage import describe_unknown_words
+from flairlite.embeddings.oov_report import describe_unknown_words
 from flairlite.encoding import Dataset, EncodedDataset, LazyDataset
 from flairlite.errors import SettingError, TrainingError
 from flairlite.models import Model
-from flairlite.models.prediction import STORAGE_MODES as STORAGE_MODES
+from flairlite.models.inference import STORAGE_MODES as STORAGE_MODES
 from flairlite.tasks import Gold
 
 if TYPE_CHECKING:

@@ -13,23 +13,23 @@ from torch.utils.data import Sampler
 
 from flairlite.data import Corpus
 from flairlite.errors import SettingError, TrainingError
-from flairlite.files import make_folder
 from flairlite.metrics import DEFAULT_METRIC
 from flairlite.models import Model
 from flairlite.runtime import get_device, get_seed
-from flairlite.trainers.arguments import with_options
-from flairlite.trainers.callback import Callback
-from flairlite.trainers.checkpoint import read_checkpoint
-from flairlite.trainers.folder import CHECKPOINT, TRAINING_LOG, locked
-from flairlite.trainers.heap import tidy_heap
+from flairlite.storage.atomic import make_folder
+from flairlite.trainers.callbacks.base import Callback
+from flairlite.trainers.callbacks.checkpoint import read_checkpoint
+from flairlite.trainers.callbacks.training_log import logging_to
+from flairlite.trainers.optimizer_options import with_options
 from flairlite.trainers.optimizers import OptimizerFactory
 from flairlite.trainers.plugins.base import BasePlugin, Pluggable
 from flairlite.trainers.plugins.events import Events
 from flairlite.trainers.plugins.schedules import LinearSchedulerPlugin
+from flairlite.trainers.process.malloc import tidy_heap
+from flairlite.trainers.process.run_folder import CHECKPOINT, TRAINING_LOG, locked
 from flairlite.trainers.run import History
 from flairlite.trainers.session import Session
 from flairlite.trainers.settings import MAY_CHANGE, TrainingSettings
-from flairlite.trainers.training_log import logging_to
 
 
 class ModelTrainer(Pluggable):

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flairlite.errors import MissingExtraError, SettingError
-from flairlite.trainers.loss_table import read_loss_table
-from flairlite.trainers.weights_table import read_weights_table
+from flairlite.trainers.callbacks.loss_table import read_loss_table
+from flairlite.trainers.callbacks.weights_table import read_weights_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from flairlite.metrics import Result
-from flairlite.trainers.callback import Callback
+from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.plugins.base import TrainingInterrupt
 from flairlite.trainers.plugins.metric_records import MetricName, MetricRecord
 from flairlite.trainers.run import Run

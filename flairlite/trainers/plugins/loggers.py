@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from flairlite.errors import MissingExtraError
+from flairlite.trainers.callbacks.training_log import FORMAT
 from flairlite.trainers.plugins.base import TrainerPlugin
 from flairlite.trainers.plugins.metric_records import MetricName, MetricRecord
-from flairlite.trainers.training_log import FORMAT
 
 log = logging.getLogger("flairlite")
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from flairlite.errors import SettingError
-from flairlite.trainers.callback import Callback
+from flairlite.trainers.callbacks.base import Callback
+from flairlite.trainers.callbacks.training_log import logging_to
+from flairlite.trainers.callbacks.weights_table import WeightExtractor
 from flairlite.trainers.run import Run
-from flairlite.trainers.training_log import logging_to
-from flairlite.trainers.weights_table import WeightExtractor
 
 log = logging.getLogger("flairlite")
 

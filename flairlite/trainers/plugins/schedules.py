@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from flairlite.trainers.annealing import Annealing
-from flairlite.trainers.linear_schedule import LinearSchedule
+from flairlite.trainers.callbacks.annealing import Annealing
+from flairlite.trainers.callbacks.linear_schedule import LinearSchedule
 
 
 class AnnealingPlugin(Annealing):

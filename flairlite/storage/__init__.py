@@ -1,0 +1,1 @@
+"""Files: atomic writes, locks, and model files that are safe to load."""

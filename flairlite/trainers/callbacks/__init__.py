@@ -1,0 +1,1 @@
+"""Callbacks: what acts and reports during a training run."""

@@ -1,0 +1,63 @@
+"""Raise the learning rate for a while, step by step, and then lower it to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flairlite.errors import SettingError
+from flairlite.trainers.callbacks.base import Callback
+from flairlite.trainers.run import Run
+
+
+class LinearSchedule(Callback):
+    """Change the learning rate of each step along two straight lines.
+
+    Of N steps, W warm up: the rate is 1/W, 2/W ... of the first learning rate, and then falls, to 1/(N - W) of it in
+    the last step. (In Flair the first step has a rate of 0, and changes nothing.)
+
+    Args:
+        warmup_fraction: W/N, from 0 and below 1.
+    """
+
+    schedules = True
+
+    def __init__(self, *, warmup_fraction: float = 0.1) -> None:
+        if not 0 <= warmup_fraction < 1:
+            raise SettingError(f"warmup_fraction must be at least 0 and below 1; it is {warmup_fraction}")
+        self.warmup_fraction = warmup_fraction
+        self._step = self._num_steps = 0
+        self._rates: list[float] = []
+
+    def __str__(self) -> str:
+        return f"LinearScheduler | warmup_fraction: '{self.warmup_fraction}'"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the step, the number of steps and the first learning rates."""
+        return {"step": self._step, "num_steps": self._num_steps, "rates": self._rates}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from the step of before."""
+        self._step, self._num_steps, self._rates = state["step"], state["num_steps"], list(state["rates"])
+
+    def on_train_begin(self, run: Run) -> None:
+        """Begin with the first step."""
+        self._step, self._num_steps = 0, run.num_batches * run.max_epochs
+        self._rates = [group["lr"] for group in run.optimizer.param_groups]
+        self._set_rates(run)
+
+    def on_batch_end(self, run: Run) -> None:
+        """Set the learning rates of the next step."""
+        self._step += 1
+        self._set_rates(run)
+
+    def _set_rates(self, run: Run) -> None:
+        for group, rate in zip(run.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * self._factor()
+
+    def _factor(self) -> float:
+        warmup = int(self._num_steps * self.warmup_fraction)
+        if self._step < warmup:
+            return (self._step + 1) / warmup
+        left = max(1, self._num_steps - self._step)  # epochs may have some batches more than was expected
+        return left / max(1, self._num_steps - warmup)

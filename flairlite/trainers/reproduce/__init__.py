@@ -1,0 +1,1 @@
+"""Records of runs: hashes, settings, versions and results."""

@@ -1,0 +1,229 @@
+"""A sentence has the same vector alone and in a batch, and padding is never a part of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from flairlite.data import Dictionary, Sentence
+from flairlite.embeddings import (
+    CharacterEmbeddings,
+    DocumentEmbeddings,
+    DocumentPoolEmbeddings,
+    DocumentRNNEmbeddings,
+    OneHotEmbeddings,
+    StackedEmbeddings,
+    WordEmbeddings,
+    load_embeddings,
+)
+from flairlite.encoding import encode
+from flairlite.errors import LabelError, SettingError
+from flairlite.tensors import copy_to, map_tensors
+
+TEXTS = ["the dog barks at the other dog", "Berlin", "qwxzzv is no word", "a b", "I love Berlin . 🤟 ."]
+
+
+def sentences() -> list[Sentence]:
+    return [Sentence(text, use_tokenizer=False) for text in TEXTS]
+
+
+def vectors_of(embedding: DocumentEmbeddings, listed: list[Sentence], generator: Any = None) -> Tensor:
+    """Return the vectors (B, D) of a batch, as a model asks for them."""
+    batch = encode(listed, embedding.index, fields=embedding.fields).batch(torch.arange(len(listed)))
+    device = next((weight.device for weight in embedding.parameters()), torch.device("cpu"))
+    inputs = map_tensors(lambda part: copy_to(part, device), embedding.select(batch.table, batch.word_ids))
+    vectors: Tensor = embedding(inputs, batch.lengths, generator)
+    return vectors
+
+
+def features_of(embedding: DocumentEmbeddings, sentence: Sentence) -> Tensor:
+    """Return the vectors (T, D) of a sentence's words."""
+    embedding.embeddings.embed(sentence)
+    return sentence.get_token_embeddings()
+
+
+# pools
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max", "min"])
+def test_a_pool_is_that_of_one_sentence_at_a_time(
+    mini_vectors: WordEmbeddings, device: torch.device, pooling: str
+) -> None:
+    embedding = DocumentPoolEmbeddings([mini_vectors, CharacterEmbeddings()], pooling=pooling).to(device)
+    assert embedding.name == f"document_{pooling}"
+    assert embedding.embedding_length == 100
+    for sentence, vector in zip(sentences(), vectors_of(embedding, sentences()), strict=True):
+        features = features_of(embedding, sentence)
+        expected = features.mean(0) if pooling == "mean" else getattr(features, pooling)(0).values
+        limits = {"atol": 1e-6, "rtol": 1e-5} if device.type == "cpu" else {"atol": 1e-5, "rtol": 1e-4}
+        torch.testing.assert_close(vector, expected, **limits)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max", "min"])
+def test_a_pool_of_negative_features_is_not_drawn_to_the_zeros_of_padding(pooling: str) -> None:
+    items = OneHotEmbeddings(Dictionary.from_items(["<unk>", "low"]), embedding_length=2)
+    with torch.no_grad():
+        items.embedding_layer.weight[1] = torch.tensor([-5.0, 5.0])
+    found = vectors_of(DocumentPoolEmbeddings(items, pooling=pooling), [Sentence(["low"]), Sentence(["low"] * 9)])
+    torch.testing.assert_close(found, torch.tensor([[-5.0, 5.0]] * 2))
+
+
+def test_layers_begin_as_the_identity_and_are_trained(mini_vectors: WordEmbeddings, device: torch.device) -> None:
+    plain = vectors_of(DocumentPoolEmbeddings(mini_vectors), sentences())
+    linear = DocumentPoolEmbeddings(mini_vectors, "linear").to(device)
+    torch.testing.assert_close(vectors_of(linear, sentences()).cpu(), plain)
+    nonlinear = DocumentPoolEmbeddings(mini_vectors, fine_tune_mode="nonlinear").to(device)
+    first, relu, last = nonlinear.layers
+    assert isinstance(relu, nn.ReLU)
+    for sentence, vector in zip(sentences(), vectors_of(nonlinear, sentences()), strict=True):
+        expected = last(first(features_of(nonlinear, sentence).to(device)).relu()).mean(0)
+        torch.testing.assert_close(vector, expected, atol=1e-5, rtol=1e-4)
+    assert not list(DocumentPoolEmbeddings(mini_vectors).parameters())
+    assert [len(list(each.parameters())) for each in (linear, nonlinear)] == [1, 3]
+    assert [each.static_embeddings for each in (DocumentPoolEmbeddings(mini_vectors), linear)] == [True, False]
+
+
+@pytest.mark.parametrize("options", [{"pooling": "median"}, {"fine_tune_mode": "quadratic"}])
+def test_unknown_pools_are_refused(mini_vectors: WordEmbeddings, options: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match="pooling must be one of mean, max, min and fine_tune_mode one of none,"):
+        DocumentPoolEmbeddings(mini_vectors, **options)
+
+
+# recurrent networks
+
+
+@pytest.mark.parametrize("rnn_type", ["GRU", "LSTM", "RNN"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("reproject", [(False, None), (True, None), (True, 7)])
+def test_a_network_reads_as_one_sentence_at_a_time(
+    mini_vectors: WordEmbeddings,
+    device: torch.device,
+    rnn_type: str,
+    bidirectional: bool,
+    reproject: tuple[bool, int | None],
+) -> None:
+    embedding = DocumentRNNEmbeddings(
+        [mini_vectors], 6, 2, *reproject, bidirectional=bidirectional, rnn_type=rnn_type
+    ).to(device)
+    assert embedding.name == f"document_{rnn_type}"
+    assert embedding.embedding_length == (24 if bidirectional else 6)
+    found = vectors_of(embedding, sentences())
+    for sentence, vector in zip(sentences(), found, strict=True):
+        features = features_of(embedding, sentence).to(device)
+        if embedding.reprojection is not None:
+            features = embedding.reprojection(features)
+        states = embedding.rnn.rnn(features.unsqueeze(0))[0][0]  # torch's own, (T, H)
+        expected = torch.cat((states[0], states[-1])) if bidirectional else states[-1]
+        torch.testing.assert_close(vector, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_defaults_and_positions_are_flairs(mini_vectors: WordEmbeddings) -> None:
+    embedding = DocumentRNNEmbeddings([mini_vectors])
+    assert (embedding.rnn_type, embedding.embedding_length, embedding.dropout.rate) == ("GRU", 128, 0.5)
+    assert embedding.reprojection is not None
+    assert embedding.reprojection.out_features == 50
+    flairs = DocumentRNNEmbeddings([mini_vectors], 128, 1, False, 64, False, False)
+    assert flairs.reprojection is None
+    assert flairs.dropout.rate == 0
+
+
+def test_dropout_is_drawn_from_the_generator_only_in_training(
+    mini_vectors: WordEmbeddings, device: torch.device
+) -> None:
+    embedding = DocumentRNNEmbeddings([mini_vectors], 8, word_dropout=0.3, locked_dropout=0.3).to(device)
+    calm = vectors_of(embedding, sentences())
+    assert torch.equal(vectors_of(embedding, sentences()), calm)
+    embedding.train()
+    before = torch.get_rng_state()
+
+    def drawn(seed: int) -> Tensor:
+        return vectors_of(embedding, sentences(), torch.Generator(device).manual_seed(seed))
+
+    assert torch.equal(drawn(1), drawn(1))
+    assert not torch.equal(drawn(1), drawn(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    listed = embedding.embed(sentences())
+    torch.testing.assert_close(torch.stack([each.embedding for each in listed]), calm, atol=1e-6, rtol=1e-5)
+    assert embedding.training
+
+
+def test_fine_tune_false_trains_nothing_below(mini_vectors: WordEmbeddings) -> None:
+    frozen = DocumentRNNEmbeddings([mini_vectors, CharacterEmbeddings()], 4, fine_tune=False)
+    assert frozen.static_embeddings
+    assert not vectors_of(frozen, sentences()).requires_grad
+    trained = DocumentRNNEmbeddings([mini_vectors, CharacterEmbeddings()], 4)
+    vectors_of(trained, sentences()).sum().backward()  # type: ignore[no-untyped-call]
+    assert all(weight.grad is not None and weight.grad.any() for weight in trained.parameters())
+
+
+# both
+
+KINDS: dict[str, Any] = {
+    "pool": lambda words: DocumentPoolEmbeddings(words, "nonlinear", "max", seed=3),
+    "rnn": lambda words: DocumentRNNEmbeddings(words, 5, 2, True, 4, True, 0.1, 0.2, 0.3, "LSTM", seed=3),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_embed_leaves_a_vector_with_each_sentence(mini_vectors: WordEmbeddings, kind: str) -> None:
+    embedding: DocumentEmbeddings = KINDS[kind]([mini_vectors])
+    listed = [*sentences(), Sentence([])]
+    assert embedding.embed(listed) == listed
+    expected = vectors_of(embedding, sentences())
+    found = torch.stack([sentence.embedding for sentence in listed])
+    torch.testing.assert_close(found[:-1], expected, atol=1e-6, rtol=1e-5)
+    assert not found.requires_grad
+    assert not found[-1].any(), "the vector of an empty sentence is zero"
+    assert found.shape == (6, embedding.embedding_length)
+    one = listed[0]
+    assert torch.equal(one.get_embedding(embedding.get_names()), one.embedding)
+    assert one.get_embedding(["other"]).shape == (0,)
+    one.clear_embeddings()
+    assert len(one.get_embedding()) == 0
+    with pytest.raises(LabelError, match="no embedding: call embed"):
+        one.embedding  # noqa: B018
+    assert embedding.embed([]) == []
+    alone = Sentence("I love Berlin")
+    assert embedding.embed(alone) == [alone]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_order_of_a_batch_makes_no_difference(mini_vectors: WordEmbeddings, kind: str) -> None:
+    embedding: DocumentEmbeddings = KINDS[kind](mini_vectors)
+    forth, back = embedding.embed(sentences()), embedding.embed(sentences()[::-1])
+    for first, second in zip(forth, reversed(back), strict=True):
+        assert torch.equal(first.embedding, second.embedding)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_saved_and_loaded_it_is_the_same(mini_vectors: WordEmbeddings, tmp_path: Path, kind: str) -> None:
+    embedding: DocumentEmbeddings = KINDS[kind](StackedEmbeddings([mini_vectors, CharacterEmbeddings(seed=8)]))
+    assert not embedding.training
+    assert embedding.embedding_type == "sentence-level"
+    torch.save(embedding.save_embeddings(), tmp_path / "embedding.pt")
+    again = load_embeddings(torch.load(tmp_path / "embedding.pt", weights_only=True))
+    assert not again.training
+    assert again.get_names() == embedding.get_names()
+    assert again.save_embeddings(use_state_dict=False).keys() == embedding.save_embeddings(use_state_dict=False).keys()
+    assert torch.equal(vectors_of(again, sentences()), vectors_of(embedding, sentences()))
+
+
+def test_labels_of_tokens_reach_the_embeddings_of_words() -> None:
+    labels = OneHotEmbeddings(Dictionary.from_items(["<unk>", "X", "Y"]), "pos", 3)
+    embedding = DocumentPoolEmbeddings(labels)
+    listed = [Sentence(["a", "b"]).set_token_labels("pos", ["X", "Y"])]
+    torch.testing.assert_close(vectors_of(embedding, listed)[0], labels.embedding_layer.weight[1:3].mean(0))
+
+
+def test_words_without_vectors_are_told(mini_vectors: WordEmbeddings) -> None:
+    embedding = DocumentPoolEmbeddings([mini_vectors, WordEmbeddings("glove-mini", fine_tune=True, name="own")])
+    words = ["the", "qwxzzv", "dog"]
+    unknown = embedding.unknown_words(embedding.index(words))
+    assert {name: mask.tolist() for name, mask in unknown.items()} == {
+        "glove-mini": [False, True, False, True],
+        "own": [False, True, False, True],
+    }

@@ -1,0 +1,236 @@
+"""Embeddings that are trained from scratch: of a dictionary, of hashes, of parts of words."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from flairlite.data import Corpus, Dictionary, Sentence
+from flairlite.embeddings import (
+    CharacterEmbeddings,
+    HashEmbeddings,
+    OneHotEmbeddings,
+    StackedEmbeddings,
+    SubwordEmbeddings,
+    TokenEmbeddings,
+    WordEmbeddings,
+    load_embeddings,
+)
+from flairlite.embeddings.ragged import Ragged
+from flairlite.encoding import encode
+from flairlite.errors import LabelError, SettingError
+from flairlite.tensors import copy_to, map_tensors
+from tests.conftest import tagged
+
+
+def vectors_of(embedding: TokenEmbeddings, sentences: list[Sentence]) -> Tensor:
+    """Return the vectors (B, T, D) of a batch, as a model asks for them."""
+    batch = encode(sentences, embedding.index, fields=embedding.fields).batch(torch.arange(len(sentences)))
+    device = next((weight.device for weight in embedding.parameters()), torch.device("cpu"))
+    inputs = map_tensors(lambda part: copy_to(part, device), embedding.select(batch.table, batch.word_ids))
+    vectors: Tensor = embedding(inputs)
+    return vectors
+
+
+# of a dictionary
+
+
+def test_each_item_has_its_row_and_others_that_of_unk(device: torch.device) -> None:
+    items = Dictionary.from_items(["<unk>", "I", "love", "berlin"])
+    embedding = OneHotEmbeddings(items, embedding_length=4).to(device)
+    found = vectors_of(embedding, [Sentence(["I", "love", "Berlin"]), Sentence(["berlin"])])
+    rows = embedding.embedding_layer.weight
+    assert torch.equal(found[0], rows[[1, 2, 0]])
+    assert torch.equal(found[1], torch.stack((rows[3], rows[4], rows[4])))
+    assert not rows[4].any(), "padding is zero"
+
+
+def test_without_unk_what_is_unknown_is_zero_and_stays_so() -> None:
+    embedding = OneHotEmbeddings(Dictionary.from_items("ab", add_unk=False), embedding_length=3)
+    optimizer = torch.optim.SGD(embedding.parameters(), lr=0.1)
+    for _ in range(2):
+        found = vectors_of(embedding, [Sentence(["a", "c", "b"])])
+        assert not found[0, 1].any()
+        (found - 1).pow(2).sum().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+def test_labels_of_tokens_are_embedded_like_words(device: torch.device) -> None:
+    sentences = [tagged("the/DET dog/NOUN barks/VERB loud"), tagged("dog/VERB the/DET")]
+    corpus = Corpus(sentences)
+    embedding = OneHotEmbeddings.from_corpus(corpus, field="pos", min_freq=1, embedding_length=5).to(device)
+    assert embedding.name == "one-hot-pos"
+    items = embedding.vocab_dictionary
+    assert sorted(items.get_items()) == ["<unk>", "DET", "NOUN", "O", "VERB"]  # O for a word without a label, as Flair
+    found = vectors_of(embedding, sentences)
+    expected = [["DET", "NOUN", "VERB", "O"], ["VERB", "DET"]]
+    for rows, labels in zip(found, expected, strict=True):
+        numbers = items.get_idx_for_items(labels)
+        assert torch.equal(rows[: len(labels)], embedding.embedding_layer.weight[numbers])
+    embedding.embed(sentences)
+    assert torch.equal(sentences[1][0].embedding, found[1, 0])
+
+
+def test_words_and_labels_stand_side_by_side_in_a_stack(mini_vectors: WordEmbeddings) -> None:
+    sentences = [tagged("the/DET dog/NOUN"), tagged("dog/VERB the"), Sentence([])]
+    labels = OneHotEmbeddings(Dictionary.from_items(["<unk>", "NOUN", "VERB"]), "pos", 4)
+    named = WordEmbeddings("glove-mini", field="pos")
+    parts = [labels, mini_vectors, named, CharacterEmbeddings()]
+    nested = StackedEmbeddings([labels, StackedEmbeddings(parts[1:])])
+    assert nested.fields == ("pos",)
+    found = vectors_of(nested, sentences[:2])
+    apart = torch.cat([vectors_of(part, sentences[:2]) for part in parts], dim=2)
+    assert torch.equal(found[..., :104], apart[..., :104])  # what is looked up
+    torch.testing.assert_close(found, apart)  # what a network computes may differ in the last bit
+    dog, other_dog = found[0, 1], found[1, 0]
+    assert not torch.equal(dog[:4], other_dog[:4])
+    assert torch.equal(dog[4:54], other_dog[4:54])
+    noun = Sentence(["NOUN"])
+    mini_vectors.embed(noun)
+    assert torch.equal(dog[54:104], noun[0].embedding)
+    nested.embed(sentences)
+    assert torch.equal(sentences[0].get_token_embeddings()[:, :104], found[0, :, :104])
+    torch.testing.assert_close(sentences[0].get_token_embeddings(), found[0])
+
+
+def test_from_corpus_takes_what_is_frequent_in_train(sample: Corpus) -> None:
+    counts: dict[str, int] = {}
+    for sentence in sample.train or ():
+        for word in sentence.words:
+            counts[word] = counts.get(word, 0) + 1
+    embedding = OneHotEmbeddings.from_corpus(sample, min_freq=5, stable=True)
+    items = embedding.vocab_dictionary.get_items()
+    assert items[0] == "<unk>"
+    assert set(items[1:]) == {word for word, count in counts.items() if count >= 5}
+    assert embedding.embedding_length == 300
+    vectors = vectors_of(embedding, [Sentence(["the", "dog"])])
+    torch.testing.assert_close(vectors.mean(2), torch.zeros(1, 2), atol=1e-5, rtol=0)
+    with pytest.raises(LabelError, match=r"no 'upos' of a token occurs 100000 times .* are .*upos"):
+        OneHotEmbeddings.from_corpus(sample, field="upos", min_freq=100_000)
+    with pytest.raises(LabelError, match="no 'ner' of a token occurs 3 times"):
+        OneHotEmbeddings.from_corpus(sample, field="ner")
+
+
+# of hashes
+
+
+def test_a_hashed_word_has_the_row_that_md5_gives() -> None:
+    embedding = HashEmbeddings(num_embeddings=10, embedding_length=3)
+    found = vectors_of(embedding, [Sentence(["Berlin", "a", "Berlin"])])
+    berlin, a = (int(hashlib.md5(word).hexdigest(), 16) % 10 for word in (b"Berlin", b"a"))
+    assert torch.equal(found[0], embedding.embedding_layer.weight[[berlin, a, berlin]])
+    with pytest.raises(SettingError, match=r"hash_method must be one of .*md5.*, not 'md55'"):
+        HashEmbeddings(hash_method="md55")
+
+
+# of parts of words
+
+FNV_START, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
+
+
+def fnv(codes: list[int]) -> int:
+    state = FNV_START
+    for code in codes:
+        state = ((state ^ code) * FNV_PRIME) % 2**64
+    return state
+
+
+def parts_of(word: str, min_length: int, max_length: int) -> list[int]:
+    """Return the hashes of a word's parts, one at a time."""
+    if not word:
+        return []
+    codes = [2, *map(ord, word), 3]
+    found = [fnv(list(word.encode("utf-8", "surrogatepass")))]
+    for length in range(min_length, max_length + 1):
+        found += [fnv(codes[start : start + length]) for start in range(len(codes) - length + 1)]
+    return found
+
+
+@given(st.lists(st.text(max_size=8), min_size=1, max_size=6, unique=True), st.integers(1, 3), st.integers(0, 3))
+def test_a_word_is_the_mean_of_its_parts(words: list[str], min_length: int, more: int) -> None:
+    embedding = SubwordEmbeddings(4, 97, min_length, min_length + more)
+    found = vectors_of(embedding, [Sentence([*words, *reversed(words)])])[0]
+    for word, row, again in zip(words, found, reversed(found), strict=False):
+        numbers = [number % 97 for number in parts_of(word, min_length, min_length + more)]
+        mean = embedding.weight[numbers].mean(0) if numbers else torch.zeros(4)
+        torch.testing.assert_close(row, mean, atol=1e-6, rtol=1e-5)
+        assert torch.equal(row, again)
+
+
+def test_words_that_share_a_stem_are_closer_than_others() -> None:
+    embedding = SubwordEmbeddings(1000)
+    first, second, other = vectors_of(embedding, [Sentence(["unhappiness", "unhappily", "blorgfest"])])[0]
+    assert torch.cosine_similarity(first, second, dim=0) > 0.3
+    assert torch.cosine_similarity(first, other, dim=0).abs() < 0.15
+
+
+def test_gradients_reach_the_parts_of_the_words_that_occur(device: torch.device) -> None:
+    embedding = SubwordEmbeddings(3, 1000).to(device)
+    sentences = [Sentence(["cat", "cat", "hat"]), Sentence(["cat"])]
+    vectors_of(embedding, sentences).sum().backward()  # type: ignore[no-untyped-call]
+    expected = torch.zeros(1000, 3)
+    for word in ("cat", "cat", "hat", "cat"):
+        numbers = [number % 1000 for number in parts_of(word, 3, 5)]
+        for number in numbers:
+            expected[number] += 1 / len(numbers)
+    assert embedding.weight.grad is not None
+    torch.testing.assert_close(embedding.weight.grad.cpu(), expected)
+
+
+@pytest.mark.parametrize("options", [{"min_length": 4, "max_length": 3}, {"num_embeddings": 0}, {"min_length": 0}])
+def test_impossible_parts_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(SettingError, match="1 <= min_length <= max_length"):
+        SubwordEmbeddings(**options)
+
+
+# all of them
+
+TRAINED: dict[str, Any] = {
+    "one-hot": lambda seed: OneHotEmbeddings(Dictionary.from_items(["<unk>", "a"]), "pos", 4, stable=True, seed=seed),
+    "hash": lambda seed: HashEmbeddings(5, 4, seed=seed),
+    "subword": lambda seed: SubwordEmbeddings(4, 30, 2, 3, name="parts", seed=seed),
+}
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_saved_and_loaded_it_is_the_same(tmp_path: Path, kind: str) -> None:
+    embedding = TRAINED[kind](7)
+    assert not embedding.training
+    assert not embedding.static_embeddings
+    assert embedding.embedding_type == "word-level"
+    torch.save(embedding.save_embeddings(), tmp_path / "embedding.pt")
+    again = load_embeddings(torch.load(tmp_path / "embedding.pt", weights_only=True))
+    assert again.get_names() == embedding.get_names()
+    assert not again.training
+    sentences = [tagged("a/a b/b abc/a 🤟/c")]
+    assert torch.equal(vectors_of(again, sentences), vectors_of(embedding, sentences))
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_the_seed_decides_the_weights(kind: str) -> None:
+    before = torch.get_rng_state()
+    first, again, other = (next(TRAINED[kind](seed).parameters()) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=5), min_size=1, max_size=5), st.data())
+def test_rows_come_back_padded_or_joined(rows: list[list[int]], data: st.DataObject) -> None:
+    ragged = Ragged.pack(np.array([value for row in rows for value in row]), np.array(list(map(len, rows))))
+    chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=6))
+    padded = ragged.padded(torch.tensor(chosen))
+    for place, row in zip(chosen, padded.tolist(), strict=True):
+        assert row[: len(rows[place])] == rows[place]
+        assert set(row) <= set(rows[place]), "padding is a value of the row"
+    values, starts = ragged.joined(torch.tensor(chosen))
+    assert values.tolist() == [value for place in chosen for value in rows[place]]
+    assert starts.tolist() == [sum(len(rows[other]) for other in chosen[:number]) for number in range(len(chosen))]

@@ -1,0 +1,161 @@
+"""Kill training runs at random moments, resume them, and compare with a run that nobody killed.
+
+    python tests/support/kill_runs.py --kills 50 --seed 0
+
+Prints a JSON object: kills, runs, differences, seconds. POSIX only: a child is forked for each part of a run, so that
+torch is imported once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import sklearn.metrics  # noqa: F401  # once, not in each child
+import torch
+import torch._dynamo
+
+from flairlite.data import Corpus
+from flairlite.datasets import SAMPLE_ENGLISH
+from flairlite.embeddings import WordEmbeddings
+from flairlite.embeddings.vectors import WordVectors
+from flairlite.models import SequenceTagger
+from flairlite.trainers import ModelTrainer
+from flairlite.trainers.callbacks.checkpoint import read_checkpoint
+from flairlite.trainers.callbacks.loss_table import read_loss_table
+
+MODELS = ("best-model.pt", "final-model.pt")
+TABLES = ("dev.tsv", "test.tsv")
+
+
+def train(folder: Path, corpus: Corpus, vectors: WordVectors) -> None:
+    """Train, or go on where a killed run stood."""
+    torch.set_num_threads(1)
+    dictionary = corpus.make_label_dictionary("upos")
+    tagger = SequenceTagger(WordEmbeddings(vectors), dictionary, "upos", hidden_size=24, dropout=0.1, seed=0)
+    result = ModelTrainer(tagger, corpus).train(
+        folder,
+        learning_rate=0.01,
+        optimizer=functools.partial(torch.optim.Adam, betas=(0.8, 0.99)),
+        mini_batch_size=8,
+        max_epochs=5,
+        patience=1,
+        monitor_test=True,
+        checkpoint_every=3,
+        resume=True,
+        seed=0,
+        device="cpu",
+    )
+    (folder / "result.json").write_text(json.dumps(result))
+
+
+def forked(work: Callable[[], None]) -> int:
+    """Start a child that does the work quietly, and return its process id."""
+    sys.stdout.flush()
+    if child := os.fork():
+        return child
+    status = 1
+    try:
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+            work()
+        status = 0
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def figures(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield what a finished run left, without times."""
+    for name in (*MODELS, *TABLES, "result.json"):
+        yield name, hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    yield "loss.tsv", re.sub(r"\t\d\d:\d\d:\d\d\t", "\t", (folder / "loss.tsv").read_text())
+    lines = (folder / "training.log").read_text().splitlines()
+    texts = (line[24:] for line in lines if "Resumed at epoch" not in line)
+    yield "training.log", re.sub(r" - time \(sec\).*?/sec: \S+|base path.*", "", "\n".join(texts))
+    yield "files", " ".join(sorted(path.name for path in folder.iterdir()))
+
+
+def check_whole(folder: Path) -> None:
+    """Fail when a file that a killed run left is not whole."""
+    if folder.exists():
+        read_checkpoint(folder)
+        if (folder / "loss.tsv").exists():
+            read_loss_table(folder / "loss.tsv")
+        for name in MODELS:
+            if (folder / name).exists():
+                SequenceTagger.load(folder / name)
+
+
+def run(folder: Path, kills: int, seconds: float, work: Callable[[Path], None], chance: random.Random) -> int:
+    """Train to the end, killing the run so many times on the way; return how many hit it."""
+    hits = 0
+    for _ in range(kills):
+        child = forked(lambda: work(folder))
+        time.sleep(chance.uniform(0, seconds))
+        os.kill(child, signal.SIGKILL)
+        hits += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        child = forked(lambda: check_whole(folder))
+        assert os.waitpid(child, 0)[1] == 0, f"a file in {folder} is not whole"
+    child = forked(lambda: work(folder))
+    assert os.waitpid(child, 0)[1] == 0, f"the run in {folder} cannot be resumed"
+    return hits
+
+
+def main() -> None:
+    """Kill runs until so many kills have hit one, and print what was found."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    chance = random.Random(options.seed)
+    sample, mini = SAMPLE_ENGLISH(), WordEmbeddings("glove-mini").vectors
+    corpus = Corpus((sample.train or ())[:120], (sample.dev or ())[:30], (sample.test or ())[:30])
+    words = sorted({word.lower() for sentence in corpus.get_all_sentences() for word in sentence.words})
+    rows = mini.rows(words)
+    vectors = WordVectors(
+        [word for word, row in zip(words, rows, strict=True) if row >= 0], mini.matrix[rows[rows >= 0]]
+    )
+    work = functools.partial(train, corpus=corpus, vectors=vectors)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        begun = time.monotonic()
+        run(Path(scratch, "whole"), 0, 0.0, work, chance)
+        seconds = time.monotonic() - begun
+        expected = dict(figures(Path(scratch, "whole")))
+        kills = runs = 0
+        differing: list[str] = []
+        while kills < options.kills:
+            runs += 1
+            folder = Path(scratch, str(runs))
+            kills += run(folder, chance.choice((1, 1, 2, 3)), seconds, work, chance)
+            found = dict(figures(folder))
+            differing += [f"run {runs}: {name}" for name in expected if found[name] != expected[name]]
+    print(
+        json.dumps(
+            {
+                "kills": kills,
+                "runs": runs,
+                "differences": differing,
+                "seconds of one run": round(seconds, 2),
+                "seconds": round(time.monotonic() - started, 1),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

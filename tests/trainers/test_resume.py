@@ -1,0 +1,226 @@
+"""Runs that are resumed, signals, full disks, locks: nothing is lost, and nothing differs."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import torch
+from conftest import needs_bfloat16
+
+import flairlite
+from flairlite.data import Corpus
+from flairlite.embeddings import WordEmbeddings
+from flairlite.embeddings.vectors import WordVectors
+from flairlite.errors import SettingError
+from flairlite.models import SequenceTagger
+from flairlite.trainers import Callback, ModelTrainer, Run
+from flairlite.trainers.callbacks.checkpoint import read_checkpoint
+
+TESTS = Path(__file__).resolve().parents[1]
+EPOCHS = 4
+STEPS = 5  # an epoch
+
+Make = Callable[..., SequenceTagger]
+
+
+@pytest.fixture(autouse=True)
+def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bits are only promised on a CPU."""
+    monkeypatch.setenv("FLAIRLITE_DEVICE", "cpu")
+
+
+@pytest.fixture
+def corpus(sample: Corpus) -> Corpus:
+    assert sample.train
+    assert sample.dev
+    assert sample.test
+    return Corpus(sample.train[:40], sample.dev[:15], sample.test[:15])
+
+
+@pytest.fixture
+def make(corpus: Corpus, sample: Corpus, mini_vectors: WordEmbeddings) -> Make:
+    """A small tagger with every kind of dropout, on the vectors of the words of the corpus alone."""
+    words = sorted({word.lower() for sentence in corpus.get_all_sentences() for word in sentence.words})
+    rows = mini_vectors.vectors.rows(words)
+    known = [word for word, row in zip(words, rows, strict=True) if row >= 0]
+    vectors = WordEmbeddings(WordVectors(known, mini_vectors.vectors.matrix[rows[rows >= 0]]))
+    options = {"hidden_size": 16, "dropout": 0.1, "seed": 0}
+    return functools.partial(SequenceTagger, vectors, sample.make_label_dictionary("upos"), "upos", **options)
+
+
+class Crash(Exception):
+    """What ends a run."""
+
+
+class Drift(Callback):
+    """Has a state of its own, on which the result depends; ends the run before a step, if it is to."""
+
+    def __init__(self, crash_at: int | None = None, error: type[BaseException] = Crash) -> None:
+        self.crash_at, self.error = crash_at, error
+        self.steps = 0
+        self.memory = torch.zeros(3)
+
+    def on_batch_end(self, run: Run) -> None:
+        self.steps += 1
+        if self.steps == self.crash_at:
+            raise self.error
+        self.memory = self.memory * 0.9 + float(run.loss_sum)
+        run.learning_rate *= 1 - 1e-7 * float(self.memory[0])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps, "memory": self.memory, "more": [1, (2.0, None), {"a": "b"}]}
+
+    def load_state_dict(self, state: Any) -> None:
+        self.steps, self.memory = state["steps"], state["memory"]
+
+
+def train(tagger: SequenceTagger, corpus: Corpus, folder: Path, **options: Any) -> dict[str, Any]:
+    defaults = {"max_epochs": EPOCHS, "mini_batch_size": 8, "seed": 0, "patience": 1, "resume": True}
+    return ModelTrainer(tagger, corpus).train(folder, **{**defaults, **options})
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """What a finished run left, without times and where it was resumed."""
+    lines = (line[24:] for line in (folder / "training.log").read_text().splitlines() if "Resumed at" not in line)
+    log = re.sub(r" - time \(sec\).*?/sec: \S+|base path.*", "", "\n".join(lines))
+    table = re.sub(r"\t\d\d:\d\d:\d\d\t", "\t", (folder / "loss.tsv").read_text())
+    names = sorted(path.name for path in folder.iterdir())
+    written = {name: (folder / name).read_bytes() for name in names if name.endswith(".tsv") and name != "loss.tsv"}
+    models = {name: (folder / name).read_bytes() for name in ("best-model.pt", "final-model.pt")}
+    return {"log": log, "loss.tsv": table, "names": names, **written, **models}
+
+
+def assert_same(one: Path, other: Path) -> None:
+    expected, found = outcome(one), outcome(other)
+    for name in expected:
+        assert found[name] == expected[name], name
+
+
+class TestExactResume:
+    @pytest.mark.parametrize("step", [1, 2, 4, 5, 6, 9, 10, 13, 20])
+    def test_a_run_that_crashed_ends_as_one_that_did_not(
+        self, step: int, make: Make, corpus: Corpus, tmp_path: Path
+    ) -> None:
+        expected = train(make(), corpus, tmp_path / "whole", checkpoint_every=2, plugins=[Drift()])
+        with pytest.raises(Crash):
+            train(make(), corpus, tmp_path / "parts", checkpoint_every=2, plugins=[Drift(step)])
+        tagger = make(seed=7 if step > 2 else 0)  # where there is a checkpoint, its weights are taken
+        assert train(tagger, corpus, tmp_path / "parts", checkpoint_every=2, plugins=[Drift()]) == expected
+        assert_same(tmp_path / "whole", tmp_path / "parts")
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"optimizer": functools.partial(torch.optim.SGD, momentum=0.9, nesterov=True)},
+            {"optimizer": torch.optim.Adam, "learning_rate": 0.01},
+            {"optimizer": torch.optim.RMSprop, "learning_rate": 0.01},
+            {"bucketing": False, "monitor_test": True},
+            {"shuffle": False, "embeddings_storage_mode": "none"},
+            {"train_with_dev": True},
+            pytest.param({"use_amp": True}, marks=needs_bfloat16),
+        ],
+        ids=str,
+    )
+    def test_whatever_the_settings(self, options: dict[str, Any], make: Make, corpus: Corpus, tmp_path: Path) -> None:
+        expected = train(make(), corpus, tmp_path / "whole", **options, plugins=[Drift()])
+        for crash in (8, 13):  # in the second epoch, and in the third when the second is begun again
+            with pytest.raises(Crash):
+                train(make(), corpus, tmp_path / "parts", checkpoint_every=3, **options, plugins=[Drift(crash)])
+        assert train(make(), corpus, tmp_path / "parts", **options, plugins=[Drift()]) == expected
+        for name in ("final-model.pt", "test.tsv"):
+            assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+    def test_resume_takes_the_settings_of_the_run(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
+        optimizer = functools.partial(torch.optim.Adam, betas=(0.8, 0.9))
+        options = {"optimizer": optimizer, "learning_rate": 0.02, "main_evaluation_metric": ("macro avg", "f1-score")}
+        expected = train(make(), corpus, tmp_path / "whole", **options)
+        with pytest.raises(Crash):
+            train(make(), corpus, tmp_path / "parts", **options, plugins=[Drift(12)])
+        checkpoint = read_checkpoint(tmp_path / "parts")
+        assert checkpoint is not None
+        assert checkpoint["session"]["run"]["epoch"] == 2
+        with pytest.raises(SettingError, match="plugins lacks 'Drift'"):
+            ModelTrainer(make(), corpus).resume(tmp_path / "parts")
+        with pytest.raises(Crash):
+            train(make(), corpus, tmp_path / "again", **options, plugins=[Stop(Crash, 12)])
+        assert ModelTrainer(make(), corpus).resume(tmp_path / "again", plugins=[Stop()]) == expected
+        assert (tmp_path / "again" / "best-model.pt").read_bytes() == (
+            tmp_path / "whole" / "best-model.pt"
+        ).read_bytes()
+
+    def test_a_finished_run_goes_on_with_more_epochs(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
+        expected = train(make(), corpus, tmp_path / "whole", max_epochs=5)
+        first = train(make(), corpus, tmp_path / "parts", max_epochs=2)
+        again = train(make(), corpus, tmp_path / "parts", max_epochs=2)  # nothing is left to do
+        assert again == first
+        assert ModelTrainer(make(), corpus).resume(tmp_path / "parts", max_epochs=5) == expected
+        for name in ("best-model.pt", "final-model.pt", "test.tsv", "dev.tsv"):
+            assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+    def test_a_worse_epoch_after_a_resume_is_not_the_best(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
+        first = train(make(), corpus, tmp_path, max_epochs=2)
+        best = (tmp_path / "best-model.pt").read_bytes()
+
+        class Forget(Callback):
+            @torch.no_grad()
+            def on_batch_end(self, run: Run) -> None:
+                for weight in run.model.parameters() if run.epoch > 2 else ():
+                    weight.zero_()
+                if run.epoch > 2:
+                    cast(SequenceTagger, run.model).linear.bias[-1] = 1e2  # of the rarest label: all is wrong
+
+        trainer = ModelTrainer(make(), corpus)
+        with pytest.raises(SettingError, match="plugins has 'Forget'"):
+            trainer.resume(tmp_path, max_epochs=4, plugins=[Forget()])
+        train(make(), corpus, tmp_path, max_epochs=2, plugins=[Forget()], resume=False)
+        second = trainer.resume(tmp_path, max_epochs=4, plugins=[Forget()])
+        assert max(second["dev_score_history"][2:]) < max(first["dev_score_history"])
+        assert (tmp_path / "best-model.pt").read_bytes() == best
+        assert second["test_score"] == first["test_score"]
+
+    def test_a_lower_least_rate_lets_a_run_go_on_that_annealing_ended(
+        self, make: Make, corpus: Corpus, tmp_path: Path
+    ) -> None:
+        options = {"learning_rate": 1e-30, "max_epochs": 6, "min_learning_rate": 1e-30}
+        first = train(make(), corpus, tmp_path, **options)
+        assert len(first["train_loss_history"]) < 6
+        assert train(make(), corpus, tmp_path, **options) == first
+        more = ModelTrainer(make(), corpus).resume(tmp_path, min_learning_rate=1e-40)
+        assert len(more["train_loss_history"]) == 6
+
+
+class Stop(Callback):
+    """Ends a run at a step."""
+
+    def __init__(self, error: type[BaseException] = Crash, step: int = 0) -> None:
+        self.error, self.steps, self.step = error, 0, step
+
+    def on_batch_end(self, run: Run) -> None:
+        self.steps += 1
+        if self.steps == self.step:
+            raise self.error
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no kill -9")
+def test_killed_at_random_moments_a_run_ends_as_one_that_was_not(session_cache: Path) -> None:
+    """FLAIRLITE_KILLS=50 is the long form."""
+    kills = int(os.environ.get("FLAIRLITE_KILLS", "4"))
+    script = [sys.executable, str(TESTS / "support" / "kill_runs.py"), "--kills", str(kills)]
+    found = subprocess.run(script, env=environment(), capture_output=True, text=True, check=True)
+    result = json.loads(found.stdout)
+    print(result)
+    assert result["kills"] >= kills
+    assert result["differences"] == []
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(flairlite.__file__).resolve().parents[1]), **more}
