@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from flairlite.trainers import Callback, Run
+from flairlite.trainers import Callback, TrainingState
 
 
 class EpochClock(Callback):
@@ -22,17 +22,17 @@ class EpochClock(Callback):
         self.was_best: list[bool] = []
         self._begin = 0.0
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, run: TrainingState) -> None:
         """Start the clock."""
         self._begin = time.perf_counter()
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, run: TrainingState) -> None:
         """Note the time when it was the last batch."""
         if run.iteration == run.num_batches:
             float(run.loss_sum)  # waits for the device
             self.train_s.append(time.perf_counter() - self._begin)
 
-    def on_epoch_end(self, run: Run) -> None:
+    def on_epoch_end(self, run: TrainingState) -> None:
         """Note the whole epoch; callbacks of the user come last, so the model is written."""
         now = time.perf_counter()
         self.epoch_s.append(now - self._begin)
