@@ -12,10 +12,10 @@ from flairlite.data import DataPoint, Dictionary, Sentence, Span, Token
 from flairlite.data.spanning import label_characters
 from flairlite.errors import SettingError
 from flairlite.metrics import Result
+from flairlite.models.inference import STORAGE_MODES
 from flairlite.storage.atomic import make_folder
 from flairlite.trainers.callbacks.training_log import FORMAT, LINE
 from flairlite.trainers.callbacks.weights_table import WeightExtractor
-from flairlite.trainers.splits import STORAGE_MODES
 
 __all__ = [
     "CharEntity",

@@ -35,6 +35,10 @@ class Events(Callback):
         self._labels_before = 0
         self._figures: list[tuple[int, int, Tensor, Tensor | None]] = []  # count, labels, loss, norm of the gradients
 
+    def name_in_checkpoint(self) -> str:
+        """Return the names of the plugins."""
+        return ", ".join(type(plugin).__name__ for plugin in self.trainer.plugins)
+
     def state_dict(self) -> dict[str, Any]:
         """Return the batches counted, and what plugins want to keep."""
         self._record_batches()
