@@ -249,7 +249,7 @@ class TrainingRun:
             self.record = {**checkpoint["record"], "settings": self.settings.to_plain(), "result": None}
         for callback in self.plugins:  # first those that may refuse to start
             callback.on_train_begin(self.state)
-        self._log_file.open(keep=0 if checkpoint is None else checkpoint["log_bytes"])
+        self._log_file.open(keep=None if checkpoint is None else checkpoint["log_bytes"])
         if checkpoint is None:
             clear_folder(self.state.base_path)
         self.record["parts"].append(describe_process(self.state.model.device))

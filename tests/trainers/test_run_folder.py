@@ -275,7 +275,7 @@ class TestRefusals:
             train(make(), Corpus(changed, corpus.dev, corpus.test), tmp_path)
         with pytest.raises(SettingError, match=r"optimizer\.name is 'torch\.optim\.Adam' and was 'torch\.optim\.SGD'"):
             ModelTrainer(make(), corpus).resume(tmp_path, optimizer=torch.optim.Adam)
-        with pytest.raises(SettingError, match="no setting epochs; those that may change: .*max_epochs"):
+        with pytest.raises(SettingError, match=r"no setting epochs; those that may change: .*max_epochs"):
             ModelTrainer(make(), corpus).resume(tmp_path, epochs=3)
         assert {path: path.read_bytes() for path in before} == before
 

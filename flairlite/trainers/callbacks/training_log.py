@@ -135,8 +135,8 @@ class LogFile(logging.Handler):
         elif self._path is not None:
             self._pending.append(record)
 
-    def open(self, *, keep: int = 0) -> None:
-        """Truncate the file to `keep` bytes, and write the messages kept so far after them.
+    def open(self, *, keep: int | None = None) -> None:
+        """Begin the file with the messages so far, or continue its first `keep` bytes, which have those messages.
 
         Raises:
             TrainingError: If the file cannot be written.
@@ -145,11 +145,11 @@ class LogFile(logging.Handler):
             return
         try:
             self._file = logging.FileHandler(self._path, mode="a", encoding="utf-8")
-            os.truncate(self._path, min(keep, self.size()))
+            os.truncate(self._path, min(keep or 0, self.size()))
         except OSError as error:
             raise TrainingError(f"{self._path} cannot be written: {error.strerror}. Choose another folder") from error
         self._file.setFormatter(self.formatter)
-        for record in self._pending:
+        for record in self._pending if keep is None else ():
             self._file.emit(record)
         self._pending = []
 
