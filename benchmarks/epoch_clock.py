@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from flairlite.trainers import Callback, Run
+from flairlite.trainers import Callback, TrainingState
 
 
 class EpochClock(Callback):
@@ -22,19 +22,19 @@ class EpochClock(Callback):
         self.was_best: list[bool] = []
         self._start = 0.0
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, state: TrainingState) -> None:
         """Start the clock."""
         self._start = time.perf_counter()
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, state: TrainingState) -> None:
         """Record the training time after the last batch."""
-        if run.iteration == run.num_batches:
-            float(run.loss_sum)  # waits for the device
+        if state.iteration == state.num_batches:
+            float(state.loss_sum)  # waits for the device
             self.train_s.append(time.perf_counter() - self._start)
 
-    def on_epoch_end(self, run: Run) -> None:
+    def on_epoch_end(self, state: TrainingState) -> None:
         """Record the whole epoch. User callbacks run last, so the best model is already written."""
         now = time.perf_counter()
         self.epoch_s.append(now - self._start)
-        self.was_best.append(run.is_best)
+        self.was_best.append(state.is_best)
         self._start = now

@@ -17,7 +17,7 @@ from flairlite.embeddings import (
     WordEmbeddings,
 )
 from flairlite.models import Model, SequenceTagger, TextClassifier
-from flairlite.trainers import Callback, ModelTrainer, Run
+from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers.batch_order import BatchOrder
 from flairlite.trainers.loop import train_epoch
 from flairlite.trainers.splits import encode_split
@@ -101,11 +101,11 @@ def tags_of(sentence: Sentence) -> list[str | None]:
 class Unwaiting(Callback):
     """Makes it an error to wait for the device, from the third batch of an epoch to its last."""
 
-    def on_batch_begin(self, run: Run) -> None:
+    def on_batch_begin(self, run: TrainingState) -> None:
         if run.iteration == 2:  # libraries are loaded, and memory is there
             torch.cuda.set_sync_debug_mode("error")
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, run: TrainingState) -> None:
         if run.iteration == run.num_batches:  # behind it, losses are looked at
             torch.cuda.set_sync_debug_mode("default")
 
@@ -125,7 +125,9 @@ def test_no_step_of_training_waits_for_the_device(
 ) -> None:
     model = MODELS[name](corpus, mini_vectors)
     split = encode_split(model, "train", corpus.train, "cpu")
-    run = Run(model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), tmp_path, 1, sentences=split.sentences)
+    run = TrainingState(
+        model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), tmp_path, 1, sentences=split.sentences
+    )
     batches = BatchOrder(split.dataset.lengths, 8, 0, shuffle=True, bucketing=True).draw(1)
     assert 5 < len(batches) < 50, "losses are looked at when 50 of them are there"
     dropout = torch.Generator(device=model.device).manual_seed(0)
@@ -138,7 +140,7 @@ def test_waiting_would_be_noticed(corpus: Corpus, mini_vectors: WordEmbeddings, 
     """The test above can fail."""
 
     class Reader(Unwaiting):
-        def on_backward_end(self, run: Run) -> None:
+        def on_backward_end(self, run: TrainingState) -> None:
             run.batch_loss.item()
 
     with pytest.raises(RuntimeError, match="synchroniz"):

@@ -10,12 +10,12 @@ from torch import Tensor
 from flairlite.encoding import Batch
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.loss_check import LossWatch
-from flairlite.trainers.run import Run
 from flairlite.trainers.splits import Split
+from flairlite.trainers.state import TrainingState
 
 
 def train_epoch(
-    run: Run,
+    state: TrainingState,
     split: Split,
     batches: Sequence[Tensor],
     generator: torch.Generator,
@@ -40,40 +40,42 @@ def train_epoch(
     Raises:
         TrainingError: when the loss of a batch is not finite, with its sentences.
     """
-    if not run.is_in_epoch:  # else a resumed run goes on within it
-        run.num_batches = len(batches)
-        run.begin_epoch()
+    if not state.is_in_epoch:  # else a resumed run goes on within it
+        state.num_batches = len(batches)
+        state.begin_epoch()
         for callback in callbacks:
-            callback.on_epoch_begin(run)
-    run.model.train()
-    parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
-    watch = LossWatch(run, split.sentences)
-    for indices in batches[run.iteration :]:
-        run.indices = indices
+            callback.on_epoch_begin(state)
+    state.model.train()
+    parameters = [parameter for group in state.optimizer.param_groups for parameter in group["params"]]
+    watch = LossWatch(state, split.sentences)
+    for indices in batches[state.iteration :]:
+        state.indices = indices
         for callback in callbacks:
-            callback.on_batch_begin(run)
+            callback.on_batch_begin(state)
         chunks = (indices,) if chunk_size is None else torch.split(indices, chunk_size)
-        losses = [_backward(run, split.dataset.batch(chunk), generator, watch, use_amp=use_amp) for chunk in chunks]
-        run.batch_loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        losses = [_backward(state, split.dataset.batch(chunk), generator, watch, use_amp=use_amp) for chunk in chunks]
+        state.batch_loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         for callback in callbacks:
-            callback.on_backward_end(run)
+            callback.on_backward_end(state)
         if max_grad_norm is not None:
-            run.gradient_norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
-        run.optimizer.step()
-        run.optimizer.zero_grad()
-        run.loss_sum += run.batch_loss
-        run.iteration += 1
+            state.gradient_norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        state.loss_sum += state.batch_loss
+        state.iteration += 1
         for callback in callbacks:
-            callback.on_batch_end(run)
+            callback.on_batch_end(state)
     watch.check()
 
 
-def _backward(run: Run, batch: Batch, generator: torch.Generator, watch: LossWatch, *, use_amp: bool) -> Tensor:
+def _backward(
+    state: TrainingState, batch: Batch, generator: torch.Generator, watch: LossWatch, *, use_amp: bool
+) -> Tensor:
     """Add to the gradients those of the loss of a batch, and return that loss, a tensor ()."""
-    with torch.autocast(run.model.device.type, torch.bfloat16, enabled=use_amp):
-        loss = run.model.loss(run.model(batch, generator), batch)
+    with torch.autocast(state.model.device.type, torch.bfloat16, enabled=use_amp):
+        loss = state.model.loss(state.model(batch, generator), batch)
     watch.note(loss, batch.indices)
     loss.backward()  # type: ignore[no-untyped-call]  # the sum, not the mean: the learning rates assume it
-    run.num_words += batch.num_tokens
-    run.num_labels += batch.num_labels
+    state.num_words += batch.num_tokens
+    state.num_labels += batch.num_labels
     return loss.detach()

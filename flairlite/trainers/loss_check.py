@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flairlite.data import Sentence
 from flairlite.errors import TrainingError
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 
 _MOST_PENDING = 50  # steps after which losses are read from a device that must be waited for
 _SHOWN = 60  # characters of a sentence
@@ -26,12 +26,12 @@ class LossWatch:
         sentences: The sentences that it is trained on.
     """
 
-    def __init__(self, run: Run, sentences: Sequence[Sentence]) -> None:
-        self._run, self._sentences = run, sentences
+    def __init__(self, state: TrainingState, sentences: Sequence[Sentence]) -> None:
+        self._state, self._sentences = state, sentences
         self._pending: list[tuple[Tensor, Tensor]] = []
 
     def note(self, loss: Tensor, indices: Tensor) -> None:
-        """Take the loss of the batch that comes behind `run.iteration`, and the positions of its sentences."""
+        """Take the loss of the batch that comes behind `state.iteration`, and the positions of its sentences."""
         self._pending.append((loss.detach(), indices))
         if loss.device.type == "cpu" or len(self._pending) == _MOST_PENDING:
             self.check()
@@ -48,7 +48,7 @@ class LossWatch:
         losses = torch.stack([loss for loss, _ in pending]).tolist()  # waits for the device
         for loss, (_, indices) in zip(losses, pending, strict=True):
             if not math.isfinite(loss):
-                raise _not_finite(self._run, loss, self._describe(indices))
+                raise _not_finite(self._state, loss, self._describe(indices))
 
     def _describe(self, indices: Tensor) -> str:
         lines = [
@@ -58,20 +58,20 @@ class LossWatch:
         return ", in this batch:\n" + "\n".join(lines) + "\n"
 
 
-def check_finite(run: Run, loss: float) -> None:
+def check_finite(state: TrainingState, loss: float) -> None:
     """Stop a run whose loss is not a number any more, behind a batch or on dev.
 
     Raises:
         TrainingError: when it is not.
     """
     if not math.isfinite(loss):
-        raise _not_finite(run, loss, f", behind batch {run.iteration} of {run.num_batches}. ")
+        raise _not_finite(state, loss, f", behind batch {state.iteration} of {state.num_batches}. ")
 
 
-def _not_finite(run: Run, loss: float, place: str) -> TrainingError:
+def _not_finite(state: TrainingState, loss: float, place: str) -> TrainingError:
     return TrainingError(
-        f"the loss became {loss} in epoch {run.epoch}{place}Lower the learning rate, which is "
-        f"{run.epoch_learning_rate}, or look for what is wrong with these sentences. The best model and the last "
+        f"the loss became {loss} in epoch {state.epoch}{place}Lower the learning rate, which is "
+        f"{state.epoch_learning_rate}, or look for what is wrong with these sentences. The best model and the last "
         "checkpoint are kept"
     )
 

@@ -27,9 +27,9 @@ from flairlite.trainers.plugins.events import Events
 from flairlite.trainers.plugins.schedules import LinearSchedulerPlugin
 from flairlite.trainers.process.malloc import tidy_heap
 from flairlite.trainers.process.run_folder import CHECKPOINT, TRAINING_LOG, locked
-from flairlite.trainers.run import History
-from flairlite.trainers.session import Session
 from flairlite.trainers.settings import MAY_CHANGE, TrainingSettings
+from flairlite.trainers.state import History
+from flairlite.trainers.training_run import TrainingRun
 
 
 class ModelTrainer(Pluggable):
@@ -334,11 +334,11 @@ class ModelTrainer(Pluggable):
                 callbacks.append(Events(self, {"base_path": folder, **vars(settings)}))
             model = self.model.to(get_device(device))
             chosen = sampler() if isinstance(sampler, type) else sampler
-            with Session(model, self.corpus, settings, folder, callbacks, chosen) as session:
+            with TrainingRun(model, self.corpus, settings, folder, callbacks, chosen) as training_run:
                 if inputs is not None:
-                    session.check_inputs(inputs)
-                session.train(checkpoint)
-                self.return_values = _values(session.run.history, session.finish())
+                    training_run.check_inputs(inputs)
+                training_run.train(checkpoint)
+                self.return_values = _values(training_run.state.history, training_run.finish())
         return self.return_values
 
     @contextlib.contextmanager

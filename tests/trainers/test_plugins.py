@@ -21,8 +21,8 @@ from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import MissingExtraError, SettingError
 from flairlite.models import SequenceTagger
-from flairlite.trainers import Callback, ModelTrainer, Run
-from flairlite.trainers import session as session_module
+from flairlite.trainers import Callback, ModelTrainer, TrainingState
+from flairlite.trainers import training_run as training_run_module
 from flairlite.trainers.callbacks.weights_table import read_weights_table
 from flairlite.trainers.plugins import (
     AnnealingPlugin,
@@ -245,7 +245,7 @@ class TestRecords:
         labels: list[int] = []
 
         class Count(Callback):
-            def on_batch_end(self, run: Run) -> None:
+            def on_batch_end(self, run: TrainingState) -> None:
                 labels.append(run.num_labels - sum(labels))
 
         result = train(trainer, tmp_path, witness, Count(), max_epochs=1)
@@ -428,7 +428,7 @@ def rates_of(trainer: ModelTrainer, folder: Path, *plugins: Any, **options: Any)
     rates: list[float] = []
 
     class Note(Callback):
-        def on_batch_begin(self, run: Run) -> None:
+        def on_batch_begin(self, run: TrainingState) -> None:
             rates.append(run.learning_rate)
 
     train(trainer, folder, *plugins, Note(), **options)
@@ -440,7 +440,7 @@ class TestSchedules:
     def test_the_rate_rises_and_falls_on_two_lines(self, epochs: int, fraction: float) -> None:
         weight = torch.nn.Parameter(torch.zeros(1))
         tagger: Any = None
-        run = Run(tagger, torch.optim.SGD([weight], lr=2.0), Path(), epochs, num_batches=10)
+        run = TrainingState(tagger, torch.optim.SGD([weight], lr=2.0), Path(), epochs, num_batches=10)
         schedule = LinearSchedulerPlugin(fraction)
         schedule.on_train_begin(run)
         rates = []
@@ -460,7 +460,7 @@ class TestSchedules:
     def test_annealing_has_flair_s_arguments(
         self, trainer: ModelTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        evaluate = session_module.evaluate_dataset
+        evaluate = training_run_module.evaluate_dataset
         scores = iter([0.5, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4])
 
         def scripted(*arguments: Any, **options: Any) -> Any:
@@ -468,7 +468,7 @@ class TestSchedules:
             object.__setattr__(result, "main_score", next(scores, 0.4))
             return result
 
-        monkeypatch.setattr(session_module, "evaluate_dataset", scripted)
+        monkeypatch.setattr(training_run_module, "evaluate_dataset", scripted)
         plugin = AnnealingPlugin(tmp_path, 0.01, 0.1, 1, 2, False)
         rates = rates_of(trainer, tmp_path, plugin, max_epochs=7, mini_batch_size=8)
         # two more epochs of patience before the first time, then one
@@ -478,7 +478,7 @@ class TestSchedules:
     def test_annealing_can_go_back_to_the_best_model(
         self, trainer: ModelTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        evaluate = session_module.evaluate_dataset
+        evaluate = training_run_module.evaluate_dataset
         scores = iter([0.5, 0.4, 0.4])
 
         def scripted(*arguments: Any, **options: Any) -> Any:
@@ -486,11 +486,11 @@ class TestSchedules:
             object.__setattr__(result, "main_score", next(scores, 0.0))
             return result
 
-        monkeypatch.setattr(session_module, "evaluate_dataset", scripted)
+        monkeypatch.setattr(training_run_module, "evaluate_dataset", scripted)
         weights: list[torch.Tensor] = []
 
         class Keep(Callback):
-            def on_epoch_end(self, run: Run) -> None:
+            def on_epoch_end(self, run: TrainingState) -> None:
                 weights.append(torch.cat([weight.detach().flatten() for weight in run.model.parameters()]))
 
         plugin = AnnealingPlugin(patience=2, anneal_with_restarts=True)
@@ -526,7 +526,7 @@ METRIC = ("micro avg", "f1-score")
 class Freeze(Callback):
     """Makes no epoch better than the first."""
 
-    def on_backward_end(self, run: Run) -> None:
+    def on_backward_end(self, run: TrainingState) -> None:
         for weight in run.model.parameters():
             weight.grad = None
 
@@ -606,7 +606,7 @@ class Service:
 class TestServices:
     def test_wandb_is_told_figures_and_warnings(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         class Warn(Callback):
-            def on_epoch_end(self, run: Run) -> None:
+            def on_epoch_end(self, run: TrainingState) -> None:
                 logging.getLogger("flairlite").warning("it rains")
 
         service = Service()

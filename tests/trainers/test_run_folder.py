@@ -29,7 +29,7 @@ from flairlite.embeddings import WordEmbeddings
 from flairlite.encoding import Batch
 from flairlite.errors import ModelFileError, SettingError, TrainingError
 from flairlite.models import SequenceTagger
-from flairlite.trainers import Callback, ModelTrainer, Run
+from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers.callbacks.checkpoint import read_checkpoint
 from flairlite.trainers.loss_check import LossWatch
 from flairlite.trainers.process.run_folder import LOCK, locked
@@ -79,7 +79,7 @@ class At(Callback):
     def __init__(self, step: int = 0, action: Callable[[], object] = int) -> None:
         self.step, self.action, self.steps = step, action, 0
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, run: TrainingState) -> None:
         self.steps += 1
         if self.steps == self.step:
             self.action()
@@ -231,7 +231,7 @@ class TestWriting:
                 train(make(), corpus, tmp_path / "full", plugins=[plugin])
         checkpoint = read_checkpoint(tmp_path / "full")
         assert checkpoint is not None
-        assert checkpoint["session"]["run"]["epoch"] == 1
+        assert checkpoint["state"]["run"]["epoch"] == 1
         assert train(make(), corpus, tmp_path / "full", plugins=[At()]) == expected
         assert same_models(tmp_path / "full", tmp_path / "whole")
 
@@ -327,7 +327,7 @@ class TestSignals:
         assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
         checkpoint = read_checkpoint(tmp_path / "parts")
         assert checkpoint is not None
-        run = checkpoint["session"]["run"]
+        run = checkpoint["state"]["run"]
         assert (run["epoch"] - 1) * 6 + run["iteration"] == step
         assert ModelTrainer(make(), corpus).resume(tmp_path / "parts", plugins=[At()]) == expected
         assert same_models(tmp_path / "parts", tmp_path / "whole")
@@ -412,7 +412,7 @@ class TestNotFinite:
         batches: list[list[int]] = []
 
         class Note(Callback):
-            def on_batch_begin(self, run: Run) -> None:
+            def on_batch_begin(self, run: TrainingState) -> None:
                 batches.append(run.indices.tolist())
 
         usual = SequenceTagger.loss
@@ -433,14 +433,14 @@ class TestNotFinite:
         assert all(bool(weight.isfinite().all()) for weight in tagger.parameters())
         checkpoint = read_checkpoint(tmp_path)
         assert checkpoint is not None
-        assert checkpoint["session"]["run"]["iteration"] == 3
+        assert checkpoint["state"]["run"]["iteration"] == 3
         assert len(train(make(), corpus, tmp_path, plugins=[Note()])["train_loss_history"]) == 3
 
     def test_a_broken_model_does_not_replace_the_last_checkpoint(
         self, make: Make, corpus: Corpus, tmp_path: Path
     ) -> None:
         class Break(Callback):
-            def on_batch_end(self, run: Run) -> None:
+            def on_batch_end(self, run: TrainingState) -> None:
                 if run.epoch == 2 and run.iteration == 5:
                     torch.nn.init.constant_(next(run.model.parameters()), float("inf"))
 
@@ -448,15 +448,15 @@ class TestNotFinite:
             train(make(), corpus, tmp_path, checkpoint_every=1, plugins=[Break()])
         checkpoint = read_checkpoint(tmp_path)
         assert checkpoint is not None
-        assert checkpoint["session"]["run"]["iteration"] == 4
-        assert all(bool(weight.isfinite().all()) for weight in checkpoint["session"]["model"].values())
+        assert checkpoint["state"]["run"]["iteration"] == 4
+        assert all(bool(weight.isfinite().all()) for weight in checkpoint["state"]["model"].values())
 
     @pytest.mark.parametrize("bad", [0, 1, 2])
     def test_of_several_batches_that_are_looked_at_together_the_first_bad_one_is_named(
         self, bad: int, make: Make, tmp_path: Path
     ) -> None:
         tagger = make()
-        run = Run(tagger, torch.optim.SGD(tagger.parameters(), lr=0.1), tmp_path, 1)
+        run = TrainingState(tagger, torch.optim.SGD(tagger.parameters(), lr=0.1), tmp_path, 1)
         watch = LossWatch(run, [tagged(word) for word in ("one", "two", "three")])
         for number in range(3):  # as from a device that is not asked at each step
             loss = torch.tensor(float("inf") if number >= bad else 1.0)

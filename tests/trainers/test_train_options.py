@@ -21,7 +21,7 @@ from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import SettingError
 from flairlite.models import SequenceTagger
 from flairlite.samplers import ChunkSampler, ExpandingChunkSampler, FlairSampler, ImbalancedClassificationDatasetSampler
-from flairlite.trainers import Callback, ModelTrainer, Run
+from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers.batch_order import BatchOrder
 from flairlite.trainers.callbacks.weights_table import read_weights_table
 from flairlite.trainers.plugins import AnnealingPlugin, LinearSchedulerPlugin
@@ -81,10 +81,10 @@ class Seen(Callback):
         self.optimizer: Any = None
         self.norms: list[float | None] = []
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, run: TrainingState) -> None:
         self.optimizer = run.optimizer
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, run: TrainingState) -> None:
         self.batches.append([run.sentences[place] for place in run.indices.tolist()])
         self.rates.append([group["lr"] for group in run.optimizer.param_groups])
         gradients = [weight.grad for weight in run.model.parameters() if weight.grad is not None]
@@ -249,7 +249,7 @@ class TestSplits:
 
     def test_the_last_model_may_be_the_one_that_counts(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         class Forget(Callback):
-            def on_epoch_trained(self, run: Run) -> None:
+            def on_epoch_trained(self, run: TrainingState) -> None:
                 if run.epoch == 2:
                     for weight in run.model.parameters():
                         weight.data.zero_()

@@ -7,7 +7,7 @@ from typing import Any
 
 from flairlite.errors import SettingError
 from flairlite.trainers.callbacks.base import Callback
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 
 
 class Annealing(Callback):
@@ -61,23 +61,23 @@ class Annealing(Callback):
         """Go on waiting."""
         self._waited, self._extra_patience = state["waited"], state["extra_patience"]
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, state: TrainingState) -> None:
         """Begin to wait; check that there is one lowest learning rate for each group of weights."""
         self._waited, self._extra_patience = 0, self.initial_extra_patience
-        groups, lowest = len(run.optimizer.param_groups), self.min_learning_rate
+        groups, lowest = len(state.optimizer.param_groups), self.min_learning_rate
         if isinstance(lowest, Sequence) and len(lowest) != groups:
             raise SettingError(f"min_learning_rate must be a number or {groups} of them, one a group; it is {lowest}")
 
-    def on_evaluated(self, run: Run) -> None:
+    def on_evaluated(self, state: TrainingState) -> None:
         """Anneal when it is time."""
-        self._waited = 0 if run.is_best else self._waited + 1
+        self._waited = 0 if state.is_best else self._waited + 1
         if self._waited < self.patience + self._extra_patience:
             return
-        self._waited, self._extra_patience, run.is_annealed = 0, 0, True
-        run.goes_back = self.restarts
-        groups, lowest = run.optimizer.param_groups, self.min_learning_rate
+        self._waited, self._extra_patience, state.is_annealed = 0, 0, True
+        state.goes_back = self.restarts
+        groups, lowest = state.optimizer.param_groups, self.min_learning_rate
         for group in groups:  # each keeps its own rate
             group["lr"] *= self.factor
         limits = lowest if isinstance(lowest, Sequence) else [lowest] * len(groups)
         if any(group["lr"] < limit for group, limit in zip(groups, limits, strict=True)):
-            run.stop_reason = "learning rate too small - quitting training!"
+            state.stop_reason = "learning rate too small - quitting training!"

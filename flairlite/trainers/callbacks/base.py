@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 
 
 class Callback:
@@ -18,34 +18,34 @@ class Callback:
 
     schedules: ClassVar[bool] = False  # whether it changes the learning rate: then the default annealing stays away
 
-    def on_train_begin(self, run: Run) -> None:
-        """Before the first epoch, and before a resumed run goes on: `run.is_resumed` tells."""
+    def on_train_begin(self, state: TrainingState) -> None:
+        """Before the first epoch, and before a resumed run goes on: `state.is_resumed` tells."""
 
-    def on_epoch_begin(self, run: Run) -> None:
+    def on_epoch_begin(self, state: TrainingState) -> None:
         """Before the first batch of an epoch; not once more where an epoch is resumed."""
 
-    def on_batch_begin(self, run: Run) -> None:
-        """Before a batch, whose sentences `run.indices` names."""
+    def on_batch_begin(self, state: TrainingState) -> None:
+        """Before a batch, whose sentences `state.indices` names."""
 
-    def on_backward_end(self, run: Run) -> None:
+    def on_backward_end(self, state: TrainingState) -> None:
         """When the gradients of a batch are there: before they are clipped and the optimizer makes its step."""
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, state: TrainingState) -> None:
         """After each step of the optimizer; read nothing from the device here, or training waits for it."""
 
-    def on_epoch_trained(self, run: Run) -> None:
+    def on_epoch_trained(self, state: TrainingState) -> None:
         """After the last batch of an epoch, before the evaluation."""
 
-    def on_evaluated(self, run: Run) -> None:
-        """After the evaluation of an epoch, which is judged: `run.is_best` tells."""
+    def on_evaluated(self, state: TrainingState) -> None:
+        """After the evaluation of an epoch, which is judged: `state.is_best` tells."""
 
-    def on_epoch_end(self, run: Run) -> None:
+    def on_epoch_end(self, state: TrainingState) -> None:
         """After all that belongs to an epoch; its figures are in the history."""
 
-    def on_train_end(self, run: Run) -> None:
+    def on_train_end(self, state: TrainingState) -> None:
         """After the last epoch, also when training was interrupted."""
 
-    def on_close(self, run: Run, error: BaseException | None) -> None:
+    def on_close(self, state: TrainingState, error: BaseException | None) -> None:
         """Last of all, behind the final evaluation or behind the error that ended training: close what is open."""
 
     def __str__(self) -> str:

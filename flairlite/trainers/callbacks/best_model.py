@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.process.run_folder import BEST_MODEL
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 
 log = logging.getLogger("flairlite")
 
@@ -39,27 +39,27 @@ class BestModel(Callback):
         """Have the best model of before: a worse one does not take its place."""
         self._state = state["weights"]
 
-    def on_epoch_end(self, run: Run) -> None:
+    def on_epoch_end(self, state: TrainingState) -> None:
         """Save the model when it is the best, or go back to the best one."""
-        if run.is_best:
+        if state.is_best:
             log.info("saving best model")
-            self._current = dict(run.model.state_dict())
+            self._current = dict(state.model.state_dict())
             self._state = {name: tensor.detach().clone() for name, tensor in self._current.items()}
-            run.model.save(run.base_path / BEST_MODEL, whole=False)
-        elif run.goes_back and self.restore(run):
+            state.model.save(state.base_path / BEST_MODEL, whole=False)
+        elif state.goes_back and self.restore(state):
             log.info("resetting to best model")
 
-    def complete(self, run: Run) -> None:
+    def complete(self, state: TrainingState) -> None:
         """Write the best model whole: finished files need no other."""
         if self._state is not None:
-            last = {name: tensor.detach().clone() for name, tensor in run.model.state_dict().items()}
-            run.model.load_state_dict(self._state)
-            run.model.save(run.base_path / BEST_MODEL)
-            run.model.load_state_dict(last)
+            last = {name: tensor.detach().clone() for name, tensor in state.model.state_dict().items()}
+            state.model.load_state_dict(self._state)
+            state.model.save(state.base_path / BEST_MODEL)
+            state.model.load_state_dict(last)
 
-    def restore(self, run: Run) -> bool:
+    def restore(self, state: TrainingState) -> bool:
         """Put the weights of the best model into the model, and tell whether there was one."""
         if self._state is None:
             return False
-        run.model.load_state_dict(self._state)
+        state.model.load_state_dict(self._state)
         return True

@@ -15,7 +15,7 @@ from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.plugins.events import Events
 from flairlite.trainers.process.run_folder import CHECKPOINT
 from flairlite.trainers.process.signals import Signals
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 
 
 class Checkpoints(Callback):
@@ -33,13 +33,13 @@ class Checkpoints(Callback):
         self._save, self._every, self._signals = save, every, signals
         self._steps = 0
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, state: TrainingState) -> None:
         """Save when it is due, or when a signal has come."""
         self._steps += 1
         if self._steps == self._every or self._signals.received is not None:
             self._save_and_answer()
 
-    def on_epoch_end(self, run: Run) -> None:
+    def on_epoch_end(self, state: TrainingState) -> None:
         """Save."""
         self._save_and_answer()
 
@@ -56,7 +56,7 @@ def write_checkpoint(folder: Path, content: dict[str, Any]) -> None:
         ModelFileError: when the state of a plugin is not made of plain containers and tensors.
         TrainingError: when the file cannot be written; the last checkpoint stays.
     """
-    for name, state in content["session"]["callbacks"]:
+    for name, state in content["state"]["callbacks"]:
         plain(state, place=f".{name}")  # an error names the plugin
     write_model_file(folder / CHECKPOINT, content, kind="checkpoint")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flairlite.errors import SettingError
 from flairlite.trainers.callbacks.base import Callback
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 
 
 class LinearSchedule(Callback):
@@ -40,19 +40,19 @@ class LinearSchedule(Callback):
         """Go on from the step of before."""
         self._step, self._num_steps, self._rates = state["step"], state["num_steps"], list(state["rates"])
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, state: TrainingState) -> None:
         """Begin with the first step."""
-        self._step, self._num_steps = 0, run.num_batches * run.max_epochs
-        self._rates = [group["lr"] for group in run.optimizer.param_groups]
-        self._set_rates(run)
+        self._step, self._num_steps = 0, state.num_batches * state.max_epochs
+        self._rates = [group["lr"] for group in state.optimizer.param_groups]
+        self._set_rates(state)
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, state: TrainingState) -> None:
         """Set the learning rates of the next step."""
         self._step += 1
-        self._set_rates(run)
+        self._set_rates(state)
 
-    def _set_rates(self, run: Run) -> None:
-        for group, rate in zip(run.optimizer.param_groups, self._rates, strict=True):
+    def _set_rates(self, state: TrainingState) -> None:
+        for group, rate in zip(state.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * self._factor()
 
     def _factor(self) -> float:

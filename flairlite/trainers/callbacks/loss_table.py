@@ -12,7 +12,7 @@ from flairlite.metrics import Result
 from flairlite.storage.atomic import atomic_write
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.process.run_folder import LOSS_TABLE
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 
 _FIGURES = ("LOSS", "PRECISION", "RECALL", "F1", "ACCURACY")
 
@@ -36,23 +36,28 @@ class LossTable(Callback):
         """Have the rows of before, and no later ones."""
         self._rows = list(state["rows"])
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, state: TrainingState) -> None:
         """Write the head of the table."""
-        if not run.is_resumed:
-            self._write(run)
+        if not state.is_resumed:
+            self._write(state)
 
-    def on_epoch_end(self, run: Run) -> None:
+    def on_epoch_end(self, state: TrainingState) -> None:
         """Write a row."""
-        row = [str(run.epoch), f"{datetime.now():%H:%M:%S}", f"{run.epoch_learning_rate:.6f}", f"{run.train_loss:.8f}"]
+        row = [
+            str(state.epoch),
+            f"{datetime.now():%H:%M:%S}",
+            f"{state.epoch_learning_rate:.6f}",
+            f"{state.train_loss:.8f}",
+        ]
         for split in self.splits:
-            row += _figures(getattr(run, split))
+            row += _figures(getattr(state, split))
         self._rows.append("\t".join(row))
-        self._write(run)
+        self._write(state)
 
-    def _write(self, run: Run) -> None:
+    def _write(self, state: TrainingState) -> None:
         columns = [f"{split.upper()}_{figure}" for split in self.splits for figure in _FIGURES]
         head = ["EPOCH", "TIMESTAMP", "LEARNING_RATE", "TRAIN_LOSS", *columns]
-        with atomic_write(run.base_path / LOSS_TABLE) as file:
+        with atomic_write(state.base_path / LOSS_TABLE) as file:
             file.writelines(f"{row}\n".encode() for row in ("\t".join(head), *self._rows))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flairlite.trainers.callbacks.base import Callback
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 
 log = logging.getLogger("flairlite")
 
@@ -27,9 +27,9 @@ class TrainingLog(Callback):
     def __init__(self, header: Sequence[Sequence[str]]) -> None:
         self.header = header
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, state: TrainingState) -> None:
         """Print where and how, unless the log has it already."""
-        if run.is_resumed:
+        if state.is_resumed:
             return
         log.info(LINE)
         for block in self.header:
@@ -37,39 +37,39 @@ class TrainingLog(Callback):
                 log.info(line)
             log.info(LINE)
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, state: TrainingState) -> None:
         """Print a line every tenth of an epoch."""
-        if not run.is_at_tenth:
+        if not state.is_at_tenth:
             return
-        loss = run.train_loss  # waits for the device, ten times an epoch
-        seconds = run.epoch_seconds
-        speed = run.num_words / max(seconds, 1e-9)
+        loss = state.train_loss  # waits for the device, ten times an epoch
+        seconds = state.epoch_seconds
+        speed = state.num_words / max(seconds, 1e-9)
         log.info(
-            f"epoch {run.epoch} - iter {run.iteration}/{run.num_batches} - loss {loss:.8f} - "
-            f"time (sec): {seconds:.2f} - samples/sec: {speed:.2f} - lr: {_rates(run)}"
+            f"epoch {state.epoch} - iter {state.iteration}/{state.num_batches} - loss {loss:.8f} - "
+            f"time (sec): {seconds:.2f} - samples/sec: {speed:.2f} - lr: {_rates(state)}"
         )
 
-    def on_epoch_end(self, run: Run) -> None:
+    def on_epoch_end(self, state: TrainingState) -> None:
         """Print what the epoch gave."""
         log.info(LINE)
-        log.info(f"EPOCH {run.epoch} done: loss {run.train_loss:.4f} - lr {run.epoch_learning_rate:.6f}")
-        for name, result in (("DEV", run.dev), ("TEST", run.test), ("TRAIN_SAMPLE", run.train_sample)):
+        log.info(f"EPOCH {state.epoch} done: loss {state.train_loss:.4f} - lr {state.epoch_learning_rate:.6f}")
+        for name, result in (("DEV", state.dev), ("TEST", state.test), ("TRAIN_SAMPLE", state.train_sample)):
             if result is not None:
                 log.info(f"{name} : loss {result.loss} - {result.metric_name}  {round(result.main_score, 4)}")
-        log.info(f"BAD EPOCHS (no improvement): {run.bad_epochs}")
-        if run.is_annealed:
-            log.info(f"learning rate annealed to {_rates(run)}")
+        log.info(f"BAD EPOCHS (no improvement): {state.bad_epochs}")
+        if state.is_annealed:
+            log.info(f"learning rate annealed to {_rates(state)}")
         log.info(LINE)
 
-    def on_train_end(self, run: Run) -> None:
+    def on_train_end(self, state: TrainingState) -> None:
         """Print why training stopped early, if it did."""
-        if run.stop_reason is not None:
-            log.info(run.stop_reason)
+        if state.stop_reason is not None:
+            log.info(state.stop_reason)
 
 
-def _rates(run: Run) -> str:
+def _rates(state: TrainingState) -> str:
     """Return the learning rates, one for each group of weights."""
-    return ",".join(f"{group['lr']:.6f}" for group in run.optimizer.param_groups)
+    return ",".join(f"{group['lr']:.6f}" for group in state.optimizer.param_groups)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from flairlite.metrics import Result
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.plugins.base import TrainingInterrupt
 from flairlite.trainers.plugins.metric_records import MetricName, MetricRecord
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 
 if TYPE_CHECKING:
     from flairlite.trainers.trainer import ModelTrainer
@@ -47,62 +47,62 @@ class Events(Callback):
         for plugin, (_, saved) in zip(self.trainer.plugins, state["plugins"], strict=True):
             plugin.load_state_dict(saved)
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, state: TrainingState) -> None:
         """Dispatch `after_setup`."""
         self._batch_count, self._figures = 0, []
-        self.trainer.optimizer = run.optimizer
-        self.trainer.dispatch("after_setup", dataset_size=len(run.sentences), **self.parameters)
+        self.trainer.optimizer = state.optimizer
+        self.trainer.dispatch("after_setup", dataset_size=len(state.sentences), **self.parameters)
 
-    def on_epoch_begin(self, run: Run) -> None:
+    def on_epoch_begin(self, state: TrainingState) -> None:
         """Dispatch `before_training_epoch`, and record the learning rates."""
         self._labels_before = 0
-        self.trainer.dispatch("before_training_epoch", epoch=run.epoch)
-        self._record_rates(run)
+        self.trainer.dispatch("before_training_epoch", epoch=state.epoch)
+        self._record_rates(state)
 
-    def on_batch_begin(self, run: Run) -> None:
+    def on_batch_begin(self, state: TrainingState) -> None:
         """Dispatch `before_training_batch`."""
         self._batch_count += 1
-        self._dispatch_batch("before_training_batch", run, run.iteration)
+        self._dispatch_batch("before_training_batch", state, state.iteration)
 
-    def on_backward_end(self, run: Run) -> None:
+    def on_backward_end(self, state: TrainingState) -> None:
         """Dispatch `before_training_optimizer_step`."""
-        self._dispatch_batch("before_training_optimizer_step", run, run.iteration)
+        self._dispatch_batch("before_training_optimizer_step", state, state.iteration)
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, state: TrainingState) -> None:
         """Dispatch `after_training_batch`, and note the figures of the batch."""
         if self.trainer.has_hook("metric_recorded"):
-            labels = run.num_labels - self._labels_before
-            self._figures.append((self._batch_count, labels, run.batch_loss, run.gradient_norm))
-            self._labels_before = run.num_labels
-            if run.is_at_tenth:
-                self._record_rates(run)
-        self._dispatch_batch("after_training_batch", run, run.iteration - 1, optimizer_was_run=True)
+            labels = state.num_labels - self._labels_before
+            self._figures.append((self._batch_count, labels, state.batch_loss, state.gradient_norm))
+            self._labels_before = state.num_labels
+            if state.is_at_tenth:
+                self._record_rates(state)
+        self._dispatch_batch("after_training_batch", state, state.iteration - 1, optimizer_was_run=True)
 
-    def on_epoch_trained(self, run: Run) -> None:
+    def on_epoch_trained(self, state: TrainingState) -> None:
         """Record the losses, and dispatch `after_training_epoch`."""
         self._record_batches()
-        self._record(MetricRecord.scalar(("train", "loss"), run.train_loss, run.epoch))
-        self.trainer.dispatch("after_training_epoch", epoch=run.epoch)
+        self._record(MetricRecord.scalar(("train", "loss"), state.train_loss, state.epoch))
+        self.trainer.dispatch("after_training_epoch", epoch=state.epoch)
 
-    def on_evaluated(self, run: Run) -> None:
+    def on_evaluated(self, state: TrainingState) -> None:
         """Record what the evaluations found, and dispatch `after_evaluation`; the epoch is whole in any case."""
-        scores = (run.train_loss,) if run.dev is None else (run.dev.main_score, run.dev.loss)
+        scores = (state.train_loss,) if state.dev is None else (state.dev.main_score, state.dev.loss)
         try:
-            for split, result in (("dev", run.dev), ("test", run.test), ("train_sample", run.train_sample)):
-                for record in _records(split, result, run.epoch):
+            for split, result in (("dev", state.dev), ("test", state.test), ("train_sample", state.train_sample)):
+                for record in _records(split, result, state.epoch):
                     self._record(record)
-            self._record(MetricRecord.scalar("bad_epochs", run.bad_epochs, run.epoch))
+            self._record(MetricRecord.scalar("bad_epochs", state.bad_epochs, state.epoch))
             self.trainer.dispatch(
-                "after_evaluation", epoch=run.epoch, current_model_is_best=run.is_best, validation_scores=scores
+                "after_evaluation", epoch=state.epoch, current_model_is_best=state.is_best, validation_scores=scores
             )
         except TrainingInterrupt as interrupt:
-            run.stop_reason = str(interrupt)
+            state.stop_reason = str(interrupt)
 
-    def on_train_end(self, run: Run) -> None:
+    def on_train_end(self, state: TrainingState) -> None:
         """Dispatch `after_training_loop` or, where training was interrupted, `training_interrupt`."""
-        self.trainer.dispatch("training_interrupt" if run.is_interrupted else "after_training_loop")
+        self.trainer.dispatch("training_interrupt" if state.is_interrupted else "after_training_loop")
 
-    def on_close(self, run: Run, error: BaseException | None) -> None:
+    def on_close(self, state: TrainingState, error: BaseException | None) -> None:
         """Dispatch `_training_exception` if there was one, `_training_finally`, and `after_training` if not."""
         if error is not None:
             self.trainer.dispatch("_training_exception")
@@ -111,14 +111,14 @@ class Events(Callback):
             self.trainer.dispatch("after_training")
         self.trainer.optimizer = None
 
-    def _dispatch_batch(self, event: str, run: Run, number: int, **more: Any) -> None:
+    def _dispatch_batch(self, event: str, state: TrainingState, number: int, **more: Any) -> None:
         if self.trainer.has_hook(event):
             self.trainer.dispatch(
                 event,
                 batch_no=number,
-                batch=[run.sentences[place] for place in run.indices.tolist()],
-                total_number_of_batches=run.num_batches,
-                epoch=run.epoch,
+                batch=[state.sentences[place] for place in state.indices.tolist()],
+                total_number_of_batches=state.num_batches,
+                epoch=state.epoch,
                 batch_count=self._batch_count,
                 **more,
             )
@@ -126,8 +126,8 @@ class Events(Callback):
     def _record(self, record: MetricRecord) -> None:
         self.trainer.dispatch("metric_recorded", record)
 
-    def _record_rates(self, run: Run) -> None:
-        groups = run.optimizer.param_groups
+    def _record_rates(self, state: TrainingState) -> None:
+        groups = state.optimizer.param_groups
         momenta = [group["betas"][0] if "betas" in group else group.get("momentum", 0) for group in groups]
         self._record(MetricRecord.scalar_list("learning_rate", [group["lr"] for group in groups], self._batch_count))
         self._record(MetricRecord.scalar_list(("optimizer", "momentum"), momenta, self._batch_count))

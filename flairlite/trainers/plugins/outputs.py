@@ -13,7 +13,7 @@ from flairlite.errors import SettingError
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.callbacks.training_log import logging_to
 from flairlite.trainers.callbacks.weights_table import WeightExtractor
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 
 log = logging.getLogger("flairlite")
 
@@ -42,12 +42,12 @@ class CheckpointPlugin(Callback):
             )
         self.save_model_each_k_epochs, self.base_path = save_model_each_k_epochs, base_path
 
-    def on_epoch_trained(self, run: Run) -> None:
+    def on_epoch_trained(self, state: TrainingState) -> None:
         """Save the model when it is time."""
-        if run.epoch % self.save_model_each_k_epochs == 0:
-            path = Path(self.base_path or run.base_path) / f"model_epoch_{run.epoch}.pt"
-            log.info(f"saving model of epoch {run.epoch}")
-            run.model.save(path)
+        if state.epoch % self.save_model_each_k_epochs == 0:
+            path = Path(self.base_path or state.base_path) / f"model_epoch_{state.epoch}.pt"
+            log.info(f"saving model of epoch {state.epoch}")
+            state.model.save(path)
 
 
 class WeightExtractorPlugin(Callback):
@@ -61,10 +61,10 @@ class WeightExtractorPlugin(Callback):
         self.base_path = base_path
         self._extractor: WeightExtractor | None = None
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, state: TrainingState) -> None:
         """Choose the folder; the file begins anew, unless the run is resumed."""
-        self._extractor = WeightExtractor(self.base_path or run.base_path)
-        if not run.is_resumed:
+        self._extractor = WeightExtractor(self.base_path or state.base_path)
+        if not state.is_resumed:
             self._extractor.weights_file.unlink(missing_ok=True)
 
     def state_dict(self) -> dict[str, Any]:
@@ -78,10 +78,12 @@ class WeightExtractorPlugin(Callback):
             path = self._extractor.weights_file
             os.truncate(path, min(state["bytes"], path.stat().st_size))
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, state: TrainingState) -> None:
         """Write weights when a tenth of the epoch is over."""
-        if self._extractor is not None and run.is_at_tenth:
-            self._extractor.extract_weights(run.model.state_dict(), (run.epoch - 1) * run.num_batches + run.iteration)
+        if self._extractor is not None and state.is_at_tenth:
+            self._extractor.extract_weights(
+                state.model.state_dict(), (state.epoch - 1) * state.num_batches + state.iteration
+            )
 
 
 class LogFilePlugin(Callback):
@@ -95,10 +97,10 @@ class LogFilePlugin(Callback):
         self.base_path = Path(base_path)
         self._stack = contextlib.ExitStack()
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, state: TrainingState) -> None:
         """Open the file."""
         self._stack.enter_context(logging_to(self.base_path / "training.log"))
 
-    def on_close(self, run: Run, error: BaseException | None) -> None:
+    def on_close(self, state: TrainingState, error: BaseException | None) -> None:
         """Close the file."""
         self._stack.close()

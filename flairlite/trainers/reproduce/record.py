@@ -22,7 +22,7 @@ from flairlite.runtime import get_seed
 from flairlite.storage.atomic import atomic_write
 from flairlite.trainers.process.run_folder import RUN_RECORD
 from flairlite.trainers.reproduce.hashes import hash_weights
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 from flairlite.version import __version__
 
 _FORMAT, _FORMAT_VERSION = "flairlite run", 1
@@ -77,7 +77,7 @@ def describe_process(device: torch.device) -> dict[str, Any]:
     }
 
 
-def describe_result(run: Run, final_weights: str, score: float | None) -> dict[str, Any]:
+def describe_result(state: TrainingState, final_weights: str, score: float | None) -> dict[str, Any]:
     """Return what came of a run, when its model has the weights that were evaluated.
 
     Args:
@@ -87,14 +87,14 @@ def describe_result(run: Run, final_weights: str, score: float | None) -> dict[s
     """
     return {
         "finished": _now(),
-        "epochs": run.epoch,
-        "is_interrupted": run.is_interrupted,
-        "stop_reason": run.stop_reason,
-        "train_losses": run.history.train_losses,
-        "dev_scores": run.history.dev_scores,
+        "epochs": state.epoch,
+        "is_interrupted": state.is_interrupted,
+        "stop_reason": state.stop_reason,
+        "train_losses": state.history.train_losses,
+        "dev_scores": state.history.dev_scores,
         "test_score": score,
         "final_weights": final_weights,
-        "evaluated_weights": hash_weights(run.model.state_dict()),
+        "evaluated_weights": hash_weights(state.model.state_dict()),
     }
 
 

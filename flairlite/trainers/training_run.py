@@ -36,14 +36,14 @@ from flairlite.trainers.process.run_folder import FINAL_MODEL, TRAINING_LOG, cle
 from flairlite.trainers.process.signals import Signals
 from flairlite.trainers.reproduce.hashes import describe_model, describe_split, differences, hash_weights
 from flairlite.trainers.reproduce.record import begin_record, describe_process, describe_result, write_record
-from flairlite.trainers.run import Run
 from flairlite.trainers.settings import TrainingSettings
 from flairlite.trainers.splits import Split, encode_splits
+from flairlite.trainers.state import TrainingState
 
 log = logging.getLogger("flairlite")
 
 
-class Session:
+class TrainingRun:
     """A training run with all that belongs to it.
 
     Args:
@@ -89,7 +89,7 @@ class Session:
         self.dropout = torch.Generator(device=model.device).manual_seed(settings.seed)
         rates = settings.learning_rate, settings.decoder_learning_rate
         optimizer = make_optimizer(settings.optimizer, model, *rates)
-        self.run = Run(
+        self.state = TrainingState(
             model,
             optimizer,
             folder,
@@ -104,13 +104,13 @@ class Session:
         self.inputs = self._describe_inputs()
         self.record = begin_record(model, corpus, settings.to_plain(), self.inputs)
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> TrainingRun:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Let callbacks close what they opened, however the run ended."""
         for callback in self.callbacks:
-            callback.on_close(self.run, error)
+            callback.on_close(self.state, error)
 
     def train(self, checkpoint: Mapping[str, Any] | None = None) -> None:
         """Train epoch after epoch; Ctrl-C ends that early. However it ends, the best model's file is whole then.
@@ -129,11 +129,11 @@ class Session:
                     self._train_epoch()
                 self.signals.answer()
         except KeyboardInterrupt:
-            self.run.is_interrupted = True
+            self.state.is_interrupted = True
             log.info(LINE)
             log.info("Exiting from training early.")
         except TrainingInterrupt as interrupt:
-            self.run.is_interrupted, self.run.stop_reason = True, str(interrupt)
+            self.state.is_interrupted, self.state.stop_reason = True, str(interrupt)
         except BaseException:
             with contextlib.suppress(TrainingError):  # the first error is the one to be told
                 self._leave()
@@ -143,17 +143,17 @@ class Session:
     def finish(self) -> float | None:
         """Write the final model, go back to the best one, and return its score on the test split, if there is one."""
         for callback in self.callbacks:
-            callback.on_train_end(self.run)
-        final_weights = hash_weights(self.run.model.state_dict())
+            callback.on_train_end(self.state)
+        final_weights = hash_weights(self.state.model.state_dict())
         score = self._finish()
-        self.record["result"] = describe_result(self.run, final_weights, score)
-        write_record(self.run.base_path, self.record)
+        self.record["result"] = describe_result(self.state, final_weights, score)
+        write_record(self.state.base_path, self.record)
         return score
 
     def _finish(self) -> float | None:
         if self.settings.save_final_model:
-            self.run.model.save(self.run.base_path / FINAL_MODEL)
-        is_best = self.best is not None and self.best.restore(self.run)
+            self.state.model.save(self.state.base_path / FINAL_MODEL)
+        is_best = self.best is not None and self.best.restore(self.state)
         log.info(LINE)
         if self.test is None:
             log.info("No test split: there is no final evaluation")
@@ -170,28 +170,28 @@ class Session:
         Raises:
             TrainingError: when it cannot be written, or the model is broken; the last checkpoint stays.
         """
-        if not is_finite(self.run.model):
-            check_finite(self.run, math.nan)
-        content = {"settings": self.settings.to_plain(), "inputs": self.inputs, "session": self.state_dict()}
+        if not is_finite(self.state.model):
+            check_finite(self.state, math.nan)
+        content = {"settings": self.settings.to_plain(), "inputs": self.inputs, "state": self.state_dict()}
         content["record"] = self.record
-        write_checkpoint(self.run.base_path, {**content, "log_bytes": self._log_size()})
+        write_checkpoint(self.state.base_path, {**content, "log_bytes": self._log_size()})
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that a run needs to go on from here, as plain containers and tensors."""
         return {
-            "model": dict(self.run.model.state_dict()),
-            "optimizer": self.run.optimizer.state_dict(),
-            "run": self.run.state_dict(),
-            "order": self.order.state_dict(is_in_epoch=self.run.is_in_epoch),
+            "model": dict(self.state.model.state_dict()),
+            "optimizer": self.state.optimizer.state_dict(),
+            "run": self.state.state_dict(),
+            "order": self.order.state_dict(is_in_epoch=self.state.is_in_epoch),
             "dropout": self.dropout.get_state(),
             "callbacks": [[name_of(callback), callback.state_dict()] for callback in self.callbacks],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Stand where `state_dict` was called."""
-        self.run.model.load_state_dict(state["model"])
-        self.run.optimizer.load_state_dict(state["optimizer"])
-        self.run.load_state_dict(state["run"])
+        self.state.model.load_state_dict(state["model"])
+        self.state.optimizer.load_state_dict(state["optimizer"])
+        self.state.load_state_dict(state["run"])
         self.order.load_state_dict(state["order"])
         try:
             self.dropout.set_state(state["dropout"])
@@ -202,33 +202,35 @@ class Session:
 
     def _begin(self, checkpoint: Mapping[str, Any] | None) -> None:
         if checkpoint is None:
-            clear_folder(self.run.base_path)
+            clear_folder(self.state.base_path)
         else:
             self._check(checkpoint)
-            self.run.is_resumed = True
+            self.state.is_resumed = True
             self.record = {**checkpoint["record"], "settings": self.settings.to_plain(), "result": None}
-        self.record["parts"].append(describe_process(self.run.model.device))
-        write_record(self.run.base_path, self.record)
+        self.record["parts"].append(describe_process(self.state.model.device))
+        write_record(self.state.base_path, self.record)
         for callback in self.callbacks:
-            callback.on_train_begin(self.run)
+            callback.on_train_begin(self.state)
         if checkpoint is not None:
-            self.load_state_dict(checkpoint["session"])
+            self.load_state_dict(checkpoint["state"])
             if checkpoint["settings"]["min_learning_rate"] != self.settings.min_learning_rate:
-                self.run.stop_reason = None  # if it was that the rate had become too low, that holds no more
+                self.state.stop_reason = None  # if it was that the rate had become too low, that holds no more
             if self.settings.create_file_logs:
                 os.truncate(self._log_path, min(checkpoint["log_bytes"], self._log_size()))
-            log.info(f"Resumed at epoch {self.run.epoch} - iter {self.run.iteration}/{self.run.num_batches}")
+            log.info(f"Resumed at epoch {self.state.epoch} - iter {self.state.iteration}/{self.state.num_batches}")
         elif self.dev is None:
             log.info("No dev split: annealing goes by the training loss, and there is no best model")
 
     def _goes_on(self) -> bool:
-        run = self.run
-        return run.is_in_epoch or (run.epoch < run.max_epochs and run.stop_reason is None)  # a begun epoch is ended
+        state = self.state
+        return state.is_in_epoch or (
+            state.epoch < state.max_epochs and state.stop_reason is None
+        )  # a begun epoch is ended
 
     def _leave(self) -> None:
-        self.run.model.eval()
+        self.state.model.eval()
         if self.best is not None:
-            self.best.complete(self.run)
+            self.best.complete(self.state)
 
     def _check(self, checkpoint: Mapping[str, Any]) -> None:
         """Refuse to go on with something else."""
@@ -249,7 +251,7 @@ class Session:
 
     def _describe_inputs(self) -> dict[str, Any]:
         """Return what a resumed run must have again."""
-        model = self.run.model
+        model = self.state.model
         splits = {"train": self.train_split, "dev": self.dev, "test": self.test}
         data = {name: split and describe_split(split, model.embeddings.fields) for name, split in splits.items()}
         return {
@@ -261,7 +263,7 @@ class Session:
 
     @property
     def _log_path(self) -> Path:
-        return self.run.base_path / TRAINING_LOG
+        return self.state.base_path / TRAINING_LOG
 
     def _log_size(self) -> int:
         return self._log_path.stat().st_size if self.settings.create_file_logs else 0
@@ -270,7 +272,7 @@ class Session:
         settings = self.settings
         is_annealed = settings.attach_default_scheduler and not any(plugin.schedules for plugin in plugins)
         annealing = [settings.annealing()] if is_annealed else []
-        callbacks = [*annealing, TrainingLog(header(self.run, corpus, settings, [*annealing, *plugins]))]
+        callbacks = [*annealing, TrainingLog(header(self.state, corpus, settings, [*annealing, *plugins]))]
         if settings.create_loss_file:
             callbacks.append(LossTable(tuple(split.name for split in self.monitored)))
         if self.best is not None:
@@ -282,10 +284,10 @@ class Session:
         return callbacks
 
     def _train_epoch(self) -> None:
-        run = self.run
-        batches = self.order.draw(run.epoch + (not run.is_in_epoch), again=run.is_in_epoch)
+        state = self.state
+        batches = self.order.draw(state.epoch + (not state.is_in_epoch), again=state.is_in_epoch)
         train_epoch(
-            run,
+            state,
             self.train_split,
             batches,
             self.dropout,
@@ -295,25 +297,25 @@ class Session:
             use_amp=self.settings.use_amp,
         )
         for callback in self.callbacks:
-            callback.on_epoch_trained(run)
+            callback.on_epoch_trained(state)
         for split in self.monitored:
-            setattr(run, split.name, self._evaluate(split))
-        if run.dev is not None:
-            check_finite(run, run.dev.loss)  # the last step of an epoch shows only here
-        run.judge()
+            setattr(state, split.name, self._evaluate(split))
+        if state.dev is not None:
+            check_finite(state, state.dev.loss)  # the last step of an epoch shows only here
+        state.judge()
         for callback in self.callbacks:
-            callback.on_evaluated(run)
-        run.end_epoch()
+            callback.on_evaluated(state)
+        state.end_epoch()
         for callback in self.callbacks:
-            callback.on_epoch_end(run)
+            callback.on_epoch_end(state)
 
     def _evaluate(self, split: Split) -> Result:
         return evaluate_dataset(
-            self.run.model,
+            self.state.model,
             split.dataset,
             split.gold,
             mini_batch_size=self.settings.eval_batch_size,
             main_metric=self.settings.main_evaluation_metric,
-            out_path=self.run.base_path / f"{split.name}.tsv",
+            out_path=self.state.base_path / f"{split.name}.tsv",
             exclude=self.settings.exclude_labels,
         )

@@ -33,7 +33,7 @@ _SAVED = (*_COUNTS, "best_score", "is_in_epoch", "stop_reason", "loss_sum")
 
 
 @dataclass
-class Run:
+class TrainingState:
     """A training run, as callbacks see it; all figures are those of the epoch that is going on or was last.
 
     Attributes:
