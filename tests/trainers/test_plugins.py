@@ -327,6 +327,22 @@ class TestInterrupt:
         ending = "training_interrupt" if epochs == 1 else "after_training_loop"
         assert recorder.names[-3:] == [ending, *END]
 
+    @pytest.mark.parametrize("error", [TrainingInterrupt("enough"), KeyboardInterrupt()])
+    def test_batches_of_an_interrupted_epoch_are_recorded(
+        self, error: BaseException, trainer: ModelTrainer, tmp_path: Path
+    ) -> None:
+        recorder = Recorder()
+
+        class InterruptThirdBatch(TrainerPlugin):
+            @TrainerPlugin.hook
+            def before_training_batch(self, batch_no: int, **parameters: Any) -> None:
+                if batch_no == 2:
+                    raise error
+
+        train(trainer, tmp_path, recorder, InterruptThirdBatch(), mini_batch_size=2)
+        steps = [record.global_step for record in recorder.records if record.name == "train/batch_loss"]
+        assert steps == [1, 2]
+
     def test_ctrl_c_dispatches_training_interrupt(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         recorder = Recorder()
         train(trainer, tmp_path, recorder, RaiseOnce("before_training_batch", 2, KeyboardInterrupt()))
@@ -671,6 +687,14 @@ class TestOutputs:
         assert (tmp_path / "log" / "training.log").read_text().count("EPOCH 2 done") == 1
         assert (tmp_path / "run" / "training.log").read_text().count("EPOCH 2 done") == 1
         assert not any(isinstance(handler, logging.FileHandler) for handler in logging.getLogger("flairlite").handlers)
+
+    def test_log_in_the_folder_of_the_run_is_written_once(self, trainer: ModelTrainer, tmp_path: Path) -> None:
+        train(trainer, tmp_path / "run", LogFilePlugin(str(tmp_path / "run")))
+        text = (tmp_path / "run" / "training.log").read_text()
+        assert [text.count(f"EPOCH {epoch} done") for epoch in (1, 2)] == [1, 1]
+        assert "Training Params:" in text
+        train(trainer, tmp_path / "other", LogFilePlugin(tmp_path / "other"), create_file_logs=False)
+        assert (tmp_path / "other" / "training.log").read_text().count("EPOCH 2 done") == 1
 
     def test_resumed_run_continues_the_other_log(
         self, make_trainer: Callable[..., ModelTrainer], tmp_path: Path

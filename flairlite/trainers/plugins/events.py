@@ -110,6 +110,7 @@ class Events(Callback):
 
     def on_train_end(self, state: TrainingState) -> None:
         """Dispatch `after_training_loop`, or `training_interrupt` if training was interrupted."""
+        self._record_batches()  # of an interrupted epoch
         self.trainer.dispatch("training_interrupt" if state.is_interrupted else "after_training_loop")
 
     def on_close(self, state: TrainingState, error: BaseException | None) -> None:

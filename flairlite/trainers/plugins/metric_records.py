@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+_Name = str | Iterable[str]
 
 
 class RecordType(Enum):
@@ -26,7 +28,7 @@ class MetricName:
         name: The parts, or the joined string.
     """
 
-    def __init__(self, name: str | Iterable[str]) -> None:
+    def __init__(self, name: _Name) -> None:
         self.parts: tuple[str, ...] = _to_parts(name)
 
     def __str__(self) -> str:
@@ -43,10 +45,10 @@ class MetricName:
     def __getitem__(self, index: int | slice) -> str | MetricName:
         return MetricName(self.parts[index]) if isinstance(index, slice) else self.parts[index]
 
-    def __add__(self, other: str | Iterable[str]) -> MetricName:
+    def __add__(self, other: _Name) -> MetricName:
         return MetricName((*self.parts, *([other] if isinstance(other, str) else other)))
 
-    def __radd__(self, other: str | Iterable[str]) -> MetricName:
+    def __radd__(self, other: _Name) -> MetricName:
         return MetricName((*([other] if isinstance(other, str) else other), *self.parts))
 
     def __eq__(self, other: object) -> bool:
@@ -58,30 +60,33 @@ class MetricName:
         return hash(self.parts)
 
 
-def _to_parts(name: str | Iterable[str]) -> tuple[str, ...]:
+def _to_parts(name: _Name) -> tuple[str, ...]:
     return tuple(name.split("/") if isinstance(name, str) else name)
 
 
-@dataclass
+@dataclass(init=False)
 class MetricRecord:
     """A recorded metric.
 
     Attributes:
         name: The name; a string or a tuple is converted.
         value: The value.
-        global_step: The epoch, or the batch, counted over all epochs, for metrics of batches.
+        global_step: The epoch; for metrics of batches, the number of batches over all epochs.
         typ: The type of the value.
-        walltime: The time in seconds since 1970.
+        walltime: The time in seconds since 1970; by default now.
     """
 
     name: MetricName
     value: Any
     global_step: int
     typ: RecordType
-    walltime: float = field(default_factory=time.time, kw_only=True)
+    walltime: float
 
-    def __post_init__(self) -> None:
-        self.name = MetricName(self.name)
+    def __init__(
+        self, name: _Name, value: Any, global_step: int, typ: RecordType, *, walltime: float | None = None
+    ) -> None:
+        self.name, self.value, self.global_step, self.typ = MetricName(name), value, global_step, typ
+        self.walltime = time.time() if walltime is None else walltime
 
     @property
     def joined_name(self) -> str:
@@ -89,39 +94,26 @@ class MetricRecord:
         return str(self.name)
 
     @classmethod
-    def scalar(
-        cls, name: str | Iterable[str], value: Any, global_step: int, *, walltime: float | None = None
-    ) -> MetricRecord:
+    def scalar(cls, name: _Name, value: Any, global_step: int, *, walltime: float | None = None) -> MetricRecord:
         """Return a record of a number."""
-        return cls._make(RecordType.scalar, name, value, global_step, walltime)
+        return cls(name, value, global_step, RecordType.scalar, walltime=walltime)
 
     @classmethod
     def scalar_list(
-        cls, name: str | Iterable[str], value: list[Any], global_step: int, *, walltime: float | None = None
+        cls, name: _Name, value: list[Any], global_step: int, *, walltime: float | None = None
     ) -> MetricRecord:
         """Return a record of several numbers."""
-        return cls._make(RecordType.scalar_list, name, value, global_step, walltime)
+        return cls(name, value, global_step, RecordType.scalar_list, walltime=walltime)
 
     @classmethod
-    def string(
-        cls, name: str | Iterable[str], value: str, global_step: int, *, walltime: float | None = None
-    ) -> MetricRecord:
+    def string(cls, name: _Name, value: str, global_step: int, *, walltime: float | None = None) -> MetricRecord:
         """Return a record of a string."""
-        return cls._make(RecordType.string, name, value, global_step, walltime)
+        return cls(name, value, global_step, RecordType.string, walltime=walltime)
 
     @classmethod
-    def histogram(
-        cls, name: str | Iterable[str], value: Any, global_step: int, *, walltime: float | None = None
-    ) -> MetricRecord:
+    def histogram(cls, name: _Name, value: Any, global_step: int, *, walltime: float | None = None) -> MetricRecord:
         """Return a record of a distribution."""
-        return cls._make(RecordType.histogram, name, value, global_step, walltime)
-
-    @classmethod
-    def _make(
-        cls, typ: RecordType, name: str | Iterable[str], value: Any, global_step: int, walltime: float | None
-    ) -> MetricRecord:
-        seconds = time.time() if walltime is None else walltime
-        return cls(MetricName(name), value, global_step, typ, walltime=seconds)
+        return cls(name, value, global_step, RecordType.histogram, walltime=walltime)
 
     @property
     def is_scalar(self) -> bool:

@@ -114,19 +114,22 @@ class LogFilePlugin(Callback):
         return self.base_path / "training.log"
 
     def on_train_begin(self, state: TrainingState) -> None:
-        """Open the file; a resumed run appends to it."""
+        """Open the file; a resumed run appends to it. Do nothing if this is the log file of the run itself."""
         make_folder(self.base_path)
+        if _is_log_file(self._path):
+            return
         self._handler = logging.FileHandler(self._path, mode="a" if state.is_resumed else "w", encoding="utf-8")
         self._handler.setFormatter(logging.Formatter(FORMAT))
         log.addHandler(self._handler)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the length of the file."""
-        return _length(self._path)
+        return {} if self._handler is None else _length(self._path)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Truncate the file to its length at the checkpoint."""
-        _truncate(self._path, state)
+        if self._handler is not None:
+            _truncate(self._path, state)
 
     def on_close(self, state: TrainingState, error: BaseException | None) -> None:
         """Close the file."""
@@ -134,6 +137,12 @@ class LogFilePlugin(Callback):
             log.removeHandler(self._handler)
             self._handler.close()
             self._handler = None
+
+
+def _is_log_file(path: Path) -> bool:
+    """Tell whether a handler of the library's logger writes to a file."""
+    names = [getattr(handler, "baseFilename", getattr(handler, "_path", None)) for handler in log.handlers]
+    return path.resolve() in [Path(name).resolve() for name in names if name is not None]
 
 
 def _length(path: Path) -> dict[str, Any]:
