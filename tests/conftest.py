@@ -20,16 +20,13 @@ from flairlite import runtime
 from flairlite.data import Corpus
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-IS_XDIST_WORKER = "PYTEST_XDIST_WORKER" in os.environ
-if IS_XDIST_WORKER:  # workers share the cores; processes that tests start inherit the variable
-    os.environ["OMP_NUM_THREADS"] = "1"
+# One thread: the models are tiny, and threads that wait for a busy core make training many times slower. Set before torch
+# is imported; processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if HAS_TORCH:
     import torch
     from devices import DEVICES, needs_bfloat16
-
-    if IS_XDIST_WORKER:
-        torch.set_num_threads(1)
 else:
     DEVICES, needs_bfloat16 = [], pytest.mark.skip(reason="needs torch")
 
