@@ -113,8 +113,16 @@ class TokenEmbeddings(Embeddings):
     embedding_type = "word-level"
 
     @abstractmethod
-    def forward(self, inputs: Inputs) -> Tensor:
-        """Make vectors (B, T, D) of what `select` picked."""
+    def forward(
+        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return the vectors (B, T, D) of the words of a batch.
+
+        Args:
+            inputs: The result of `select`.
+            lengths: Not used; taken so that token and document embeddings are called alike.
+            generator: Not used, like `lengths`.
+        """
 
     def lengths_by_name(self) -> dict[str, int]:
         """Return the features of each vector that `embed` leaves, in the order in which `forward` joins them."""

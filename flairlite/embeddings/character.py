@@ -103,7 +103,9 @@ class CharacterEmbeddings(TokenEmbeddings):
             start, limit = end, 2 * limit
         return place[numbers].clamp_min_(0), tuple(groups)
 
-    def forward(self, inputs: Inputs) -> Tensor:
+    def forward(
+        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Make vectors (B, T, D)."""
         numbers, groups = inputs
         vectors = [self.char_embedding.weight.new_zeros(1, self.embedding_length)]  # of words without characters

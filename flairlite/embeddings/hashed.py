@@ -90,7 +90,9 @@ class SubwordEmbeddings(TokenEmbeddings):
         distinct, numbers = torch.unique(ids, return_inverse=True)  # (V,), (B, T)
         return numbers, *parts.joined(distinct)
 
-    def forward(self, inputs: Inputs) -> Tensor:
+    def forward(
+        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Make vectors (B, T, D): the mean of the parts'."""
         numbers, parts, starts = inputs
         vectors = nn.functional.embedding_bag(parts, self.weight, starts, mode="mean")  # (V, D); zero without parts
@@ -160,7 +162,9 @@ class HashEmbeddings(TokenEmbeddings):
         """Pick the rows (B, T)."""
         return table[word_ids.long()]
 
-    def forward(self, inputs: Inputs) -> Tensor:
+    def forward(
+        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Make vectors (B, T, D)."""
         vectors: Tensor = self.embedding_layer(inputs)
         return vectors

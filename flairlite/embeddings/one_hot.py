@@ -98,7 +98,9 @@ class OneHotEmbeddings(TokenEmbeddings):
         """Pick the rows (B, T)."""
         return table[word_ids.long()]
 
-    def forward(self, inputs: Inputs) -> Tensor:
+    def forward(
+        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Make vectors (B, T, D)."""
         vectors: Tensor = self.embedding_layer(inputs)
         return vectors if self.layer_norm is None else self.layer_norm(vectors)

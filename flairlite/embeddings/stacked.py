@@ -71,7 +71,9 @@ class StackedEmbeddings(TokenEmbeddings):
         """Pick what the words (B, T) of a batch need, part by part."""
         return tuple(part.select(rows, word_ids) for part, rows in zip(self.parts, table, strict=True))
 
-    def forward(self, inputs: Inputs) -> Tensor:
+    def forward(
+        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Make vectors (B, T, D)."""
         return torch.cat([part(chosen) for part, chosen in zip(self.parts, inputs, strict=True)], dim=2)
 

@@ -112,7 +112,9 @@ class WordEmbeddings(TokenEmbeddings):
             return table[word_ids.long()]
         return nn.functional.embedding(word_ids, table)
 
-    def forward(self, inputs: Inputs) -> Tensor:
+    def forward(
+        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Return the vectors (B, T, D)."""
         if self.weight is None:
             return inputs  # type: ignore[no-any-return]

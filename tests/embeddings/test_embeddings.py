@@ -319,7 +319,7 @@ class Ones(TokenEmbeddings):
     def select(self, table: Tensor, word_ids: Tensor) -> Tensor:
         return table[word_ids.long()]
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, lengths: Any = None, generator: Any = None) -> Tensor:
         return inputs.unsqueeze(2).expand(-1, -1, 2)
 
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:
