@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flairlite.bundled import bundled
 from flairlite.data import Corpus
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets.conllu import read_conllu
 from flairlite.datasets.document_classification import ClassificationCorpus
 from flairlite.datasets.sequence_labeling import ColumnCorpus
+from flairlite.resources import bundled_path
 
 
 def SAMPLE_ENGLISH() -> Corpus:  # named as the prepared corpora are
@@ -17,7 +17,7 @@ def SAMPLE_ENGLISH() -> Corpus:  # named as the prepared corpora are
     guidelines; see `resources/sample_english/README.md`. It is for trying things out and for tests: a model trained on
     a few hundred sentences is no good model.
     """
-    folder = bundled("sample_english")
+    folder = bundled_path("sample_english")
     train, dev, test = (read_conllu(folder / f"{split}.conllu") for split in SPLITS)
     return Corpus(train, dev, test, name="sample_english")
 
@@ -27,7 +27,7 @@ def SAMPLE_NER() -> ColumnCorpus:
 
     They come with flairlite, see `resources/sample_ner/README.md`, and are for trying things out and for tests.
     """
-    return ColumnCorpus(bundled("sample_ner"), {0: "text", 1: "ner"}, column_delimiter="\t", name="sample_ner")
+    return ColumnCorpus(bundled_path("sample_ner"), {0: "text", 1: "ner"}, column_delimiter="\t", name="sample_ner")
 
 
 def SAMPLE_REVIEWS() -> ClassificationCorpus:
@@ -35,7 +35,7 @@ def SAMPLE_REVIEWS() -> ClassificationCorpus:
 
     They come with flairlite, see `resources/sample_reviews/README.md`, and are for trying things out and for tests.
     """
-    return ClassificationCorpus(bundled("sample_reviews"), "sentiment", name="sample_reviews")
+    return ClassificationCorpus(bundled_path("sample_reviews"), "sentiment", name="sample_reviews")
 
 
 def SAMPLE_TOPICS() -> ClassificationCorpus:
@@ -43,4 +43,4 @@ def SAMPLE_TOPICS() -> ClassificationCorpus:
 
     They come with flairlite, see `resources/sample_topics/README.md`, and are for trying things out and for tests.
     """
-    return ClassificationCorpus(bundled("sample_topics"), "topic", name="sample_topics")
+    return ClassificationCorpus(bundled_path("sample_topics"), "topic", name="sample_topics")

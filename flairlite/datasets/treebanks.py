@@ -14,7 +14,7 @@ from flairlite.datasets.universal_dependencies import (
     UniversalDependenciesDataset,
     splits_of_conllu,
 )
-from flairlite.download import Resource, fetch
+from flairlite.resources import Resource, fetch
 
 __all__ = ["Treebank", "UniversalDependenciesCorpus", "UniversalDependenciesDataset"]
 

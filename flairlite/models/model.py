@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from flairlite.data import Dictionary, Sentence
 from flairlite.datasets.conllu import read_conllu
 from flairlite.embeddings import DocumentEmbeddings, Embeddings, TokenEmbeddings
-from flairlite.embeddings.registry import embedding_from_params, embedding_to_params
+from flairlite.embeddings.base import embedding_from_params, embedding_to_params
 from flairlite.encoding import Batch, EncodedDataset, encode
 from flairlite.errors import LabelError, ModelFileError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result

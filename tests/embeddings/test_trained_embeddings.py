@@ -24,7 +24,7 @@ from flairlite.embeddings import (
     WordEmbeddings,
     load_embeddings,
 )
-from flairlite.embeddings.ragged import Ragged
+from flairlite.embeddings.packing import Ragged
 from flairlite.encoding import encode
 from flairlite.errors import LabelError, SettingError
 from flairlite.tensors import copy_to, map_tensors

@@ -24,13 +24,14 @@ from gensim.models import KeyedVectors, Word2Vec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flairlite.embeddings import packed_words
+from flairlite.embeddings import packing, vector_cache
 from flairlite.embeddings import vectors as module
-from flairlite.embeddings.packed_words import PackedWords
+from flairlite.embeddings.packing import PackedWords
+from flairlite.embeddings.vector_cache import load_vectors
 from flairlite.embeddings.vector_formats import read_vector_file
-from flairlite.embeddings.vectors import WordVectors, load_vectors
+from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import DataFormatError, DataUnavailableError, ModelFileError, SettingError
-from flairlite.runtime import set_cache_root
+from flairlite.runtime import get_cache_root, set_cache_root
 
 WORDS = ["the", "The", "of", "##th", "00", "été", "中文", "a\u00a0b", "\u2028", "naïve", "e\u0301", "🙂", "#", "0"]
 MATRIX = np.random.default_rng(0).standard_normal((len(WORDS), 5)).astype(np.float32)
@@ -115,10 +116,10 @@ def test_rows_agree_with_one_look_up_at_a_time(words: list[str], queries: list[s
 
 @given(st.lists(words_of, max_size=20), st.lists(words_of, max_size=20), st.sampled_from([0, 1, 3]))
 def test_words_that_share_a_hash_are_told_apart(words: list[str], queries: list[str], bits: int) -> None:
-    hashes, hash_of_one = PackedWords.hashes, packed_words._hash
+    hashes, hash_of_one = PackedWords.hashes, packing._hash
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PackedWords, "hashes", lambda self: hashes(self) & np.uint64(bits))
-        patch.setattr(packed_words, "_hash", lambda data: hash_of_one(data) & bits)
+        patch.setattr(packing, "_hash", lambda data: hash_of_one(data) & bits)
         rows = WordVectors(words, np.zeros((len(words), 1))).rows(queries + words)
     assert rows.tolist() == plain_rows(words, queries + words)
 
@@ -129,7 +130,7 @@ def test_a_hash_is_fnv_1a(word: str) -> None:
     for byte in word.encode("utf-8", "surrogatepass"):
         expected = (expected ^ byte) * 0x100000001B3 % 2**64
     assert PackedWords.pack(["other", word, ""]).hashes()[1] == expected
-    assert packed_words._hash(word.encode("utf-8", "surrogatepass")) == expected
+    assert packing._hash(word.encode("utf-8", "surrogatepass")) == expected
 
 
 def test_ten_thousand_words_and_a_very_long_one_are_found() -> None:
@@ -201,7 +202,7 @@ def test_any_table_reads_back(words: list[str], dim: int, seed: int, form: str) 
     scale = generator.choice(np.array([0, 1e-20, 1, 1e20], np.float32))
     dim += form == "binary"  # four bytes alone can look like text
     matrix = scale * generator.standard_normal((len(words), dim)).astype(np.float32)
-    path = module.get_cache_root() / "any"
+    path = get_cache_root() / "any"
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_bytes(as_text(words, matrix) if form == "text" else as_binary([w.encode() for w in words], matrix))
     content = read_vector_file(path)
@@ -351,7 +352,7 @@ def test_a_second_load_maps_the_cache_and_needs_no_gensim(
         load_vectors(source)
         assert caplog.text.count("converting the word vectors") == 1
         monkeypatch.setitem(sys.modules, "gensim.models", None)
-        monkeypatch.setattr(module, "read_vector_file", None)
+        monkeypatch.setattr(vector_cache, "read_vector_file", None)
         vectors = load_vectors(source)
     assert caplog.text.count("converting the word vectors") == 1
     assert isinstance(vectors.matrix, np.memmap)
@@ -370,7 +371,7 @@ def test_the_words_of_a_cached_table_are_found_without_hashing_it(
     load_vectors(source)
     hashed: list[int] = []
     hashes = PackedWords.hashes
-    monkeypatch.setattr(packed_words, "_FEW", 0)  # few words are hashed one by one
+    monkeypatch.setattr(packing, "_FEW", 0)  # few words are hashed one by one
     monkeypatch.setattr(PackedWords, "hashes", lambda self: hashed.append(len(self)) or hashes(self))
     assert load_vectors(source).rows(["THE", "25TH"]).tolist() == [0, 3]
     assert max(hashed) == 2

@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loopback_server import LoopbackServer, Manner
 
-from flairlite import download, runtime
-from flairlite.download import Resource, fetch
+from flairlite import resources, runtime
 from flairlite.errors import DataUnavailableError, FlairliteError, SettingError
+from flairlite.resources import Resource, fetch
 
 PATH = "corpus/v1/train.conllu"
 CONTENT = "".join(f"{number}\tWörd\t_\n" for number in range(20_000)).encode()
@@ -36,7 +36,8 @@ def hash_of(content: bytes, algorithm: str = "sha256") -> str:
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def registry_of(files: dict[str, bytes]) -> bytes:
@@ -56,7 +57,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "127.0.0.1")
-    monkeypatch.setattr(download, "BACKOFF", 0.001)
+    monkeypatch.setattr(resources, "BACKOFF", 0.001)
     monkeypatch.setattr(runtime, "_cache_root", tmp_path / "cache")
     return tmp_path / "cache"
 
@@ -606,6 +607,6 @@ def test_lock_that_the_file_system_does_not_know_is_done_without(
 
 
 def test_import_loads_neither_pooch_nor_requests() -> None:
-    code = "import sys, flairlite.download; print(sorted({'pooch', 'requests'} & set(sys.modules)))"
+    code = "import sys, flairlite.resources; print(sorted({'pooch', 'requests'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
