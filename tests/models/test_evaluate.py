@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
-from flairlite.errors import FlairliteError, LabelError, SettingError, TrainingError
+from flairlite.errors import FileWriteError, FlairliteError, LabelError, SettingError
 from flairlite.metrics import Result
 from flairlite.models import SequenceTagger
 from flairlite.resources import bundled_path
@@ -282,7 +282,7 @@ class TestOutput:
         assert [path.name for path in tmp_path.iterdir()] == ["out.tsv"]
 
     def test_a_place_that_cannot_be_written_is_named(self, tagger: SequenceTagger, tmp_path: Path) -> None:
-        with pytest.raises(TrainingError, match=r"missing.out\.tsv cannot be written"):
+        with pytest.raises(FileWriteError, match=r"missing.out\.tsv cannot be written"):
             tagger.evaluate([tagged("w1/A")], out_path=tmp_path / "missing" / "out.tsv")
 
 

@@ -8,7 +8,7 @@ import torch
 from flairlite.data import Dictionary, Sentence
 from flairlite.embeddings import WordEmbeddings
 from flairlite.models import SequenceTagger, inference
-from flairlite.models.inference import scored_batches
+from flairlite.models.inference import score_batches
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_every_sentence_comes_once_with_its_scores(
     sentences = [Sentence([words[place % 7] for place in range(length)]) for length in lengths]
     encoded = tagger.encode(sentences)
     seen: list[int] = []
-    for batch, scores in scored_batches(tagger, encoded, batch_size):
+    for batch, scores in score_batches(tagger, encoded, batch_size):
         assert scores.shape[:2] == batch.mask.shape
         assert scores.shape[0] * scores.shape[1] <= max(limit, batch_size * int(batch.lengths.max()))
         for row, index in enumerate(batch.indices.tolist()):
