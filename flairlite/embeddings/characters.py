@@ -180,18 +180,13 @@ class SubwordEmbeddings(TokenEmbeddings):
         seed: int | None = None,
     ) -> None:
         super().__init__()
-        sizes = {"embedding_length": embedding_length, "num_embeddings": num_embeddings}
-        sizes |= {"min_length": min_length, "max_length": max_length}
-        try:
-            embedding_length, num_embeddings, min_length, max_length = (to_size(*item) for item in sizes.items())
-            if min_length > max_length:
-                raise SettingError("min_length must not be greater than max_length")
-        except SettingError as error:
-            raise SettingError(f"SubwordEmbeddings: {error}; got {sizes}") from None
-        self.name, self.num_embeddings = name, num_embeddings
-        self.min_length, self.max_length = min_length, max_length
+        self.name, self.num_embeddings = name, to_size("num_embeddings", num_embeddings)
+        self.min_length, self.max_length = to_size("min_length", min_length), to_size("max_length", max_length)
+        if self.min_length > self.max_length:
+            raise SettingError(f"min_length must be at most max_length, got {min_length} and {max_length}")
+        shape = (self.num_embeddings, to_size("embedding_length", embedding_length))
         with seeded(seed):
-            self.weight = nn.Parameter(torch.empty(num_embeddings, embedding_length).uniform_(-0.1, 0.1))
+            self.weight = nn.Parameter(torch.empty(shape).uniform_(-0.1, 0.1))
         self.to(get_device())
         self.eval()
 

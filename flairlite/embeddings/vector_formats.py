@@ -27,6 +27,7 @@ log = logging.getLogger("flairlite")
 
 _HEADER = re.compile(rb"(\d{1,30})[ \t]+(\d{1,30})\s*")  # the first line of word2vec and fastText files: V and D
 _NUMBER = re.compile(rb"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf|infinity)", re.IGNORECASE)
+_NUMERIC = b"0123456789+-.,eE \t\r\n"
 _CONTROL = bytes({*range(32), 127} - {*b"\t\n\r"})  # characters that text does not contain
 _SURROGATE = re.compile("[\ud800-\udfff]")  # stands for a byte that is not valid UTF-8
 _MAX_DIM = 1_000_000  # a larger number in the first line is not the width of vectors
@@ -162,7 +163,7 @@ def _read_rows(stream: BinaryIO, path: Path) -> _Rows:
     header = _HEADER.fullmatch(first)
     if header is None:
         dim = _count_numbers(first)
-        if not dim and first.strip():
+        if (not dim and first.strip()) or first[257:262] == b"ustar":
             raise _unknown_format(first, path)
         return _read_text(chain([first], stream), dim, path, first_line=1)
     count, dim = map(int, header.groups())
@@ -204,6 +205,8 @@ def _is_text(sample: bytes, dim: int) -> bool:
     if _count_numbers(row) >= dim:
         return True
     values = sample.partition(b"\t" if b"\t" in row and b" " not in row else b" ")[2]
+    if values and not values[: 4 * dim].strip(_NUMERIC):  # also malformed numbers
+        return True
     end = values.find(b"\n")
     values = values[:end] if end >= 2 * dim - 1 else values[: 4 * dim]  # the next word may have any bytes
     try:
@@ -251,9 +254,8 @@ def _split_row(row: bytes, dim: int) -> tuple[bytes, list[bytes]]:
 
 def _wrong_row(row: bytes, dim: int, path: Path, line: int) -> DataFormatError:
     remedy = next((remedy for pattern, _, remedy in _OTHER_CONTENT[-2:] if re.match(pattern, row)), _FORMATS)
-    count = _count_numbers(row)
     return DataFormatError(
-        f"expected a word and {dim} numbers, got {count} numbers at the end of the row: {row[:60]!r}",
+        f"expected a word and {dim} numbers, but the row ends with {_count_numbers(row)}: {row[:60]!r}",
         path=path,
         line=line,
         remedy=remedy,
@@ -287,10 +289,11 @@ def _read_with_gensim(path: Path, *, is_fasttext: bool) -> _Rows:
 
     with path.open("rb") as file:
         start = file.read(6)
-    suffixes = [suffix for magic, (suffix, _) in _COMPRESSION.items() if start.startswith(magic)]
-    if start[:2] == b"PK" or (suffixes and path.suffix != suffixes[0]):
-        problem = "gensim's and fastText's own formats cannot be read from an archive of this name"
-        raise DataFormatError(problem, path=path, remedy=_UNPACK)
+    suffix = next((suffix for magic, (suffix, _) in _COMPRESSION.items() if start.startswith(magic)), "")
+    if start[:2] == b"PK" or (suffix and (is_fasttext or path.suffix != suffix)):
+        # gensim decides by the suffix, and reads wrong numbers from a compressed fastText file
+        what = "fastText file" if is_fasttext else "pickle"
+        raise DataFormatError(f"a compressed {what} of this name cannot be read", path=path, remedy=_UNPACK)
     try:
         table = load_facebook_vectors(str(path)) if is_fasttext else KeyedVectors.load(str(path))
         words, matrix = split_keyed_vectors(table, str(path))

@@ -54,9 +54,9 @@ class WordVectors:
         if len(shape) != 2 or shape[0] != len(self._words):
             raise SettingError(f"matrix must be (V, D) with V = {len(self._words):,} words, got {shape}")
         if not is_trusted and isinstance(self._table, np.ndarray):  # a mapped table would be read from disk for this
-            finite = np.isfinite(self._table).all(axis=1).tolist()
-            if not all(finite):
-                word = next(word for word, is_finite in zip(self._words, finite, strict=True) if not is_finite)
+            bad = np.flatnonzero(~np.isfinite(self._table).all(axis=1))
+            if bad.size:
+                word = self.words[bad[0]]
                 raise SettingError(f"the vectors must be finite float32 numbers, but that of {word!r} is not")
         self.dim: int = shape[1]
         self.is_compact = isinstance(matrix, CompactMatrix)

@@ -227,10 +227,10 @@ def test_the_seed_decides_the_weights(kind: str) -> None:
 def test_rows_come_back_padded_or_joined(rows: list[list[int]], data: st.DataObject) -> None:
     ragged = Ragged.pack(np.array([value for row in rows for value in row]), np.array(list(map(len, rows))))
     chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=6))
-    padded = ragged.padded(torch.tensor(chosen))
+    padded = ragged.pad(torch.tensor(chosen))
     for place, row in zip(chosen, padded.tolist(), strict=True):
         assert row[: len(rows[place])] == rows[place]
         assert set(row) <= set(rows[place]), "padding is a value of the row"
-    values, starts = ragged.joined(torch.tensor(chosen))
+    values, starts = ragged.join(torch.tensor(chosen))
     assert values.tolist() == [value for place in chosen for value in rows[place]]
     assert starts.tolist() == [sum(len(rows[other]) for other in chosen[:number]) for number in range(len(chosen))]
