@@ -1,6 +1,8 @@
 """Readers of data files, and prepared corpora."""
 
-from flairlite.datasets.base import DataLoader, FlairDatapointDataset, SentenceDataset, StringDataset
+from typing import TYPE_CHECKING, Any
+
+from flairlite.datasets.base import FlairDatapointDataset, SentenceDataset, StringDataset
 from flairlite.datasets.conllu import iterate_conllu, read_conllu
 from flairlite.datasets.document_classification import (
     ClassificationCorpus,
@@ -80,6 +82,9 @@ from flairlite.datasets.treebanks import (
     UD_WOLOF,
 )
 from flairlite.datasets.universal_dependencies import UniversalDependenciesCorpus, UniversalDependenciesDataset
+
+if TYPE_CHECKING:
+    from flairlite.datasets.data_loader import DataLoader
 
 __all__ = [
     "SAMPLE_ENGLISH",
@@ -165,3 +170,11 @@ __all__ = [
     "iterate_conllu",
     "read_conllu",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DataLoader":  # imported on first use, because it needs torch
+        from flairlite.datasets.data_loader import DataLoader
+
+        return DataLoader
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

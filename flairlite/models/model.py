@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from flairlite.data import Dictionary, Sentence
-from flairlite.datasets.conllu import read_conllu
+from flairlite.datasets.read_labelled import read_labelled
 from flairlite.embeddings import Embeddings
 from flairlite.encoding import Batch, EncodedDataset, encode
 from flairlite.errors import LabelError, SettingError
@@ -27,6 +28,7 @@ from flairlite.models.inputs import (
     to_sentences,
 )
 from flairlite.models.serialization import load_model, register_model_class, save_model
+from flairlite.storage.atomic import to_path
 from flairlite.tasks import Decoded, Task
 from flairlite.tensors import copy_to, map_tensors
 from flairlite.tokenization import Tokenizer
@@ -281,10 +283,6 @@ class Model(nn.Module, ABC):
 
     # Evaluation
 
-    def read(self, path: str | Path) -> Sequence[Sentence]:
-        """Read sentences with gold labels from a CoNLL-U file."""
-        return read_conllu(path)
-
     def evaluate(
         self,
         data_points: Iterable[Sentence] | str | Path,
@@ -300,7 +298,7 @@ class Model(nn.Module, ABC):
         """Compare predictions with gold labels, without changing the labels of the sentences.
 
         Args:
-            data_points: Sentences with gold labels, or the path of a file that `read` reads.
+            data_points: Sentences with gold labels, or the path of a file; see `read_labelled` for its format.
             gold_label_type: The label type of the gold labels; by default the one that the model learned.
             out_path: The file to write words, gold and predicted labels to, or None.
             embedding_storage_mode: `gpu` copies all encoded sentences to the model's device first; `none` and `cpu`
@@ -325,7 +323,12 @@ class Model(nn.Module, ABC):
             raise SettingError(f"embedding_storage_mode must be none, cpu or gpu, not {embedding_storage_mode!r}")
         mini_batch_size = check_integer(mini_batch_size, "mini_batch_size")
         label_type = self.label_type if gold_label_type is None else check_name(gold_label_type, "gold_label_type")
-        sentences = self.read(data_points) if isinstance(data_points, (str, Path)) else to_sentences(data_points)
+        if isinstance(data_points, (str, bytes, os.PathLike)):
+            path = to_path(data_points, "data_points")
+            unit: Any = self.task.unit if self.task.by_word else "sentence"
+            sentences = read_labelled(path, label_type=label_type, unit=unit, allow_unlabelled=self.task.multi_label)
+        else:
+            sentences = to_sentences(data_points)
         if not self.task.count(sentences, label_type):
             types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
             raise LabelError(

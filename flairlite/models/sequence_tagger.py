@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
 
 from flairlite.data import Dictionary, Sentence
-from flairlite.datasets import ColumnDataset, JsonlDataset
 from flairlite.embeddings import TokenEmbeddings
 from flairlite.encoding import Batch
 from flairlite.errors import SettingError
@@ -184,18 +182,6 @@ class SequenceTagger(Model):
         return self.word_decoder(  # type: ignore[no-any-return]
             scores, batch.lengths, self.crf, with_scores=with_scores, with_probabilities=with_probabilities
         )
-
-    def read(self, path: str | Path) -> Sequence[Sentence]:
-        """Read sentences with gold labels.
-
-        Labels of words are read from a CoNLL-U file. Labels of spans are read from a file of columns, with the word
-        first and its tag last, or from a JSON Lines file if the name ends in `.jsonl`.
-        """
-        if not isinstance(self.task, SpanTask):
-            return super().read(path)
-        if Path(path).suffix == ".jsonl":
-            return JsonlDataset(path, label_type=self.label_type)
-        return ColumnDataset(path, {0: "text", -1: self.label_type})
 
     @overload
     def n_best(  # type: ignore[overload-overlap]  # a text is a sequence of texts too

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from flairlite.data import Dictionary, Sentence
-from flairlite.datasets import ClassificationDataset
+from flairlite.data import Dictionary
 from flairlite.embeddings import DocumentEmbeddings
 from flairlite.models.classifier import DefaultClassifier
 from flairlite.models.inputs import check_dictionary, check_embeddings, check_name
@@ -84,10 +82,6 @@ class TextClassifier(DefaultClassifier):
     @multi_label_threshold.setter
     def multi_label_threshold(self, threshold: float | Mapping[str, float]) -> None:
         self.task = DocumentTask(self.label_type, self.label_names, multi_label=self.multi_label, threshold=threshold)
-
-    def read(self, path: str | Path) -> Sequence[Sentence]:
-        """Read texts with gold labels from a file in fastText format, as in `__label__news It rained.`"""
-        return ClassificationDataset(path, self.label_type, allow_examples_without_labels=self.multi_label)
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor, without the embeddings."""

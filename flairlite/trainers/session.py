@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import Sampler
 
 from flairlite.data import Corpus
-from flairlite.errors import SettingError, TrainingError
+from flairlite.errors import FlairliteError, SettingError
 from flairlite.metrics import Result
 from flairlite.models import Model
 from flairlite.models.inference import evaluate_dataset
@@ -135,7 +135,7 @@ class Session:
         except TrainingInterrupt as interrupt:
             self.run.is_interrupted, self.run.stop_reason = True, str(interrupt)
         except BaseException:
-            with contextlib.suppress(TrainingError):  # the first error is the one to be told
+            with contextlib.suppress(FlairliteError):  # the first error is the one to be told
                 self._leave()
             raise
         self._leave()
@@ -168,7 +168,8 @@ class Session:
         """Write a checkpoint.
 
         Raises:
-            TrainingError: when it cannot be written, or the model is broken; the last checkpoint stays.
+            FileWriteError: If the file cannot be written. The last checkpoint is kept.
+            TrainingError: If the model has weights that are not finite.
         """
         if not is_finite(self.run.model):
             check_finite(self.run, math.nan)

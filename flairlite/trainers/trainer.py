@@ -177,7 +177,8 @@ class ModelTrainer(Pluggable):
         Raises:
             SettingError: when a setting makes no sense, or is none.
             LabelError: when the labels of the corpus are not those of the model.
-            TrainingError: when there is nothing to train on, `base_path` cannot be written, or the loss is not finite.
+            TrainingError: when there is nothing to train on, or the loss is not finite.
+            FileWriteError: If `base_path` cannot be written.
         """
         known = inspect.signature(self.train).parameters
         lowest = tuple(min_learning_rate) if isinstance(min_learning_rate, Sequence) else min_learning_rate

@@ -10,7 +10,7 @@ import torch
 
 from flairlite.models import Model
 from flairlite.storage.model_file import read_model_file, write_model_file
-from flairlite.storage.to_plain import plain
+from flairlite.storage.to_plain import to_plain
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.plugins.events import Events
 from flairlite.trainers.process.run_folder import CHECKPOINT
@@ -54,10 +54,10 @@ def write_checkpoint(folder: Path, content: dict[str, Any]) -> None:
 
     Raises:
         ModelFileError: when the state of a plugin is not made of plain containers and tensors.
-        TrainingError: when the file cannot be written; the last checkpoint stays.
+        FileWriteError: If the file cannot be written; the last checkpoint is kept.
     """
     for name, state in content["session"]["callbacks"]:
-        plain(state, place=f".{name}")  # an error names the plugin
+        to_plain(state, location=f".{name}")  # an error names the plugin
     write_model_file(folder / CHECKPOINT, content, kind="checkpoint")
 
 
