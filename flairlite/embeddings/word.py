@@ -184,7 +184,7 @@ def _find_file(embeddings: str | Path) -> Path:
         files = [str(file) for file in (path if is_folder else path.parent).iterdir() if file.is_file()]
     except OSError:  # the text is too long for a path, or the folder is missing or cannot be read
         is_folder, files = False, []
-    if (is_folder and (path / "key2row").exists()) or (path / "vocab" / "key2row").exists():
+    if is_folder and any((path / name).exists() for name in ("key2row", "vectors/key2row", "vocab/key2row")):
         raise UnknownNameError(
             f"{path} is a folder of spaCy, whose vectors only spaCy can read: pass WordEmbeddings({{word: "
             "nlp.vocab[word].vector for word in nlp.vocab.strings if nlp.vocab[word].has_vector})"

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gensim.models import Word2Vec
 from vector_files import MATRIX, WORDS, as_text, assert_same, keyed
 
 from flairlite.embeddings import packing, vector_cache
 from flairlite.embeddings.packing import PackedWords
 from flairlite.embeddings.vector_cache import load_vectors
+from flairlite.embeddings.vector_formats import VectorFile, read_vector_file
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.runtime import set_cache_root
 
@@ -73,14 +75,25 @@ def test_the_words_of_a_cached_table_are_found_without_hashing_it(
     assert max(hashed) == 2
 
 
-def test_a_changed_file_is_read_again(source: Path) -> None:
+def test_a_changed_file_is_converted_again(source: Path) -> None:
     load_vectors(source)
     source.write_bytes(as_text(WORDS, -MATRIX))
-    os.utime(source, ns=(1, 1))
     assert_same(load_vectors(source), WORDS, -MATRIX)
 
 
-def test_a_changed_second_file_of_gensim_is_read_again(tmp_path: Path) -> None:
+def test_a_changed_file_of_equal_size_and_modification_time_is_converted_again(source: Path) -> None:
+    """As after `cp -p` or `rsync -t` of another file."""
+    os.utime(source, ns=(1, 1))
+    load_vectors(source)
+    size, changed = source.stat().st_size, source.stat().st_ctime_ns
+    while source.stat().st_ctime_ns == changed:  # the clock of the file system may be coarse
+        source.write_bytes(as_text(WORDS, MATRIX[::-1]))
+        os.utime(source, ns=(1, 1))
+    assert source.stat().st_size == size
+    assert_same(load_vectors(source), WORDS, MATRIX[::-1])
+
+
+def test_a_changed_second_file_of_gensim_is_converted_again(tmp_path: Path) -> None:
     path = tmp_path / "kv"
     keyed(WORDS, MATRIX).save(str(path), separately=["vectors"])
     load_vectors(path)
@@ -180,3 +193,29 @@ def test_a_very_long_file_name_still_has_an_entry(tmp_path: Path, caplog: pytest
     path = tmp_path / ("é" * 120)
     path.write_bytes(as_text(WORDS, MATRIX))
     assert isinstance(load_vectors(path).matrix, np.memmap)
+
+
+def test_a_changed_second_file_of_a_whole_model_is_converted_again(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    model = Word2Vec([WORDS], vector_size=5, min_count=1, workers=1)
+    model.save(str(path), sep_limit=0)
+    load_vectors(path)
+    (part,) = tmp_path.glob("model.wv.vectors.npy")
+    np.save(part, -model.wv.vectors)
+    assert_same(load_vectors(path), model.wv.index_to_key, -model.wv.vectors)
+
+
+def test_loads_at_the_same_time_convert_once(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Path] = []
+
+    def read(path: Path) -> VectorFile:
+        reads.append(path)
+        return read_vector_file(path)
+
+    monkeypatch.setattr(vector_cache, "read_vector_file", read)
+    threads = [threading.Thread(target=load_vectors, args=(source,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert reads == [source]
