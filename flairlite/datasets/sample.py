@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flairlite.bundled import bundled
 from flairlite.data import Corpus
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets.conllu import read_conllu
 from flairlite.datasets.corpora import ClassificationCorpus, ColumnCorpus
+from flairlite.resources import bundled_path
 
 
 def SAMPLE_ENGLISH() -> Corpus:
@@ -15,7 +15,7 @@ def SAMPLE_ENGLISH() -> Corpus:
     It was written for this project, in nine genres, after the guidelines of Universal Dependencies; see
     `resources/sample_english/README.md`. It serves for trials and tests: it is too small to train a good model.
     """
-    folder = bundled("sample_english")
+    folder = bundled_path("sample_english")
     train, dev, test = (read_conllu(folder / f"{split}.conllu") for split in SPLITS)
     return Corpus(train, dev, test, name="sample_english")
 
@@ -25,7 +25,7 @@ def SAMPLE_NER() -> ColumnCorpus:
 
     They serve for trials and tests; see `resources/sample_ner/README.md`.
     """
-    return ColumnCorpus(bundled("sample_ner"), {0: "text", 1: "ner"}, column_delimiter="\t", name="sample_ner")
+    return ColumnCorpus(bundled_path("sample_ner"), {0: "text", 1: "ner"}, column_delimiter="\t", name="sample_ner")
 
 
 def SAMPLE_REVIEWS() -> ClassificationCorpus:
@@ -33,7 +33,7 @@ def SAMPLE_REVIEWS() -> ClassificationCorpus:
 
     They serve for trials and tests; see `resources/sample_reviews/README.md`.
     """
-    return ClassificationCorpus(bundled("sample_reviews"), "sentiment", name="sample_reviews")
+    return ClassificationCorpus(bundled_path("sample_reviews"), "sentiment", name="sample_reviews")
 
 
 def SAMPLE_TOPICS() -> ClassificationCorpus:
@@ -41,4 +41,4 @@ def SAMPLE_TOPICS() -> ClassificationCorpus:
 
     They serve for trials and tests; see `resources/sample_topics/README.md`.
     """
-    return ClassificationCorpus(bundled("sample_topics"), "topic", name="sample_topics")
+    return ClassificationCorpus(bundled_path("sample_topics"), "topic", name="sample_topics")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from flairlite.embeddings.registry import embedding_from_params, embedding_to_params
+from flairlite.embeddings.base import embedding_from_params, embedding_to_params
 from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
 from flairlite.runtime import get_device
 from flairlite.storage.archive_check import AllocationLimit

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flairlite.bundled import bundled
 from flairlite.data import Sentence
 from flairlite.data.tag_schemes import TagSpan, tags_of
 from flairlite.datasets import ColumnCorpus, ColumnDataset, MultiFileColumnCorpus
 from flairlite.embeddings import WordEmbeddings
 from flairlite.errors import DataFormatError, SettingError
 from flairlite.models import SequenceTagger
+from flairlite.resources import bundled_path
 from flairlite.tokenization import RegexTokenizer
 from flairlite.trainers import ModelTrainer
 
@@ -485,7 +485,7 @@ def test_training_from_the_disk_is_that_from_memory(
 ) -> None:
     results = []
     for in_memory in (True, False):
-        corpus = ColumnCorpus(bundled("sample_ner"), NER, in_memory=in_memory).downsample(0.3, random_seed=1)
+        corpus = ColumnCorpus(bundled_path("sample_ner"), NER, in_memory=in_memory).downsample(0.3, random_seed=1)
         labels = corpus.make_label_dictionary("ner", add_unk=False)
         model = SequenceTagger(hidden_size=16, embeddings=mini_vectors, tag_dictionary=labels, tag_type="ner", seed=1)
         options: dict[str, Any] = {"max_epochs": 1, "embeddings_storage_mode": storage_mode, "seed": 1}

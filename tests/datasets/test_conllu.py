@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flairlite.bundled import bundled
 from flairlite.data import Sentence
 from flairlite.datasets import conllu as reader
 from flairlite.datasets import iterate_conllu, read_conllu
 from flairlite.datasets.conllu import FIELDS, LABEL_TYPES
 from flairlite.errors import DataFormatError, FlairliteError
+from flairlite.resources import bundled_path
 
 EWT = "ud_english/r2.16/en_ewt-ud-{}.conllu"
 
@@ -102,7 +102,7 @@ def assert_columns_equal(sentence: Sentence, expected: conllu.TokenList) -> None
 
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
 def test_sample_columns_equal_those_of_the_conllu_package(split: str) -> None:
-    path = bundled("sample_english") / f"{split}.conllu"
+    path = bundled_path("sample_english") / f"{split}.conllu"
     expected = conllu.parse(path.read_text(encoding="utf-8"), field_parsers=RAW)
     for sentence, tokens in zip(read_conllu(path), expected, strict=True):
         assert_columns_equal(sentence, tokens)
@@ -110,7 +110,7 @@ def test_sample_columns_equal_those_of_the_conllu_package(split: str) -> None:
 
 
 def test_sample_features_equal_those_of_the_conllu_package() -> None:
-    path = bundled("sample_english") / "dev.conllu"
+    path = bundled_path("sample_english") / "dev.conllu"
     for sentence, tokens in zip(read_conllu(path), conllu.parse(path.read_text(encoding="utf-8")), strict=True):
         features = [token["feats"] or {} for token in tokens if isinstance(token["id"], int)]
         names = {name for values in features for name in values}
