@@ -27,7 +27,7 @@ import flairlite
 from flairlite.data import Corpus
 from flairlite.embeddings import WordEmbeddings
 from flairlite.encoding import Batch
-from flairlite.errors import ModelFileError, SettingError, TrainingError
+from flairlite.errors import FileWriteError, ModelFileError, SettingError, TrainingError
 from flairlite.models import SequenceTagger
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers.callbacks.checkpoint import read_checkpoint
@@ -198,7 +198,7 @@ class TestWriting:
         disk = FullDisk(room)
         with monkeypatch.context() as patch:
             plugin = At(step, lambda: patch.setattr(Path, "open", lambda *given, **options: disk(*given, **options)))
-            with pytest.raises(TrainingError) as caught:
+            with pytest.raises(FileWriteError) as caught:
                 train(make(), corpus, tmp_path / "full", checkpoint_every=2, plugins=[plugin])
         found = re.search(
             r"(\S+) cannot be written: No space left on device\. It needs ([\d,]+) bytes", str(caught.value)
@@ -226,7 +226,7 @@ class TestWriting:
         expected = train(make(), corpus, tmp_path / "whole", plugins=[At()])
         with monkeypatch.context() as patch:
             plugin = At(7, lambda: patch.setattr(Path, "open", read_only))
-            with pytest.raises(TrainingError, match=rf"{failing[1:]} cannot be written: Read-only.*needs [\d,]+ bytes"):
+            with pytest.raises(FileWriteError, match=rf"{failing[1:]} cannot be written: Read-only.*needs [\d,]+"):
                 train(make(), corpus, tmp_path / "full", plugins=[plugin])
         checkpoint = read_checkpoint(tmp_path / "full")
         assert checkpoint is not None

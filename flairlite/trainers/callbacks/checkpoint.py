@@ -11,7 +11,7 @@ import torch
 from flairlite.errors import ModelFileError
 from flairlite.models import Model
 from flairlite.storage.model_file import read_model_file, write_model_file
-from flairlite.storage.to_plain import plain
+from flairlite.storage.to_plain import to_plain
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.process.run_folder import CHECKPOINT
 from flairlite.trainers.process.signals import Signals
@@ -56,10 +56,10 @@ def write_checkpoint(folder: Path, content: dict[str, Any]) -> None:
 
     Raises:
         ModelFileError: If the state of a plugin holds anything but plain containers and tensors.
-        TrainingError: If the file cannot be written; the previous checkpoint is kept.
+        FileWriteError: If the file cannot be written; the previous checkpoint is kept.
     """
     for name, state in content["state"]["callbacks"]:
-        plain(state, place=f".{name}")  # so that an error names the plugin
+        to_plain(state, location=f".{name}")  # so that an error names the plugin
     write_model_file(folder / CHECKPOINT, content, kind="checkpoint")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flairlite.embeddings.registry import embedding_to_params
+from flairlite.embeddings.base import embedding_to_params
 from flairlite.models import Model
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from flairlite.data import Corpus
-from flairlite.embeddings.registry import embedding_to_params
+from flairlite.embeddings.base import embedding_to_params
 from flairlite.errors import DataFormatError
 from flairlite.models import Model
 from flairlite.runtime import get_seed

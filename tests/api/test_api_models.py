@@ -1,4 +1,4 @@
-"""Run each row of API.md about embeddings, layers and models."""
+"""Test the rows of API.md about embeddings, layers and models."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def vectors() -> WordEmbeddings:
     return WordEmbeddings(WordVectors(WORDS, np.eye(3)))
 
 
-def embedded(embeddings: Embeddings, text: str = "the dog") -> Sentence:
-    """Return a sentence with its vectors, after checking that each is as long as is said."""
+def embed(embeddings: Embeddings, text: str = "the dog") -> Sentence:
+    """Return an embedded sentence, after checking the length of each vector."""
     sentence = Sentence(text)
     embeddings.embed(sentence)
-    bearers: list[Any] = [sentence] if isinstance(embeddings, DocumentEmbeddings) else list(sentence)
-    for bearer in bearers:
-        assert bearer.embedding.shape == (embeddings.embedding_length,)
+    data_points: list[Any] = [sentence] if isinstance(embeddings, DocumentEmbeddings) else list(sentence)
+    for data_point in data_points:
+        assert data_point.embedding.shape == (embeddings.embedding_length,)
     return sentence
 
 
-# ---------------------------------------------------------------------------------------------------------- embeddings
+# Embeddings
 
 
 @row("`Embeddings`, `.embed`, `.embedding_length`, `.get_names`, `TokenEmbeddings`, `DocumentEmbeddings`")
@@ -78,36 +78,36 @@ def test_embedding_type(vectors: WordEmbeddings) -> None:
 
 
 @row("`Embeddings.save_embeddings`, `load_embeddings`, `register_embeddings`")
-def test_embeddings_in_plain_containers(vectors: WordEmbeddings) -> None:
+def test_save_load_and_register_embeddings(vectors: WordEmbeddings) -> None:
     params = vectors.save_embeddings(use_state_dict=True)
-    again = load_embeddings(params)
-    assert again.embed(Sentence("dog"))[0][0].embedding.tolist() == [0, 1, 0]
+    copy = load_embeddings(params)
+    assert copy.embed(Sentence("dog"))[0][0].embedding.tolist() == [0, 1, 0]
 
     @register_embeddings
-    class Mine(WordEmbeddings):
+    class Custom(WordEmbeddings):
         pass
 
-    assert Mine.__name__ == "Mine"
+    assert Custom.__name__ == "Custom"
 
 
 @row("`Embeddings.load_embedding`, `Embeddings.get_instance_parameters`, `Embeddings.embedding_type`")
-def test_insides_of_embeddings() -> None:
+def test_internal_methods_of_embeddings() -> None:
     assert_missing("flairlite.embeddings", "Embeddings.load_embedding", "Embeddings.get_instance_parameters")
 
 
 @row("`WordEmbeddings`, `.embedding_length`, `.embed`, `.to`")
 def test_word_embeddings(tmp_path: Path) -> None:
     (tmp_path / "vectors.txt").write_text("the 1 0\ndog 0 1\n", encoding="utf-8")
-    read = WordEmbeddings(tmp_path / "vectors.txt")
-    sentence = embedded(read, "The dog barks")
+    fixed = WordEmbeddings(tmp_path / "vectors.txt")
+    sentence = embed(fixed, "The dog barks")
     assert [token.embedding.tolist() for token in sentence] == [[1, 0], [0, 1], [0, 0]]
-    learned = WordEmbeddings(tmp_path / "vectors.txt", fine_tune=True)
-    assert any(weight.requires_grad for weight in learned.parameters())
+    trainable = WordEmbeddings(tmp_path / "vectors.txt", fine_tune=True)
+    assert any(weight.requires_grad for weight in trainable.parameters())
     assert WordEmbeddings("glove-mini").to("cpu").embedding_length == 50
 
 
 @row("`WordEmbeddings.resolve_precomputed_path`, `.get_cached_token_index`")
-def test_insides_of_word_embeddings() -> None:
+def test_internal_methods_of_word_embeddings() -> None:
     names = ("resolve_precomputed_path", "get_cached_token_index")
     assert_missing("flairlite.embeddings", *(f"WordEmbeddings.{name}" for name in names))
 
@@ -116,13 +116,13 @@ def test_insides_of_word_embeddings() -> None:
 def test_stacked_embeddings(vectors: WordEmbeddings) -> None:
     stacked = StackedEmbeddings([vectors, CharacterEmbeddings()])
     assert stacked.embedding_length == 3 + 50
-    assert embedded(stacked)[1].embedding[:3].tolist() == [0, 1, 0]
+    assert embed(stacked)[1].embedding[:3].tolist() == [0, 1, 0]
     assert len(stacked.get_names()) == 2
 
 
 @row("`CharacterEmbeddings`, `.embedding_length`")
 def test_character_embeddings() -> None:
-    sentence = embedded(CharacterEmbeddings(), "dog cat dog")
+    sentence = embed(CharacterEmbeddings(), "dog cat dog")
     assert torch.allclose(sentence[0].embedding, sentence[2].embedding, atol=1e-6)
     assert not torch.allclose(sentence[0].embedding, sentence[1].embedding, atol=1e-3)
 
@@ -131,24 +131,24 @@ def test_character_embeddings() -> None:
 def test_one_hot_embeddings() -> None:
     corpus = Corpus([Sentence("the dog the dog the dog")])
     assert OneHotEmbeddings.from_corpus(corpus, min_freq=3, embedding_length=4).embedding_length == 4
-    embedded(OneHotEmbeddings(corpus.make_vocab_dictionary(), embedding_length=4))
+    embed(OneHotEmbeddings(corpus.make_vocab_dictionary(), embedding_length=4))
 
 
 @row("`HashEmbeddings`, `.embedding_length`")
 def test_hash_embeddings() -> None:
-    sentence = embedded(HashEmbeddings(num_embeddings=50, embedding_length=6), "never seen never")
+    sentence = embed(HashEmbeddings(num_embeddings=50, embedding_length=6), "new word new")
     assert torch.equal(sentence[0].embedding, sentence[2].embedding)
 
 
 @row("`HashEmbeddings.num_embeddings`")
-def test_number_of_hash_embeddings() -> None:
+def test_num_embeddings_of_hash_embeddings() -> None:
     assert_missing("flairlite.embeddings", "HashEmbeddings.num_embeddings")
     assert "50" in repr(HashEmbeddings(num_embeddings=50, embedding_length=6))
 
 
 @row("`BytePairEmbeddings`, `FastTextEmbeddings`, `MuseCrosslingualEmbeddings`, `NILCEmbeddings`")
-def test_subwords_instead() -> None:
-    embedded(SubwordEmbeddings(embedding_length=8, num_embeddings=100), "unheardof words")
+def test_subword_embeddings_replace_pretrained_ones() -> None:
+    embed(SubwordEmbeddings(embedding_length=8, num_embeddings=100), "unknownword here")
     names = ("BytePairEmbeddings", "FastTextEmbeddings", "MuseCrosslingualEmbeddings", "NILCEmbeddings")
     assert_missing("flairlite.embeddings", *names)
 
@@ -156,17 +156,17 @@ def test_subwords_instead() -> None:
 @row("`DocumentPoolEmbeddings`, `.embed`, `.embedding_length`")
 @pytest.mark.parametrize(("pooling", "expected"), [("mean", 0.5), ("max", 1.0), ("min", 0.0)])
 def test_document_pool_embeddings(pooling: str, expected: float, vectors: WordEmbeddings) -> None:
-    sentence = embedded(DocumentPoolEmbeddings([vectors], pooling=pooling))
+    sentence = embed(DocumentPoolEmbeddings([vectors], pooling=pooling))
     assert sentence.embedding[0].item() == expected
     for mode in ("linear", "nonlinear"):
-        embedded(DocumentPoolEmbeddings([vectors], fine_tune_mode=mode, pooling=pooling))
+        embed(DocumentPoolEmbeddings([vectors], fine_tune_mode=mode, pooling=pooling))
 
 
 @row("`DocumentRNNEmbeddings`, `.embedding_length`")
 def test_document_rnn_embeddings(vectors: WordEmbeddings) -> None:
     embeddings = DocumentRNNEmbeddings([vectors], hidden_size=5, bidirectional=True)
-    assert embeddings.embedding_length == 20  # Flair's: first and last state of both directions
-    embedded(embeddings)
+    assert embeddings.embedding_length == 20  # as in Flair: first and last state of both directions
+    embed(embeddings)
 
 
 @row(
@@ -183,7 +183,7 @@ def test_other_embeddings() -> None:
     assert_missing("flairlite.embeddings", "DocumentTFIDFEmbeddings", "DocumentCNNEmbeddings")
 
 
-# -------------------------------------------------------------------------------------------------------------- layers
+# Layers
 
 
 @row("`LockedDropout`, `WordDropout`")
@@ -204,7 +204,7 @@ def test_recurrent_layer() -> None:
     assert hasattr(flairlite.nn, "PaddedRNN")
 
 
-# -------------------------------------------------------------------------------------------------------------- models
+# Models
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def tagger(vectors: WordEmbeddings, corpus: Corpus) -> SequenceTagger:
     )
 
 
-def spans() -> Sentence:
+def sentence_with_span() -> Sentence:
     sentence = Sentence("the dog sleeps")
     sentence[0:2].add_label("ner", "PER")
     return sentence
@@ -238,7 +238,7 @@ def test_sequence_tagger(tagger: SequenceTagger) -> None:
 @row("`SequenceTagger` of spans")
 @pytest.mark.parametrize("use_crf", [True, False])
 def test_sequence_tagger_of_spans(use_crf: bool, vectors: WordEmbeddings) -> None:
-    corpus = Corpus([spans()] * 4)
+    corpus = Corpus([sentence_with_span()] * 4)
     labels = corpus.make_label_dictionary("ner")
     assert labels.span_labels
     tagger = SequenceTagger(vectors, labels, "ner", hidden_size=4, use_crf=use_crf, tag_format="BIO", seed=0)
@@ -248,7 +248,7 @@ def test_sequence_tagger_of_spans(use_crf: bool, vectors: WordEmbeddings) -> Non
 
 
 @row("`SequenceTagger.RNN`, `.push_to_hub`")
-def test_insides_of_sequence_taggers() -> None:
+def test_internal_methods_of_sequence_taggers() -> None:
     assert_missing("flairlite.models", "SequenceTagger.RNN", "SequenceTagger.push_to_hub")
 
 
@@ -317,20 +317,20 @@ def test_evaluate(tagger: SequenceTagger, corpus: Corpus, tmp_path: Path) -> Non
     assert "By class:" in result.detailed_results
     assert result.scores["loss"] == result.loss
     assert (tmp_path / "out.tsv").is_file()
-    some = tagger.evaluate(corpus.train, exclude_labels=["NOUN"], main_evaluation_metric=("macro avg", "recall"))
-    assert "NOUN" not in some.classification_report
+    partial = tagger.evaluate(corpus.train, exclude_labels=["NOUN"], main_evaluation_metric=("macro avg", "recall"))
+    assert "NOUN" not in partial.classification_report
     with pytest.raises(FlairliteError, match="leave gold_label_dictionary out"):
         tagger.evaluate(corpus.train, gold_label_dictionary=Dictionary())
 
 
 @row("`Model.save`, `Model.load`, `Classifier.load`, `DefaultClassifier.load`")
-def test_files(tagger: SequenceTagger, tmp_path: Path) -> None:
+def test_save_and_load(tagger: SequenceTagger, tmp_path: Path) -> None:
     tagger.save(tmp_path / "model.pt")
-    torch.load(tmp_path / "model.pt", weights_only=True)  # nothing in it is executed
+    torch.load(tmp_path / "model.pt", weights_only=True)  # contains no code
     for kind in (SequenceTagger, Model):
-        again = kind.load(tmp_path / "model.pt")
-        words = "the dog sleeps"
-        assert again.predict(words).to_tagged_string() == tagger.predict(words).to_tagged_string()
+        copy = kind.load(tmp_path / "model.pt")
+        text = "the dog sleeps"
+        assert copy.predict(text).to_tagged_string() == tagger.predict(text).to_tagged_string()
     with pytest.raises(FlairliteError, match="SequenceTagger"):
         TextClassifier.load(tmp_path / "model.pt")
 
@@ -345,8 +345,8 @@ def test_load(vectors: WordEmbeddings, tmp_path: Path) -> None:
     ]
     for model in models:
         model.save(tmp_path / "model.pt")
-        again = type(model).load(tmp_path / "model.pt")
-        assert all(torch.equal(weight, again.state_dict()[name]) for name, weight in model.state_dict().items())
+        copy = type(model).load(tmp_path / "model.pt")
+        assert all(torch.equal(weight, copy.state_dict()[name]) for name, weight in model.state_dict().items())
 
 
 @row("`Model.tokenizer`")

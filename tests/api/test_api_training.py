@@ -1,4 +1,4 @@
-"""Run each row of API.md about training, its plugins, tools and curves."""
+"""Test the rows of API.md about training, plugins, utilities, plots and samplers."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def train(trainer: ModelTrainer, folder: Path, *plugins: Any, **options: Any) ->
     return trainer.train(folder, **{"max_epochs": 2, "mini_batch_size": 2, **options}, plugins=list(plugins))
 
 
-# -------------------------------------------------------------------------------------------------------------- trainer
+# Trainer
 
 
 @row("`ModelTrainer`, `ModelTrainer.train`")
@@ -138,15 +138,15 @@ def test_all_arguments(trainer: ModelTrainer, tmp_path: Path) -> None:
     "`ModelTrainer.train` with epoch, save_optimizer_state, multi_gpu, reduce_transformer_vocab, "
     "gold_label_dictionary_for_eval"
 )
-def test_other_arguments(trainer: ModelTrainer, tmp_path: Path) -> None:
-    asked: dict[str, Any] = {
+def test_unsupported_arguments(trainer: ModelTrainer, tmp_path: Path) -> None:
+    unsupported: dict[str, Any] = {
         "epoch": 3,
         "save_optimizer_state": True,
         "multi_gpu": True,
         "reduce_transformer_vocab": True,
         "gold_label_dictionary_for_eval": Dictionary(),
     }
-    for name, value in asked.items():
+    for name, value in unsupported.items():
         with pytest.raises(SettingError, match=f"train has no {name}: "):
             train(trainer, tmp_path, **{name: value})
     train(trainer, tmp_path, max_epochs=1)
@@ -166,19 +166,19 @@ def test_train_custom(trainer: ModelTrainer, tmp_path: Path) -> None:
 
 
 @row("`ModelTrainer.reset_training_attributes`, `.check_for_and_delete_previous_best_models`, `.get_batch_steps`")
-def test_insides_of_the_trainer() -> None:
+def test_internal_methods_of_the_trainer() -> None:
     names = ("reset_training_attributes", "check_for_and_delete_previous_best_models", "get_batch_steps")
     assert_missing("flairlite.trainers", *(f"ModelTrainer.{name}" for name in names))
 
 
-# -------------------------------------------------------------------------------------------------------------- plugins
+# Plugins
 
 
 @row("`TrainerPlugin`, `.trainer`, `.model`, `.corpus`, `BasePlugin.hook`")
-def test_a_plugin_of_one_s_own(trainer: ModelTrainer, tmp_path: Path) -> None:
+def test_custom_plugin(trainer: ModelTrainer, tmp_path: Path) -> None:
     seen: list[Any] = []
 
-    class Mine(TrainerPlugin):
+    class Custom(TrainerPlugin):
         @TrainerPlugin.hook
         def after_training_epoch(self, epoch: int, **kw: Any) -> None:
             seen.append((epoch, self.model, self.corpus))
@@ -187,7 +187,7 @@ def test_a_plugin_of_one_s_own(trainer: ModelTrainer, tmp_path: Path) -> None:
         def batch(self, batch: list[Sentence], batch_no: int, **kw: Any) -> None:
             assert isinstance(batch[0], Sentence)
 
-    train(trainer, tmp_path, Mine())
+    train(trainer, tmp_path, Custom())
     assert seen == [(1, trainer.model, trainer.corpus), (2, trainer.model, trainer.corpus)]
 
 
@@ -214,8 +214,8 @@ def test_pluggable(trainer: ModelTrainer) -> None:
     trainer.remove_hook(handle)
     trainer.dispatch("after_training_epoch", epoch=4)
     assert called == [3]
-    with pytest.raises(SettingError, match="no event 'tea'"):
-        trainer.validate_event("tea")
+    with pytest.raises(SettingError, match="no event 'unknown'"):
+        trainer.validate_event("unknown")
     pluggable = Pluggable(plugins=[MetricHistoryPlugin])
     assert len(pluggable.plugins) == 1
     pluggable.append_plugin(MetricHistoryPlugin())
@@ -238,12 +238,12 @@ def test_hook_handle_id() -> None:
 
 @row("`TrainingInterrupt`")
 def test_training_interrupt(trainer: ModelTrainer, tmp_path: Path) -> None:
-    class Enough(TrainerPlugin):
+    class StopAfterFirstEpoch(TrainerPlugin):
         @TrainerPlugin.hook
         def after_evaluation(self, **kw: Any) -> None:
             raise TrainingInterrupt("enough")
 
-    assert len(train(trainer, tmp_path, Enough(), max_epochs=9)["train_loss_history"]) == 1
+    assert len(train(trainer, tmp_path, StopAfterFirstEpoch(), max_epochs=9)["train_loss_history"]) == 1
 
 
 @row(
@@ -286,7 +286,6 @@ def test_weight_extractor_plugin(trainer: ModelTrainer, tmp_path: Path) -> None:
 
 @row("`LogFilePlugin`")
 def test_log_file_plugin(trainer: ModelTrainer, tmp_path: Path) -> None:
-    (tmp_path / "logs").mkdir()
     train(trainer, tmp_path / "run", LogFilePlugin(tmp_path / "logs"))
     assert "EPOCH 2 done" in (tmp_path / "logs" / "training.log").read_text()
 
@@ -306,27 +305,27 @@ def test_metric_history_plugin(trainer: ModelTrainer, tmp_path: Path) -> None:
 
 @row("`TensorboardLogger`, `WandbLogger`, `ClearmlLoggerPlugin`, `ClearmlLoggerPlugin.logger`")
 def test_loggers(trainer: ModelTrainer, tmp_path: Path) -> None:
-    class Service:
+    class Service:  # wandb, a task of ClearML and its logger
         def __init__(self) -> None:
-            self.figures: list[Any] = []
+            self.calls: list[Any] = []
 
-        def log(self, figures: dict[str, Any]) -> None:
-            self.figures.append(figures)
+        def log(self, metrics: dict[str, Any]) -> None:
+            self.calls.append(metrics)
 
         def get_logger(self) -> Service:
             return self
 
-        def report_scalar(self, *figure: Any) -> None:
-            self.figures.append(figure)
+        def report_scalar(self, *arguments: Any) -> None:
+            self.calls.append(arguments)
 
         def report_text(self, text: str, print_console: bool) -> None:
-            self.figures.append(text)
+            self.calls.append(text)
 
     wandb, task = Service(), Service()
     train(trainer, tmp_path, WandbLogger(wandb, emit_alerts=False), ClearmlLoggerPlugin(task))
-    assert any("dev/loss" in figures for figures in wandb.figures)
+    assert any("dev/loss" in metrics for metrics in wandb.calls)
     assert ClearmlLoggerPlugin(task).logger is task
-    assert task.figures
+    assert task.calls
     assert issubclass(TensorboardLogger, TrainerPlugin)
 
 
@@ -335,7 +334,7 @@ def test_other_plugins() -> None:
     assert_missing("flairlite.trainers.plugins", "DeepNCMPlugin", "ReduceTransformerVocabPlugin")
 
 
-# ------------------------------------------------------------------------------------------------------ training_utils
+# Training_utils
 
 
 @row("`Result`, `Result.loss`")
@@ -369,9 +368,9 @@ def test_store_embeddings() -> None:
     "`create_labeled_sentence_from_tokens`, `create_labeled_sentence_from_entity_offsets`, `TokenEntity`, `CharEntity`"
 )
 def test_labeled_sentences() -> None:
-    one = create_labeled_sentence_from_tokens(["I", "see", "Rome"], [TokenEntity(2, 3, "LOC")])
-    other = create_labeled_sentence_from_entity_offsets("I see Rome", [CharEntity(6, 10, "LOC", "Rome")])
-    for sentence in (one, other):
+    from_tokens = create_labeled_sentence_from_tokens(["I", "see", "Rome"], [TokenEntity(2, 3, "LOC")])
+    from_text = create_labeled_sentence_from_entity_offsets("I see Rome", [CharEntity(6, 10, "LOC", "Rome")])
+    for sentence in (from_tokens, from_text):
         assert [(span.text, span.tag) for span in sentence.get_spans("ner")] == [("Rome", "LOC")]
 
 
@@ -382,9 +381,9 @@ def test_weight_extractor(trainer: ModelTrainer, tmp_path: Path) -> None:
 
 
 @row("`init_output_file`, `add_file_handler`, `log_line`")
-def test_log_tools(tmp_path: Path) -> None:
+def test_log_utilities(tmp_path: Path) -> None:
     path = init_output_file(tmp_path / "new", "file.log")
-    logger = logging.getLogger("a logger of this test")
+    logger = logging.getLogger("logger of this test")
     logger.setLevel(logging.INFO)
     handler = add_file_handler(logger, path)
     log_line(logger)
@@ -394,11 +393,11 @@ def test_log_tools(tmp_path: Path) -> None:
 
 
 @row("`AnnealOnPlateau`, `EvaluationMetric`, `MetricRegression`")
-def test_other_tools() -> None:
+def test_other_utilities() -> None:
     assert_missing("flairlite.training_utils", "AnnealOnPlateau", "EvaluationMetric", "MetricRegression")
 
 
-# ---------------------------------------------------------------------------------------------- curves, samplers, optim
+# Curves, samplers, optim
 
 
 @row("`Plotter`, `.plot_training_curves`, `.plot_weights`")
@@ -424,7 +423,7 @@ def test_plot_learning_rate(tmp_path: Path) -> None:
     "`ExpandingChunkSampler`"
 )
 def test_samplers(trainer: ModelTrainer, tmp_path: Path) -> None:
-    data = [Sentence(f"w{number}") for number in range(7)]
+    data = [Sentence(f"w{index}") for index in range(7)]
     for sampler in (ChunkSampler(2, 1), ExpandingChunkSampler(2), ImbalancedClassificationDatasetSampler()):
         assert isinstance(sampler, FlairSampler)
         sampler.set_dataset(data)
@@ -433,7 +432,7 @@ def test_samplers(trainer: ModelTrainer, tmp_path: Path) -> None:
 
 
 @row("`LinearSchedulerWithWarmup`, `SGDW`, `ExpAnnealLR`, `ReduceLRWDOnPlateau`")
-def test_optim() -> None:
+def test_optimizers_and_schedules() -> None:
     assert not hasattr(flairlite, "optim")
     with pytest.raises(FlairliteError):
         LinearSchedulerPlugin(warmup_fraction=2)

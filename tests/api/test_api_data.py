@@ -1,4 +1,4 @@
-"""Run each row of API.md about sentences, tokenizers, corpora and data sets."""
+"""Test the rows of API.md about sentences, tokenizers, corpora and data sets."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ TEXT = "I love Berlin, and  New York."
 
 @pytest.fixture
 def sentence() -> Sentence:
-    made = Sentence(TEXT)
-    made[2:3].add_label("ner", "LOC", 0.9)
-    made[5:7].add_label("ner", "LOC")
-    return made
+    sentence = Sentence(TEXT)
+    sentence[2:3].add_label("ner", "LOC", 0.9)
+    sentence[5:7].add_label("ner", "LOC")
+    return sentence
 
 
-# ----------------------------------------------------------------------------------------------------------- flairlite
+# Flairlite
 
 
 @row("`set_seed`")
@@ -88,7 +88,7 @@ def test_device_and_cache_root(tmp_path: Path) -> None:
     assert package.cache_root == tmp_path
 
 
-# ------------------------------------------------------------------------------------------------------------ Sentence
+# Sentence
 
 
 @row("`Sentence` of a text")
@@ -118,8 +118,8 @@ def test_texts(sentence: Sentence) -> None:
     assert sentence.text == sentence.to_original_text() == TEXT
     assert sentence.to_tokenized_string() == "I love Berlin , and New York ."
     assert sentence.to_plain_string() == TEXT
-    odd = "a\x92s \u200b b"
-    assert Sentence(odd).text == Sentence(odd).to_original_text() == odd
+    text = "a\x92s \u200b b"  # control and zero-width characters
+    assert Sentence(text).text == Sentence(text).to_original_text() == text
 
 
 @row("`Sentence.infer_space_after`")
@@ -145,7 +145,7 @@ def test_positions(sentence: Sentence) -> None:
 
 @row("`Sentence.get_spans`, `.get_span`")
 def test_spans_of_a_sentence(sentence: Sentence) -> None:
-    assert [span.text for span in sentence.get_spans("ner")] == ["Berlin", "New  York"[:3] + " York"]
+    assert [span.text for span in sentence.get_spans("ner")] == ["Berlin", "New York"]
     assert sentence.get_span(5, 7).tag == "LOC"
 
 
@@ -159,10 +159,10 @@ def test_labels_of_a_sentence(sentence: Sentence) -> None:
 
 
 @row("`Sentence.to_dict`, `.from_dict`")
-def test_sentence_as_a_dictionary(sentence: Sentence) -> None:
-    again = Sentence.from_dict(sentence.to_dict())
-    assert again.to_dict() == sentence.to_dict()
-    assert [span.tag for span in again.get_spans("ner")] == ["LOC", "LOC"]
+def test_sentence_to_dict_and_back(sentence: Sentence) -> None:
+    copy = Sentence.from_dict(sentence.to_dict())
+    assert copy.to_dict() == sentence.to_dict()
+    assert [span.tag for span in copy.get_spans("ner")] == ["LOC", "LOC"]
     sentence[0].set_label("pos", "PRON")
     assert Sentence.from_dict(json.loads(json.dumps(sentence.to_dict()))).token_labels("pos") == sentence.token_labels(
         "pos"
@@ -188,7 +188,7 @@ def test_context() -> None:
 
 
 @row("`Sentence.tokenizer`, `.retokenize`, `.truncate`")
-def test_tokens_anew(sentence: Sentence) -> None:
+def test_retokenize_and_truncate(sentence: Sentence) -> None:
     sentence.retokenize(SpaceTokenizer())
     assert [token.text for token in sentence] == ["I", "love", "Berlin,", "and", "New", "York."]
     sentence.truncate(2)
@@ -198,11 +198,11 @@ def test_tokens_anew(sentence: Sentence) -> None:
 
 @row("`Sentence.embedding`, `.to`, `.clear_embeddings`")
 def test_embeddings_of_a_sentence(sentence: Sentence) -> None:
-    sentence.set_embedding("mine", torch.ones(3))
+    sentence.set_embedding("name", torch.ones(3))
     assert sentence.embedding.tolist() == [1, 1, 1]
     sentence.to("cpu")
     sentence.clear_embeddings()
-    with pytest.raises(FlairliteError, match="call embed"):  # Flair has an empty vector
+    with pytest.raises(FlairliteError, match="call embed"):  # Flair returns an empty vector
         _ = sentence.embedding
 
 
@@ -222,7 +222,7 @@ def test_relations() -> None:
     assert_missing("flairlite.data", "Sentence.get_relations")
 
 
-# --------------------------------------------------------------------------------------------- tokens, spans and labels
+# Tokens, spans and labels
 
 
 @row("`Token`, `.idx`, `.text`, `.start_position`, `.end_position`, `.get_head`, `.unlabeled_identifier`")
@@ -241,7 +241,7 @@ def test_labels_of_a_token() -> None:
     token.set_label("pos", "VERB", 0.25)
     assert [(label.value, label.score) for label in token.get_labels("pos")] == [("VERB", 0.25)]
     assert token.to_dict()["text"] == "dogs"
-    token.set_embedding("mine", torch.ones(2))
+    token.set_embedding("name", torch.ones(2))
     assert token.embedding.tolist() == [1, 1]
 
 
@@ -274,9 +274,9 @@ def test_label(sentence: Sentence) -> None:
     assert label.labeled_identifier == 'Span[2:3]: "Berlin"/LOC'
     assert label.to_dict()["value"] == "LOC"
     assert label.metadata_str == ""
-    own = Label(sentence, "a", 0.5)
-    own.set_value("b", 1.0)
-    assert (own.value, own.score) == ("b", 1.0)
+    label = Label(sentence, "a", 0.5)
+    label.set_value("b", 1.0)
+    assert (label.value, label.score) == ("b", 1.0)
 
 
 @row(
@@ -298,7 +298,7 @@ def test_labels_of_data_points(sentence: Sentence) -> None:
 
 
 @row("`DataPoint.embedding`, `.set_embedding`, `.get_embedding`, `.get_each_embedding`, `.to`, `.clear_embeddings`")
-def test_vectors_of_data_points(sentence: Sentence) -> None:
+def test_embeddings_of_data_points(sentence: Sentence) -> None:
     for point in (sentence, sentence[0]):
         point.set_embedding("a", torch.ones(1))
         point.set_embedding("b", torch.zeros(1))
@@ -319,7 +319,7 @@ def test_metadata(sentence: Sentence) -> None:
 
 
 @row("`DataPoint.text`, `.start_position`, `.end_position`, `.unlabeled_identifier`")
-def test_every_data_point_has_a_text_and_a_place(sentence: Sentence) -> None:
+def test_data_points_have_text_and_position(sentence: Sentence) -> None:
     for point in (sentence, sentence[2], sentence[2:3]):
         assert TEXT[point.start_position : point.end_position] == point.text
         assert point.text in point.unlabeled_identifier
@@ -331,7 +331,7 @@ def test_other_data_points() -> None:
     assert_missing("flairlite.data", *names)
 
 
-# ----------------------------------------------------------------------------------------------- dictionaries, corpora
+# Dictionaries, corpora
 
 
 @row(
@@ -342,16 +342,16 @@ def test_dictionary() -> None:
     dictionary = Dictionary(add_unk=True)
     assert dictionary.add_item("NOUN") == 1
     assert dictionary.get_items() == ["<unk>", "NOUN"]
-    assert dictionary.get_idx_for_items(["NOUN", "never seen"]) == [1, 0]
+    assert dictionary.get_idx_for_items(["NOUN", "unknown"]) == [1, 0]
     assert dictionary.get_idx_for_item("NOUN") == 1
     assert dictionary.get_item_for_index(1) == "NOUN"
     assert dictionary.has_item("NOUN")
-    assert not dictionary.has_item("never seen")
+    assert not dictionary.has_item("unknown")
     assert str(dictionary) == "Dictionary with 2 tags: <unk>, NOUN"
 
 
 @row("`Dictionary.remove_item`, `.set_start_stop_tags`, `.start_stop_tags_are_set`, `.is_span_prediction_problem`")
-def test_more_of_dictionaries() -> None:
+def test_dictionary_of_span_tags() -> None:
     dictionary = Dictionary.from_items(["a", "b", "B-PER"])
     dictionary.remove_item("a")
     assert dictionary.get_items() == ["b", "B-PER"]
@@ -362,8 +362,8 @@ def test_more_of_dictionaries() -> None:
 
 @row("`Dictionary.load`")
 def test_dictionary_load(tmp_path: Path) -> None:
-    Dictionary.from_items(["a"]).save(tmp_path / "mine")
-    assert Dictionary.load(tmp_path / "mine").get_items() == ["a"]
+    Dictionary.from_items(["a"]).save(tmp_path / "dictionary")
+    assert Dictionary.load(tmp_path / "dictionary").get_items() == ["a"]
     assert Dictionary.load("chars").has_item("ß")
 
 
@@ -371,12 +371,12 @@ def test_dictionary_load(tmp_path: Path) -> None:
 def test_dictionary_files(tmp_path: Path) -> None:
     Dictionary.from_items(["<unk>", "NOUN"]).save(tmp_path / "tags")
     assert Dictionary.load_from_file(tmp_path / "tags").get_items() == ["<unk>", "NOUN"]
-    assert (tmp_path / "tags").read_text(encoding="utf-8").lstrip()[0] == "{"  # text, and no pickle
+    assert (tmp_path / "tags").read_text(encoding="utf-8").lstrip()[0] == "{"  # JSON, not a pickle
 
 
 @row("`Corpus`, `Corpus.train`, `Corpus.dev`, `Corpus.test`")
 def test_corpus() -> None:
-    corpus = Corpus([Sentence("a b")] * 10, name="mine")
+    corpus = Corpus([Sentence("a b")] * 10, name="example")
     assert str(corpus) == "Corpus: 10 train + 0 dev + 0 test sentences"
     assert corpus.dev is corpus.test is None
     sampled = Corpus([Sentence("a b") for _ in range(10)], sample_missing_splits=True)
@@ -385,9 +385,9 @@ def test_corpus() -> None:
 
 @row("`Corpus.downsample`")
 def test_downsample(sample: Corpus) -> None:
-    before = len(sample.train or ())
+    full_length = len(sample.train or ())
     sample.downsample(0.1, downsample_dev=False, random_seed=1)
-    assert len(sample.train or ()) == round(before * 0.1)
+    assert len(sample.train or ()) == round(full_length * 0.1)
 
 
 @row("`Corpus.make_label_dictionary`, `.make_tag_dictionary`")
@@ -440,8 +440,8 @@ def test_corpus_tokenizer(tmp_path: Path) -> None:
 
 @row("`MultiCorpus`")
 def test_multi_corpus() -> None:
-    both = MultiCorpus([Corpus([Sentence("a")], [Sentence("b")]), Corpus([Sentence("c")], [Sentence("d")])])
-    assert (len(both.train or ()), len(both.dev or ())) == (2, 2)
+    joined = MultiCorpus([Corpus([Sentence("a")], [Sentence("b")]), Corpus([Sentence("c")], [Sentence("d")])])
+    assert (len(joined.train or ()), len(joined.dev or ())) == (2, 2)
 
 
 @row("`FlairDataset`, `.is_in_memory`")
@@ -458,7 +458,7 @@ def test_concat_dataset() -> None:
 
 
 @row("`randomly_split_into_two_datasets`")
-def test_random_split() -> None:
+def test_sampled_dev_split() -> None:
     sampled = Corpus([Sentence("a") for _ in range(10)], sample_missing_splits="only_dev", random_seed=1)
     assert (len(sampled.train or ()), len(sampled.dev or ())) == (9, 1)
     assert_missing("flairlite.data", "randomly_split_into_two_datasets")
@@ -473,7 +473,7 @@ def test_spans_from_tags() -> None:
     assert tags == ["B-PER", "I-PER", "O"]
 
 
-# ------------------------------------------------------------------------------------------------ tokenizers, splitters
+# Tokenizers, splitters
 
 
 @row("`Tokenizer`, `.tokenize`, `.name`, `.to_dict`, `.from_dict`")
@@ -484,8 +484,8 @@ def test_tokenizers() -> None:
 
     assert [token.text for token in Sentence("ab", use_tokenizer=Letters())] == ["a", "b"]
     assert Letters().name == "Letters"
-    again = Tokenizer.from_dict(SpaceTokenizer().to_dict())
-    assert isinstance(again, SpaceTokenizer)
+    copy = Tokenizer.from_dict(SpaceTokenizer().to_dict())
+    assert isinstance(copy, SpaceTokenizer)
 
 
 @row("`SegtokTokenizer`, `.tokenize`, `.to_dict`, `.from_dict`")
@@ -499,7 +499,7 @@ def test_segtok() -> None:
     "`SpaceTokenizer`, `.tokenize`, `.to_dict`, `.from_dict`, `StaccatoTokenizer`, `.tokenize`, `.to_dict`, "
     "`.from_dict`, `NoTokenizer`, `.tokenize`, `.to_dict`, `.from_dict`"
 )
-def test_simple_tokenizers() -> None:
+def test_space_staccato_and_no_tokenizer() -> None:
     for kind in (SpaceTokenizer, StaccatoTokenizer, NoTokenizer):
         assert isinstance(kind.from_dict(kind().to_dict()), kind)
     assert SpaceTokenizer().tokenize("a b1") == ["a", "b1"]
@@ -520,7 +520,7 @@ def test_tokenizer_wrapper() -> None:
 
 
 @row("`TokenizerWrapper.to_dict`, `.from_dict`")
-def test_wrapped_functions_in_files() -> None:
+def test_wrapped_function_cannot_be_saved() -> None:
     with pytest.raises(FlairliteError):
         TokenizerWrapper.from_dict(TokenizerWrapper(str.split).to_dict())
 
@@ -529,7 +529,7 @@ def test_wrapped_functions_in_files() -> None:
     "`SpacyTokenizer`, `.tokenize`, `.name`, `.to_dict`, `.from_dict`, `JapaneseTokenizer`, `.tokenize`, `.name`, "
     "`.to_dict`, `.from_dict`"
 )
-def test_foreign_tokenizers() -> None:
+def test_external_tokenizers() -> None:
     class Word:
         def __init__(self, text: str) -> None:
             self.text, self.whitespace_ = text, " "
@@ -571,10 +571,10 @@ def test_segtok_splitter() -> None:
     "`TagSentenceSplitter`, `.name`, `.tokenizer`, `NewlineSentenceSplitter`, `.name`, `NoSentenceSplitter`, `.name`, "
     "`.tokenizer`"
 )
-def test_plain_splitters() -> None:
-    assert [one.text for one in TagSentenceSplitter("#").split("a b#c")] == ["a b", "c"]
-    assert [one.text for one in NewlineSentenceSplitter().split("a b\nc")] == ["a b", "c"]
-    assert [one.text for one in NoSentenceSplitter().split("a. b.")] == ["a. b."]
+def test_tag_newline_and_no_splitter() -> None:
+    assert [sentence.text for sentence in TagSentenceSplitter("#").split("a b#c")] == ["a b", "c"]
+    assert [sentence.text for sentence in NewlineSentenceSplitter().split("a b\nc")] == ["a b", "c"]
+    assert [sentence.text for sentence in NoSentenceSplitter().split("a. b.")] == ["a. b."]
 
 
 @row("`SpacySentenceSplitter`, `.name`, `.tokenizer`")
@@ -589,7 +589,7 @@ def test_scispacy_splitter() -> None:
     assert_missing("flairlite.splitter", "SciSpacySentenceSplitter")
 
 
-# ----------------------------------------------------------------------------------------------------------- data sets
+# Data sets
 
 
 def write(path: Path, text: str) -> Path:
@@ -680,11 +680,11 @@ def test_data_loader() -> None:
 
 
 @row("`FlairDatapointDataset`, `.is_in_memory`, `SentenceDataset`, `StringDataset`, `.is_in_memory`")
-def test_plain_datasets() -> None:
+def test_datasets_in_memory() -> None:
     assert len(FlairDatapointDataset([Sentence("a"), Sentence("b")])) == 2
     with pytest.warns(DeprecationWarning, match="FlairDatapointDataset"):
         assert SentenceDataset(Sentence("a"))[0].text == "a"
-    assert not StringDataset(["a b"]).is_in_memory()  # sentences are made when they are asked for
+    assert not StringDataset(["a b"]).is_in_memory()  # sentences are created on access
     assert len(StringDataset(["a b"])[0]) == 2
 
 
@@ -707,7 +707,7 @@ def test_mongo() -> None:
     "`STACKOVERFLOW`, `SENTIMENT_140`, `GO_EMOTIONS`, `YAHOO_ANSWERS`, `GERMEVAL_2018_OFFENSIVE_LANGUAGE`, "
     "`COMMUNICATIVE_FUNCTIONS`"
 )
-def test_other_prepared_data_sets() -> None:
+def test_other_data_sets() -> None:
     assert_missing("flairlite.datasets", "CONLL_03", "WNUT_17", "IMDB", "AGNEWS", "TREC_6")
     assert len(SAMPLE_ENGLISH().train or ()) > 400
     assert flairlite.datasets.SAMPLE_NER().train
