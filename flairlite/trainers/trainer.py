@@ -12,7 +12,7 @@ from torch.utils.data import Sampler
 
 from flairlite.checks import flag, folder_path, shown
 from flairlite.data import Corpus
-from flairlite.errors import FlairliteError, SettingError, TrainingError
+from flairlite.errors import FileWriteError, SettingError, TrainingError
 from flairlite.models import Model
 from flairlite.runtime import get_device
 from flairlite.storage.atomic import make_folder
@@ -24,7 +24,7 @@ from flairlite.trainers.plugins.base import BasePlugin, Pluggable
 from flairlite.trainers.plugins.events import Events
 from flairlite.trainers.plugins.schedules import LinearSchedulerPlugin
 from flairlite.trainers.process.malloc import tidy_heap
-from flairlite.trainers.process.run_folder import CHECKPOINT, TRAINING_LOG, lock_folder
+from flairlite.trainers.process.run_folder import CHECKPOINT, TRAINING_LOG, RunFolderError, lock_folder
 from flairlite.trainers.settings import FINE_TUNE, MAY_CHANGE, TrainingSettings, with_settings
 from flairlite.trainers.training_run import TrainingRun
 
@@ -257,7 +257,7 @@ class ModelTrainer(Pluggable):
 
 
 class _Parts:
-    """The arguments of `train` that are no settings, checked.
+    """The arguments of `train` that are not settings, checked.
 
     Args:
         plugins: Callbacks and plugins.
@@ -303,14 +303,15 @@ def _open_folder(base_path: Any) -> Iterator[Path]:
 
     Raises:
         SettingError: If the path is not one.
-        TrainingError: If the folder, or later a file in it, cannot be written, or another run has it.
+        TrainingError: If another run has the folder.
+        RunFolderError: If the folder, or later a file in it, cannot be written.
     """
     path = folder_path("base_path", base_path)
     try:
         folder = make_folder(path)
         with lock_folder(folder):
             yield folder
-    except FlairliteError as error:
-        if isinstance(error, OSError) and getattr(error, "path", None) is not None:  # a file of the run
-            raise TrainingError(str(error)) from error
+    except RunFolderError:
         raise
+    except FileWriteError as error:
+        raise RunFolderError(str(error), path=error.path, errno=error.errno) from error

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import flairlite
+from flairlite.trainers.process import malloc
 from flairlite.trainers.process.malloc import _glibc, tidy_heap
 
 # what training does: large blocks come and go, small ones between them stay
 SCRIPT = """
-import contextlib, sys
-from flairlite.trainers.process.malloc import tidy_heap
+import contextlib, runpy, sys
+tidy_heap = runpy.run_path(sys.argv[1])["tidy_heap"]  # without the package, which would import torch
 
 def rss():
     with open("/proc/self/statm") as file:
@@ -38,10 +37,9 @@ print(most - before - sum(map(len, kept)))
 
 def wasted(*arguments: str, **environment: str) -> int:
     """Return the bytes that such a process has at most beside what it keeps."""
-    folder = str(Path(flairlite.__file__).resolve().parents[1])
     found = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *arguments],
-        env={**os.environ, "PYTHONPATH": folder, **environment},
+        [sys.executable, "-c", SCRIPT, malloc.__file__, *arguments],
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=True,

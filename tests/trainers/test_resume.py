@@ -105,17 +105,36 @@ def assert_same(one: Path, other: Path) -> None:
         assert found[name] == expected[name], name
 
 
+@pytest.fixture(scope="module")
+def _kept_runs() -> list[tuple[dict[str, Any], Path]]:
+    return []
+
+
+@pytest.fixture
+def whole(
+    _kept_runs: list[tuple[dict[str, Any], Path]],
+    make: Make,
+    corpus: Corpus,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[dict[str, Any], Path]:
+    """The result and the folder of a run that nothing disturbed, trained once for all tests."""
+    if not _kept_runs:
+        folder = tmp_path_factory.mktemp("whole")
+        _kept_runs.append((train(make(), corpus, folder, checkpoint_every=2, plugins=[Drift()]), folder))
+    return _kept_runs[0]
+
+
 class TestExactResume:
     @pytest.mark.parametrize("step", [1, 2, 4, 5, 6, 9, 10, 13, 20])
     def test_a_run_that_crashed_ends_as_one_that_did_not(
-        self, step: int, make: Make, corpus: Corpus, tmp_path: Path
+        self, step: int, whole: tuple[dict[str, Any], Path], make: Make, corpus: Corpus, tmp_path: Path
     ) -> None:
-        expected = train(make(), corpus, tmp_path / "whole", checkpoint_every=2, plugins=[Drift()])
+        expected, folder = whole
         with pytest.raises(Crash):
             train(make(), corpus, tmp_path / "parts", checkpoint_every=2, plugins=[Drift(step)])
         tagger = make(seed=7 if step > 2 else 0)  # where there is a checkpoint, its weights are taken
         assert train(tagger, corpus, tmp_path / "parts", checkpoint_every=2, plugins=[Drift()]) == expected
-        assert_same(tmp_path / "whole", tmp_path / "parts")
+        assert_same(folder, tmp_path / "parts")
 
     @pytest.mark.parametrize(
         "options",

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,31 @@ class At(Callback):
             self.action()
 
 
+@dataclass(frozen=True)
+class WholeRun:
+    """A run that nothing disturbed: what `train` returned, and its folder."""
+
+    result: dict[str, Any]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def _kept_runs() -> list[WholeRun]:
+    return []
+
+
+@pytest.fixture
+def whole(_kept_runs: list[WholeRun], make: Make, corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> WholeRun:
+    """The run that others are compared with, trained once for all tests."""
+    if not _kept_runs:
+        folder = tmp_path_factory.mktemp("whole")
+        _kept_runs.append(WholeRun(train(make(), corpus, folder, plugins=[At()]), folder))
+    return _kept_runs[0]
+
+
 class TestLock:
     def test_a_second_run_is_refused_with_the_process_of_the_first(
-        self, make: Make, corpus: Corpus, tmp_path: Path
+        self, whole: WholeRun, make: Make, corpus: Corpus, tmp_path: Path
     ) -> None:
         def intrude() -> None:
             with pytest.raises(TrainingError, match=rf"another run writes into .*: the process {os.getpid()}\b"):
@@ -97,10 +120,9 @@ class TestLock:
             intruded.append(True)
 
         intruded: list[bool] = []
-        expected = train(make(), corpus, tmp_path / "alone", plugins=[At()])
-        assert train(make(), corpus, tmp_path, plugins=[At(8, intrude)]) == expected
+        assert train(make(), corpus, tmp_path, plugins=[At(8, intrude)]) == whole.result
         assert intruded
-        assert same_models(tmp_path, tmp_path / "alone")
+        assert same_models(tmp_path, whole.folder)
         assert not list(tmp_path.glob(".*"))
 
     @posix
@@ -192,9 +214,15 @@ class TestWriting:
     @pytest.mark.parametrize("room", [0, 1, 5000, 20000, 40000])
     @pytest.mark.parametrize("step", [7, 10, 12])
     def test_a_full_disk_keeps_the_last_checkpoint(
-        self, step: int, room: int, make: Make, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        step: int,
+        room: int,
+        whole: WholeRun,
+        make: Make,
+        corpus: Corpus,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        expected = train(make(), corpus, tmp_path / "whole", plugins=[At()])
         disk = FullDisk(room)
         with monkeypatch.context() as patch:
             plugin = At(step, lambda: patch.setattr(Path, "open", lambda *given, **options: disk(*given, **options)))
@@ -204,16 +232,16 @@ class TestWriting:
             r"(\S+) cannot be written: No space left on device\. It needs ([\d,]+) bytes", str(caught.value)
         )
         assert found, caught.value
-        whole = (tmp_path / "whole" / Path(found[1]).name).stat().st_size
+        size = (whole.folder / Path(found[1]).name).stat().st_size
         needed = int(found[2].replace(",", ""))
-        assert 0.9 * whole < needed < 2 * whole  # a checkpoint has the weights of the best model once more, or not
+        assert 0.9 * size < needed < 2 * size  # a checkpoint has the weights of the best model once more, or not
         assert read_checkpoint(tmp_path / "full") is not None
-        assert train(make(), corpus, tmp_path / "full", plugins=[At()]) == expected
-        assert same_models(tmp_path / "full", tmp_path / "whole")
+        assert train(make(), corpus, tmp_path / "full", plugins=[At()]) == whole.result
+        assert same_models(tmp_path / "full", whole.folder)
 
     @pytest.mark.parametrize("failing", [".checkpoint.pt", ".best-model.pt", ".loss.tsv", ".dev.tsv"])
     def test_a_folder_that_becomes_read_only_keeps_the_last_checkpoint(
-        self, failing: str, make: Make, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, failing: str, whole: WholeRun, make: Make, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """As root may write anywhere, opening a file is what fails."""
         usual = Path.open
@@ -223,7 +251,6 @@ class TestWriting:
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS))
             return usual(path, *arguments, **options)
 
-        expected = train(make(), corpus, tmp_path / "whole", plugins=[At()])
         with monkeypatch.context() as patch:
             plugin = At(7, lambda: patch.setattr(Path, "open", read_only))
             with pytest.raises(FileWriteError, match=rf"{failing[1:]} cannot be written: Read-only.*needs [\d,]+"):
@@ -231,8 +258,8 @@ class TestWriting:
         checkpoint = read_checkpoint(tmp_path / "full")
         assert checkpoint is not None
         assert checkpoint["state"]["run"]["epoch"] == 1
-        assert train(make(), corpus, tmp_path / "full", plugins=[At()]) == expected
-        assert same_models(tmp_path / "full", tmp_path / "whole")
+        assert train(make(), corpus, tmp_path / "full", plugins=[At()]) == whole.result
+        assert same_models(tmp_path / "full", whole.folder)
 
     @pytest.mark.parametrize("call", ["fsync", "replace"])
     def test_every_file_is_on_the_disk_before_it_has_its_name(
@@ -316,10 +343,9 @@ class TestSignals:
 
     @pytest.mark.parametrize("step", [1, 4, 6, 8, 18])
     def test_sigterm_ends_the_program_with_143_when_the_state_is_saved(
-        self, step: int, make: Make, corpus: Corpus, tmp_path: Path
+        self, step: int, whole: WholeRun, make: Make, corpus: Corpus, tmp_path: Path
     ) -> None:
         handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-        expected = train(make(), corpus, tmp_path / "whole", plugins=[At()])
         with pytest.raises(SystemExit) as caught:
             train(make(), corpus, tmp_path / "parts", plugins=[At(step, lambda: signal.raise_signal(signal.SIGTERM))])
         assert caught.value.code == 143
@@ -328,20 +354,19 @@ class TestSignals:
         assert checkpoint is not None
         run = checkpoint["state"]["run"]
         assert (run["epoch"] - 1) * 6 + run["iteration"] == step
-        assert ModelTrainer(make(), corpus).resume(tmp_path / "parts", plugins=[At()]) == expected
-        assert same_models(tmp_path / "parts", tmp_path / "whole")
+        assert ModelTrainer(make(), corpus).resume(tmp_path / "parts", plugins=[At()]) == whole.result
+        assert same_models(tmp_path / "parts", whole.folder)
 
     def test_ctrl_c_saves_and_evaluates_and_the_run_can_be_resumed(
-        self, make: Make, corpus: Corpus, tmp_path: Path
+        self, whole: WholeRun, make: Make, corpus: Corpus, tmp_path: Path
     ) -> None:
-        expected = train(make(), corpus, tmp_path / "whole", plugins=[At()])
         plugin = At(9, lambda: signal.raise_signal(signal.SIGINT))
         early = train(make(), corpus, tmp_path / "parts", plugins=[plugin])
         assert len(early["train_loss_history"]) == 1
         assert "Exiting from training early." in (tmp_path / "parts" / "training.log").read_text()
         assert (tmp_path / "parts" / "final-model.pt").exists()
-        assert train(make(), corpus, tmp_path / "parts", plugins=[At()]) == expected
-        assert same_models(tmp_path / "parts", tmp_path / "whole")
+        assert train(make(), corpus, tmp_path / "parts", plugins=[At()]) == whole.result
+        assert same_models(tmp_path / "parts", whole.folder)
         assert "Exiting" not in (tmp_path / "parts" / "training.log").read_text()
 
     @pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from flairlite.data import Corpus
-from flairlite.errors import TrainingError
+from flairlite.errors import FileWriteError
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.optimizers import optimizer_to_plain
 from flairlite.trainers.settings import TrainingSettings
@@ -139,7 +139,7 @@ class LogFile(logging.Handler):
         """Begin the file with the messages so far, or continue its first `keep` bytes, which have those messages.
 
         Raises:
-            TrainingError: If the file cannot be written.
+            FileWriteError: If the file cannot be written.
         """
         if self._path is None:
             return
@@ -147,7 +147,8 @@ class LogFile(logging.Handler):
             self._file = logging.FileHandler(self._path, mode="a", encoding="utf-8")
             os.truncate(self._path, min(keep or 0, self.size()))
         except OSError as error:
-            raise TrainingError(f"{self._path} cannot be written: {error.strerror}. Choose another folder") from error
+            problem = f"{self._path} cannot be written: {error.strerror}. Choose another folder"
+            raise FileWriteError(problem, path=self._path, errno=error.errno) from error
         self._file.setFormatter(self.formatter)
         for record in self._pending if keep is None else ():
             self._file.emit(record)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from flairlite.errors import TrainingError
+from flairlite.errors import FileWriteError, TrainingError
 from flairlite.storage.atomic import file_lock, remove_temporary
 
 log = logging.getLogger("flairlite")
@@ -22,7 +22,12 @@ TRAINING_LOG = "training.log"
 OWNER = ".running"  # the id of the process that writes into the folder
 LOCK = ".running.lock"
 
+_folders_in_use: set[tuple[int, str]] = set()  # with the process, because a forked child has a copy
 _RESULTS = (BEST_MODEL, FINAL_MODEL, CHECKPOINT, RUN_RECORD, "dev.tsv", "test.tsv", "train_sample.tsv")
+
+
+class RunFolderError(TrainingError, FileWriteError):
+    """The folder of a run, or a file in it, cannot be written."""
 
 
 def clear_folder(folder: Path) -> None:
@@ -40,18 +45,21 @@ def lock_folder(folder: Path) -> Iterator[None]:
     and a process id that belongs to another program by now is not mistaken.
 
     Raises:
-        TrainingError: If another run has the folder, with the id of its process, or the folder cannot be written.
+        TrainingError: If another run has the folder, with the id of its process.
+        RunFolderError: If the folder cannot be written.
     """
+    key = os.getpid(), str(folder.resolve())
     with contextlib.ExitStack() as stack:
         try:
             is_locked = stack.enter_context(file_lock(folder / LOCK, timeout=0))
         except TimeoutError:
-            raise TrainingError(
-                f"another run writes into {folder}: the process {_read_owner(folder)}. Wait for it or end it, or "
-                "choose another base path"
-            ) from None
-        except OSError as error:
-            raise _not_writable(folder / LOCK, error) from error
+            raise _in_use(folder) from None
+        except FileWriteError as error:
+            raise RunFolderError(f"{error}. Choose another base path", path=error.path, errno=error.errno) from error
+        if key in _folders_in_use:  # by this thread, for which the lock is re-entrant
+            raise _in_use(folder)
+        _folders_in_use.add(key)
+        stack.callback(_folders_in_use.discard, key)
         if not is_locked:
             log.warning("%s cannot be locked: make sure that no other run writes there", folder)
         stack.callback(_remove, folder / LOCK)  # while it is locked, so that a process that has opened it sees that
@@ -59,7 +67,8 @@ def lock_folder(folder: Path) -> Iterator[None]:
         try:
             (folder / OWNER).write_text(f"{os.getpid()}\n", encoding="utf-8")
         except OSError as error:
-            raise _not_writable(folder / OWNER, error) from error
+            problem = f"{folder / OWNER} cannot be written: {error.strerror or error}. Choose another base path"
+            raise RunFolderError(problem, path=folder / OWNER, errno=error.errno) from error
         for name in (*_RESULTS, LOSS_TABLE):
             remove_temporary(folder / name)
         yield
@@ -70,12 +79,11 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _read_owner(folder: Path) -> str:
+def _in_use(folder: Path) -> TrainingError:
     try:
-        return (folder / OWNER).read_text(encoding="utf-8").strip() or "unknown"
+        owner = (folder / OWNER).read_text(encoding="utf-8").strip() or "unknown"
     except OSError:
-        return "unknown"
-
-
-def _not_writable(path: Path, error: OSError) -> TrainingError:
-    return TrainingError(f"{path} cannot be written: {error.strerror or error}. Choose another base path")
+        owner = "unknown"
+    return TrainingError(
+        f"another run writes into {folder}: the process {owner}. Wait for it or end it, or choose another base path"
+    )
