@@ -192,7 +192,7 @@ class TrainingSettings:
             {name: current.get(name) for name in fixed}, {name: previous[name] for name in fixed}
         ):
             raise SettingError(
-                f"the run was started with other settings: {'; '.join(found)}. Give the same settings, or train anew "
+                f"the run was started with other settings: {'; '.join(found)}. Give the same settings, or start a new run "
                 f"with resume=False; only these may change: {', '.join(MAY_CHANGE)}"
             )
 

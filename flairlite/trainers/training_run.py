@@ -292,7 +292,7 @@ class TrainingRun:
         if found := find_differences(self.inputs, previous):
             raise SettingError(
                 f"this is not what the run was started with: {'; '.join(found)}. Give the same model, corpus and "
-                "plugins, or train anew"
+                "plugins, or start a new run"
             )
 
     def _train_epoch(self) -> None:

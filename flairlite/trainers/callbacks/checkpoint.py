@@ -76,7 +76,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
     if missing := _PARTS - set(content):
         raise ModelFileError(
             f"{path} lacks {', '.join(sorted(missing))}: it is of another version of flairlite. Continue with that "
-            "version, or train anew"
+            "version, or start a new run"
         )
     return content
 
