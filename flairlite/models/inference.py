@@ -14,7 +14,7 @@ from flairlite.batching import bucketed_batches
 from flairlite.data import Sentence
 from flairlite.encoding import Batch, Dataset
 from flairlite.metrics import DEFAULT_METRIC, Result
-from flairlite.nn.mode import evaluating
+from flairlite.nn.functional import evaluating
 from flairlite.storage.atomic import atomic_write
 from flairlite.tasks import Decoded, Gold
 from flairlite.tensors import copy_to

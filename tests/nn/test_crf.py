@@ -279,6 +279,28 @@ def test_being_told_that_tags_are_unknown_changes_nothing(device: torch.device, 
     torch.testing.assert_close(careful, losses, rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize("gap", [690.0, 720.0, 800.0, 5000.0])
+def test_a_gold_tag_far_below_the_best_has_a_finite_loss_beside_unknown_tags(device: torch.device, gap: float) -> None:
+    emissions = torch.tensor([[[0.5, -gap, 1.0], [0.1, 0.2, 0.3], [0.0, 0.4, -gap]]])
+    tags = torch.tensor([[1, UNKNOWN, 2]])  # both known tags are far below the best
+    case = random_case([3], 3)
+    slow = Case(case.crf, emissions, tags, case.lengths).on(torch.device("cpu"), torch.float64)
+    ours = Case(case.crf, emissions, tags, case.lengths).on(device)
+    found, expected = run(ours), slow_losses(slow)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    for gradient, slow_gradient in zip(gradients(ours, found), gradients(slow, expected), strict=True):
+        assert_near(gradient, slow_gradient, torch.float32, scale=30)
+
+
+def test_a_path_through_a_hopeless_unknown_tag_has_an_infinite_loss(device: torch.device) -> None:
+    """A limit: the tag before an unknown one may only be reached by a tag more than 745 below the others."""
+    mask = torch.ones(3, 3, dtype=torch.bool)
+    mask[0, 1] = False  # tag 1 follows tag 1 only
+    crf = LinearChainCRF(2, transition_mask=mask).to(device)
+    emissions = torch.tensor([[[0.0, -800.0], [0.0, 0.0]]], device=device)
+    assert crf(emissions, torch.tensor([[UNKNOWN, 1]], device=device), torch.tensor([2])).item() == math.inf
+
+
 # one tag, one word
 
 

@@ -146,8 +146,8 @@ class TestBestPaths:
         for paths, probabilities, (every, tags) in zip(
             found.tags.cpu(), found.probabilities.cpu(), enumerated(meant), strict=True
         ):
-            probabilities = every.scores.detach().softmax(0)
-            expected = torch.nn.functional.pad(probabilities.sort(descending=True).values, (0, n))[:n]
+            best_first = every.scores.detach().softmax(0).sort(descending=True).values
+            expected = torch.nn.functional.pad(best_first, (0, n))[:n]
             assert probabilities.tolist() == pytest.approx(expected.tolist(), abs=1e-5)
             real = paths[probabilities > 0]
             own = [float((every.score_of(path[: len(tags)]) - every.log_partition).detach().exp()) for path in real]

@@ -154,7 +154,7 @@ def test_the_global_generators_are_left_alone(device: torch.device, kind: Kind) 
 @kinds
 @pytest.mark.parametrize("rate", [-0.1, 1, 1.5, math.nan, math.inf])
 def test_a_rate_that_makes_no_sense_is_refused(kind: Kind, rate: float) -> None:
-    with pytest.raises(SettingError, match=f"from 0 up to 1, exclusive; it is {rate}"):
+    with pytest.raises(SettingError, match=f"at least 0 and below 1; it is {rate}"):
         kind(rate)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -333,29 +333,72 @@ def test_a_copy_on_disk_computes_the_same(device: torch.device) -> None:
     assert_near(other(case.inputs, case.lengths), case.ours(case.inputs, case.lengths))
 
 
-@pytest.mark.parametrize("change", ["in place", "loaded", "new memory", "other type"])
-def test_weights_that_change_between_predictions_are_used(change: str) -> None:
-    rnn = PaddedRNN(3, 4)
-    inputs, lengths = torch.randn(2, 5, 3), torch.tensor([5, 3])
+def average_into(rnn: nn.LSTM | nn.GRU | nn.RNN) -> None:
+    """Load a moving average of the weights as older code does, without a trace in version or address."""
+    for weight in rnn.parameters():
+        weight.data.copy_(0.5 * weight.data + 0.5)
+
+
+def swap_rows(rnn: nn.LSTM | nn.GRU | nn.RNN) -> None:
+    rnn.weight_hh_l0.data.copy_(rnn.weight_hh_l0.data.flip(0))
+
+
+def swap_columns(rnn: nn.LSTM | nn.GRU | nn.RNN) -> None:
+    rnn.weight_hh_l0.data.copy_(rnn.weight_hh_l0.data.flip(1))
+
+
+CHANGES: dict[str, Callable[[nn.LSTM | nn.GRU | nn.RNN], Any]] = {
+    "in place": lambda rnn: torch.no_grad()(rnn.weight_ih_l0.mul_)(2),
+    "loaded": lambda rnn: rnn.load_state_dict({name: 2 * value for name, value in rnn.state_dict().items()}),
+    "new memory": lambda rnn: setattr(rnn.weight_ih_l0, "data", rnn.weight_ih_l0.data * 2),
+    "data.mul_": lambda rnn: rnn.weight_ih_l0.data.mul_(2),
+    "data.neg_": lambda rnn: rnn.weight_hh_l0_reverse.data.neg_(),
+    "moving average": average_into,
+    "one element": lambda rnn: rnn.weight_hh_l0.data[3, 1].add_(0.5),
+    "bias": lambda rnn: rnn.bias_hh_l0.data[1].add_(0.5),
+    "rows swapped": swap_rows,
+    "columns swapped": swap_columns,
+    "through NumPy": lambda rnn: rnn.weight_ih_l0.detach().numpy().__imul__(2),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rnn_type", ["LSTM", "GRU"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_predictions_follow_weights_that_change(change: str, rnn_type: str, dtype: torch.dtype) -> None:
+    network = PaddedRNN(3, 4, rnn_type=rnn_type).to(dtype)
+    inputs, lengths = torch.randn(2, 5, 3, dtype=dtype), torch.tensor([5, 3])
     with torch.inference_mode():
-        before = rnn(inputs, lengths)
-    if change == "in place":
-        with torch.no_grad():
-            rnn.rnn.weight_ih_l0.mul_(2)
-    elif change == "loaded":
-        rnn.load_state_dict({name: 2 * value for name, value in rnn.state_dict().items()})
-    elif change == "new memory":
-        rnn.rnn.weight_ih_l0.data = rnn.rnn.weight_ih_l0.data * 2
-    else:
-        rnn.double()
-        inputs = inputs.double()
+        before = network(inputs, lengths)
+    CHANGES[change](network.rnn)
     with torch.inference_mode():
-        after = rnn(inputs, lengths)
-    expected = rnn(inputs, lengths)  # with gradients, nothing is kept
+        after = network(inputs, lengths)
+    expected = network(inputs, lengths)  # nothing is cached where gradients are computed
     torch.testing.assert_close(after[0], expected[0])
     torch.testing.assert_close(after[1, :3], expected[1, :3])
-    if change != "other type":
-        assert not torch.allclose(after, before)
+    assert not torch.allclose(after, before)
+
+
+def test_predictions_follow_a_change_of_dtype() -> None:
+    network = PaddedRNN(3, 4)
+    inputs, lengths = torch.randn(2, 5, 3), torch.tensor([5, 3])
+    with torch.inference_mode():
+        network(inputs, lengths)
+        found = network.double()(inputs.double(), lengths)
+    torch.testing.assert_close(found[0], network(inputs.double(), lengths)[0])
+
+
+def test_unchanged_weights_are_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = PaddedRNN(3, 4)
+    inputs, lengths = torch.randn(2, 5, 3), torch.tensor([5, 3])
+    calls = []
+    prepare = network._widened_weights
+    monkeypatch.setattr(network, "_widened_weights", lambda: calls.append(1) or prepare())
+    with torch.inference_mode():
+        for _ in range(5):
+            network(inputs, lengths)
+            network.train().eval()
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("has_onednn", [True, False])
