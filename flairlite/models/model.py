@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -34,6 +35,8 @@ from flairlite.storage.model_file import read_model_file, write_model_file
 from flairlite.tasks import Decoded, Task
 from flairlite.tensors import copy_to, map_tensors
 from flairlite.tokenization import Tokenizer
+
+log = logging.getLogger("flairlite")
 
 _CHUNK = 2048  # sentences encoded at once: enough to bucket them well, little beside a stream
 
@@ -148,10 +151,10 @@ class Model(nn.Module, ABC):
         return self.embeddings(inputs)  # type: ignore[no-any-return]
 
     def targets(self, batch: Batch) -> Tensor:
-        """Return what there is to learn of a batch, on the model's device; see `Batch.targets` and `Task.learnable`."""
+        """Return the targets of a batch on the model's device; see `Batch.targets` and `Task.mask_unknown`."""
         if batch.targets is None:
             raise LabelError("these sentences were encoded without labels: there is nothing to learn from")
-        return self.task.learnable(copy_to(batch.targets, self.device))
+        return self.task.mask_unknown(copy_to(batch.targets, self.device))
 
     def forward_loss(self, sentences: Sequence[Sentence]) -> tuple[Tensor, int]:
         """Compute the loss of sentences with gold labels, for a training loop of your own.
@@ -347,7 +350,7 @@ class Model(nn.Module, ABC):
             return_loss: Compute the loss too; else it is 0.
 
         Raises:
-            LabelError: when no sentence has a gold label.
+            LabelError: when no word, or sentence, has a gold label; spans may be absent, and then the scores are 0.
             SettingError: when a `gold_label_dictionary` is given, or another storage mode.
         """
         if gold_label_dictionary is not None:
@@ -359,12 +362,10 @@ class Model(nn.Module, ABC):
             raise SettingError(f"embedding_storage_mode must be none, cpu or gpu, not {embedding_storage_mode!r}")
         sentences = self.read(data_points) if isinstance(data_points, (str, Path)) else to_sentences(data_points)
         label_type = gold_label_type or self.label_type
-        if not self.task.count(sentences, label_type):
-            types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
-            raise LabelError(
-                f"no {self.task.unit} has a gold label of the type {label_type!r}: there is nothing to compare with. "
-                f"There are {len(sentences)} sentences with: {', '.join(types) or 'no labels at all'}"
-            )
+        for message in self.task.check(
+            sentences, "the data to evaluate", label_type=label_type, exclude=exclude_labels or ()
+        ):
+            log.warning(message)
         gold = self.task.gold(sentences, label_type)
         encoded = self.encode(sentences, label_type=label_type, labels=gold.labels)
         return evaluate_dataset(
