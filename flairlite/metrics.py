@@ -192,7 +192,7 @@ def evaluate_matches(
         detailed_results=_format_report(report, matches, labels, order, averages),
         classification_report=report,
         loss=loss,
-        metric_name=f"{main_metric[1]} ({main_metric[0]})",
+        metric_name="{1} ({0})".format(*main_metric),
         labels=names,
         accuracy=_accuracy(matches),
     )
@@ -260,6 +260,8 @@ def _format_report(
 
 
 def _main_score(report: dict[str, dict[str, float]], main_metric: tuple[str, str], labels: Sequence[str]) -> float:
+    if not (isinstance(main_metric, (tuple, list)) and list(map(type, main_metric)) == [str, str]):
+        raise SettingError(f"a main score is named as in ('micro avg', 'f1-score'), not {main_metric!r}")
     name, metric = main_metric
     if name in report and metric in report[name]:
         return report[name][metric]

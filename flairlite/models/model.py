@@ -362,9 +362,8 @@ class Model(nn.Module, ABC):
             raise SettingError(f"embedding_storage_mode must be none, cpu or gpu, not {embedding_storage_mode!r}")
         sentences = self.read(data_points) if isinstance(data_points, (str, Path)) else to_sentences(data_points)
         label_type = gold_label_type or self.label_type
-        for message in self.task.check(
-            sentences, "the data to evaluate", label_type=label_type, exclude=exclude_labels or ()
-        ):
+        exclude = [exclude_labels] if isinstance(exclude_labels, str) else list(exclude_labels or ())
+        for message in self.task.check(sentences, "the data to evaluate", label_type=label_type, exclude=exclude):
             log.warning(message)
         gold = self.task.gold(sentences, label_type)
         encoded = self.encode(sentences, label_type=label_type, labels=gold.labels)
@@ -375,7 +374,7 @@ class Model(nn.Module, ABC):
             mini_batch_size=mini_batch_size,
             main_metric=main_evaluation_metric,
             out_path=out_path,
-            exclude=exclude_labels or (),
+            exclude=exclude,
             with_loss=return_loss,
         )
 

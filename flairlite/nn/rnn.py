@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -54,10 +55,13 @@ class PaddedRNN(nn.Module):
         rnn: RNN | None = None,
     ) -> None:
         super().__init__()
-        if rnn_type not in _TYPES:
+        if not isinstance(rnn_type, str) or rnn_type not in _TYPES:
             raise SettingError(f"rnn_type must be one of {', '.join(_TYPES)}; it is {rnn_type!r}")
-        if hidden_size < 1 or num_layers < 1:
-            raise SettingError(f"hidden_size and rnn_layers must be at least 1, not {hidden_size} and {num_layers}")
+        if not all(isinstance(size, Integral) and size >= 1 for size in (hidden_size, num_layers)):
+            raise SettingError(
+                "hidden_size and rnn_layers must be whole numbers of at least 1, "
+                f"not {hidden_size!r} and {num_layers!r}"
+            )
         new_rnn = _TYPES[rnn_type](
             input_size, hidden_size, num_layers=num_layers, bidirectional=bidirectional, batch_first=True
         )

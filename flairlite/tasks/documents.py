@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from numbers import Real
 
 import numpy as np
 import torch
@@ -46,8 +47,9 @@ class DocumentTask(Task):
     ) -> None:
         super().__init__(label_type, label_names)
         self.multi_label = multi_label
-        self.threshold = dict(threshold) if isinstance(threshold, Mapping) else {DEFAULT: threshold}
-        _check_thresholds(self.threshold, self.label_names)
+        self.threshold = _validate_thresholds(
+            threshold if isinstance(threshold, Mapping) else {DEFAULT: threshold}, self.label_names
+        )
 
     # From labels to class ids
 
@@ -179,8 +181,9 @@ def _check_single(sentences: Sequence[Sentence], rows: Sequence[Sequence[int]], 
         )
 
 
-def _check_thresholds(threshold: Mapping[str, float], names: Sequence[str]) -> None:
-    if unknown := sorted(set(threshold) - {DEFAULT, *names}):
+def _validate_thresholds(threshold: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    if unknown := sorted(map(str, set(threshold) - {DEFAULT, *names})):
         raise SettingError(f"thresholds name {', '.join(unknown)}, but the labels are {', '.join(names)}")
-    if wrong := [value for value in threshold.values() if not 0 <= value <= 1]:
-        raise SettingError(f"a threshold is a probability, between 0 and 1, not {wrong[0]}")
+    if wrong := [value for value in threshold.values() if not (isinstance(value, Real) and 0 <= value <= 1)]:
+        raise SettingError(f"a threshold is a probability, between 0 and 1, not {wrong[0]!r}")
+    return {name: float(value) for name, value in threshold.items()}

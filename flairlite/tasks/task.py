@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from flairlite.data import Dictionary, Sentence
 from flairlite.data.dictionary import UNKNOWN
+from flairlite.data.tag_schemes import OUTSIDE
 from flairlite.encoding import Batch, Targets
 from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result, evaluate_classes
@@ -140,12 +143,17 @@ class Task(ABC):
 
         Raises:
             LabelError: If a weight is given for a label that the model does not know.
+            SettingError: If `loss_weights` is not a mapping to finite numbers of at least 0.
         """
-        given = loss_weights or {}
-        if unknown := sorted(set(given) - {*self.class_names, *self.label_names}):
+        given = {} if loss_weights is None else loss_weights
+        if not isinstance(given, Mapping):
+            raise SettingError(f"loss_weights must map labels to weights, not be a {type(given).__name__}")
+        if unknown := sorted(map(str, set(given) - {*self.class_names, *self.label_names})):
             raise LabelError(
                 f"loss_weights name {', '.join(unknown)}, but the labels are {', '.join(self.label_names)}"
             )
+        if wrong := [value for value in given.values() if not (isinstance(value, Real) and 0 <= value < math.inf)]:
+            raise SettingError(f"a weight of loss_weights must be a finite number of at least 0, not {wrong[0]!r}")
         return torch.tensor([given.get(name, given.get(self.label_of(name), 1.0)) for name in self.class_names])
 
     def label_of(self, class_name: str) -> str:
@@ -203,6 +211,8 @@ class Task(ABC):
                 "than 1, as predict writes them: if they are predictions, they have replaced the gold labels and are "
                 "compared with themselves. Predict with label_name='predicted', or on copies"
             )
+        if unused := [label for label in exclude if label not in (*counts, *self.label_names, OUTSIDE)]:
+            warnings.append(f"excluded labels that neither {name} nor the model has: {', '.join(map(str, unused))}")
         if not counts:
             warnings.append(self._describe_absence(sentences, name, label_type, for_training))
         else:

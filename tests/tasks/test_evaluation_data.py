@@ -271,3 +271,60 @@ def test_rows_stay_rows_whatever_words_and_labels_contain(task: SpanTask | WordT
         sentence.set_token_labels("ner", [None, label, None, None])
     lines = "".join(task.rows(task.gold([sentence]), torch.zeros(5, dtype=torch.int64))).splitlines()
     assert [line.count("\t") for line in lines] == [2, 2, 2, 2, 0]
+
+
+class TestSettings:
+    """Settings of the wrong type are refused by name, and one label may be given without a list."""
+
+    DATA: ClassVar = [tagged("w0/P w1/PER"), tagged("w2/PER")]
+
+    def test_one_excluded_label_needs_no_list(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        corpus = Corpus(self.DATA, self.DATA, self.DATA)
+        tagger = make_tagger(corpus, "pos")
+        expected = tagger.evaluate(self.DATA, exclude_labels=["PER"])
+        assert expected.labels == ("P",), "not every label whose name is a part of it"
+        assert tagger.evaluate(self.DATA, exclude_labels="PER").scores == expected.scores
+        train(tagger, corpus, tmp_path, exclude_labels="PER")
+        assert not warnings(caplog)
+
+    def test_an_excluded_label_that_does_not_exist_is_pointed_out(self, caplog: pytest.LogCaptureFixture) -> None:
+        tagger = make_tagger(Corpus(self.DATA), "pos")
+        tagger.evaluate(self.DATA, exclude_labels=["per", "O"])
+        assert warnings(caplog) == ["excluded labels that neither the data to evaluate nor the model has: per"]
+
+    @pytest.mark.parametrize("metric", ["f1-score", None, ("micro avg",), ("micro avg", 1), (["micro avg"], "recall")])
+    def test_a_malformed_main_score_is_refused(self, metric: Any) -> None:
+        tagger = make_tagger(Corpus(self.DATA), "pos")
+        with pytest.raises(SettingError, match="micro avg"):
+            tagger.evaluate(self.DATA, main_evaluation_metric=metric)
+
+    @pytest.mark.parametrize("weights", [["A"], {"P": "2"}, {"P": None}, {"P": -1.0}, {"P": float("nan")}])
+    def test_malformed_loss_weights_are_refused(self, weights: Any) -> None:
+        with pytest.raises(SettingError, match="loss_weights"):
+            WordTask("pos", ["P", "PER"]).class_weights(weights)
+
+    @pytest.mark.parametrize("threshold", ["0.5", None, float("nan"), [0.5], {"a": "0.5"}, {1: 0.5}])
+    def test_malformed_thresholds_are_refused(self, threshold: Any) -> None:
+        with pytest.raises(SettingError, match="threshold"):
+            DocumentTask("topic", ["a"], multi_label=True, threshold=threshold)
+
+    def test_numbers_of_numpy_are_numbers(self) -> None:
+        task = DocumentTask("topic", ["a"], multi_label=True, threshold=np.float32(0.25))
+        assert task.threshold == {"default": 0.25}
+        assert type(task.threshold["default"]) is float
+        assert len(make_tagger(Corpus(self.DATA), "pos").predict(self.DATA, mini_batch_size=np.int64(1))) == 2
+
+    @pytest.mark.parametrize("size", ["2", 1.5, None])
+    def test_a_malformed_batch_size_is_refused(self, size: Any) -> None:
+        with pytest.raises(SettingError, match="batch_size must be a whole number"):
+            make_tagger(Corpus(self.DATA), "pos").predict(self.DATA, mini_batch_size=size)
+
+    @pytest.mark.parametrize("options", [{"hidden_size": "4"}, {"hidden_size": 4.5}, {"rnn_layers": None}])
+    @pytest.mark.parametrize("rate", ["word_dropout", "locked_dropout", "dropout"])
+    def test_malformed_sizes_and_rates_are_refused(self, options: dict[str, Any], rate: str) -> None:
+        corpus = Corpus(self.DATA)
+        dictionary, embeddings = corpus.make_label_dictionary("pos"), WordEmbeddings(VECTORS)
+        with pytest.raises(SettingError, match="whole numbers"):
+            SequenceTagger(embeddings, dictionary, "pos", **options)
+        with pytest.raises(SettingError, match="dropout rate"):
+            SequenceTagger(embeddings, dictionary, "pos", **{rate: "0.5"})  # type: ignore[arg-type]
