@@ -38,7 +38,7 @@ def counted(found: Pairs) -> Pairs:
 
 
 def by_frequency(found: Pairs) -> list[int]:
-    """Return the labels that occur as gold or as predicted, the most frequent first, then by number."""
+    """Return the labels that occur as gold or as predicted, most frequent first, then by id."""
     frequency = Counter(label for pair in counted(found) for label in pair)
     return sorted(frequency, key=lambda label: (-frequency[label], label))
 
@@ -102,7 +102,7 @@ def test_the_table_is_that_of_scikit_learn_to_the_character(found: Pairs) -> Non
 
 @given(found=pairs)
 @drawn
-def test_the_text_begins_as_flairs_does(found: Pairs) -> None:
+def test_the_report_begins_like_flairs(found: Pairs) -> None:
     assume(counted(found))
     result, expected = evaluated(found), sklearn_report(found)
     head = result.detailed_results.partition("By class:\n")[0]
@@ -115,7 +115,7 @@ def test_the_text_begins_as_flairs_does(found: Pairs) -> None:
     assert str(result) == result.detailed_results
 
 
-def test_a_report_reads_like_this() -> None:
+def test_a_report_looks_like_this() -> None:
     found = [(0, 0)] * 5 + [(1, 1)] * 3 + [(1, 0)] * 2 + [(2, 1)]
     assert evaluated(found).detailed_results == (
         "\nResults:\n"
@@ -235,16 +235,16 @@ ODD_NAMES = ("micro avg", "accuracy", "macro avg", "foo avg", "a\nb", "weighted 
 def test_labels_named_like_averages_have_rows_of_their_own() -> None:
     found = [(0, 0), (0, 1), (1, 1), (2, 2), (3, 3), (4, 0), (5, 5), (5, 0)]
     result = evaluated(found, names=ODD_NAMES)
-    plain = evaluated(found, names=["A", "B", "C", "D", "E", "F"])
+    expected = evaluated(found, names=["A", "B", "C", "D", "E", "F"])
     for average in ("micro avg", "macro avg", "weighted avg"):
-        assert result.classification_report[average] == plain.classification_report[average]
-    assert result.classification_report["accuracy"] == plain.classification_report["B"]
-    assert result.main_score == plain.main_score
+        assert result.classification_report[average] == expected.classification_report[average]
+    assert result.classification_report["accuracy"] == expected.classification_report["B"]
+    assert result.main_score == expected.main_score
     assert {key: value for key, value in result.scores.items() if key != "loss"} == {
-        key: value for key, value in plain.scores.items() if key != "loss"
+        key: value for key, value in expected.scores.items() if key != "loss"
     }, "the label 'foo avg' is not an average"
-    assert result.accuracy == plain.accuracy
-    figures = [[row.split()[-4:] for row in str(each).splitlines() if row] for each in (result, plain)]
+    assert result.accuracy == expected.accuracy
+    figures = [[row.split()[-4:] for row in str(each).splitlines() if row] for each in (result, expected)]
     assert figures[0] == figures[1]
 
 
@@ -321,7 +321,7 @@ def test_an_unknown_main_score_is_refused_with_the_known_ones(main_metric: tuple
     assert "'precision', 'recall' or 'f1-score'" in message
 
 
-def test_a_label_that_is_known_but_does_not_occur_scores_zero() -> None:
+def test_a_known_label_that_does_not_occur_scores_zero() -> None:
     assert evaluated([(0, 0), (2, 0)], main_metric=("VERB", "f1-score")).main_score == 0
 
 
