@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from flairlite.data import DataPoint, Dictionary, Sentence, Span, Token
-from flairlite.data.spanning import label_characters
+from flairlite.data.serialization import label_characters
 from flairlite.errors import SettingError
 from flairlite.metrics import Result
 from flairlite.storage.atomic import make_folder

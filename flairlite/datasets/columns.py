@@ -199,7 +199,7 @@ class ColumnDataset(FileDataset):
                 if sign and key.strip():
                     sentence.metadata[key.strip()] = value.strip()
         if self.use_tokenizer is not None and not found.is_separator:
-            sentence.retokenize(self.use_tokenizer)
+            sentence.retokenize(self.use_tokenizer, warn=False)
         return sentence
 
     def _unlabelled(self, found: Rows, columns: dict[str, list[str | None]]) -> Sentence:
@@ -213,7 +213,7 @@ class ColumnDataset(FileDataset):
                     joined = [_is_joined(row[index], name) for row in found.rows]
                     spaces = [0 if is_joined else space for is_joined, space in zip(joined, spaces, strict=True)]
         spaces[-1] = 0
-        return Sentence._from_columns(words, spaces, columns, {})
+        return Sentence.from_columns(words, spaces, columns, {})
 
     def _columns_of_words(self, rows: list[list[str]]) -> dict[str, list[str | None]]:
         columns: dict[str, list[str | None]] = {}
@@ -239,7 +239,7 @@ class ColumnDataset(FileDataset):
         is_separator = self.document_separator_token is not None and sentence.text == self.document_separator_token
         if is_separator or self.every_sentence_is_independent:
             sentence.is_document_boundary = True
-        sentence._position_in_dataset = self, place
+        sentence.set_position_in_dataset(self, place)
         return sentence
 
     def _add_features(self, sentence: Sentence, name: str, values: Sequence[str | None]) -> None:

@@ -49,7 +49,7 @@ def with_multiwords(sentence: Sentence) -> Sentence:
             ]
         columns[name] = values
     metadata = {key: value for key, value in sentence.metadata.items() if key not in (_KEY, "empty_nodes")}
-    return Sentence._from_columns(words, spaces, columns, metadata)
+    return Sentence.from_columns(words, spaces, columns, metadata)
 
 
 def _outermost(start: int, stop: int, heads: Sequence[str | None] | None) -> int:
