@@ -369,6 +369,10 @@ class Span(DataPoint):
 
     __slots__ = ("_words", "sentence", "start", "stop")
 
+    sentence: Sentence
+    start: int
+    stop: int
+
     def __init__(self, tokens: Sequence[Token]) -> None:
         first = tokens[0] if isinstance(tokens, (list, tuple)) and tokens else None
         sentence = first.sentence if isinstance(first, Token) else None
@@ -450,8 +454,7 @@ def check_count(value: Any, name: str) -> int:
         SettingError: If `value` is anything else.
     """
     if hasattr(value, "__index__") and not isinstance(value, bool) and value >= 0:
-        count: int = operator.index(value)
-        return count
+        return int(operator.index(value))
     raise SettingError(f"{name} must be an integer of 0 or more, not {value!r:.60}")
 
 

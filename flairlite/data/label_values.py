@@ -48,7 +48,7 @@ def check_values(values: Sequence[Any]) -> list[str | None]:
     if isinstance(values, (str, bytes)):
         raise LabelError(f"label values must be a list with one value a token, not the single value {values!r:.60}")
     listed = list(values)
-    if not set(map(type, listed)) <= _PLAIN or "" in listed:
+    if not _PLAIN.issuperset(map(type, listed)) or (not all(listed) and "" in listed):
         return [None if value is None else check_value(value) for value in listed]
     return listed
 
@@ -87,9 +87,9 @@ def check_score(score: Any) -> float:
 def check_scores(scores: Sequence[Any]) -> list[float]:
     """Return scores as a list of `float`, see `check_score`."""
     listed = list(scores)
-    if set(map(type, listed)) <= {float}:
+    if listed and set(map(type, listed)) == {float}:
         total = sum(listed)  # NaN if one of them is
-        if total == total and (not listed or (min(listed) >= 0 and max(listed) <= _MAX_SCORE)):
+        if total == total and min(listed) >= 0 and max(listed) <= _MAX_SCORE:
             return listed
     return list(map(check_score, listed))
 
