@@ -351,7 +351,7 @@ class Corpus:
         part = Subset if isinstance(sentences, FlairDataset) else select  # a Subset reads no sentence in advance
         setattr(self, split, part(sentences, drawn))
         self.train = part(sentences, others)
-        log.warning("No %s split: %d of the training sentences were taken for it, as requested", split, size)
+        log.warning("No %s split: %d of the training sentences were taken for it, as asked", split, size)
 
     def __str__(self) -> str:
         sizes = " + ".join(f"{len(getattr(self, split) or ())} {split}" for split in SPLITS)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flairlite.data.label_values import check_score, check_value
 from flairlite.data.labels import ARROW, Label
 from flairlite.data.text_layout import Location
 from flairlite.data.vectors import join_vectors
@@ -88,7 +89,7 @@ class DataPoint(ABC):
 
     def set_label(self: Self, label_type: str, value: str, score: float = 1.0, **metadata: Any) -> Self:
         """Replace the labels of a type by one label, and return this data point; see `add_label`."""
-        Label(self, value, score)  # raises before anything is removed
+        value, score = check_value(value), check_score(score)  # raise before anything is removed
         self.remove_labels(label_type)
         return self.add_label(label_type, value, score, **metadata)
 

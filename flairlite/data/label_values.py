@@ -87,10 +87,12 @@ def check_score(score: Any) -> float:
 def check_scores(scores: Sequence[Any]) -> list[float]:
     """Return scores as a list of `float`, see `check_score`."""
     listed = list(scores)
-    if listed and set(map(type, listed)) == {float}:
-        total = sum(listed)  # NaN if one of them is
-        if total == total and min(listed) >= 0 and max(listed) <= _MAX_SCORE:
+    try:
+        total = sum(listed)  # of type float if all are, and NaN if one of them is
+        if type(total) is float and total == total and min(listed) >= 0 and max(listed) <= _MAX_SCORE:
             return listed
+    except TypeError:
+        pass
     return list(map(check_score, listed))
 
 

@@ -17,6 +17,7 @@ ARROW = " → "
 Column = Sequence[str | None]
 _Value = TypeVar("_Value")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+_OF_PARTS = ""  # not a label type: the key of the metadata of tokens and spans themselves
 
 
 class Label:
@@ -190,15 +191,14 @@ class LabelStore:
             changes.
     """
 
-    __slots__ = ("_columns", "_metadata", "_others", "_part_metadata", "_scores")
+    __slots__ = ("_columns", "_metadata", "_others", "_scores")
 
     def __init__(self, columns: Mapping[str, Column] | None = None) -> None:
         # A corpus has millions of stores: no table is allocated before something is put into it.
         self._columns: Mapping[str, Column] = _SharedNames(columns) if columns else _EMPTY
         self._scores: Mapping[str, list[float]] = _EMPTY  # only of types with a score other than 1
-        self._metadata: Mapping[str, dict[int, dict[str, Any]]] = _EMPTY
+        self._metadata: Mapping[str, dict[Location, dict[str, Any]]] = _EMPTY
         self._others: Mapping[str, dict[Location, list[Label]]] = _EMPTY
-        self._part_metadata: Mapping[Location, dict[str, Any]] = _EMPTY  # type: ignore[assignment]
 
     def __getstate__(self) -> tuple[dict[Any, Any], ...]:
         return tuple(dict(getattr(self, name)) for name in LabelStore.__slots__)
@@ -212,9 +212,8 @@ class LabelStore:
         twin = LabelStore({name: tuple(column) for name, column in self._columns.items()})
         twin._scores = {name: list(scores) for name, scores in self._scores.items()}
         twin._metadata = {
-            name: {index: dict(known) for index, known in table.items()} for name, table in self._metadata.items()
+            name: {location: dict(known) for location, known in table.items()} for name, table in self._metadata.items()
         }
-        twin._part_metadata = {location: dict(known) for location, known in self._part_metadata.items()}
         for name, table in self._others.items():
             for location, labels in table.items():
                 for label in labels:
@@ -358,9 +357,8 @@ class LabelStore:
         for name in list(self._others):
             self.drop(name, lambda location: not is_within(location, count))
         for table in self._metadata.values():
-            for index in [index for index in table if index >= count]:
-                del table[index]
-        self._part_metadata = {at: known for at, known in self._part_metadata.items() if is_within(at, count)}
+            for location in [location for location in table if not is_within(location, count)]:
+                del table[location]
 
     def count_token_labels(self) -> int:
         """Return how many labels tokens have, over all types."""
@@ -372,12 +370,12 @@ class LabelStore:
 
     def part_metadata(self, location: Location) -> Mapping[str, Any]:
         """Return the metadata of a token or span, to read."""
-        return self._part_metadata.get(location, _EMPTY)
+        return self._metadata.get(_OF_PARTS, {}).get(location, _EMPTY)
 
     def add_part_metadata(self, location: Location, key: str, value: Any) -> None:
         """Set one entry of the metadata of a token or span."""
-        self._part_metadata = {location: {}, **self._part_metadata}
-        self._part_metadata[location][key] = value
+        self._metadata = {_OF_PARTS: {}, **self._metadata}
+        self._metadata[_OF_PARTS].setdefault(location, {})[key] = value
 
     def _token_label(self, point: DataPoint, index: int, label_type: str, value: str) -> Label:
         scores = self._scores.get(label_type)

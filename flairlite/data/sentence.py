@@ -82,12 +82,14 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
         self._vectors: Vectors | None = None
         self._context: Context | None = None
         self._tokenizer: Tokenizer | dict[str, Any] | None = None  # of an unpickled sentence, its description
-        self._text: str | None = to_plain_str(text)  # until it is split into words
+        self._text: str | None = None  # until it is split into words
         self._words: list[str] | None = None
-        if self._text is not None:
-            self._tokenizer = _choose_tokenizer(use_tokenizer)
+        if type(text) is list or type(text) is tuple:
+            self._take_words(list(text))
+        elif (plain := to_plain_str(text)) is not None:
+            self._text, self._tokenizer = plain, _choose_tokenizer(use_tokenizer)
         else:
-            self._take_words(text)
+            self._take_words(_list_words(text))
         if spaces is not None:
             if self._text is not None or self._tokens is not None:
                 raise SettingError("spaces go with words: a text has its own, a token has whitespace_after")
@@ -314,8 +316,7 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
     def _set_words(self, words: list[str], layout: TextLayout | None, tokenizer: Tokenizer | None) -> None:
         self._words, self._known_layout, self._tokenizer, self._text = words, layout, tokenizer, None
 
-    def _take_words(self, given: Any) -> None:
-        listed = list(given) if type(given) in (list, tuple) else _list_words(given)
+    def _take_words(self, listed: list[Any]) -> None:
         types = set(map(type, listed))
         if types <= {str}:
             self._words = listed

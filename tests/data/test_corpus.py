@@ -153,7 +153,7 @@ def test_missing_splits_are_sampled_only_when_asked(caplog: pytest.LogCaptureFix
     assert sorted(words(corpus)) == sorted(words(numbered(100)))
     places = [int(sentence.words[0].removeprefix("train")) for sentence in corpus.train or ()]
     assert places == sorted(places)
-    assert "No test split: 10 of the training sentences were taken for it, as requested" in caplog.text
+    assert "No test split: 10 of the training sentences were taken for it, as asked" in caplog.text
     assert "No dev split: 9 of the training sentences" in caplog.text
 
 
