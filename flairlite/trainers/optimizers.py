@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copyreg
 import difflib
 import functools
 import inspect
@@ -144,8 +143,12 @@ def remove_compiler(factory: OptimizerFactory) -> OptimizerFactory:
         return factory
     members: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in _DECORATED}
     members["step"] = torch.no_grad()(members["step"])
-    members["__reduce_ex__"] = lambda self, protocol: (copyreg.__newobj__, (kind,), self.__getstate__())  # type: ignore[attr-defined]
+    members["__reduce_ex__"] = lambda self, protocol: (_make_empty, (kind,), self.__getstate__())
     return functools.partial(type(kind.__name__, (kind,), members), **options)
+
+
+def _make_empty(kind: type[torch.optim.Optimizer]) -> torch.optim.Optimizer:
+    return kind.__new__(kind)
 
 
 def _has_compiler() -> bool:

@@ -247,7 +247,8 @@ class TrainingRun:
             self._check_inputs(checkpoint["inputs"])
             self.state.is_resumed = True
             self.record = {**checkpoint["record"], "settings": self.settings.to_plain(), "result": None}
-        for callback in self.plugins:  # first those that may refuse to start
+        careful = [*(callback for callback in self.own_callbacks if callback.schedules), *self.plugins]
+        for callback in careful:  # those that may refuse to start
             callback.on_train_begin(self.state)
         self._log_file.open(keep=None if checkpoint is None else checkpoint["log_bytes"])
         if checkpoint is None:
@@ -255,7 +256,8 @@ class TrainingRun:
         self.record["parts"].append(describe_process(self.state.model.device))
         write_run_record(self.state.base_path, self.record)
         for callback in self.own_callbacks:
-            callback.on_train_begin(self.state)
+            if callback not in careful:
+                callback.on_train_begin(self.state)
         if checkpoint is not None:
             self.load_state_dict(checkpoint["state"])
             if checkpoint["settings"]["min_learning_rate"] != self.settings.to_plain()["min_learning_rate"]:
