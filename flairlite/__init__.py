@@ -1,7 +1,6 @@
 """flairlite: train and use sequence taggers with Flair's API, several times faster.
 
-`flairlite.device` and `flairlite.cache_root` can be read and assigned; `flairlite.set_seed` sets what everything random
-starts from.
+`flairlite.device` and `flairlite.cache_root` can be read and assigned; `flairlite.set_seed` sets the default seed.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ __all__ = [
     "visual",
 ]
 
-_LAZY = frozenset(  # what has not been imported is imported when it is asked for: nobody needs all of it
+_LAZY = frozenset(  # imported on first access, because no program needs all of them
     (
         "data", "datasets", "embeddings", "models", "nn", "samplers", "splitter", "tokenization", "trainers",
         "training_utils", "visual",
@@ -61,7 +60,7 @@ if TYPE_CHECKING:
         visual,
     )
 
-    # properties of the module, below
+    # properties of `_Package`
     device: torch.device
     cache_root: Path
 
@@ -70,7 +69,7 @@ logger.addHandler(logging.NullHandler())
 
 
 class _Package(types.ModuleType):
-    """The package, with the two settings that Flair's users read and assign as attributes of it."""
+    """The class of this module, with the two settings that Flair has as attributes of its module."""
 
     @property
     def device(self) -> torch.device:

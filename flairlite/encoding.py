@@ -131,9 +131,14 @@ class EncodedDataset:
 class LazyDataset:
     """Sentences that become integers a batch at a time, for data sets whose integers would not fit into memory."""
 
-    def __init__(self, sentences: Sequence[Sentence], encode: Callable[[Sequence[Sentence]], EncodedDataset]) -> None:
+    def __init__(
+        self,
+        sentences: Sequence[Sentence],
+        encode: Callable[[Sequence[Sentence]], EncodedDataset],
+        lengths: Tensor | None = None,
+    ) -> None:
         self.sentences = sentences
-        self.lengths = _lengths(sentences)
+        self.lengths = _lengths(sentences) if lengths is None else lengths
         self._ends = self.lengths.cumsum(0)
         self._encode = encode
 

@@ -1,16 +1,17 @@
-"""What holds for a whole process: the default device, the cache folder and the default seed."""
+"""Settings of the process: the default device, the cache folder and the default seed."""
 
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flairlite.errors import SettingError
 
-if TYPE_CHECKING:  # torch is imported where it is used: sentences and corpora need none
+if TYPE_CHECKING:  # sentences and corpora work without torch, so it is imported only where it is used
     import torch
 
 _device: torch.device | None = None
@@ -19,7 +20,14 @@ _seed = 0
 
 
 def get_device(device: str | torch.device | None = None) -> torch.device:
-    """Return `device`, or the default: as set, else `FLAIRLITE_DEVICE`, else CUDA when there is one, else the CPU."""
+    """Return `device`, or the default device.
+
+    The default is that of `set_device`, else `FLAIRLITE_DEVICE`, else the first CUDA device if there is one, else the
+    CPU.
+
+    Raises:
+        SettingError: If the device is invalid.
+    """
     import torch
 
     if device is not None:
@@ -32,7 +40,11 @@ def get_device(device: str | torch.device | None = None) -> torch.device:
 
 
 def set_device(device: str | torch.device | None) -> None:
-    """Set the default device of the process; None returns to the automatic choice."""
+    """Set the default device of the process; None restores the automatic choice.
+
+    Raises:
+        SettingError: If the device is invalid.
+    """
     global _device
     _device = None if device is None else _to_device(device)
 
@@ -42,12 +54,12 @@ def _to_device(device: str | torch.device, *, shown: str = "") -> torch.device:
 
     try:
         return torch.device(device)
-    except RuntimeError as error:
-        raise SettingError(f"{shown or repr(device)} is no device: use cpu, cuda or cuda:N") from error
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise SettingError(f"{shown or repr(device)} is not a device: use cpu, cuda or cuda:N") from error
 
 
 def get_cache_root() -> Path:
-    """Return the cache folder: as set, else `FLAIRLITE_CACHE_ROOT`, else `~/.flairlite`."""
+    """Return the cache folder: that of `set_cache_root`, else `FLAIRLITE_CACHE_ROOT`, else `~/.flairlite`."""
     if _cache_root is not None:
         return _cache_root
     root = os.environ.get("FLAIRLITE_CACHE_ROOT")
@@ -55,30 +67,53 @@ def get_cache_root() -> Path:
 
 
 def set_cache_root(path: str | Path | None) -> None:
-    """Set the cache folder of the process; None returns to the environment's or the default one."""
+    """Set the cache folder of the process; None restores the default.
+
+    Raises:
+        SettingError: If `path` is not a path.
+    """
     global _cache_root
-    _cache_root = None if path is None else Path(path)
+    if path is not None and not isinstance(path, (str, os.PathLike)):
+        raise SettingError(f"the cache folder must be a path, got {path!r} of type {type(path).__name__}")
+    _cache_root = None if path is None else Path(path).expanduser()
 
 
 def set_seed(seed: int) -> None:
-    """Set the seed that everything random in flairlite starts from unless it is given one of its own.
+    """Set the default seed of everything random in flairlite.
 
-    Unlike Flair's function of this name, it leaves the global generators of Python, numpy and torch as they are.
+    Unlike Flair's function of this name, it does not change the global generators of Python, NumPy and torch.
+
+    Raises:
+        SettingError: If the seed is not an integer of at most 64 bits.
     """
     global _seed
-    _seed = int(seed)
+    _seed = _to_seed(seed)
 
 
 def get_seed(seed: int | None = None) -> int:
-    """Return `seed`, or the process's default seed (0 until `set_seed`)."""
-    return _seed if seed is None else int(seed)
+    """Return `seed`, or the default seed of the process, which is 0 until `set_seed`.
+
+    Raises:
+        SettingError: If the seed is not an integer of at most 64 bits.
+    """
+    return _seed if seed is None else _to_seed(seed)
+
+
+def _to_seed(seed: Any) -> int:
+    try:
+        number = operator.index(seed)
+    except TypeError as error:
+        raise SettingError(f"a seed must be an integer, got {seed!r} of type {type(seed).__name__}") from error
+    if not -(2**63) <= number < 2**64:
+        raise SettingError(f"a seed must be at least -2**63 and less than 2**64, got {number}")
+    return number
 
 
 @contextlib.contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
-    """Draw from torch's generators as if freshly seeded, and leave their state as it was.
+    """Seed torch's global generators inside the block, and restore their state after it.
 
-    torch's initialisers know only the global generator, so modules are built inside this.
+    Modules are built inside this block, because torch's initialisers use only the global generators.
     """
     import torch
 

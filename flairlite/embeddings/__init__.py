@@ -1,4 +1,4 @@
-"""Embeddings: words and sentences in, vectors out."""
+"""Embeddings: vectors for words and for sentences."""
 
 from flairlite.embeddings.base import (
     DocumentEmbeddings,
@@ -7,11 +7,10 @@ from flairlite.embeddings.base import (
     load_embeddings,
     register_embeddings,
 )
-from flairlite.embeddings.character import CharacterEmbeddings
+from flairlite.embeddings.characters import CharacterEmbeddings, SubwordEmbeddings
 from flairlite.embeddings.document import DocumentPoolEmbeddings, DocumentRNNEmbeddings
-from flairlite.embeddings.hashed import HashEmbeddings, SubwordEmbeddings
-from flairlite.embeddings.one_hot import OneHotEmbeddings
 from flairlite.embeddings.stacked import StackedEmbeddings
+from flairlite.embeddings.trained import HashEmbeddings, OneHotEmbeddings
 from flairlite.embeddings.word import WordEmbeddings
 
 __all__ = [

@@ -1,35 +1,38 @@
-"""What every embedding does, of words and of whole sentences."""
+"""Base classes of embeddings of words and of sentences, and the registry of the classes that files may contain."""
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import GenericAlias
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from flairlite.batching import bucketed_batches
 from flairlite.data import Sentence
-from flairlite.embeddings.registry import embedding_to_params, load_embeddings, register_embeddings
 from flairlite.encoding import Table, encode, index_words
+from flairlite.errors import ModelFileError, SettingError
 from flairlite.nn.mode import evaluating
 from flairlite.tensors import copy_to, map_tensors
 
-__all__ = ["DocumentEmbeddings", "Embeddings", "Inputs", "TokenEmbeddings", "load_embeddings", "register_embeddings"]
+Inputs = Any  # tensors, or nested tuples of tensors, for a batch of (B, T) words
 
-Inputs = Any  # tensors, or nested tuples of them, whose first two dimensions are (B, T) or that know them
+_CHUNK = 16384  # words embedded at a time
+_OWN_KEYS = ("class", "given_name", "state_dict")  # that this module adds to the result of `to_params`
 
-_CHUNK = 16384  # words embedded at once
+_CLASSES: dict[str, type[Embeddings]] = {}
+_Class = TypeVar("_Class", bound="type[Embeddings]")
 
 
 class Embeddings(nn.Module, ABC):
-    """Turns words, or sentences, into vectors.
+    """Turns words, or sentences, into vectors, in three steps.
 
-    It has three verbs. `index` turns strings into numbers, once for the distinct words of a data set; its result, the
-    table, belongs to the data set. `select` picks what a batch needs from the table, where the table lies. `forward`
-    makes vectors of that, on the module's device.
+    `index` turns strings into integers, once for the distinct words of a data set; its result, the table, belongs to
+    the data set. `select` picks the inputs of a batch from the table, on the table's device. `forward` computes vectors
+    from these inputs, on the module's device.
     """
 
     name: str
@@ -44,16 +47,16 @@ class Embeddings(nn.Module, ABC):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The label types of tokens that `index` wants beside the words."""
+        """The label types of tokens that `index` needs in addition to the words."""
         return ()
 
     @property
     def static_embeddings(self) -> bool:
-        """Whether training leaves the vectors as they are."""
+        """Whether training does not change the vectors."""
         return not any(weight.requires_grad for weight in self.parameters())
 
     def get_names(self) -> list[str]:
-        """Return the names under which `embed` leaves vectors."""
+        """Return the names under which `embed` stores vectors."""
         return [self.name]
 
     @abstractmethod
@@ -62,40 +65,39 @@ class Embeddings(nn.Module, ABC):
 
         Args:
             words: The words.
-            fields: For each label type in `fields` that this embedding asks for, the label of each of these words;
-                those that ask for none are not given any.
+            fields: For each label type in `fields`, the label of each word. Not passed to embeddings without `fields`.
         """
 
     @abstractmethod
     def select(self, table: Table, word_ids: Tensor) -> Inputs:
-        """Pick what the words (B, T) of a batch need."""
+        """Return the inputs of a batch with word ids (B, T)."""
 
     def compact(self) -> None:
-        """Use tables of fixed vectors, from now on, in the precision in which a model file holds them."""
+        """Round tables of fixed vectors to the precision of a model file."""
 
     def unknown_words(self, table: Table) -> dict[str, Tensor]:
-        """Tell, by the name of an embedding, which words (U + 1,) of a table it has no vector for."""
+        """Return, for each embedding by name, which words (U + 1,) of a table have no vector."""
         return {}
 
     @abstractmethod
-    def embed(self, data_points: Sentence | Sequence[Sentence]) -> list[Sentence]:
-        """Compute vectors and leave them with the tokens or the sentences, without dropout and gradients."""
+    def embed(self, data_points: Sentence | Iterable[Sentence]) -> list[Sentence]:
+        """Compute vectors without dropout and gradients, and store them in the tokens or the sentences."""
 
     @abstractmethod
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:
-        """Return what is needed to build this embedding again, as plain containers and tensors, without its weights.
+        """Return the settings and fixed vectors, without the weights, as plain containers and tensors.
 
         Args:
-            whole: Put fixed vectors in; otherwise only the name that the cache has for them, where it has them.
+            whole: Include fixed vectors. Otherwise include only their name in the cache, if they are there.
         """
 
     @classmethod
     @abstractmethod
     def from_params(cls, params: Mapping[str, Any]) -> Embeddings:
-        """Build an embedding from what `to_params` returned."""
+        """Build an embedding from the result of `to_params`."""
 
     def save_embeddings(self, use_state_dict: bool = True) -> dict[str, Any]:
-        """Return this embedding as plain containers and tensors, with its weights or without; see `load_embeddings`."""
+        """Return this embedding as plain containers and tensors, with or without its weights; see `load_embeddings`."""
         weights = {"state_dict": self.state_dict()} if use_state_dict else {}
         return {**embedding_to_params(self), **weights}
 
@@ -113,37 +115,45 @@ class TokenEmbeddings(Embeddings):
     embedding_type = "word-level"
 
     @abstractmethod
-    def forward(self, inputs: Inputs) -> Tensor:
-        """Make vectors (B, T, D) of what `select` picked."""
+    def forward(
+        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return the vectors (B, T, D) of the words of a batch.
+
+        Args:
+            inputs: The result of `select`.
+            lengths: Not used; accepted so that token and document embeddings are called alike.
+            generator: Not used, like `lengths`.
+        """
 
     def lengths_by_name(self) -> dict[str, int]:
-        """Return the features of each vector that `embed` leaves, in the order in which `forward` joins them."""
+        """Return the features of each vector that `embed` stores, in the order in which `forward` joins them."""
         return {self.name: self.embedding_length}
 
     def get_names(self) -> list[str]:
-        """Return the names under which `embed` leaves vectors."""
+        """Return the names under which `embed` stores vectors."""
         return list(self.lengths_by_name())
 
     @torch.no_grad()
-    def embed(self, data_points: Sentence | Sequence[Sentence]) -> list[Sentence]:
-        """Compute a vector for every token; `token.embedding` then has it, a row of its sentence's matrix (T, D)."""
-        listed = [data_points] if isinstance(data_points, Sentence) else list(data_points)
-        if not any(sentence.words for sentence in listed):
-            return listed
-        table, ids = index_words(listed, self.index, self.fields)
+    def embed(self, data_points: Sentence | Iterable[Sentence]) -> list[Sentence]:
+        """Compute the vector of every token: `token.embedding`, a row of its sentence's matrix (T, D)."""
+        sentences = _to_sentences(data_points)
+        if not any(sentence.words for sentence in sentences):
+            return sentences
+        table, ids = index_words(sentences, self.index, self.fields)
         with evaluating(self):
             chunks = torch.split(torch.from_numpy(ids).unsqueeze(0), _CHUNK, dim=1)
             vectors = torch.cat([self(self._inputs(table, chunk))[0] for chunk in chunks])  # (N, D)
-        lengths = [len(sentence) for sentence in listed]
+        lengths = [len(sentence) for sentence in sentences]
         parts = torch.split(vectors, list(self.lengths_by_name().values()), dim=1)
         for name, part in zip(self.get_names(), parts, strict=True):
-            for sentence, matrix in zip(listed, torch.split(part, lengths), strict=True):
+            for sentence, matrix in zip(sentences, torch.split(part, lengths), strict=True):
                 sentence.set_token_embeddings(name, matrix)
-        return listed
+        return sentences
 
 
 class DocumentEmbeddings(Embeddings):
-    """Turns sentences into vectors, by way of the vectors of their words; that of an empty sentence is zero.
+    """Turns sentences into vectors, computed from vectors of their words; an empty sentence has the zero vector.
 
     Args:
         embeddings: The embeddings of the words.
@@ -157,17 +167,17 @@ class DocumentEmbeddings(Embeddings):
 
     @abstractmethod
     def forward(self, inputs: Inputs, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Make vectors (B, D) of what `select` picked.
+        """Return the vectors (B, D) of the sentences of a batch.
 
         Args:
-            inputs: What `select` picked.
+            inputs: The result of `select`.
             lengths: (B,) words a sentence, at least 1, on the CPU.
-            generator: Decides what dropout drops, on the module's device.
+            generator: The random generator of dropout, on the module's device.
         """
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The label types of tokens that the embeddings of the words want."""
+        """The label types of tokens that the embeddings of the words need."""
         return self.embeddings.fields
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
@@ -175,30 +185,132 @@ class DocumentEmbeddings(Embeddings):
         return self.embeddings.index(words, fields) if self.fields else self.embeddings.index(words)
 
     def select(self, table: Table, word_ids: Tensor) -> Inputs:
-        """Pick what the words (B, T) of a batch need."""
+        """Return the inputs of a batch with word ids (B, T)."""
         return self.embeddings.select(table, word_ids)
 
     def unknown_words(self, table: Table) -> dict[str, Tensor]:
-        """Tell which words the embeddings of the words have no vector for."""
+        """Return which words the embeddings of the words have no vector for."""
         return self.embeddings.unknown_words(table)
 
-    def _words(self, inputs: Inputs) -> Tensor:
-        """Make the vectors of the words, (B, T, D), in the precision of the module's own weights."""
+    def _embed_words(self, inputs: Inputs) -> Tensor:
+        """Return the vectors of the words, (B, T, D), in the precision of the module's own weights."""
         vectors: Tensor = self.embeddings(inputs)
         weight = next(self.parameters(), None)
         return vectors if weight is None else vectors.to(weight.dtype)
 
     @torch.no_grad()
-    def embed(self, data_points: Sentence | Sequence[Sentence]) -> list[Sentence]:
-        """Compute a vector for every sentence; `sentence.embedding` then has it, (D,)."""
-        listed = [data_points] if isinstance(data_points, Sentence) else list(data_points)
-        encoded = encode(listed, self.index, fields=self.fields)
-        vectors = torch.zeros(len(listed), self.embedding_length, device=self._device)  # (S, D)
+    def embed(self, data_points: Sentence | Iterable[Sentence]) -> list[Sentence]:
+        """Compute the vector (D,) of every sentence: `sentence.embedding`."""
+        sentences = _to_sentences(data_points)
+        encoded = encode(sentences, self.index, fields=self.fields)
+        vectors = torch.zeros(len(sentences), self.embedding_length, device=self._device)  # (S, D)
         with evaluating(self):
             for indices in bucketed_batches(encoded.lengths, 64):
                 batch = encoded.batch(indices)
-                found = self(self._inputs(batch.table, batch.word_ids), batch.lengths)
-                vectors[indices.to(vectors.device)] = found.to(vectors.dtype)
-        for sentence, vector in zip(listed, vectors, strict=True):
+                batch_vectors = self(self._inputs(batch.table, batch.word_ids), batch.lengths)
+                vectors[indices.to(vectors.device)] = batch_vectors.to(vectors.dtype)
+        for sentence, vector in zip(sentences, vectors, strict=True):
             sentence.set_embedding(self.name, vector)
-        return listed
+        return sentences
+
+
+def register_embeddings(kind: _Class) -> _Class:
+    """Allow files to contain embeddings of a class: a class decorator, also for classes of other modules.
+
+    A program that loads such a file must first import the module of the class.
+
+    Raises:
+        SettingError: If another class of this name is registered.
+    """
+    known = _CLASSES.get(kind.__name__)
+    if known is not None and (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
+        raise SettingError(
+            f"embeddings {kind.__name__} of {kind.__module__} have the name of a class of {known.__module__}, which "
+            "files already refer to: rename the class"
+        )
+    _CLASSES[kind.__name__] = kind
+    return kind
+
+
+def embedding_to_params(embedding: Embeddings, *, whole: bool = True) -> dict[str, Any]:
+    """Return an embedding as plain containers and tensors, with the name of its class; see `Embeddings.to_params`.
+
+    Raises:
+        ModelFileError: If the class is not registered.
+    """
+    name = type(embedding).__name__
+    if _CLASSES.get(name) is not type(embedding):
+        raise ModelFileError(
+            f"a model file cannot hold {name}: it can hold {', '.join(sorted(_CLASSES))}. "
+            "Write @register_embeddings above a class of your own"
+        )
+    return {"class": name, "given_name": embedding.name, **embedding.to_params(whole=whole)}
+
+
+def embedding_from_params(params: Mapping[str, Any]) -> Any:
+    """Build an embedding from the result of `embedding_to_params`.
+
+    Raises:
+        ModelFileError: If the class is not registered, or the parameters are incomplete.
+    """
+    if not isinstance(params, Mapping):
+        raise ModelFileError(
+            f"expected the dict that save_embeddings returned, got {type(params).__name__}: read a file with "
+            "torch.load(path, weights_only=True) first"
+        )
+    name = params.get("class")
+    if name not in _CLASSES:
+        raise ModelFileError(
+            f"the file contains embeddings {name!r}, which this version of flairlite does not know: upgrade it, or "
+            "import the module of your own class first"
+        )
+    try:
+        embedding = _CLASSES[name].from_params({key: params[key] for key in params if key not in _OWN_KEYS})
+    except KeyError as error:
+        raise ModelFileError(f"the parameters of {name} lack {error}: copy or save the embeddings again") from error
+    if "given_name" in params:
+        embedding.name = params["given_name"]
+    return embedding
+
+
+def load_embeddings(params: Mapping[str, Any]) -> Any:
+    """Build an embedding from the result of `Embeddings.save_embeddings`, with its weights if they are included.
+
+    Raises:
+        ModelFileError: If the class is not registered, or the parameters or weights are incomplete.
+    """
+    embedding = embedding_from_params(params)
+    if "state_dict" in params:
+        try:
+            embedding.load_state_dict(params["state_dict"])
+        except (RuntimeError, TypeError, AttributeError) as error:
+            raise ModelFileError(f"the weights do not fit {params['class']}: {error}") from error
+    return embedding
+
+
+def to_size(name: str, value: Any) -> int:
+    """Return an argument that must be a positive integer.
+
+    Raises:
+        SettingError: If it is not.
+    """
+    try:
+        size = operator.index(value)
+    except TypeError:
+        size = 0
+    if isinstance(value, bool) or size < 1:
+        raise SettingError(f"{name} must be an integer of at least 1, got {value!r}")
+    return size
+
+
+def _to_sentences(data_points: Any) -> list[Sentence]:
+    if isinstance(data_points, Sentence):
+        return [data_points]
+    is_list = isinstance(data_points, Iterable) and not isinstance(data_points, (str, bytes, Mapping))
+    sentences = list(data_points) if is_list else [data_points]
+    for sentence in sentences:
+        if not isinstance(sentence, Sentence):
+            raise SettingError(
+                f"embed takes a Sentence or a list of them, got {type(sentence).__name__}: write Sentence(text)"
+            )
+    return sentences

@@ -1,15 +1,22 @@
-"""Embeddings of sentences: a pool of the words' vectors, or what a recurrent network makes of them."""
+"""Embeddings of sentences: pooled vectors of the words, or the output of a recurrent network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from flairlite.embeddings.base import DocumentEmbeddings, Inputs, TokenEmbeddings
-from flairlite.embeddings.registry import embedding_from_params, embedding_to_params, register_embeddings
+from flairlite.embeddings.base import (
+    DocumentEmbeddings,
+    Inputs,
+    TokenEmbeddings,
+    embedding_from_params,
+    embedding_to_params,
+    register_embeddings,
+    to_size,
+)
 from flairlite.embeddings.stacked import stack
 from flairlite.errors import SettingError
 from flairlite.nn import FeatureDropout, LockedDropout, PaddedRNN, WordDropout, last_states
@@ -22,28 +29,28 @@ FINE_TUNE_MODES = ("none", "linear", "nonlinear")
 
 @register_embeddings
 class DocumentPoolEmbeddings(DocumentEmbeddings):
-    """Takes the mean, the largest or the smallest value of each feature over the words of a sentence.
+    """The mean, maximum or minimum of each feature over the words of a sentence.
 
     Args:
-        embeddings: The embeddings of the words, one or several.
-        fine_tune_mode: `none` takes the vectors as they are; `linear` passes them through a layer that begins as the
-            identity; `nonlinear` through that, a ReLU and another layer.
+        embeddings: One or several embeddings of the words.
+        fine_tune_mode: `none` pools the vectors unchanged; `linear` first applies a linear layer, initialised as the
+            identity; `nonlinear` adds a ReLU and a second linear layer.
         pooling: `mean`, `max` or `min`.
-        seed: Decides the first weights; the process's default seed when None.
+        seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
-        SettingError: when there is no such mode or pooling.
+        SettingError: If the mode, the pooling or the embeddings are invalid.
     """
 
     def __init__(
         self,
-        embeddings: TokenEmbeddings | Sequence[TokenEmbeddings],
+        embeddings: TokenEmbeddings | Iterable[TokenEmbeddings],
         fine_tune_mode: str = "none",
         pooling: str = "mean",
         *,
         seed: int | None = None,
     ) -> None:
-        super().__init__(stack(embeddings))
+        super().__init__(stack(embeddings, owner="DocumentPoolEmbeddings"))
         if pooling not in POOLINGS or fine_tune_mode not in FINE_TUNE_MODES:
             raise SettingError(
                 f"pooling must be one of {', '.join(POOLINGS)} and fine_tune_mode one of {', '.join(FINE_TUNE_MODES)}; "
@@ -69,8 +76,8 @@ class DocumentPoolEmbeddings(DocumentEmbeddings):
         return self.embeddings.embedding_length
 
     def forward(self, inputs: Inputs, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Make vectors (B, D); see `DocumentEmbeddings.forward`."""
-        features: Tensor = self.layers(self._words(inputs))  # (B, T, D)
+        """Return the vectors (B, D); see `DocumentEmbeddings.forward`."""
+        features: Tensor = self.layers(self._embed_words(inputs))  # (B, T, D)
         is_padding = torch.arange(features.shape[1]) >= lengths.unsqueeze(1)  # (B, T)
         is_padding = copy_to(is_padding, features.device).unsqueeze(2)  # (B, T, 1)
         if self.pooling == "mean":
@@ -87,7 +94,7 @@ class DocumentPoolEmbeddings(DocumentEmbeddings):
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> DocumentPoolEmbeddings:
-        """Build the embedding again."""
+        """Build the embedding from the result of `to_params`."""
         return cls(embedding_from_params(params["embeddings"]), params["fine_tune_mode"], params["pooling"])
 
     def extra_repr(self) -> str:
@@ -97,32 +104,32 @@ class DocumentPoolEmbeddings(DocumentEmbeddings):
 
 @register_embeddings
 class DocumentRNNEmbeddings(DocumentEmbeddings):
-    """Reads a sentence with a recurrent network; its last output is the vector.
+    """The last output of a recurrent network over the words of a sentence.
 
-    In two directions the vector is the output at the first word and that at the last word, joined, as in Flair: four
-    times `hidden_size` features, two of which are the networks' last states.
+    If bidirectional, as in Flair, the outputs at the first and the last word are concatenated, each with
+    2 * `hidden_size` features; two of these four parts are the last states of the two directions.
 
     Args:
-        embeddings: The embeddings of the words, one or several.
-        hidden_size: Features of the network's state in each direction.
-        rnn_layers: Layers of the network.
-        reproject_words: Pass the vectors of the words through a linear layer first.
-        reproject_words_dimension: Features behind that layer; as many as before it when None.
-        bidirectional: Read the sentence from its end too.
-        dropout: Part of the single features that training drops before and after the network.
-        word_dropout: Part of the words that it drops before the network.
-        locked_dropout: Part of the features that it drops for all words of a sentence, before and after.
+        embeddings: One or several embeddings of the words.
+        hidden_size: Features of the state of each direction.
+        rnn_layers: Number of layers.
+        reproject_words: Apply a linear layer to the vectors of the words first.
+        reproject_words_dimension: Output features of that layer; as many as its input features if None.
+        bidirectional: Also read the sentence from its end.
+        dropout: Probability of dropping a single feature in training, before and after the network.
+        word_dropout: Probability of dropping a word, before the network.
+        locked_dropout: Probability of dropping a feature in all words of a sentence, before and after the network.
         rnn_type: GRU, LSTM or RNN.
-        fine_tune: Train the network and the embeddings below it; otherwise they stay as they are.
-        seed: Decides the first weights; the process's default seed when None.
+        fine_tune: Train the network and the embeddings of the words.
+        seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
-        SettingError: when a setting makes no sense.
+        SettingError: If a setting or the embeddings are invalid.
     """
 
     def __init__(
         self,
-        embeddings: TokenEmbeddings | Sequence[TokenEmbeddings],
+        embeddings: TokenEmbeddings | Iterable[TokenEmbeddings],
         hidden_size: int = 128,
         rnn_layers: int = 1,
         reproject_words: bool = True,
@@ -136,14 +143,13 @@ class DocumentRNNEmbeddings(DocumentEmbeddings):
         *,
         seed: int | None = None,
     ) -> None:
-        super().__init__(stack(embeddings))
+        super().__init__(stack(embeddings, owner="DocumentRNNEmbeddings"))
         self.name = f"document_{rnn_type}"
-        self.hidden_size, self.rnn_layers, self.rnn_type = hidden_size, rnn_layers, rnn_type
-        self.reproject_words_dimension, self.bidirectional, self.fine_tune = (
-            reproject_words_dimension,
-            bidirectional,
-            fine_tune,
-        )
+        self.hidden_size, self.rnn_layers = to_size("hidden_size", hidden_size), to_size("rnn_layers", rnn_layers)
+        if reproject_words_dimension is not None:
+            reproject_words_dimension = to_size("reproject_words_dimension", reproject_words_dimension)
+        self.reproject_words_dimension, self.rnn_type = reproject_words_dimension, rnn_type
+        self.bidirectional, self.fine_tune = bool(bidirectional), bool(fine_tune)
         self.dropout = FeatureDropout(dropout)
         self.word_dropout = WordDropout(word_dropout)
         self.locked_dropout = LockedDropout(locked_dropout)
@@ -155,7 +161,11 @@ class DocumentRNNEmbeddings(DocumentEmbeddings):
                 nn.init.xavier_uniform_(self.reprojection.weight)
                 size = self.reprojection.out_features
             self.rnn = PaddedRNN(
-                size, hidden_size, num_layers=rnn_layers, rnn_type=rnn_type, bidirectional=bidirectional
+                size,
+                self.hidden_size,
+                num_layers=self.rnn_layers,
+                rnn_type=rnn_type,
+                bidirectional=self.bidirectional,
             )
         if not fine_tune:
             self.requires_grad_(False)
@@ -168,8 +178,8 @@ class DocumentRNNEmbeddings(DocumentEmbeddings):
         return self.hidden_size * (4 if self.bidirectional else 1)
 
     def forward(self, inputs: Inputs, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Make vectors (B, D); see `DocumentEmbeddings.forward`."""
-        features = self._words(inputs)  # (B, T, D)
+        """Return the vectors (B, D); see `DocumentEmbeddings.forward`."""
+        features = self._embed_words(inputs)  # (B, T, D)
         features = self.locked_dropout(self.dropout(features, generator), generator)
         features = self.word_dropout(features, generator)
         if self.reprojection is not None:
@@ -189,14 +199,14 @@ class DocumentRNNEmbeddings(DocumentEmbeddings):
             "reproject_words": self.reprojection is not None,
             "reproject_words_dimension": self.reproject_words_dimension,
             "bidirectional": self.bidirectional,
-            "dropout": self.dropout.rate,
-            "word_dropout": self.word_dropout.rate,
-            "locked_dropout": self.locked_dropout.rate,
+            "dropout": float(self.dropout.rate),
+            "word_dropout": float(self.word_dropout.rate),
+            "locked_dropout": float(self.locked_dropout.rate),
             "rnn_type": self.rnn_type,
             "fine_tune": self.fine_tune,
         }
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> DocumentRNNEmbeddings:
-        """Build the embedding again."""
+        """Build the embedding from the result of `to_params`."""
         return cls(**{**params, "embeddings": embedding_from_params(params["embeddings"])})

@@ -1,42 +1,47 @@
-"""Several embeddings side by side."""
+"""Concatenation of several embeddings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from flairlite.embeddings.base import Inputs, TokenEmbeddings
-from flairlite.embeddings.registry import embedding_from_params, embedding_to_params, register_embeddings
+from flairlite.embeddings.base import (
+    Inputs,
+    TokenEmbeddings,
+    embedding_from_params,
+    embedding_to_params,
+    register_embeddings,
+)
 from flairlite.encoding import Table
 from flairlite.errors import SettingError
 
 
 @register_embeddings
 class StackedEmbeddings(TokenEmbeddings):
-    """Joins the vectors of several embeddings.
+    """Concatenates the vectors of several embeddings.
 
-    `embed` leaves the vector of each part under a name of its own, `0-glove` and so on; the parts keep their names.
+    `embed` stores the vector of each part under its index and name, such as `0-glove`; the parts keep their names.
 
     Args:
         embeddings: At least one embedding.
-        overwrite_names: Put the place of the part before its name; without, parts of the same name are an error.
+        overwrite_names: Put the index of a part before its name. Otherwise parts with the same name are an error.
+
+    Raises:
+        SettingError: If `embeddings` is not a list of embeddings of words, or their names collide.
     """
 
-    def __init__(self, embeddings: Sequence[TokenEmbeddings], overwrite_names: bool = True) -> None:
+    def __init__(self, embeddings: Iterable[TokenEmbeddings], overwrite_names: bool = True) -> None:
         super().__init__()
-        if not embeddings:
-            raise SettingError("StackedEmbeddings needs at least one embedding, but got an empty list")
-        if others := [type(part).__name__ for part in embeddings if not isinstance(part, TokenEmbeddings)]:
-            raise SettingError(f"StackedEmbeddings takes a list of embeddings, but got {', '.join(others)} in it")
+        embeddings = _to_parts(embeddings, "StackedEmbeddings")
         self.embeddings = nn.ModuleList(embeddings)
-        self.overwrite_names = overwrite_names
+        self.overwrite_names = bool(overwrite_names)
         self.name = "Stack"
         names = [name for part in self.parts for name in part.get_names()]
         if not overwrite_names and len(set(names)) < len(names):
-            raise SettingError(f"two parts have the same name, {', '.join(names)}: leave overwrite_names=False out")
+            raise SettingError(f"two parts have the same name, {', '.join(names)}: remove overwrite_names=False")
         self.eval()
 
     @property
@@ -46,20 +51,20 @@ class StackedEmbeddings(TokenEmbeddings):
 
     @property
     def embedding_length(self) -> int:
-        """Features D of a word: the sum of the parts'."""
+        """Features D of a word: the sum over the parts."""
         return sum(part.embedding_length for part in self.parts)
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The label types that the parts want, each once."""
+        """The label types that the parts need, each once."""
         return tuple(dict.fromkeys(field for part in self.parts for field in part.fields))
 
     def lengths_by_name(self) -> dict[str, int]:
         """Return the features of each part, in order."""
-        width = len(str(len(self.parts) - 1))  # names sort as the parts do
+        width = len(str(len(self.parts) - 1))  # sorted by name, the parts keep their order
         return {
-            f"{place:0{width}d}-{name}" if self.overwrite_names else name: length
-            for place, part in enumerate(self.parts)
+            f"{index:0{width}d}-{name}" if self.overwrite_names else name: length
+            for index, part in enumerate(self.parts)
             for name, length in part.lengths_by_name().items()
         }
 
@@ -68,15 +73,17 @@ class StackedEmbeddings(TokenEmbeddings):
         return tuple(part.index(words, fields) if part.fields else part.index(words) for part in self.parts)
 
     def select(self, table: Table, word_ids: Tensor) -> Inputs:
-        """Pick what the words (B, T) of a batch need, part by part."""
+        """Return the inputs of each part for a batch with word ids (B, T)."""
         return tuple(part.select(rows, word_ids) for part, rows in zip(self.parts, table, strict=True))
 
-    def forward(self, inputs: Inputs) -> Tensor:
-        """Make vectors (B, T, D)."""
-        return torch.cat([part(chosen) for part, chosen in zip(self.parts, inputs, strict=True)], dim=2)
+    def forward(
+        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return the vectors (B, T, D)."""
+        return torch.cat([part(selected) for part, selected in zip(self.parts, inputs, strict=True)], dim=2)
 
     def unknown_words(self, table: Table) -> dict[str, Tensor]:
-        """Tell which words each part has no vector for."""
+        """Return which words (U + 1,) each part has no vector for."""
         found: dict[str, Tensor] = {}
         for part, rows in zip(self.parts, table, strict=True):
             found |= part.unknown_words(rows)
@@ -89,11 +96,36 @@ class StackedEmbeddings(TokenEmbeddings):
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> StackedEmbeddings:
-        """Build the parts again."""
+        """Build the embedding from the result of `to_params`."""
         parts = [embedding_from_params(part) for part in params["parts"]]
         return cls(parts, overwrite_names=bool(params.get("overwrite_names", True)))
 
 
-def stack(embeddings: TokenEmbeddings | Sequence[TokenEmbeddings]) -> TokenEmbeddings:
-    """Return one embedding as it is, and several as a stack."""
-    return embeddings if isinstance(embeddings, TokenEmbeddings) else StackedEmbeddings(embeddings)
+def stack(embeddings: TokenEmbeddings | Iterable[TokenEmbeddings], *, owner: str) -> TokenEmbeddings:
+    """Return a single embedding unchanged, and several as a stack.
+
+    Args:
+        embeddings: One or several embeddings.
+        owner: The name of the class that they are given to, for errors.
+
+    Raises:
+        SettingError: If `embeddings` is something else.
+    """
+    if isinstance(embeddings, TokenEmbeddings):
+        return embeddings
+    return StackedEmbeddings(_to_parts(embeddings, owner))
+
+
+def _to_parts(embeddings: Any, owner: str) -> list[TokenEmbeddings]:
+    if isinstance(embeddings, TokenEmbeddings):
+        return [embeddings]
+    is_list = isinstance(embeddings, Iterable) and not isinstance(embeddings, (str, bytes, Mapping))
+    parts = list(embeddings) if is_list else [embeddings]
+    if others := [type(part).__name__ for part in parts if not isinstance(part, TokenEmbeddings)]:
+        raise SettingError(
+            f"{owner} takes a list of embeddings of words, but got {', '.join(dict.fromkeys(others))}: write, for "
+            f"example, {owner}([WordEmbeddings('glove')])"
+        )
+    if not parts:
+        raise SettingError(f"{owner} needs at least one embedding, but got an empty list")
+    return parts

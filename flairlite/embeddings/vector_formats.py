@@ -1,84 +1,179 @@
-"""Files of word vectors: word2vec's text and binary forms, GloVe's text and gensim's own form, plain or in gzip."""
+"""Readers of files of word vectors; the content of a file decides its format, not its name."""
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
+import io
 import logging
+import lzma
 import re
+import zipfile
 import zlib
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flairlite.errors import DataFormatError
+from flairlite.errors import DataFormatError, DataUnavailableError
 
-_log = logging.getLogger("flairlite")
+log = logging.getLogger("flairlite")
 
-_HEADER = re.compile(rb"(\d{1,30})[ \t]+(\d{1,30})\s*")  # of word2vec: V and D
-_GZIP, _PICKLE = b"\x1f\x8b", tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
-_CONTROL = bytes({*range(32), 127} - {*b"\t\n\r"})  # what text is not written with
-_SURROGATE = re.compile("[\ud800-\udfff]")  # what a byte that is no UTF-8 is read as
-_FORMATS = "The file must be word2vec text or binary, GloVe text or gensim KeyedVectors, plain or in gzip"
-_MAX_DIM = 1_000_000  # a header with more than this is no header
+_HEADER = re.compile(rb"(\d{1,30})[ \t]+(\d{1,30})\s*")  # the first line of word2vec and fastText files: V and D
+_NUMBER = re.compile(rb"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf|infinity)", re.IGNORECASE)
+_NUMERIC = b"0123456789+-.,eE \t\r\n"
+_CONTROL = bytes({*range(32), 127} - {*b"\t\n\r"})  # characters that text does not contain
+_SURROGATE = re.compile("[\ud800-\udfff]")  # stands for a byte that is not valid UTF-8
+_MAX_DIM = 1_000_000  # a larger number in the first line is not the width of vectors
+
+_COMPRESSION: dict[bytes, tuple[str, Any]] = {
+    b"\x1f\x8b": (".gz", gzip.open), b"BZh": (".bz2", bz2.open), b"\xfd7zXZ\0": (".xz", lzma.open),
+}  # fmt: skip
+_ENCODINGS = {
+    codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+_PICKLE = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+_FASTTEXT = b"\xba\x16\x4f\x2f"
+
+_FORMATS = (
+    "The file must be word2vec text or binary, GloVe text, fastText .vec or .bin, or gensim KeyedVectors, plain or "
+    "compressed with gzip, bzip2, xz or zip"
+)
+_AGAIN = "Download the file again"
+_UNPACK = "Unpack it, and give the path of the file of vectors in it"
+_AS_DICT = "Read it with the library that wrote it, and pass the vectors as a dict: WordEmbeddings({word: vector, ...})"
+_OTHER_CONTENT = (  # what the start of a file shows, and the remedy
+    (rb"version https://git-lfs", "a pointer of Git LFS", "Fetch the file itself with `git lfs pull`"),
+    (rb"(?i:\s*<(!doctype|html|\?xml|head|!--))", "a web page", f"{_AGAIN}: the address returned a page instead"),
+    (rb"\s*[\[{]", "JSON", _AS_DICT),
+    (rb"\x93NUMPY", "a NumPy array without its words", "If gensim wrote it, give the file without `.npy` at the end. "
+     "Otherwise read the array and its words, and pass a dict: WordEmbeddings(dict(zip(words, matrix)))"),
+    (rb"PK[\3\5\7]", "a damaged zip archive", _AGAIN),
+    (rb"\x89HDF", "an HDF5 file", _AS_DICT),
+    (rb"SQLite format 3", "an SQLite database, such as Magnitude's", _AS_DICT),
+    (rb".{7}\0\{", "a safetensors file", _AS_DICT),
+    (rb"PAR1|ARROW1|\xff{4}.{3}\0", "a Parquet or Arrow file", _AS_DICT),
+    (rb".{257}ustar", "a tar archive", _UNPACK),
+    (rb"7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd|\x04\x22\x4d\x18", "an archive of another kind", _UNPACK),
+    (rb"\([dl]p\d*\n|c(copy_reg|__builtin__|numpy|gensim)[\w.]*\n|[(\]}]q", "a pickle of an old kind", _AS_DICT),
+    (rb"[^\n]*\d,\d", "numbers with commas", "Write decimal points, and separate the numbers by spaces or tabs"),
+    (rb"[^\n]*\0", "binary data or text in UTF-16 without a byte order mark", f"Save text as UTF-8. {_FORMATS}"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class VectorFile:
-    """What a file of word vectors holds."""
+    """The content of a file of word vectors.
 
-    words: list[str]  # V distinct ones; bytes that are no UTF-8 as surrogates, so that different words stay different
-    matrix: NDArray[np.float32]  # (V, D), finite
-
-
-def read_vector_file(path: Path) -> VectorFile:
-    """Read a file of word vectors; its content decides which format it has.
-
-    Text and binary are read here and not by gensim, which takes four times as long, stops at the count of the header,
-    spreads a lone number over its row and knows no line numbers; gensim reads its own format, which is a pickle.
-
-    Raises:
-        DataFormatError: If the file is damaged or of another format.
+    Attributes:
+        words: V distinct words; bytes that are not valid UTF-8 are surrogates, so that different words stay different.
+        matrix: (V, D) finite numbers.
     """
-    try:
-        with _open(path) as stream:
-            first = stream.readline(1 << 20)
-            if first[:2] not in _PICKLE:
-                return _finish(_read_rows(stream, first, path), path)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataFormatError(f"damaged or cut short: {error}", path=path, remedy="Download it again") from error
-    return _finish(_read_pickle(path), path)
+
+    words: list[str]
+    matrix: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class _Rows:
     words: list[str]
     matrix: NDArray[np.floating[Any]]  # (rows, D)
-    first_line: int | None = None  # of text
+    first_line: int | None = None  # only of text
+
+
+def read_vector_file(path: Path) -> VectorFile:
+    """Read a file of word vectors.
+
+    Text and binary files of word2vec are read here and not by gensim, which takes four times as long, stops at the
+    count of the header, broadcasts a lone number over its row and knows no line numbers. Gensim reads its own format,
+    which is a pickle, and the binary format of fastText.
+
+    Raises:
+        DataFormatError: If the file is damaged or of another format.
+        DataUnavailableError: If the file cannot be read.
+    """
+    try:
+        with _open(path) as stream:
+            start = stream.read(4)
+            stream.seek(0)
+            if start[:2] not in _PICKLE and start != _FASTTEXT:
+                return _finish(_read_rows(_decode(stream, start), path), path)
+        return _finish(_read_with_gensim(path, is_fasttext=start == _FASTTEXT), path)
+    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, UnicodeError) as error:
+        raise DataFormatError(f"damaged or cut short: {error}", path=path, remedy=_AGAIN) from error
+    except OSError as error:
+        if error.errno is None:  # the decompressors' own errors
+            raise DataFormatError(f"damaged or cut short: {error}", path=path, remedy=_AGAIN) from error
+        raise DataUnavailableError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _open(path: Path) -> BinaryIO:
+    """Open a file, or the one file in a zip archive, for reading its decompressed content."""
     with path.open("rb") as file:
-        is_gzip = file.read(2) == _GZIP
-    return gzip.open(path) if is_gzip else path.open("rb")  # type: ignore[return-value]  # it reads like one
+        start = file.read(6)
+    if start[:4] == b"PK\3\4":
+        return _open_member(path)
+    open_file = next((function for magic, (_, function) in _COMPRESSION.items() if start.startswith(magic)), open)
+    return open_file(path, "rb")
 
 
-def _read_rows(stream: BinaryIO, first: bytes, path: Path) -> _Rows:
+def _open_member(path: Path) -> BinaryIO:
+    archive = zipfile.ZipFile(path)
+    members = [
+        info for info in archive.infolist()
+        if not info.is_dir() and not info.filename.startswith("__MACOSX/")
+        and not re.match(r"\.|readme|license", PurePosixPath(info.filename).name, re.IGNORECASE)
+    ]  # fmt: skip
+    names = [info.filename for info in members]
+    if any(name.endswith((".npy", "data.pkl")) for name in names):
+        raise DataFormatError("expected word vectors, got arrays of NumPy or PyTorch", path=path, remedy=_AS_DICT)
+    if len(members) != 1:
+        shown = ", ".join(names[:10]) or "none"
+        raise DataFormatError(f"expected one file in the archive, got {len(names)}: {shown}", path=path, remedy=_UNPACK)
+    if members[0].flag_bits & 1:
+        raise DataFormatError("the archive is encrypted", path=path, remedy=_UNPACK)
+    return archive.open(members[0])  # type: ignore[return-value]
+
+
+def _decode(stream: BinaryIO, start: bytes) -> BinaryIO:
+    """Return the content as UTF-8 without a byte order mark, with line feeds at the ends of lines."""
+    encoding = next((name for mark, name in _ENCODINGS.items() if start.startswith(mark)), None)
+    if encoding == "utf-8":
+        stream.read(len(codecs.BOM_UTF8))
+    elif encoding is not None:
+        return io.BytesIO(stream.read().decode(encoding).encode())
+    begin = stream.tell()
+    first = stream.readline(1 << 20)
+    stream.seek(begin)
+    if _count_numbers(first.partition(b"\r")[0]) and re.search(rb"\r(?!\n|\Z)", first):  # lines end in \r alone
+        return io.BytesIO(stream.read().replace(b"\r", b"\n"))
+    return stream
+
+
+def _read_rows(stream: BinaryIO, path: Path) -> _Rows:
+    begin = stream.tell()
+    first = stream.readline(1 << 20)
     header = _HEADER.fullmatch(first)
     if header is None:
-        return _read_text(chain([first], stream), max(len(first.split()) - 1, 1), path, first_line=1)
+        dim = _count_numbers(first)
+        if (not dim and first.strip()) or first[257:262] == b"ustar":
+            raise _unknown_format(first, path)
+        return _read_text(chain([first], stream), dim, path, first_line=1)
     count, dim = map(int, header.groups())
     if not count or not 0 < dim <= _MAX_DIM:
-        raise DataFormatError(f"expected numbers of words and dimensions, got {count} and {dim}", path=path, line=1)
-    values = stream.read(4 * dim + 1000).partition(b" ")[2]
-    stream.seek(len(first))
-    if not _is_text(values, dim):
+        raise DataFormatError(
+            f"expected the numbers of words and dimensions, got {count} and {dim}", path=path, line=1, remedy=_FORMATS
+        )
+    sample = stream.read(4 * dim + 1000)
+    stream.seek(begin + len(first))
+    if sample and not _is_text(sample, dim):
         return _read_binary(stream, count, dim, path)
     rows = _read_text(stream, dim, path, first_line=2)
     if len(rows.words) != count:
@@ -86,51 +181,97 @@ def _read_rows(stream: BinaryIO, first: bytes, path: Path) -> _Rows:
     return rows
 
 
-def _is_text(values: bytes, dim: int) -> bool:
-    """Tell numbers in text from `dim` floats, of which a few may look like text by chance."""
-    sample, end = values[: 4 * dim], values.find(b"\n")
-    if end >= 2 * dim - 1:  # the end of a row of text; the next word may have any bytes
-        sample = sample[:end]
+def _unknown_format(first: bytes, path: Path) -> DataFormatError:
+    for pattern, content, remedy in _OTHER_CONTENT:
+        if re.match(pattern, first, re.DOTALL):
+            return DataFormatError(f"expected word vectors, got {content}", path=path, line=1, remedy=remedy)
+    return DataFormatError(f"expected a word and numbers, got {first[:60]!r}", path=path, line=1, remedy=_FORMATS)
+
+
+def _count_numbers(row: bytes) -> int:
+    """Count the numbers at the end of a row, except a number that is the word."""
+    tokens = row.split()
+    if not row[:1].isspace():  # otherwise the word is empty or a blank
+        tokens = tokens[1:]
+    count = 0
+    while count < len(tokens) and _NUMBER.fullmatch(tokens[-1 - count]):
+        count += 1
+    return count
+
+
+def _is_text(sample: bytes, dim: int) -> bool:
+    """Return whether the bytes after the header are text, and not a word and `dim` floats that may look like text."""
+    row = sample.partition(b"\n")[0]
+    if _count_numbers(row) >= dim:
+        return True
+    values = sample.partition(b"\t" if b"\t" in row and b" " not in row else b" ")[2]
+    if values and not values[: 4 * dim].strip(_NUMERIC):  # also malformed numbers
+        return True
+    end = values.find(b"\n")
+    values = values[:end] if end >= 2 * dim - 1 else values[: 4 * dim]  # the next word may have any bytes
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)  # which lets a character be cut off at the end
+        codecs.getincrementaldecoder("utf-8")().decode(values)  # incremental: the sample may end inside a character
         if dim < 8:
             float(values.split(maxsplit=1)[0])
     except (ValueError, IndexError):
         return False
-    return not any(byte in _CONTROL for byte in sample)
+    return not any(byte in _CONTROL for byte in values)
 
 
 def _read_text(lines: Iterable[bytes], dim: int, path: Path, *, first_line: int) -> _Rows:
     words, values, blank = [], array("f"), None
+    separator = b" "  # not any white space: words contain no-break spaces
     for line, row in enumerate(lines, first_line):
         row = row.rstrip()
-        word, *fields = row.split(b" ")  # at spaces only: words have no-break spaces in them
+        if line == first_line and row.count(b"\t") >= dim:
+            separator = b"\t"
+        word, *fields = row.split(separator)
         if not word and not fields:
             blank = blank or line
             continue
         if blank:
             raise DataFormatError("expected a vector, got a blank line", path=path, line=blank, remedy=_FORMATS)
+        if len(fields) != dim:
+            word, fields = _split_row(row, dim)
         try:
             values.extend(map(float, fields))
         except ValueError:
             fields = []
         if len(fields) != dim:
-            problem = f"expected a word and {dim} numbers, one space between, got {row.count(b' ') + 1} fields"
-            raise DataFormatError(f"{problem}: {row[:60]!r}", path=path, line=line, remedy=_FORMATS)
+            raise _wrong_row(row, dim, path, line)
         words.append(word.decode("utf-8", "surrogateescape"))
-    return _Rows(words, np.frombuffer(values, np.float32).reshape(-1, dim), first_line)
+    return _Rows(words, np.frombuffer(values, np.float32).reshape(-1, max(dim, 1)), first_line)
+
+
+def _split_row(row: bytes, dim: int) -> tuple[bytes, list[bytes]]:
+    """Split a row with a blank in its word or with more than one separator; without fields if that is not possible."""
+    word, *fields = row.rsplit(None, dim)
+    if len(fields) == dim - 1 and row[:1].isspace():  # the word is a blank
+        return row[: len(row) - len(row.lstrip())][:-1], [word, *fields]
+    has_number = any(map(_NUMBER.fullmatch, word.split()[1:]))  # then the row rather has too many numbers
+    return word, [] if has_number else fields
+
+
+def _wrong_row(row: bytes, dim: int, path: Path, line: int) -> DataFormatError:
+    remedy = next((remedy for pattern, _, remedy in _OTHER_CONTENT[-2:] if re.match(pattern, row)), _FORMATS)
+    return DataFormatError(
+        f"expected a word and {dim} numbers, but the row ends with {_count_numbers(row)}: {row[:60]!r}",
+        path=path,
+        line=line,
+        remedy=remedy,
+    )
 
 
 def _read_binary(stream: BinaryIO, count: int, dim: int, path: Path) -> _Rows:
     words, values, size = [], bytearray(), 4 * dim
-    for number in range(count):
+    for index in range(count):
         word = bytearray()
         while (byte := stream.read(1)) != b" " and byte:
             word += byte
         vector = stream.read(size)
         if len(vector) != size:
-            raise _wrong_count(path, count, dim, f"{number:,} whole ones")
-        words.append(word.lstrip(b"\n").decode("utf-8", "surrogateescape"))  # some programs end the vectors with one
+            raise _wrong_count(path, count, dim, f"{index:,} whole vectors")
+        words.append(word.lstrip(b"\n").decode("utf-8", "surrogateescape"))  # some programs write \n after a vector
         values += vector
     if stream.read(2).strip():
         raise _wrong_count(path, count, dim, "more")
@@ -139,48 +280,79 @@ def _read_binary(stream: BinaryIO, count: int, dim: int, path: Path) -> _Rows:
 
 def _wrong_count(path: Path, count: int, dim: int, found: str) -> DataFormatError:
     problem = f"expected {count:,} words with {dim} numbers each, as the header says, got {found}"
-    return DataFormatError(problem, path=path, remedy="Copy or download it again; if it is whole, correct line 1")
+    return DataFormatError(problem, path=path, remedy=f"{_AGAIN}; if it is complete, correct its first line")
 
 
-def _read_pickle(path: Path) -> _Rows:
+def _read_with_gensim(path: Path, *, is_fasttext: bool) -> _Rows:
     from gensim.models import KeyedVectors
+    from gensim.models.fasttext import load_facebook_vectors
 
+    with path.open("rb") as file:
+        start = file.read(6)
+    suffix = next((suffix for magic, (suffix, _) in _COMPRESSION.items() if start.startswith(magic)), "")
+    if start[:2] == b"PK" or (suffix and (is_fasttext or path.suffix != suffix)):
+        # gensim decides by the suffix, and reads wrong numbers from a compressed fastText file
+        what = "fastText file" if is_fasttext else "pickle"
+        raise DataFormatError(f"a compressed {what} of this name cannot be read", path=path, remedy=_UNPACK)
     try:
-        table = KeyedVectors.load(str(path))
+        table = load_facebook_vectors(str(path)) if is_fasttext else KeyedVectors.load(str(path))
+        words, matrix = split_keyed_vectors(table, str(path))
+    except FileNotFoundError as error:
+        remedy = "Gensim stores large arrays in files beside the first: put all of them into one folder"
+        raise DataFormatError(f"the file {error.filename} is missing", path=path, remedy=remedy) from error
     except Exception as error:  # a pickle can raise anything
-        problem = f"gensim cannot load this pickle: {type(error).__name__}: {error}"
-        raise DataFormatError(problem, path=path, remedy=_FORMATS) from error
-    table = getattr(table, "wv", table)  # a whole Word2Vec model has its vectors there
-    if not isinstance(table, KeyedVectors):
-        raise DataFormatError(
-            f"expected KeyedVectors, got a pickled {type(table).__name__}", path=path, remedy=_FORMATS
-        )
-    size = len(table.key_to_index)  # where gensim read words twice, it left as many rows of zeros at the end
-    words, matrix = table.index_to_key[:size], table.vectors[:size]
-    if not all(isinstance(word, str) for word in words):
-        raise DataFormatError("expected vectors of words, got vectors of numbered things", path=path)
-    if matrix.ndim != 2 or len(matrix) != size:
-        raise DataFormatError(f"expected a vector for each of {size} words, got {matrix.shape}", path=path)
+        what = "fastText file" if is_fasttext else "pickle"
+        reason = str(error) if isinstance(error, _NotWordVectorsError) else f"{type(error).__name__}: {error}"
+        problem = f"gensim cannot load word vectors from this {what}: {reason}"
+        raise DataFormatError(problem, path=path, remedy=_AS_DICT) from error
     return _Rows(words, matrix)
 
 
+class _NotWordVectorsError(TypeError):
+    pass
+
+
+def split_keyed_vectors(table: Any, source: str) -> tuple[list[str], NDArray[np.floating[Any]]]:
+    """Return the words and the vectors (V, D) of gensim's `KeyedVectors`, or of a model that has them as `wv`.
+
+    Args:
+        table: The object.
+        source: Its name in the log.
+
+    Raises:
+        TypeError: If the object is something else, or has vectors of other things than words.
+    """
+    table = getattr(table, "wv", table)
+    if not all(hasattr(table, name) for name in ("key_to_index", "index_to_key", "vectors")):
+        raise _NotWordVectorsError(f"expected KeyedVectors, got {type(table).__name__}")
+    size = len(table.key_to_index)  # after repeated words in a file, gensim leaves rows of zeros at the end
+    words, matrix = list(table.index_to_key[:size]), table.vectors[:size]
+    if not all(isinstance(word, str) for word in words):
+        raise _NotWordVectorsError("expected vectors of words, got vectors of numbers or other objects")
+    if matrix.ndim != 2 or len(matrix) != size:
+        raise _NotWordVectorsError(f"expected a vector for each of {size} words, got {matrix.shape}")
+    if hasattr(table, "vectors_ngrams"):
+        log.warning("%s: fastText's vectors of parts of words are not used: other words have no vector", source)
+    return words, matrix
+
+
 def _finish(rows: _Rows, path: Path) -> VectorFile:
-    """Check and repair what is the same in all formats."""
+    """Check the values, and drop repeated words."""
     with np.errstate(over="ignore"):
         words, matrix = rows.words, rows.matrix.astype(np.float32, copy=False)
     if not matrix.size:
-        raise DataFormatError("expected word vectors, got an empty file", path=path, remedy=_FORMATS)
+        raise DataFormatError("expected word vectors, got an empty file", path=path, remedy=f"{_AGAIN}. {_FORMATS}")
     bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
     if bad.size:
         line = None if rows.first_line is None else rows.first_line + int(bad[0])
         problem = f"expected finite float32 numbers, got others in {bad.size:,} vectors, first {words[bad[0]]!r}"
-        raise DataFormatError(problem, path=path, line=line)
+        raise DataFormatError(problem, path=path, line=line, remedy="Remove or correct these vectors")
     row_of: dict[str, int] = {}
     for row, word in enumerate(words):
         row_of.setdefault(word, row)
     if repeated := len(words) - len(row_of):
-        _log.warning("%s: %d rows are of words that came before; the first vector of each counts", path, repeated)
+        log.warning("%s: %d rows repeat an earlier word; the first vector of each word is used", path, repeated)
         words, matrix = list(row_of), matrix[list(row_of.values())]
     if broken := sum(_SURROGATE.search(word) is not None for word in words):
-        _log.warning("%s: %d words are no valid UTF-8; they are kept, but no text matches them", path, broken)
+        log.warning("%s: %d words are not valid UTF-8; they are kept, but match no text", path, broken)
     return VectorFile(words, matrix)

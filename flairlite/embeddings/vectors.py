@@ -1,158 +1,190 @@
-"""Word vectors: files of any usual format, converted once into a memory-mapped table with an index of its words."""
+"""A table of word vectors: look-up of words, and the tensors and arrays in which the table is stored."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 import mmap
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from itertools import repeat
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from flairlite.embeddings.compact import CompactMatrix
-from flairlite.embeddings.packed_words import PackedWords
-from flairlite.embeddings.vector_formats import read_vector_file
-from flairlite.errors import DataUnavailableError, ModelFileError, SettingError
-from flairlite.runtime import get_cache_root
+from flairlite.embeddings.packing import HashIndex, PackedWords
+from flairlite.errors import ModelFileError, SettingError
 
-_log = logging.getLogger("flairlite")
-
-_DIGIT = re.compile(r"\d")  # as in Flair, the digits of every script
-# What is looked up next while a word is not found as it stands; the order is Flair's.
+_DIGIT = re.compile(r"\d")  # as in Flair, the digits of all scripts
+# Forms that are looked up in turn while a word is not found as written; the order is Flair's.
 _FALLBACKS = (str.lower, lambda word: _DIGIT.sub("#", word.lower()), lambda word: _DIGIT.sub("0", word.lower()))
 
-_MAX_FOUND = 100_000  # words whose rows are remembered: texts repeat themselves, and to look one up takes a while
-_NOT_YET = -2
-_MANY = 1_000  # rows from all over a table; around each, some pages of its file are mapped
+_MAX_CACHED_ROWS = 100_000  # texts repeat words, and a look-up in the arrays is slower than one in a dict
+_NOT_CACHED = -2
+_MANY_ROWS = 1_000  # reading more rows than this maps many pages of the file into memory
 
-_INTEGERS = {torch.uint8: (torch.uint8,), torch.int64: (torch.int32, torch.int64)}
-
-_ENTRY_VERSION = 1
-_ENTRY_ARRAYS = ("matrix", "text", "offsets", "hashes", "order")
+_SAME_VALUES = {torch.uint8: (torch.uint8,), torch.int64: (torch.int32, torch.int64)}
 
 
 class WordVectors:
     """A read-only table of word vectors, usually memory-mapped.
 
     Args:
-        words: V distinct words; of words that are the same, the first is found.
-        matrix: (V, D), one vector a word; held as float32.
+        words: V words; of equal words, the first is found.
+        matrix: (V, D) finite numbers, one vector a word; stored as float32.
 
     Raises:
-        SettingError: If the matrix does not have one row a word.
+        SettingError: If the words are not strings, or the matrix does not have one row of finite numbers a word.
 
     >>> vectors = WordVectors(["the", "##th"], np.eye(2))
     >>> vectors.rows(["The", "25th", "unheard-of"])
     array([ 0,  1, -1])
     """
 
-    def __init__(self, words: Sequence[str] | PackedWords, matrix: NDArray[np.floating[Any]] | CompactMatrix) -> None:
-        self._words = words if isinstance(words, PackedWords) else PackedWords.pack(words)
+    def __init__(self, words: Sequence[str] | PackedWords, matrix: ArrayLike | CompactMatrix) -> None:
+        is_trusted = isinstance(words, PackedWords)
+        self._words = words if isinstance(words, PackedWords) else PackedWords.pack(_check_words(words))
         self._table: NDArray[np.float32] | CompactMatrix
         if isinstance(matrix, CompactMatrix):
             self._table, shape = matrix, (len(matrix), matrix.dim)
         else:
-            self._table, shape = matrix.astype(np.float32, copy=False), matrix.shape
-        if len(shape) != 2 or shape[0] != len(words):
-            raise SettingError(f"matrix must be (V, D) with V = {len(words):,} words, got {shape}")
+            self._table = _to_float32(matrix)
+            shape = self._table.shape
+        if len(shape) != 2 or shape[0] != len(self._words):
+            raise SettingError(f"matrix must be (V, D) with V = {len(self._words):,} words, got {shape}")
+        if not is_trusted and isinstance(self._table, np.ndarray):  # a mapped table would be read from disk for this
+            bad = np.flatnonzero(~np.isfinite(self._table).all(axis=1))
+            if bad.size:
+                word = self.words[bad[0]]
+                raise SettingError(f"the vectors must be finite float32 numbers, but that of {word!r} is not")
         self.dim: int = shape[1]
         self.is_compact = isinstance(matrix, CompactMatrix)
-        self.entry: str | None = None  # what the cache calls this table, if it is from there
-        self._found: dict[str, int] = {}
-        self._lent = [False]  # whether somebody has the table itself, and may have written into it; shared, as it is
+        self.entry: str | None = None  # the name of the table in the cache, if it was loaded from there
+        self._row_cache: dict[str, int] = {}
+        self._is_exposed = [False]  # whether `matrix` was handed out, and may have been written to; shared with copies
+
+    @classmethod
+    def from_mapping(cls, vectors: Mapping[str, ArrayLike]) -> WordVectors:
+        """Build a table from a mapping of words to vectors.
+
+        Raises:
+            SettingError: If the mapping is empty, or the vectors do not have the same length.
+        """
+        words = _check_words(list(vectors))
+        if not words:
+            raise SettingError("expected a dict of words and their vectors, got an empty one")
+        rows = [_to_float32(vector) for vector in vectors.values()]
+        for word, row in zip(words, rows, strict=True):
+            if row.ndim != 1 or not row.size or row.shape != rows[0].shape:
+                raise SettingError(
+                    f"each vector must have one dimension and the length of the first, {rows[0].shape}, "
+                    f"but the vector of {word!r} has shape {row.shape}"
+                )
+        return cls(words, np.stack(rows))
 
     def __len__(self) -> int:
         return len(self._words)
 
     @property
     def matrix(self) -> NDArray[np.float32]:
-        """The vectors, (V, D); those of a compact table are unpacked anew at each access."""
+        """The vectors, (V, D); a compact table is unpacked at each access."""
         if self.is_compact:
             return self.take(slice(None))
-        self._lent[0] = True
+        self._is_exposed[0] = True
         return self._table  # type: ignore[return-value]
 
     @property
     def words(self) -> list[str]:
-        """The V words in the order of the rows, decoded anew at each access."""
+        """The V words in the order of the rows, decoded at each access."""
         return list(self._words)
 
     def compact(self) -> WordVectors:
-        """Return this table with its vectors rounded as a model file holds them; see `CompactMatrix`.
+        """Return this table with its vectors rounded as in a model file; see `CompactMatrix`.
 
-        It shares the memory of this one, and rounds the vectors that are taken when they are taken.
+        The new table shares the memory of this one, and rounds vectors when they are taken.
         """
         if self.is_compact:
             return self
         rounded = WordVectors(self._words, self._table)
-        rounded.is_compact, rounded.entry, rounded._found, rounded._lent = True, self.entry, self._found, self._lent
+        rounded.is_compact, rounded.entry = True, self.entry
+        rounded._row_cache, rounded._is_exposed = self._row_cache, self._is_exposed
         return rounded
 
     def take(self, rows: NDArray[np.int64] | slice) -> NDArray[np.float32]:
-        """Return the vectors of some rows (U,), as float32 (U, D)."""
+        """Return the vectors of U rows, (U, D)."""
         if isinstance(self._table, CompactMatrix):
             return self._table.rows(rows)
         vectors = self._table[rows]
         if self.is_compact:
             vectors = CompactMatrix.pack(vectors).rows(slice(None))
-        if len(vectors) > _MANY:
-            self._let_go()
+        if len(vectors) > _MANY_ROWS:
+            self._release_pages()
         return vectors
 
     def rows(self, words: Sequence[str]) -> NDArray[np.int64]:
-        """Find words as Flair does: as they stand, in lower case, then with each digit as '#', then as '0'.
+        """Look words up as Flair does: as written, in lower case, then with each digit as '#', then as '0'.
 
         Args:
-            words: U words, best distinct ones: each costs the same.
+            words: U words, preferably distinct.
 
         Returns:
             (U,) the row of each word, -1 for a word that is not found.
         """
-        if len(self._found) > _MAX_FOUND:
-            self._found.clear()
-        rows = np.fromiter(map(self._found.get, words, repeat(_NOT_YET)), dtype=np.int64, count=len(words))  # (U,)
-        missing = np.flatnonzero(rows == _NOT_YET)
+        if len(self._row_cache) > _MAX_CACHED_ROWS:
+            self._row_cache.clear()
+        cached = map(self._row_cache.get, words, repeat(_NOT_CACHED))
+        rows = np.fromiter(cached, dtype=np.int64, count=len(words))  # (U,)
+        missing = np.flatnonzero(rows == _NOT_CACHED)
         if missing.size:
-            new = [words[place] for place in missing.tolist()]
+            new = [words[index] for index in missing.tolist()]
             rows[missing] = self._look_up(new)
-            self._found.update(zip(new[:_MAX_FOUND], rows[missing].tolist(), strict=False))
+            self._row_cache.update(zip(new[:_MAX_CACHED_ROWS], rows[missing].tolist(), strict=False))
         return rows
 
     def _look_up(self, words: Sequence[str]) -> NDArray[np.int64]:
-        rows, forms = self._words.find(words), list(words)  # (U,); how each word was last looked up
+        rows, forms = self._words.find(words), list(words)  # (U,); the form of each word that was looked up last
         for rewrite in _FALLBACKS:
             changed = []
-            for place in np.flatnonzero(rows < 0).tolist():
-                form = rewrite(words[place])
-                if form != forms[place]:  # else it is known not to be there
-                    forms[place] = form
-                    changed.append(place)
+            for index in np.flatnonzero(rows < 0).tolist():
+                form = rewrite(words[index])
+                if form != forms[index]:
+                    forms[index] = form
+                    changed.append(index)
             if changed:
-                rows[changed] = self._words.find([forms[place] for place in changed])
+                rows[changed] = self._words.find([forms[index] for index in changed])
         return rows
 
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the table, and the index of its words, as arrays for the cache."""
+        index = self._words.index
+        return {
+            "matrix": self.matrix,
+            "text": self._words.text,
+            "offsets": self._words.offsets,
+            "hashes": index.hashes,
+            "order": index.order,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> WordVectors:
+        """Build the table from the result of `to_arrays`, without reading mapped arrays."""
+        index = HashIndex(arrays["hashes"], arrays["order"])
+        return cls(PackedWords(arrays["text"], arrays["offsets"], index), arrays["matrix"])
+
     def to_tensors(self) -> dict[str, torch.Tensor]:
-        """Return the table as tensors for a model file; they share its memory where they can.
+        """Return the table as tensors for a model file; they share its memory where possible.
 
         Returns:
-            "words": uint8 (N,), the UTF-8 of the words one after the other, because V strings take long to unpickle;
-            "offsets": (V + 1,), where in it each word begins and the last ends; and either "matrix": float32 (V, D) or,
-            of a compact table, "codes", "scales" and "dim", as `CompactMatrix` has them.
+            "words": uint8 (N,), the concatenated words in UTF-8, because V strings are slow to unpickle; "offsets":
+            (V + 1,), the start of each word in it and the end of the last; and either "matrix": float32 (V, D) or, for
+            a compact table, "codes", "scales" and "dim" of `CompactMatrix`.
         """
         text, offsets = torch.from_numpy(self._words.text), torch.from_numpy(self._words.offsets)
         if not self.is_compact:
             return {"words": text, "offsets": offsets, "matrix": torch.from_numpy(self.matrix)}
         table = self._table if isinstance(self._table, CompactMatrix) else CompactMatrix.pack(self._table)
-        self._let_go()
+        self._release_pages()
         return {
             "words": text,
             "offsets": offsets.int() if len(text) <= torch.iinfo(torch.int32).max else offsets,
@@ -161,110 +193,73 @@ class WordVectors:
             "dim": torch.tensor([table.dim]),
         }
 
-    def _let_go(self) -> None:
-        """Take the pages of a mapped table out of this process's memory; they are read again when they are asked for.
+    def _release_pages(self) -> None:
+        """Remove the pages of a mapped table from the memory of this process; they are read again when needed.
 
-        What was written into the table would be lost by that: once it was given to somebody, it stays.
+        Releasing would undo changes of a table that was handed out, so such a table keeps its pages.
         """
         mapped = getattr(self._table, "base", None)
-        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") and not self._lent[0]:
+        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") and not self._is_exposed[0]:
             mapped.madvise(mmap.MADV_DONTNEED)
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, torch.Tensor]) -> WordVectors:
-        """Make the table again from what `to_tensors` returned.
+        """Build the table from the result of `to_tensors`.
 
         Raises:
             ModelFileError: If the tensors are not those of a table of word vectors.
         """
-        text = _model_array(tensors, "words", torch.uint8, ndim=1)
-        offsets = _model_array(tensors, "offsets", torch.int64, ndim=1)
+        text = _get_array(tensors, "words", torch.uint8, ndim=1)
+        offsets = _get_array(tensors, "offsets", torch.int64, ndim=1)
         matrix: NDArray[np.float32] | CompactMatrix
-        fault = ""
+        damage = ""
         if "codes" in tensors:
-            matrix = _compact_matrix(tensors)
-            fault = matrix.fault()
+            codes = _get_array(tensors, "codes", torch.uint8, ndim=2)
+            scales = _get_array(tensors, "scales", torch.float32, ndim=1)
+            dim = _get_array(tensors, "dim", torch.int64, ndim=1)
+            matrix = CompactMatrix(codes, scales, int(dim[0]) if len(dim) == 1 else 0)
+            damage = matrix.describe_damage()
         else:
-            matrix = _model_array(tensors, "matrix", torch.float32, ndim=2)
+            matrix = _get_array(tensors, "matrix", torch.float32, ndim=2)
         words = PackedWords(text, offsets)
-        fault = fault or words.fault()
-        if not fault and len(words) != len(matrix):
-            fault = f"{len(words):,} words for {len(matrix):,} rows"
-        if fault:
-            raise ModelFileError(f"the word vectors are damaged ({fault}): copy or save the model again")
+        damage = damage or words.describe_damage()
+        if not damage and len(words) != len(matrix):
+            damage = f"{len(words):,} words for {len(matrix):,} rows"
+        if damage:
+            raise ModelFileError(f"the word vectors are damaged ({damage}): copy or save the model again")
         return cls(words, matrix)
 
 
-def load_vectors(path: str | Path) -> WordVectors:
-    """Load word vectors from a file, converting it once into a form in the cache that later loads only map.
+def _check_words(words: Any) -> list[str]:
+    if isinstance(words, (str, bytes, Mapping)):
+        raise SettingError(f"words must be a list of strings, got {type(words).__name__}")
+    listed = list(words)
+    for word in listed:
+        if not isinstance(word, str):
+            raise SettingError(f"words must be strings, got {word!r} of type {type(word).__name__}")
+    return listed
 
-    The file may be word2vec's text (with a header line) or binary form, GloVe's text (without one) or gensim's own
-    `KeyedVectors.save`, each also in gzip; its content decides which. **gensim's own form is a pickle, and loading a
-    pickle runs the code in it: load it only from a source that you trust.**
 
-    Of words that occur twice the first one counts, and words that are no valid UTF-8 are kept but match no text; both
-    are counted in the log. Anything else out of order is an error.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The table, mapped from the cache, or in memory when the cache cannot be written, which is logged.
-
-    Raises:
-        DataUnavailableError: If there is no such file.
-        DataFormatError: If the file is damaged or of another format.
-    """
-    path = Path(path).resolve()
-    if not path.is_file():
-        raise DataUnavailableError(f"no file of word vectors at {path}: check the path, or download the file first")
-    entry = _entries() / _entry_name(path)
-    if (stored := _open_entry(entry)) is not None:
-        return stored
-    _log.info("converting the word vectors in %s once; later loads map them from %s", path, entry)
-    content, reason = read_vector_file(path), "it was removed at once"
-    vectors = WordVectors(content.words, content.matrix)
+def _to_float32(values: Any) -> NDArray[np.float32]:
+    """Return numbers as a float32 array, without a copy where possible; too large numbers become infinite."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu().float().numpy()
     try:
-        _write_entry(entry, vectors, source=path)
-    except OSError as error:  # another process may have been faster all the same
-        reason = str(error)
-    if (stored := _open_entry(entry)) is None:
-        _log.warning("the converted word vectors cannot be kept in %s and stay in memory: %s", entry, reason)
-        return vectors
-    return stored
+        with np.errstate(over="ignore"):
+            array = np.asanyarray(values)  # a memory-mapped array stays one
+            if array.dtype.kind not in "fiub":
+                raise TypeError(f"{array.dtype} is not a type of numbers")
+            numbers: NDArray[np.float32] = array.astype(np.float32, copy=False)
+            return numbers
+    except (TypeError, ValueError) as error:
+        raise SettingError(f"vectors must be numbers, got {type(values).__name__}: {error}") from error
 
 
-def stored_vectors(entry: str) -> WordVectors:
-    """Map the table that the cache has under a name (see `WordVectors.entry`).
-
-    Raises:
-        ModelFileError: If it is not there.
-    """
-    is_name = Path(entry).name == entry  # no path: a file must not lead out of the cache
-    if not is_name or (vectors := _open_entry(_entries() / entry)) is None:
-        raise ModelFileError(
-            f"the file is of a training run that did not end, and its word vectors {entry!r} are not in {_entries()}: "
-            "load it where it was trained and save it there, or train to the end"
-        )
-    return vectors
-
-
-def _entries() -> Path:
-    return get_cache_root() / "vectors"
-
-
-def _compact_matrix(tensors: Mapping[str, torch.Tensor]) -> CompactMatrix:
-    codes = _model_array(tensors, "codes", torch.uint8, ndim=2)
-    scales = _model_array(tensors, "scales", torch.float32, ndim=1)
-    dim = _model_array(tensors, "dim", torch.int64, ndim=1)
-    return CompactMatrix(codes, scales, int(dim[0]) if len(dim) == 1 else 0)
-
-
-def _model_array(tensors: Mapping[str, torch.Tensor], name: str, dtype: torch.dtype, *, ndim: int) -> NDArray[Any]:
-    """Return a tensor of a model file as an array of a type; it may come in another that takes the same values."""
+def _get_array(tensors: Mapping[str, torch.Tensor], name: str, dtype: torch.dtype, *, ndim: int) -> NDArray[Any]:
+    """Return a tensor of a model file as an array of `dtype`; the file may store it in a smaller or larger type."""
     tensor = tensors.get(name)
     if isinstance(tensor, torch.Tensor):
-        is_of_kind = tensor.is_floating_point() if dtype.is_floating_point else tensor.dtype in _INTEGERS[dtype]
+        is_of_kind = tensor.is_floating_point() if dtype.is_floating_point else tensor.dtype in _SAME_VALUES[dtype]
         if tensor.ndim == ndim and is_of_kind:
             array: NDArray[Any] = tensor.detach().to("cpu", dtype).contiguous().numpy()
             return array
@@ -275,61 +270,3 @@ def _model_array(tensors: Mapping[str, torch.Tensor], name: str, dtype: torch.dt
         f"{name!r} of the word vectors must be a {ndim}-dimensional tensor of {dtype}, got {found}: "
         "copy or save the model again"
     )
-
-
-def _entry_name(path: Path) -> str:
-    # By size and time, as make tells: to hash the content of a gigabyte takes longer than a load may.
-    parts = (path, Path(f"{path}.vectors.npy"))  # gensim keeps a large matrix in a second file
-    stats = [(str(part), part.stat().st_size, part.stat().st_mtime_ns) for part in parts if part.exists()]
-    return f"{path.name[:60]}-{hashlib.sha256(ascii(stats).encode()).hexdigest()[:16]}"
-
-
-def _open_entry(entry: Path) -> WordVectors | None:
-    """Map a table from the cache; None if it is not there, or not whole as its manifest tells at no cost."""
-    try:
-        if not entry.exists():
-            return None
-        manifest = json.loads((entry / "manifest.json").read_bytes())
-        if manifest["version"] != _ENTRY_VERSION:
-            raise ValueError(f"version {manifest['version']} instead of {_ENTRY_VERSION}")
-        for name in _ENTRY_ARRAYS:
-            size, expected = (entry / f"{name}.npy").stat().st_size, manifest["bytes"][name]
-            if size != expected:
-                raise ValueError(f"{name}.npy has {size:,} bytes instead of {expected:,}")
-        # copy-on-write: nothing is written, so nothing is copied, but torch warns of arrays that are read-only
-        arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="c") for name in _ENTRY_ARRAYS}
-        matrix = arrays.pop("matrix")
-        vectors = WordVectors(PackedWords(**arrays), matrix)
-        vectors.entry = entry.name
-        return vectors
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        _log.warning("the converted word vectors in %s are damaged: %s", entry, error)
-        return None
-
-
-def _write_entry(entry: Path, vectors: WordVectors, *, source: Path) -> None:
-    """Write a table beside its place and move it there when it is on disk, so that an entry is never half there."""
-    words, index = vectors._words, vectors._words.index
-    arrays: list[NDArray[Any]] = [vectors.matrix, words.text, words.offsets, index.hashes, index.order]
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=entry.parent, prefix=".new-") as scratch:
-        folder = Path(scratch, "new")
-        folder.mkdir()
-        sizes = {}
-        for name, array in zip(_ENTRY_ARRAYS, arrays, strict=True):
-            with (folder / f"{name}.npy").open("wb") as file:
-                np.save(file, array)
-                _sync(file)
-                sizes[name] = file.tell()
-        manifest = {"version": _ENTRY_VERSION, "source": str(source), "bytes": sizes}
-        with (folder / "manifest.json").open("wb") as file:
-            file.write(json.dumps(manifest, indent=1).encode())
-            _sync(file)
-        if entry.exists():  # a damaged one, or another process was faster: whoever has mapped it keeps it
-            entry.replace(Path(scratch, "old"))
-        folder.replace(entry)
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())

@@ -1,25 +1,27 @@
-"""Classic word embeddings: one vector a word, from a table."""
+"""Word embeddings: one vector a word, from a table."""
 
 from __future__ import annotations
 
-import logging
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from flairlite.bundled import bundled
-from flairlite.download import Resource, fetch
-from flairlite.embeddings.base import Inputs, TokenEmbeddings
-from flairlite.embeddings.registry import register_embeddings
-from flairlite.embeddings.vectors import WordVectors, load_vectors, stored_vectors
+from flairlite.embeddings.base import Inputs, TokenEmbeddings, register_embeddings
+from flairlite.embeddings.vector_cache import load_cached_vectors, load_vectors
+from flairlite.embeddings.vector_formats import split_keyed_vectors
+from flairlite.embeddings.vectors import WordVectors
 from flairlite.encoding import Table
-from flairlite.errors import UnknownNameError
+from flairlite.errors import SettingError, UnknownNameError
+from flairlite.resources import Resource, bundled_path, fetch
 
-log = logging.getLogger("flairlite")
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
 
 GLOVE = Resource(
     path="glove/glove-wiki-gigaword-100.gz",
@@ -31,38 +33,39 @@ GLOVE = Resource(
 _NAMED: dict[str, Callable[[], Path]] = {
     "glove": lambda: fetch(GLOVE),
     "en-glove": lambda: fetch(GLOVE),
-    "glove-mini": lambda: bundled("glove-mini/glove.6B.50d.first-30000.txt.gz"),
+    "glove-mini": lambda: bundled_path("glove-mini/glove.6B.50d.first-30000.txt.gz"),
 }
 
 
 @register_embeddings
 class WordEmbeddings(TokenEmbeddings):
-    """Looks words up in a table of vectors: as they stand, lower-cased, with digits as `#`, with digits as `0`.
+    """Vectors from a table, in which a word is looked up as written, in lower case, with digits as `#`, then as `0`.
 
-    A word found in none of these ways has the zero vector.
+    A word that is not found has the zero vector.
 
     Args:
-        embeddings: `glove` (100 features, downloaded once), `glove-mini` (50 features, the 30,000 most frequent words,
-            bundled), or the path of a file: word2vec text or binary, GloVe text, gensim's own format, also `.gz`.
-            A table of vectors can be given too.
+        embeddings: `glove` (100 features, downloaded once); `glove-mini` (50 features, the 30,000 most frequent words,
+            bundled); the path of a file in a format of word2vec, GloVe, fastText or gensim, plain or compressed; a dict
+            of words and their vectors; gensim's `KeyedVectors`; or `WordVectors`.
         field: Look up the tokens' labels of this type instead of the words.
         fine_tune: Train the vectors with the model.
-        force_cpu: Without effect, for Flair's scripts: the fixed table always stays on the host, and vectors that are
-            trained go where the model goes.
-        stable: Normalise each vector to mean 0 and variance 1, with a trained scale and shift where the vectors are
+        force_cpu: Ignored, for Flair's scripts: a fixed table always stays on the CPU, and trained vectors are on the
+            device of the model.
+        stable: Normalise each vector to mean 0 and variance 1, with a trained scale and shift if the vectors are
             trained. Source: Dettmers et al., 8-bit Optimizers via Block-wise Quantization, 2021 (the stable embedding
             layer).
-        no_header: Without effect, for Flair's scripts: the content of a file tells whether its first line is a header.
-        name: What to call the embedding, when it is not what `embeddings` says.
+        no_header: Ignored, for Flair's scripts: the content of a file shows whether its first line is a header.
+        name: The name of the embedding; that of the file if None.
 
     Raises:
-        DataUnavailableError: when there is neither such a name nor such a file, or no source of it can be reached.
-        DataFormatError: when the file holds no vectors.
+        SettingError: If `embeddings` is something else, or its vectors are invalid.
+        DataUnavailableError: If there is neither such a name nor such a file, or it cannot be downloaded.
+        DataFormatError: If the file does not contain word vectors.
     """
 
     def __init__(
         self,
-        embeddings: str | Path | WordVectors,
+        embeddings: str | Path | WordVectors | Mapping[str, ArrayLike] | KeyedVectors,
         field: str | None = None,
         fine_tune: bool = False,
         force_cpu: bool = True,
@@ -72,14 +75,13 @@ class WordEmbeddings(TokenEmbeddings):
         name: str | None = None,
     ) -> None:
         super().__init__()
-        is_table = isinstance(embeddings, WordVectors)
-        self.vectors = embeddings if isinstance(embeddings, WordVectors) else load_vectors(_find(embeddings))
-        self.name = name or ("vectors" if is_table else str(embeddings))
-        self.field, self.fine_tune, self.stable = field, fine_tune, stable
+        self.vectors = _to_vectors(embeddings)
+        self.name = name or (str(embeddings) if isinstance(embeddings, (str, Path)) else "vectors")
+        self.field, self.fine_tune, self.stable = field, bool(fine_tune), bool(stable)
         self.weight: nn.Parameter | None = None
         self.layer_norm: nn.LayerNorm | None = None
         if fine_tune:
-            table = torch.zeros(len(self.vectors) + 1, self.vectors.dim)  # the last row: unknown words, padding
+            table = torch.zeros(len(self.vectors) + 1, self.vectors.dim)  # the last row: unknown words and padding
             table[:-1] = torch.from_numpy(self.vectors.matrix)
             self.weight = nn.Parameter(table)
             self.layer_norm = nn.LayerNorm(self.vectors.dim) if stable else None
@@ -92,11 +94,11 @@ class WordEmbeddings(TokenEmbeddings):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The label type that is looked up, if it is not the words."""
+        """The label type, if labels are looked up."""
         return () if self.field is None else (self.field,)
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
-        """Look up U distinct words: their vectors (U + 1, D), or, to be trained, their rows (U + 1,)."""
+        """Return the vectors (U + 1, D) of U distinct words or, if they are trained, their rows (U + 1,)."""
         rows = self.vectors.rows(words if self.field is None else (fields or {})[self.field])  # (U,)
         if self.fine_tune:
             return torch.from_numpy(np.append(np.where(rows < 0, len(self.vectors), rows), len(self.vectors)))
@@ -107,12 +109,14 @@ class WordEmbeddings(TokenEmbeddings):
         return nn.functional.layer_norm(vectors, (self.vectors.dim,)) if self.stable else vectors
 
     def select(self, table: Table, word_ids: Tensor) -> Inputs:
-        """Pick the vectors (B, T, D), or, to be trained, the rows (B, T)."""
+        """Return the vectors (B, T, D) or, if they are trained, the rows (B, T)."""
         if self.fine_tune:
             return table[word_ids.long()]
         return nn.functional.embedding(word_ids, table)
 
-    def forward(self, inputs: Inputs) -> Tensor:
+    def forward(
+        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Return the vectors (B, T, D)."""
         if self.weight is None:
             return inputs  # type: ignore[no-any-return]
@@ -120,19 +124,16 @@ class WordEmbeddings(TokenEmbeddings):
         return vectors if self.layer_norm is None else self.layer_norm(vectors)
 
     def compact(self) -> None:
-        """Round the fixed vectors as a model file holds them: no value is wrong by more than a 4,094th of the largest.
-
-        Vectors that are trained stay as they are.
-        """
+        """Round fixed vectors to the precision of a model file; trained vectors do not change."""
         if not self.fine_tune:
             self.vectors = self.vectors.compact()
 
     def unknown_words(self, table: Table) -> dict[str, Tensor]:
-        """Tell which words (U + 1,) have no vector."""
+        """Return which words (U + 1,) have no vector."""
         return {self.name: table == len(self.vectors) if self.fine_tune else ~table.any(dim=1)}
 
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:
-        """Return the table, or its name in the cache; trained vectors are among the model's parameters."""
+        """Return the settings, and the table or its name in the cache; trained vectors are parameters of the model."""
         is_stored = not whole and self.vectors.entry is not None
         table = {"entry": self.vectors.entry} if is_stored else {"vectors": self.vectors.to_tensors()}
         settings = {"name": self.name, "field": self.field, "fine_tune": self.fine_tune, "stable": self.stable}
@@ -140,8 +141,9 @@ class WordEmbeddings(TokenEmbeddings):
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> WordEmbeddings:
-        """Build an embedding on the table that `to_params` returned."""
-        table = WordVectors.from_tensors(params["vectors"]) if "vectors" in params else stored_vectors(params["entry"])
+        """Build the embedding from the result of `to_params`."""
+        is_whole = "vectors" in params
+        table = WordVectors.from_tensors(params["vectors"]) if is_whole else load_cached_vectors(params["entry"])
         return cls(
             table.compact() if params.get("compact") else table,
             params.get("field"),
@@ -151,17 +153,48 @@ class WordEmbeddings(TokenEmbeddings):
         )
 
     def extra_repr(self) -> str:
-        """Show name and size when the module is printed."""
+        """Return the name and size, which `repr` shows."""
         return f"'{self.name}', {len(self.vectors)} words, {self.vectors.dim} features, fine_tune={self.fine_tune}"
 
 
-def _find(embeddings: str | Path) -> Path:
+def _to_vectors(embeddings: Any) -> WordVectors:
+    if isinstance(embeddings, WordVectors):
+        return embeddings
+    if isinstance(embeddings, (str, Path)):
+        return load_vectors(_find_file(embeddings))
+    if isinstance(embeddings, Mapping):
+        return WordVectors.from_mapping(embeddings)
+    try:
+        return WordVectors(*split_keyed_vectors(embeddings, "KeyedVectors"))
+    except TypeError as error:
+        raise SettingError(
+            "WordEmbeddings takes a name, the path of a file, a dict of words and vectors, KeyedVectors or "
+            f"WordVectors(words, matrix), got {type(embeddings).__name__}: {error}"
+        ) from error
+
+
+def _find_file(embeddings: str | Path) -> Path:
     if isinstance(embeddings, str) and embeddings in _NAMED:
         return _NAMED[embeddings]()
     path = Path(embeddings).expanduser()
-    if not path.is_file():
+    try:
+        if path.is_file():
+            return path
+        is_folder = path.is_dir()
+        files = [str(file) for file in (path if is_folder else path.parent).iterdir() if file.is_file()]
+    except OSError:  # the text is too long for a path, or the folder is missing or cannot be read
+        is_folder, files = False, []
+    if is_folder and any((path / name).exists() for name in ("key2row", "vectors/key2row", "vocab/key2row")):
         raise UnknownNameError(
-            f"no word embeddings {str(embeddings)!r}: there is no such file, and the names known are "
-            f"{', '.join(_NAMED)}. Give one of these, or the path of a file of vectors"
+            f"{path} is a folder of spaCy, whose vectors only spaCy can read: pass WordEmbeddings({{word: "
+            "nlp.vocab[word].vector for word in nlp.vocab.strings if nlp.vocab[word].has_vector})"
         )
-    return path
+    if is_folder:
+        shown = ", ".join(sorted(files)[:10]) or "none"
+        raise UnknownNameError(f"{path} is a folder: give the path of the file of vectors in it; its files are {shown}")
+    nearest = difflib.get_close_matches(str(embeddings), [*_NAMED, *files], n=3)
+    raise UnknownNameError(
+        f"no word embeddings {str(embeddings)!r}: there is no such file, and the known names are {', '.join(_NAMED)}. "
+        + (f"Did you mean {' or '.join(map(repr, nearest))}? " if nearest else "")
+        + "For other vectors, download a file, for example from https://fasttext.cc, and give its path"
+    )

@@ -1,4 +1,4 @@
-"""Models: sentences in, labels out."""
+"""Models that predict labels of words, spans and sentences."""
 
 from flairlite.models.classifier import DefaultClassifier
 from flairlite.models.model import Classifier, Model

@@ -1,4 +1,4 @@
-"""Models that score the vector of each word, or each sentence, by itself."""
+"""The base class of classifiers that score each word, or each sentence, independently."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from flairlite.data import Dictionary
 from flairlite.embeddings import Embeddings
 from flairlite.encoding import Batch
+from flairlite.models.inputs import check_dictionary, check_rate, check_weights
 from flairlite.models.model import Model
 from flairlite.nn import FeatureDropout, LockedDropout, WordDropout, class_loss
 from flairlite.runtime import get_device, get_seed, seeded
@@ -22,17 +23,18 @@ class DefaultClassifier(Model):
     """Scores the vector of each word, or each sentence, with a linear layer.
 
     Args:
-        embeddings: The embeddings of the words, or of the sentences.
-        task: What the model labels, and with what.
-        label_dictionary: The dictionary that the labels are from.
-        dropout: Part of the single features that training drops.
-        word_dropout: Part of the words, or sentences, that it drops.
-        locked_dropout: Part of the features that it drops for all words of a sentence.
-        loss_weights: Weight of a label in the loss, 1 for those not named.
-        seed: Decides the first weights; the process's default seed when None.
+        embeddings: The embeddings of words, or of sentences.
+        task: What the model labels, and with which labels.
+        label_dictionary: The dictionary of the labels.
+        dropout: Dropout rate of single features.
+        word_dropout: Dropout rate of whole words, or sentences.
+        locked_dropout: Dropout rate of features, for all words of a sentence at once.
+        loss_weights: Weights of labels in the loss; others have weight 1.
+        seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
-        LabelError: when a weight names a label that there is not.
+        LabelError: If a weight is given for an unknown label.
+        SettingError: If an argument is invalid.
     """
 
     def __init__(
@@ -48,20 +50,20 @@ class DefaultClassifier(Model):
         seed: int | None = None,
     ) -> None:
         super().__init__(embeddings, task)
-        self.label_dictionary = label_dictionary
-        self.loss_weights = dict(loss_weights or {})
-        self.dropout = FeatureDropout(dropout)
-        self.word_dropout = WordDropout(word_dropout)
-        self.locked_dropout = LockedDropout(locked_dropout)
+        self.label_dictionary = check_dictionary(label_dictionary, "label_dictionary")
+        self.loss_weights = check_weights(loss_weights, "loss_weights")
+        self.dropout = FeatureDropout(check_rate(dropout, "dropout"))
+        self.word_dropout = WordDropout(check_rate(word_dropout, "word_dropout"))
+        self.locked_dropout = LockedDropout(check_rate(locked_dropout, "locked_dropout"))
         with seeded(get_seed(seed)):
             self.decoder = nn.Linear(embeddings.embedding_length, len(task.class_names))
             nn.init.xavier_uniform_(self.decoder.weight)
         self.label_weights: Tensor  # (K,)
-        self.register_buffer("label_weights", task.class_weights(loss_weights), persistent=False)
+        self.register_buffer("label_weights", task.class_weights(self.loss_weights), persistent=False)
         self.to(get_device())
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
-        """Compute a score of each class: (B, T, K) of words, or (B, K) of sentences."""
+        """Compute the scores of all classes: (B, T, K) of words, or (B, K) of sentences."""
         features = self.features(batch, generator).to(self.decoder.weight.dtype)
         if not self.task.by_word:
             features = features.unsqueeze(1)  # (B, 1, D)
@@ -71,7 +73,7 @@ class DefaultClassifier(Model):
         return scores if self.task.by_word else scores.squeeze(1)
 
     def loss(self, scores: Tensor, batch: Batch) -> Tensor:
-        """Compute the cross entropy, summed over what has labels and, where it can have several, over the labels."""
+        """Compute the cross entropy, or the binary one for multi-label classification, summed over what is labelled."""
         targets = self.targets(batch)
         if not self.task.multi_label:
             return class_loss(scores, targets, self.label_weights)
@@ -81,11 +83,11 @@ class DefaultClassifier(Model):
     def decode(
         self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_probabilities: bool = False
     ) -> Decoded:
-        """Choose the best class, or all labels whose probability is above their threshold."""
+        """Predict the best class, or in multi-label classification all labels above their thresholds."""
         return self.task.decode(scores, with_probabilities=with_probabilities)
 
     def settings(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, besides the embeddings."""
+        """Return the arguments of the constructor, without the embeddings."""
         return {
             "label_items": self.label_dictionary.get_items(),
             "label_type": self.label_type,

@@ -1,9 +1,10 @@
-"""Run a model over a data set without training it: predict, evaluate, and the loop that both share."""
+"""Run a model over a data set without training it, for prediction, evaluation and n-best decoding."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from flairlite.batching import bucketed_batches
 from flairlite.data import Sentence
 from flairlite.encoding import Batch, Dataset
 from flairlite.metrics import DEFAULT_METRIC, Result
+from flairlite.models.inputs import SentenceReader
 from flairlite.nn.mode import evaluating
-from flairlite.storage.atomic import atomic_write
+from flairlite.storage.atomic import atomic_write, to_path
 from flairlite.tasks import Decoded, Gold
 from flairlite.tensors import copy_to
 
@@ -23,61 +25,105 @@ if TYPE_CHECKING:
     from flairlite.models.model import Model
 
 STORAGE_MODES = ("cpu", "gpu", "none")
+_CHUNK_SIZE = 2048  # sentences encoded at once: enough for good buckets, little memory for a stream
+_GROUP_TOKENS = 8192  # words and padding whose scores are decoded together
 
 
-@dataclass
-class LossSum:
-    """The loss of predictions that were made so far.
+@dataclass(frozen=True)
+class Inference:
+    """The result of running a model over a data set.
 
     Attributes:
-        total: Its sum, a tensor ().
-        num_labels: Of how many labelled words, or sentences.
+        decoded: The predictions for all N words or S sentences.
+        loss: () the summed loss of the gold labels, 0 unless requested.
+        num_labels: The number of words or sentences that the loss is summed over.
     """
 
-    total: Tensor
-    num_labels: int = 0
+    decoded: Decoded
+    loss: Tensor
+    num_labels: int
 
 
 @torch.inference_mode()
-def predict_sentences(
+def decode_dataset(
     model: Model,
-    sentences: Sequence[Sentence],
+    dataset: Dataset,
     mini_batch_size: int,
     *,
+    with_scores: bool = True,
     with_probabilities: bool = False,
-    loss: LossSum | None = None,
-) -> Decoded:
-    """Predict classes of all words, or sentences, with their scores.
+    with_loss: bool = False,
+) -> Inference:
+    """Predict the classes of all words, or sentences, of a data set.
 
     Args:
         model: The model.
-        sentences: The sentences; empty ones may be among them.
-        mini_batch_size: Sentences computed at once.
+        dataset: The encoded sentences; some may be empty. For a loss, they must be encoded with labels.
+        mini_batch_size: Number of sentences in a batch.
+        with_scores: Whether to compute the scores of the predicted classes.
         with_probabilities: Whether to keep the probabilities of all classes.
-        loss: Where to add the loss of the gold labels that the sentences have, or None.
+        with_loss: Whether to compute the loss.
     """
-    if loss is None:
-        encoded = model.encode(sentences)
-    else:
-        labels = model.task.all_labels(sentences)
-        encoded = model.encode(sentences, label_type=model.label_type, labels=labels)
-    numbers = model.task.empty_predictions(encoded.lengths, model.device)
+    class_ids = model.task.empty_predictions(dataset.lengths, model.device)
     tables: dict[str, Tensor] = {}
+    loss = torch.zeros((), device=model.device)
+    num_labels = 0
     with evaluating(model):
-        for batch, scores in scored_batches(model, encoded, mini_batch_size):
-            decoded = model.decode(scores, batch, with_probabilities=with_probabilities)
-            places = copy_to(model.task.positions(batch), model.device)
-            numbers[places] = decoded.class_ids
-            for name in ("scores", "probabilities", "span_scores"):
+        for batch, scores in score_batches(model, dataset, mini_batch_size):
+            decoded = model.decode(scores, batch, with_scores=with_scores, with_probabilities=with_probabilities)
+            positions = copy_to(model.task.positions(batch), model.device)
+            class_ids[positions] = decoded.class_ids
+            for name in ("scores", "probabilities", "span_scores") if with_scores else ():
                 if (values := getattr(decoded, name)) is not None:
                     if name not in tables:
-                        shape = (len(numbers), *values.shape[places.dim() :])
+                        shape = (len(class_ids), *values.shape[positions.dim() :])
                         tables[name] = torch.zeros(shape, device=model.device)
-                    tables[name][places] = values.to(torch.float32)
-            if loss is not None:
-                loss.total += model.loss(scores, batch)
-                loss.num_labels += batch.num_labels
-    return Decoded(numbers, **tables)
+                    tables[name][positions] = values.to(torch.float32)
+            if with_loss:
+                loss += model.loss(scores, batch)
+            num_labels += batch.num_labels
+    return Inference(Decoded(class_ids, **tables), loss, num_labels)
+
+
+def predict_chunks(
+    model: Model,
+    sentences: Iterator[Sentence | str],
+    mini_batch_size: int,
+    label_name: str,
+    *,
+    with_probabilities: bool = False,
+    as_classes: bool = False,
+    with_loss: bool = False,
+) -> Iterator[tuple[list[Sentence], Inference]]:
+    """Predict the labels of sentences and write them onto the sentences, one chunk of the input at a time.
+
+    Args:
+        model: The model.
+        sentences: Sentences or texts.
+        mini_batch_size: Number of sentences in a batch.
+        label_name: The label type to write.
+        with_probabilities: Whether to write the probabilities of all classes.
+        as_classes: Whether to write the classes of words, such as `B-PER`, instead of spans.
+        with_loss: Whether to compute the loss of the gold labels that the sentences have before.
+
+    Yields:
+        The sentences of a chunk in their order, and what was predicted for them.
+    """
+    write = model.task.write_classes if as_classes else model.task.write
+    reader = SentenceReader(model.tokenizer, label_name)
+    try:
+        while chunk := [reader.read(item) for item in islice(sentences, _CHUNK_SIZE)]:
+            if with_loss:
+                encoded = model.encode(chunk, label_type=model.label_type, labels=model.task.all_labels(chunk))
+            else:
+                encoded = model.encode(chunk)
+            inference = decode_dataset(
+                model, encoded, mini_batch_size, with_probabilities=with_probabilities, with_loss=with_loss
+            )
+            write(chunk, inference.decoded, label_name)
+            yield chunk, inference
+    finally:
+        reader.warn_of_lost_labels()
 
 
 @torch.inference_mode()
@@ -98,61 +144,51 @@ def evaluate_dataset(
         model: The model.
         dataset: The encoded sentences, with their targets.
         gold: Their gold labels; labels that the model does not know count as misses.
-        mini_batch_size: Sentences computed at once.
-        main_metric: Which figure is the main score.
-        out_path: Where to write gold and predicted labels.
-        exclude: Labels to leave out of the figures, with what has only these as gold labels.
-        with_loss: Compute the loss too; else it is 0.
+        mini_batch_size: Number of sentences in a batch.
+        main_metric: The metric of the main score.
+        out_path: The file to write gold and predicted labels to, or None.
+        exclude: Labels to leave out of the metrics, with words or sentences that have no other gold label.
+        with_loss: Whether to compute the loss; otherwise it is 0.
 
     Raises:
-        LabelError: when there is no gold label.
+        FileWriteError: If `out_path` cannot be written.
     """
-    loss = torch.zeros((), device=model.device)
-    predicted = model.task.empty_predictions(dataset.lengths, model.device)
-    num_labels = 0
-    with evaluating(model):
-        for batch, scores in scored_batches(model, dataset, mini_batch_size):
-            places = copy_to(model.task.positions(batch), model.device)
-            predicted[places] = model.decode(scores, batch, with_scores=False).class_ids
-            if with_loss:
-                loss += model.loss(scores, batch)
-            num_labels += batch.num_labels
-    mean = float(loss) / max(1, num_labels)
-    result = model.task.score(gold, predicted, loss=mean, main_metric=main_metric, exclude=exclude)
+    inference = decode_dataset(model, dataset, mini_batch_size, with_scores=False, with_loss=with_loss)
+    mean_loss = float(inference.loss) / max(1, inference.num_labels)
+    predicted = inference.decoded.class_ids
+    result = model.task.score(gold, predicted, loss=mean_loss, main_metric=main_metric, exclude=exclude)
     if out_path is not None:
-        with atomic_write(Path(out_path)) as file:
+        with atomic_write(to_path(out_path, "out_path")) as file:
             file.writelines(row.encode("utf-8") for row in model.task.rows(gold, predicted))
     return result
 
 
-_GROUP_TOKENS = 8192  # words and padding whose scores are handed on together
-
-
-def scored_batches(model: Model, dataset: Dataset, mini_batch_size: int) -> Iterator[tuple[Batch, Tensor]]:
+def score_batches(model: Model, dataset: Dataset, mini_batch_size: int) -> Iterator[tuple[Batch, Tensor]]:
     """Compute the scores of all sentences that have words.
 
-    A network is fastest with batches that fit into the processor's cache. What follows, such as the search for the best
-    labels, takes a few small operations a word, which cost about the same for many sentences as for few. So the scores
-    of several batches of about the same length are joined.
+    A network is fastest with batches that fit into the cache of the processor. Decoding takes a few small operations
+    per word position, which cost about the same for few sentences as for many. Several batches of about the same length
+    are therefore encoded and decoded together, but pass through the network one by one.
 
     Args:
         model: The model, in evaluation mode.
         dataset: The encoded sentences.
-        mini_batch_size: Sentences computed at once.
+        mini_batch_size: Number of sentences that pass through the network at once.
 
     Yields:
-        A batch, of at least `mini_batch_size` sentences if there are so many, and what `model.forward` returns for it.
+        A batch of one or several times `mini_batch_size` sentences, and what `model.forward` returns for it.
     """
     batches = bucketed_batches(dataset.lengths, mini_batch_size)
-    for group in _groups(batches, dataset.lengths):
-        scored = [(batch, model(batch)) for batch in map(dataset.batch, group)]
-        yield (
-            scored[0] if len(scored) == 1 else (dataset.batch(torch.cat(group)), _joined([part for _, part in scored]))
-        )
+    for group in _group(batches, dataset.lengths):
+        joined = dataset.batch(torch.cat(group))
+        if len(group) == 1:
+            yield joined, model(joined)
+        else:
+            yield joined, _join_scores([model(part) for part in _split(joined, list(map(len, group)))])
 
 
-def _groups(batches: Sequence[Tensor], lengths: Tensor) -> Iterator[list[Tensor]]:
-    """Put batches, sorted by length, together while they are small enough."""
+def _group(batches: Sequence[Tensor], lengths: Tensor) -> Iterator[list[Tensor]]:
+    """Group batches, which are sorted by length, up to the limit of words and padding."""
     group: list[Tensor] = []
     size = 0
     for batch in batches:
@@ -165,12 +201,35 @@ def _groups(batches: Sequence[Tensor], lengths: Tensor) -> Iterator[list[Tensor]
         yield group
 
 
-def _joined(scores: Sequence[Tensor]) -> Tensor:
+def _split(batch: Batch, sizes: Sequence[int]) -> Iterator[Batch]:
+    """Split a batch into consecutive parts without targets, each padded to its own longest sentence."""
+    end = 0
+    for size in sizes:
+        start, end = end, end + size
+        lengths = batch.lengths[start:end]
+        width = int(lengths.max())
+        mask, positions, word_ids = (
+            tensor[start:end, :width].contiguous() for tensor in (batch.mask, batch.positions, batch.word_ids)
+        )
+        yield replace(
+            batch,
+            indices=batch.indices[start:end],
+            lengths=lengths,
+            mask=mask,
+            positions=positions,
+            word_ids=word_ids,
+            targets=None,
+            num_labels=0,
+            is_partial=True,
+        )
+
+
+def _join_scores(scores: Sequence[Tensor]) -> Tensor:
     """Join scores (B, T, K), each padded to the longest with zeros, or (B, K)."""
     if scores[0].dim() == 2:
         return torch.cat(list(scores))
     shape = (sum(map(len, scores)), max(part.shape[1] for part in scores), scores[0].shape[2])
     joined = scores[0].new_zeros(shape)
-    for place, part in zip(torch.split(joined, list(map(len, scores))), scores, strict=True):
-        place[:, : part.shape[1]] = part
+    for target, part in zip(torch.split(joined, list(map(len, scores))), scores, strict=True):
+        target[:, : part.shape[1]] = part
     return joined

@@ -1,54 +1,138 @@
-"""What a model is given: sentences, or texts to split into words."""
+"""Check and convert what users pass to models: sentences, texts and settings."""
 
 from __future__ import annotations
 
 import logging
+import math
+import operator
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from flairlite.data import Sentence
-from flairlite.errors import ModelFileError, SettingError
+from flairlite.data import Corpus, Dictionary, Sentence
+from flairlite.embeddings import DocumentEmbeddings, Embeddings, TokenEmbeddings
+from flairlite.errors import SettingError
 from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
 
-
-def to_sentence(item: Sentence | str, tokenizer: Tokenizer | None = None) -> Sentence:
-    """Return a sentence as it is, and a text as a sentence; with a tokenizer, split into words as it does.
-
-    Raises:
-        SettingError: for anything else.
-    """
-    if isinstance(item, Sentence):
-        if tokenizer is not None:
-            item.tokenizer = tokenizer  # splits anew what another one has split
-        return item
-    if isinstance(item, str):
-        return Sentence(item, use_tokenizer=True if tokenizer is None else tokenizer)
-    raise no_sentence(item)
+# Sentences
 
 
-def to_sentences(data_points: Iterable[Sentence]) -> Sequence[Sentence]:
-    """Return a sentence, or several, as a list.
+def iterate(sentences: Any) -> Iterator[Any]:
+    """Return an iterator over sentences or texts, without checking the items.
 
     Raises:
-        SettingError: for anything else.
+        SettingError: If the argument cannot be a collection of sentences or texts.
     """
-    sentences = [data_points] if isinstance(data_points, Sentence) else list(data_points)
-    for sentence in sentences:
+    if isinstance(sentences, Mapping):
+        raise SettingError("a model takes sentences or texts, not a dictionary: give a list of its texts")
+    if isinstance(sentences, Corpus):
+        raise SettingError("a model takes sentences or texts, not a Corpus: give one of its splits, as corpus.test")
+    if hasattr(sentences, "iterrows"):  # a DataFrame, which would iterate over the names of its columns
+        raise SettingError(
+            f"a model takes sentences or texts, not a {type(sentences).__name__}: give the column that has the texts, "
+            "as frame['text']"
+        )
+    if isinstance(sentences, (bytes, bytearray)):
+        raise not_a_sentence(sentences)
+    try:
+        return iter(sentences)
+    except TypeError:
+        raise not_a_sentence(sentences) from None
+
+
+def to_sentences(sentences: Any) -> Sequence[Sentence]:
+    """Return a sentence, or an iterable of sentences, as a list.
+
+    Raises:
+        SettingError: If anything else is given.
+    """
+    listed = [sentences] if isinstance(sentences, Sentence) else list(iterate(sentences))
+    for sentence in listed:
         if not isinstance(sentence, Sentence):
-            raise no_sentence(sentence)
-    return sentences
+            raise not_a_sentence(sentence)
+    return listed
 
 
-def no_sentence(item: object) -> SettingError:
-    """Return the error for what is no sentence."""
-    return SettingError(f"a model takes sentences, but got a {type(item).__name__}: {repr(item)[:60]}")
+def not_a_sentence(item: object) -> SettingError:
+    """Return the error for an object that is not a sentence."""
+    remedies: dict[type, str] = {bytes: "decode it first", list: "give words as Sentence(words)"}
+    remedy = remedies.get(type(item), "give a Sentence or a text")
+    return SettingError(f"a model takes sentences, but got a {type(item).__name__}: {repr(item)[:60]}; {remedy}")
 
 
-def with_progress(sentences: Iterator[Sentence], verbose: bool) -> Iterable[Sentence]:
-    """Show a progress bar where that was asked for and standard error is a terminal."""
+class SentenceReader:
+    """Converts texts to sentences, and splits sentences into words with a model's tokenizer.
+
+    Args:
+        tokenizer: The tokenizer of the model, or None to leave sentences as they are.
+        label_name: The label type that the model will overwrite, which does not count as lost.
+
+    Raises:
+        SettingError: If the tokenizer is something else.
+    """
+
+    def __init__(self, tokenizer: Tokenizer | None, label_name: str) -> None:
+        if not (tokenizer is None or isinstance(tokenizer, Tokenizer)):
+            raise SettingError(
+                f"model.tokenizer must be a Tokenizer or None, not a {type(tokenizer).__name__}: wrap a function, as "
+                "TokenizerWrapper(function)"
+            )
+        self._tokenizer = tokenizer
+        self._label_name = label_name
+        self._num_lost = self._num_changed = 0
+
+    def read(self, item: Sentence | str) -> Sentence:
+        """Return a text as a new sentence, and a sentence itself, split anew if the tokenizer finds other words.
+
+        Raises:
+            SettingError: If the item is neither a sentence nor a text.
+        """
+        tokenizer = self._tokenizer
+        if isinstance(item, str):
+            return Sentence(item, use_tokenizer=True if tokenizer is None else tokenizer)
+        if not isinstance(item, Sentence):
+            raise not_a_sentence(item)
+        if tokenizer is not None and not item.label_types():
+            item.tokenizer = tokenizer
+        elif tokenizer is not None and self._finds_other_words(item, tokenizer):
+            before = self._count_word_labels(item)
+            item.retokenize(tokenizer)
+            lost = before - self._count_word_labels(item)
+            self._num_lost += lost
+            self._num_changed += lost > 0
+        return item
+
+    def read_copy(self, item: Sentence | str) -> Sentence:
+        """Return a sentence that has the words that `read` would find, and leave a given sentence unchanged."""
+        if isinstance(item, Sentence):
+            if self._tokenizer is None or not self._finds_other_words(item, self._tokenizer):
+                return item
+            item = item.text
+        return self.read(item)
+
+    def warn_of_lost_labels(self) -> None:
+        """Log how many labels of words were lost, if any."""
+        if self._num_lost:
+            log.warning(
+                "The model's tokenizer split %d sentences into other words, so %d labels of their words are lost. To "
+                "keep the words, set model.tokenizer = None; to keep the labels, predict copies",
+                self._num_changed,
+                self._num_lost,
+            )
+
+    @staticmethod
+    def _finds_other_words(sentence: Sentence, tokenizer: Tokenizer) -> bool:
+        return tokenizer != sentence.tokenizer and tokenizer.tokenize(sentence.text) != sentence.words
+
+    def _count_word_labels(self, sentence: Sentence) -> int:
+        columns = [sentence.token_labels(name) for name in sentence.label_types() if name != self._label_name]
+        return sum(len(column) - column.count(None) for column in columns if column is not None)
+
+
+def show_progress(sentences: Iterator[Sentence], verbose: bool) -> Iterable[Sentence]:
+    """Show a progress bar if `verbose` and standard error is a terminal."""
     if not (verbose and sys.stderr.isatty()):
         return sentences
     from tqdm import tqdm
@@ -57,29 +141,120 @@ def with_progress(sentences: Iterator[Sentence], verbose: bool) -> Iterable[Sent
     return bar
 
 
-def tokenizer_to_params(tokenizer: Tokenizer | None) -> dict[str, Any] | None:
-    """Return a tokenizer as plain values for a model file; None, and a warning, for one that wraps a function."""
-    if tokenizer is None:
-        return None
-    params = tokenizer.to_dict()
-    if params.get("serializable", True):
-        return params
-    log.warning(
-        "The model file does not hold the tokenizer %s, which wraps a function: assign model.tokenizer after loading",
-        tokenizer.name,
-    )
-    return None
+# Settings
 
 
-def tokenizer_from_params(params: dict[str, Any] | None) -> Tokenizer | None:
-    """Build a tokenizer from what `tokenizer_to_params` returned.
+def check_integer(value: Any, name: str) -> int:
+    """Return an integer of at least 1.
 
     Raises:
-        ModelFileError: when its class is not known.
+        SettingError: If the value is anything else.
     """
-    if params is None:
-        return None
     try:
-        return Tokenizer.from_dict(params)
-    except SettingError as error:
-        raise ModelFileError(f"the tokenizer of the model cannot be built: {error}") from error
+        integer = operator.index(value)
+    except TypeError:
+        integer = 0
+    if integer < 1 or isinstance(value, bool):
+        raise SettingError(f"{name} must be an integer of at least 1; it is {value!r}")
+    return integer
+
+
+def check_rate(value: Any, name: str) -> float:
+    """Return a dropout rate from 0 to below 1.
+
+    Raises:
+        SettingError: If the value is anything else.
+    """
+    try:
+        rate = math.nan if isinstance(value, (str, bytes, bool)) else float(value)
+    except (TypeError, ValueError):
+        rate = math.nan
+    if not 0 <= rate < 1:
+        raise SettingError(f"{name} is a dropout rate and must be from 0 up to 1, exclusive; it is {value!r}")
+    return rate
+
+
+def check_name(value: Any, name: str) -> str:
+    """Return a string that is not empty, such as a label type.
+
+    Raises:
+        SettingError: If the value is anything else.
+    """
+    if not isinstance(value, str) or not value:
+        shown = repr(value) if value is None or value == "" else f"a {type(value).__name__}"
+        raise SettingError(f"{name} must be a string such as 'upos', not {shown}")
+    return str(value)
+
+
+def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
+    """Return one of some strings, in any case, as it is written in `choices`.
+
+    Raises:
+        SettingError: If the value is anything else.
+    """
+    found = next((choice for choice in choices if isinstance(value, str) and value.upper() == choice.upper()), None)
+    if found is None:
+        raise SettingError(f"{name} must be one of {', '.join(choices)}; it is {value!r}")
+    return found
+
+
+def check_dictionary(value: Any, name: str) -> Dictionary:
+    """Return a dictionary of labels.
+
+    Raises:
+        SettingError: If the value is not a `Dictionary`.
+    """
+    if isinstance(value, Dictionary):
+        return value
+    remedy = "corpus.make_label_dictionary(label_type)"
+    if isinstance(value, (list, tuple, set, frozenset)):
+        remedy += " or Dictionary.from_items(labels)"
+    raise SettingError(f"{name} must be a Dictionary, not {_describe(value)}: make one with {remedy}")
+
+
+def check_embeddings(value: Any, model: str, *, by_word: bool) -> Embeddings:
+    """Return the embeddings of words, or of sentences, that a model needs.
+
+    Args:
+        value: The embeddings.
+        model: The name of the model's class, for the error message.
+        by_word: Whether the model labels words, not sentences.
+
+    Raises:
+        SettingError: If the value is not embeddings, or embeddings of the other kind.
+    """
+    kind: type[Embeddings] = TokenEmbeddings if by_word else DocumentEmbeddings
+    if isinstance(value, kind):
+        return value
+    units = "words" if by_word else "sentences"
+    example = "WordEmbeddings('glove')" if by_word else "DocumentPoolEmbeddings([WordEmbeddings('glove')])"
+    remedy = f"give {kind.__name__}, as {example}"
+    if isinstance(value, (list, tuple)) and value and all(isinstance(item, TokenEmbeddings) for item in value):
+        remedy = f"join them, as {'StackedEmbeddings' if by_word else 'DocumentPoolEmbeddings'}([...])"
+    elif isinstance(value, TokenEmbeddings):
+        remedy = f"wrap those of words, as in {example}"
+    shown = "None" if value is None else type(value).__name__
+    raise SettingError(f"a {model} needs embeddings of {units}, not {shown}: {remedy}")
+
+
+def check_weights(value: Any, name: str) -> dict[str, float]:
+    """Return the weight in the loss of each label that is named, or an empty dictionary for None.
+
+    Raises:
+        SettingError: If the value is not a mapping, or a weight is not a finite number of 0 or more.
+    """
+    if value is not None and not isinstance(value, Mapping):
+        raise SettingError(f"{name} must be a dictionary from labels to weights, not {_describe(value)}")
+    weights: dict[str, float] = {}
+    for label, weight in (value or {}).items():
+        try:
+            weights[label] = math.nan if isinstance(weight, (str, bytes, bool)) else float(weight)
+        except (TypeError, ValueError):
+            weights[label] = math.nan
+        if not 0 <= weights[label] < math.inf:
+            raise SettingError(f"{name} must be numbers of 0 or more; that of {label!r} is {weight!r}")
+    return weights
+
+
+def _describe(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"

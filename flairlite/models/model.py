@@ -1,74 +1,78 @@
-"""What every model does: encode, predict, evaluate, save and load."""
+"""The base class of all models: it encodes, predicts, evaluates, saves and loads."""
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from types import GenericAlias
-from typing import Any, ClassVar, Literal, TypeVar, overload
+from typing import Any, ClassVar, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
 
 from flairlite.data import Dictionary, Sentence
-from flairlite.datasets.conllu import read_conllu
-from flairlite.embeddings import DocumentEmbeddings, Embeddings, TokenEmbeddings
-from flairlite.embeddings.registry import embedding_from_params, embedding_to_params
+from flairlite.datasets.read_labelled import read_labelled
+from flairlite.embeddings import Embeddings
 from flairlite.encoding import Batch, EncodedDataset, encode
-from flairlite.errors import LabelError, ModelFileError, SettingError
+from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
-from flairlite.models.inference import STORAGE_MODES, LossSum, evaluate_dataset, predict_sentences
+from flairlite.models.inference import STORAGE_MODES, evaluate_dataset, predict_chunks
 from flairlite.models.inputs import (
-    no_sentence,
-    to_sentence,
+    check_embeddings,
+    check_integer,
+    check_name,
+    iterate,
+    show_progress,
     to_sentences,
-    tokenizer_from_params,
-    tokenizer_to_params,
-    with_progress,
 )
-from flairlite.runtime import get_device
-from flairlite.storage.archive_check import AtMost
-from flairlite.storage.model_file import read_model_file, write_model_file
+from flairlite.models.serialization import load_model, register_model_class, save_model
+from flairlite.storage.atomic import to_path
 from flairlite.tasks import Decoded, Task
 from flairlite.tensors import copy_to, map_tensors
 from flairlite.tokenization import Tokenizer
 
-_CHUNK = 2048  # sentences encoded at once: enough to bucket them well, little beside a stream
-
-Self = TypeVar("Self", bound="Model")
+ModelType = TypeVar("ModelType", bound="Model")
 
 
 class Model(nn.Module, ABC):
-    """A model over sentences: embeddings, and something that makes labels of them.
+    """A model over sentences: embeddings, and layers that predict labels from them.
 
     Args:
-        embeddings: The embeddings of the words, or of the sentences.
-        task: What the model labels, and with what.
+        embeddings: The embeddings of words, or of sentences.
+        task: What the model labels, and with which labels.
+
+    Attributes:
+        tokenizer: Splits texts into words in `predict`, also sentences that another tokenizer has split; None leaves
+            sentences as they are. Training sets it if the corpus was read with a tokenizer. Model files contain it.
 
     Raises:
-        SettingError: when the embeddings are of sentences and words are labelled, or the other way round.
+        SettingError: If the task is not a `Task`, or the embeddings are of sentences and the task is about words, or
+            vice versa.
     """
 
     __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)  # Flair's scripts write Model[Sentence]
-    _classes: ClassVar[dict[str, type[Model]]] = {}
 
     def __init__(self, embeddings: Embeddings, task: Task) -> None:
         super().__init__()
-        _check_embeddings(type(self).__name__, embeddings, task)
-        self._device_probe: Tensor
-        self.register_buffer(
-            "_device_probe", torch.empty(0), persistent=False
-        )  # goes where the weights go, and is at hand
+        if not isinstance(task, Task):
+            raise SettingError(f"task must be a Task, such as WordTask('upos', labels), not a {type(task).__name__}")
+        check_embeddings(embeddings, type(self).__name__, by_word=task.by_word)
+        self._device_probe: Tensor  # follows the weights, so that `device` needs no search for a parameter
+        self.register_buffer("_device_probe", torch.empty(0), persistent=False)
         self.embeddings = embeddings
         self.task = task
-        self._tokenizer: Tokenizer | None = None
+        self.tokenizer: Tokenizer | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Make the class known to `load`."""
+        """Register the class for `load`.
+
+        Raises:
+            SettingError: If another module has a model class of the same name.
+        """
         super().__init_subclass__(**kwargs)
-        Model._classes[cls.__name__] = cls
+        register_model_class(cls)
 
     @abstractmethod
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
@@ -76,26 +80,26 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, scores: Tensor, batch: Batch) -> Tensor:
-        """Compute the loss from what `forward` returned, summed over what has labels in a batch; a tensor ()."""
+        """Compute the loss () from the result of `forward`, summed over the labelled words or sentences of a batch."""
 
     @abstractmethod
     def decode(
         self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_probabilities: bool = False
     ) -> Decoded:
-        """Choose classes from what `forward` returned; say how sure that is, and how likely each class, when asked."""
+        """Predict classes from the result of `forward`, if requested with their scores or all probabilities."""
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, besides the embeddings, as plain containers."""
+        """Return the arguments of the constructor, without the embeddings, as plain containers."""
 
     @classmethod
     @abstractmethod
-    def from_settings(cls: type[Self], settings: dict[str, Any], embeddings: Any) -> Self:
-        """Build a model from what `settings` returned; its weights are loaded after."""
+    def from_settings(cls: type[ModelType], settings: dict[str, Any], embeddings: Any) -> ModelType:
+        """Build a model from the result of `settings`; its weights are loaded afterwards."""
 
     @property
     def label_type(self) -> str:
-        """The label type to learn and to predict."""
+        """The label type that the model learns and predicts."""
         return self.task.label_type
 
     @property
@@ -104,20 +108,8 @@ class Model(nn.Module, ABC):
         return self.task.label_names
 
     @property
-    def tokenizer(self) -> Tokenizer | None:
-        """What splits texts into words in `predict`, sentences that were split otherwise too; None: their own does.
-
-        Training sets it where the corpus was read with a tokenizer, and model files hold it. It can be assigned.
-        """
-        return self._tokenizer
-
-    @tokenizer.setter
-    def tokenizer(self, tokenizer: Tokenizer | None) -> None:
-        self._tokenizer = tokenizer
-
-    @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """The device of the weights."""
         return self._device_probe.device
 
     # Strings to integers, integers to vectors
@@ -125,40 +117,41 @@ class Model(nn.Module, ABC):
     def encode(
         self, sentences: Sequence[Sentence], *, label_type: str | None = None, labels: Sequence[str] = ()
     ) -> EncodedDataset:
-        """Turn sentences into integers.
+        """Encode sentences as integers.
 
         Args:
             sentences: The sentences.
-            label_type: The label type to encode, or None for words alone.
+            label_type: The label type to encode, or None to encode only words.
             labels: All labels of this type that occur, those of the model first; see `Task.all_labels`.
         """
         targets = None if label_type is None else self.task.targets(sentences, labels, label_type)
         return encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields)
 
     def inputs(self, batch: Batch) -> Any:
-        """Return what the embeddings take of a batch, on the model's device."""
+        """Return the inputs of the embeddings for a batch, on the model's device."""
         inputs = self.embeddings.select(batch.table, batch.word_ids)
         return map_tensors(lambda tensor: copy_to(tensor, self.device), inputs)
 
     def features(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Compute the embeddings of a batch: (B, T, D) of its words, or (B, D) of its sentences."""
         inputs = self.inputs(batch)
-        if isinstance(self.embeddings, DocumentEmbeddings):
-            return self.embeddings(inputs, batch.lengths, generator)  # type: ignore[no-any-return]
-        return self.embeddings(inputs)  # type: ignore[no-any-return]
+        if self.task.by_word:
+            return self.embeddings(inputs)  # type: ignore[no-any-return]
+        return self.embeddings(inputs, batch.lengths, generator)  # type: ignore[no-any-return]
 
     def targets(self, batch: Batch) -> Tensor:
-        """Return what there is to learn of a batch, on the model's device; see `Batch.targets` and `Task.learnable`."""
+        """Return the targets of a batch to learn, on the model's device; see `Batch.targets` and `Task.learnable`."""
         if batch.targets is None:
             raise LabelError("these sentences were encoded without labels: there is nothing to learn from")
         return self.task.learnable(copy_to(batch.targets, self.device))
 
     def forward_loss(self, sentences: Sequence[Sentence]) -> tuple[Tensor, int]:
-        """Compute the loss of sentences with gold labels, for a training loop of your own.
+        """Compute the loss of sentences with gold labels, for your own training loop.
 
         Returns:
-            The loss, summed, a tensor (); and how many words, or sentences, it is the loss of.
+            The summed loss (), and the number of words or sentences that it is summed over.
         """
+        sentences = to_sentences(sentences)
         labels = self.task.all_labels(sentences)
         encoded = self.encode(sentences, label_type=self.label_type, labels=labels)
         has_words = encoded.lengths.nonzero().squeeze(1)
@@ -168,7 +161,7 @@ class Model(nn.Module, ABC):
         return self.loss(self(batch), batch), batch.num_labels
 
     def compact(self) -> None:
-        """Round fixed word vectors to twelve bits a value, as `save` then writes them; see `Embeddings.compact`."""
+        """Round fixed word vectors to twelve bits per value, as `save` writes them; see `Embeddings.compact`."""
         for module in self.embeddings.modules():
             if isinstance(module, Embeddings):
                 module.compact()
@@ -183,7 +176,7 @@ class Model(nn.Module, ABC):
         return_probabilities_for_all_classes: bool = ...,
         verbose: bool = ...,
         label_name: str | None = ...,
-        return_loss: Literal[False] = ...,
+        *,
         embedding_storage_mode: str | None = ...,
         force_token_predictions: bool = ...,
     ) -> Sentence: ...
@@ -196,24 +189,10 @@ class Model(nn.Module, ABC):
         return_probabilities_for_all_classes: bool = ...,
         verbose: bool = ...,
         label_name: str | None = ...,
-        return_loss: Literal[False] = ...,
+        *,
         embedding_storage_mode: str | None = ...,
         force_token_predictions: bool = ...,
     ) -> list[Sentence]: ...
-
-    @overload
-    def predict(
-        self,
-        sentences: Sentence | str | Iterable[Sentence | str],
-        mini_batch_size: int = ...,
-        return_probabilities_for_all_classes: bool = ...,
-        verbose: bool = ...,
-        label_name: str | None = ...,
-        *,
-        return_loss: Literal[True],
-        embedding_storage_mode: str | None = ...,
-        force_token_predictions: bool = ...,
-    ) -> tuple[Tensor, int]: ...
 
     def predict(
         self,
@@ -229,43 +208,53 @@ class Model(nn.Module, ABC):
         """Predict the labels of sentences, and write them with their scores onto the sentences.
 
         Args:
-            sentences: A sentence or a text, or several. A text is split into words.
-            mini_batch_size: Sentences computed at once.
-            return_probabilities_for_all_classes: Write all labels of a text with their probabilities, not only the
-                best; leave those of a word, or its tags, with it, for `token.get_tags_proba_dist`.
-            verbose: Show a progress bar when standard error is a terminal.
-            label_name: The label type to write, when it is not to be the one that the model learned.
-            return_loss: Return the loss instead, of the gold labels that the sentences have before.
-            embedding_storage_mode: `cpu` or `gpu` leave the embeddings of the model with sentences or tokens, on the
-                host or on the model's device. They are computed once more for that.
-            force_token_predictions: Write tags such as `B-PER` onto words, where a model labels spans.
+            sentences: A sentence or a text, or an iterable of them. Texts are split into words.
+            mini_batch_size: Number of sentences that pass through the network at once.
+            return_probabilities_for_all_classes: Write all labels of a text with their probabilities, not only the best
+                one. For words, `token.get_tags_proba_dist` returns the probabilities of all labels or tags.
+            verbose: Show a progress bar if standard error is a terminal.
+            label_name: The label type to write; by default the one that the model learned.
+            return_loss: Return the loss of the gold labels that the sentences have before, instead of the sentences.
+            embedding_storage_mode: `cpu` or `gpu` also store the embeddings on sentences or tokens, on the host or on
+                the model's device, which computes the embeddings a second time.
+            force_token_predictions: Write tags such as `B-PER` onto words if the model labels spans.
 
         Returns:
-            The sentence, or a list of all sentences in the order they came; empty ones are among them, without labels.
-            With `return_loss`, the summed loss, a tensor (), and of how many labelled words, or sentences, it is.
+            The sentence, or a list of all sentences in their order; empty sentences are included, without labels. With
+            `return_loss`, the summed loss () and the number of labelled words or sentences.
 
         Raises:
-            SettingError: when what is given is no sentence or text, or a setting makes no sense.
+            SettingError: If the input is not sentences or texts, or a setting is invalid.
         """
         if embedding_storage_mode not in (*STORAGE_MODES, None):
             raise SettingError(
                 f"embedding_storage_mode must be one of {', '.join(STORAGE_MODES)}, not {embedding_storage_mode!r}"
             )
-        loss = LossSum(torch.zeros((), device=self.device)) if return_loss else None
         is_single = isinstance(sentences, (Sentence, str))
-        stream = self._predict_stream(
-            [sentences] if isinstance(sentences, (Sentence, str)) else sentences,
-            mini_batch_size,
-            label_name or self.label_type,
+        chunks = predict_chunks(
+            self,
+            iter([sentences]) if isinstance(sentences, (Sentence, str)) else iterate(sentences),
+            check_integer(mini_batch_size, "mini_batch_size"),
+            self.label_type if label_name is None else check_name(label_name, "label_name"),
             with_probabilities=return_probabilities_for_all_classes,
             as_classes=force_token_predictions,
-            loss=loss,
+            with_loss=return_loss,
         )
-        labelled = list(with_progress(stream, verbose and not is_single))
+        loss, num_labels = torch.zeros((), device=self.device), 0
+
+        def stream() -> Iterator[Sentence]:
+            nonlocal loss, num_labels
+            for chunk, inference in chunks:
+                loss, num_labels = loss + inference.loss, num_labels + inference.num_labels
+                yield from chunk
+
+        labelled = list(show_progress(stream(), verbose and not is_single))
         if embedding_storage_mode in ("cpu", "gpu"):
-            self._leave_embeddings(labelled, "cpu" if embedding_storage_mode == "cpu" else self.device)
-        if loss is not None:
-            return loss.total, loss.num_labels
+            self.embeddings.embed(labelled)
+            for sentence in labelled:
+                sentence.to("cpu" if embedding_storage_mode == "cpu" else self.device)
+        if return_loss:
+            return loss, num_labels
         return labelled[0] if is_single else labelled
 
     def predict_stream(
@@ -277,48 +266,22 @@ class Model(nn.Module, ABC):
         label_name: str | None = None,
         force_token_predictions: bool = False,
     ) -> Iterator[Sentence]:
-        """Predict the labels of sentences as they come, in memory that does not grow; see `predict`.
+        """Predict the labels of a stream of sentences in constant memory; see `predict`.
 
         Yields:
-            The sentences in the order they came, with labels.
+            The sentences in their order, with labels.
         """
-        return self._predict_stream(
-            sentences,
-            mini_batch_size,
-            label_name or self.label_type,
+        chunks = predict_chunks(
+            self,
+            iterate([sentences] if isinstance(sentences, (Sentence, str)) else sentences),
+            check_integer(mini_batch_size, "mini_batch_size"),
+            self.label_type if label_name is None else check_name(label_name, "label_name"),
             with_probabilities=return_probabilities_for_all_classes,
             as_classes=force_token_predictions,
         )
-
-    def _predict_stream(
-        self,
-        sentences: Iterable[Sentence | str],
-        mini_batch_size: int,
-        label_name: str,
-        *,
-        with_probabilities: bool,
-        as_classes: bool,
-        loss: LossSum | None = None,
-    ) -> Iterator[Sentence]:
-        if not isinstance(sentences, Iterable):
-            raise no_sentence(sentences)
-        write = self.task.write_classes if as_classes else self.task.write
-        iterator = iter(sentences)
-        while chunk := [to_sentence(item, self.tokenizer) for item in islice(iterator, _CHUNK)]:
-            decoded = predict_sentences(self, chunk, mini_batch_size, with_probabilities=with_probabilities, loss=loss)
-            write(chunk, decoded, label_name)
-            yield from chunk
-
-    def _leave_embeddings(self, sentences: Sequence[Sentence], device: str | torch.device) -> None:
-        self.embeddings.embed(sentences)
-        for sentence in sentences:
-            sentence.to(device)
+        return (sentence for chunk, _ in chunks for sentence in chunk)
 
     # Evaluation
-
-    def read(self, path: str | Path) -> Sequence[Sentence]:
-        """Read sentences with labels to compare with: from a CoNLL-U file."""
-        return read_conllu(path)
 
     def evaluate(
         self,
@@ -332,33 +295,40 @@ class Model(nn.Module, ABC):
         gold_label_dictionary: Dictionary | None = None,
         return_loss: bool = True,
     ) -> Result:
-        """Compare predictions with gold labels; the labels of the sentences stay as they are.
+        """Compare predictions with gold labels, without changing the labels of the sentences.
 
         Args:
-            data_points: Sentences with gold labels, or the path of a file that `read` reads.
-            gold_label_type: The label type of the gold labels, when it is not the one that the model learned.
-            out_path: Where to write words, gold and predicted labels, or None.
-            embedding_storage_mode: `gpu` puts all that is encoded on the model's device first; `none` and `cpu` put a
-                batch there when it is needed. Nothing is left on the sentences.
-            mini_batch_size: Sentences computed at once.
-            main_evaluation_metric: Which figure is the main score.
-            exclude_labels: Labels to leave out of the figures, with what has only these as gold labels.
-            gold_label_dictionary: Not here: labels that the model does not know are compared under their own names.
-            return_loss: Compute the loss too; else it is 0.
+            data_points: Sentences with gold labels, or the path of a file; see `read_labelled` for its format.
+            gold_label_type: The label type of the gold labels; by default the one that the model learned.
+            out_path: The file to write words, gold and predicted labels to, or None.
+            embedding_storage_mode: `gpu` copies all encoded sentences to the model's device first; `none` and `cpu`
+                copy each batch when it is needed. No embeddings are stored on the sentences.
+            mini_batch_size: Number of sentences that pass through the network at once.
+            main_evaluation_metric: The metric of the main score.
+            exclude_labels: Labels to leave out of the metrics, with words or sentences that have no other gold label.
+            gold_label_dictionary: Not supported: labels that the model does not know are compared by their names.
+            return_loss: Whether to compute the loss; otherwise it is 0.
 
         Raises:
-            LabelError: when no sentence has a gold label.
-            SettingError: when a `gold_label_dictionary` is given, or another storage mode.
+            LabelError: If no sentence has a gold label.
+            FileWriteError: If `out_path` cannot be written.
+            SettingError: If a `gold_label_dictionary` is given, or another setting is invalid.
         """
         if gold_label_dictionary is not None:
             raise SettingError(
-                "gold labels are compared under their own names, those that the model does not know as misses: leave "
+                "gold labels are compared by their names, and unknown ones count as misses: leave "
                 "gold_label_dictionary out"
             )
-        if embedding_storage_mode not in ("none", "cpu", "gpu"):
+        if embedding_storage_mode not in STORAGE_MODES:
             raise SettingError(f"embedding_storage_mode must be none, cpu or gpu, not {embedding_storage_mode!r}")
-        sentences = self.read(data_points) if isinstance(data_points, (str, Path)) else to_sentences(data_points)
-        label_type = gold_label_type or self.label_type
+        mini_batch_size = check_integer(mini_batch_size, "mini_batch_size")
+        label_type = self.label_type if gold_label_type is None else check_name(gold_label_type, "gold_label_type")
+        if isinstance(data_points, (str, bytes, os.PathLike)):
+            path = to_path(data_points, "data_points")
+            unit: Any = self.task.unit if self.task.by_word else "sentence"
+            sentences = read_labelled(path, label_type=label_type, unit=unit, allow_unlabelled=self.task.multi_label)
+        else:
+            sentences = to_sentences(data_points)
         if not self.task.count(sentences, label_type):
             types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
             raise LabelError(
@@ -374,68 +344,39 @@ class Model(nn.Module, ABC):
             mini_batch_size=mini_batch_size,
             main_metric=main_evaluation_metric,
             out_path=out_path,
-            exclude=exclude_labels or (),
+            exclude=(exclude_labels,) if isinstance(exclude_labels, str) else exclude_labels or (),
             with_loss=return_loss,
         )
 
     # Files
 
     def save(self, model_file: str | Path, *, whole: bool = True) -> None:
-        """Write the model with its embeddings: the file needs no other to be loaded.
+        """Write the model with its embeddings; loading it needs no other file.
 
         Args:
-            model_file: The file.
-            whole: Leave fixed word vectors out with False: the file is small and quickly written, but can be loaded
-                only where the cache has the vectors. So does training with the best model until it ends.
+            model_file: The path of the file.
+            whole: False omits fixed word vectors that the cache has: the file is small, but can only be loaded where
+                the cache has the vectors. Training writes its best model so until it ends.
 
         Raises:
-            TrainingError: when the file cannot be written.
+            FileWriteError: If the file cannot be written.
+            ModelFileError: If a setting of the model or its embeddings cannot be stored in a model file.
         """
-        content = {
-            "class": type(self).__name__,
-            "settings": self.settings(),
-            "tokenizer": tokenizer_to_params(self.tokenizer),
-            "embeddings": embedding_to_params(self.embeddings, whole=whole),
-            "state": self.state_dict(),
-        }
-        write_model_file(Path(model_file), content)
+        save_model(self, model_file, whole=whole)
 
     @classmethod
-    def load(cls: type[Self], model_path: str | Path, *, device: str | torch.device | None = None) -> Self:
-        """Load a model that `save` or training wrote; nothing in the file is executed.
+    def load(cls: type[ModelType], model_path: str | Path, *, device: str | torch.device | None = None) -> ModelType:
+        """Load a model that `save` or training wrote; no code in the file is executed.
 
         Args:
-            model_path: The file.
-            device: Where to put the model; the default device when None.
+            model_path: The path of the file.
+            device: The device to put the model on; the default device if None.
 
         Raises:
-            ModelFileError: when the file is missing, damaged, of another program, or holds a model of another class.
+            ModelFileError: If the file is missing, damaged, from another program, or holds a model of another class.
+            DataUnavailableError: If the file was saved without word vectors, and the cache does not have them.
         """
-        content = read_model_file(model_path)
-        name = content.get("class")
-        kind = Model._classes.get(str(name))
-        if kind is None or not issubclass(kind, cls):
-            raise ModelFileError(f"{model_path} holds a {name}: load it with {name}.load")
-        try:
-            with AtMost(Path(model_path).stat().st_size):
-                model = kind.from_settings(content["settings"], embedding_from_params(content["embeddings"]))
-            model.load_state_dict(content["state"])
-            if any(type(name) is not str for name in (model.label_type, *model.label_names, *model.embeddings.fields)):
-                raise TypeError("the name of a label or of a label type is no text")
-            model.tokenizer = tokenizer_from_params(content.get("tokenizer"))
-        except ModelFileError as error:
-            raise ModelFileError(f"{model_path}: {error}") from error
-        except Exception as error:  # whatever is in the file: it may have been changed, or made, by anybody
-            raise ModelFileError(f"{model_path} is damaged: {error!r}. Copy it again, or train again") from error
-        return model.to(get_device(device)).eval()
+        return load_model(cls, model_path, device)
 
 
-Classifier = Model  # Flair's name: there, some models are none
-
-
-def _check_embeddings(name: str, embeddings: Embeddings, task: Task) -> None:
-    if isinstance(embeddings, TokenEmbeddings if task.by_word else DocumentEmbeddings):
-        return
-    units = "words" if task.by_word else "sentences"
-    remedy = "" if task.by_word else ": wrap those of words, as in DocumentPoolEmbeddings([WordEmbeddings('glove')])"
-    raise SettingError(f"a {name} needs embeddings of {units}, not {type(embeddings).__name__}{remedy}")
+Classifier = Model  # alias for Flair's scripts; in Flair not every Model is a Classifier

@@ -1,41 +1,39 @@
-"""A classifier of sentences, or texts: embeddings of them, and a linear layer."""
+"""A text classifier: embeddings of sentences and a linear layer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from flairlite.data import Dictionary, Sentence
-from flairlite.datasets import ClassificationDataset
+from flairlite.data import Dictionary
 from flairlite.embeddings import DocumentEmbeddings
 from flairlite.models.classifier import DefaultClassifier
+from flairlite.models.inputs import check_dictionary, check_embeddings, check_name
 from flairlite.tasks import DocumentTask, labels_of
 
 
 class TextClassifier(DefaultClassifier):
-    """Predicts the label of a sentence, or its labels where it can have several.
+    """Predicts the label of a sentence or text, or all its labels in multi-label classification.
 
-    With one label a sentence, a score is the softmax over all labels; with several, each label has a probability of its
-    own (a sigmoid), and those above a threshold are given. It never predicts `<unk>`, and nothing for a sentence
-    without words.
+    A score is the softmax over all labels. In multi-label classification, a score is the sigmoid of each label, and all
+    labels above a threshold are predicted. The model never predicts `<unk>`, and nothing for a sentence without words.
 
     Args:
-        embeddings: The embeddings of the sentences, such as `DocumentPoolEmbeddings`.
+        embeddings: The embeddings of sentences, such as `DocumentPoolEmbeddings`.
         label_type: The label type.
-        label_dictionary: The labels, as `corpus.make_label_dictionary` makes them.
-        multi_label: Whether a sentence can have several labels; when None, as it was where the dictionary was made.
-        multi_label_threshold: With several, the probability above which a label is given: one for all, or one for each
-            label named and, under `default`, one for the others.
-        loss_weights: Weight of a label in the loss, 1 for those not named.
-        dropout: Part of the single features that training drops before the linear layer.
-        word_dropout: Part of the sentences whose vectors it drops.
-        locked_dropout: The same as `dropout`, for Flair's scripts: a sentence has one vector.
-        seed: Decides the first weights; the process's default seed when None.
+        label_dictionary: The labels, as returned by `corpus.make_label_dictionary`.
+        multi_label: Whether a sentence can have several labels; if None, `label_dictionary.multi_label`.
+        multi_label_threshold: In multi-label classification, the probability above which a label is predicted: one
+            value for all labels, or a value for each label, with the key `default` for labels that are not named.
+        loss_weights: Weights of labels in the loss; others have weight 1.
+        dropout: Dropout rate of single features before the linear layer.
+        word_dropout: Dropout rate of the vectors of whole sentences.
+        locked_dropout: The same as `dropout`, as a sentence has one vector; for Flair's scripts.
+        seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
-        LabelError: when the dictionary has no label, or a weight names one that it has not.
-        SettingError: when the embeddings are of words, or a threshold makes no sense.
+        LabelError: If the dictionary has no label, or a weight is given for an unknown label.
+        SettingError: If an argument is invalid, as embeddings of words are.
     """
 
     task: DocumentTask
@@ -53,6 +51,9 @@ class TextClassifier(DefaultClassifier):
         locked_dropout: float = 0.0,
         seed: int | None = None,
     ) -> None:
+        check_embeddings(embeddings, type(self).__name__, by_word=False)
+        label_type = check_name(label_type, "label_type")
+        label_dictionary = check_dictionary(label_dictionary, "label_dictionary")
         multi_label = label_dictionary.multi_label if multi_label is None else multi_label
         task = DocumentTask(
             label_type, labels_of(label_dictionary), multi_label=multi_label, threshold=multi_label_threshold
@@ -75,25 +76,21 @@ class TextClassifier(DefaultClassifier):
 
     @property
     def multi_label_threshold(self) -> dict[str, float]:
-        """The probabilities above which labels are given, `default` for those not named; can be assigned."""
+        """The probability above which each label is predicted, `default` for labels not named; can be assigned."""
         return self.task.threshold
 
     @multi_label_threshold.setter
     def multi_label_threshold(self, threshold: float | Mapping[str, float]) -> None:
         self.task = DocumentTask(self.label_type, self.label_names, multi_label=self.multi_label, threshold=threshold)
 
-    def read(self, path: str | Path) -> Sequence[Sentence]:
-        """Read texts with labels to compare with: from a file in fastText's form, as in `__label__news It rained.`"""
-        return ClassificationDataset(path, self.label_type, allow_examples_without_labels=self.multi_label)
-
     def settings(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, besides the embeddings."""
+        """Return the arguments of the constructor, without the embeddings."""
         own = {"multi_label": self.multi_label, "multi_label_threshold": self.multi_label_threshold}
         return {**super().settings(), **own}
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any], embeddings: DocumentEmbeddings) -> TextClassifier:
-        """Build a classifier from what `settings` returned."""
+        """Build a classifier from the result of `settings`."""
         rest = {name: value for name, value in settings.items() if name != "label_items"}
         dictionary = Dictionary.from_items(settings["label_items"])
         dictionary.multi_label = settings["multi_label"]

@@ -1,4 +1,4 @@
-"""A classifier of words, each by its own vector: embeddings and a linear layer."""
+"""A token classifier: embeddings of words and a linear layer."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from flairlite.data import Dictionary
 from flairlite.embeddings import TokenEmbeddings
 from flairlite.encoding import Batch
 from flairlite.models.classifier import DefaultClassifier
+from flairlite.models.inputs import check_dictionary, check_embeddings, check_name
 from flairlite.models.word_decoder import WordDecoder
 from flairlite.tasks import Decoded, SpanTask, word_or_span_task
 
 
 class TokenClassifier(DefaultClassifier):
-    """Predicts a label for every word by its embedding alone: without a recurrent network and a CRF.
+    """Predicts a label for each word from its embedding alone, without a recurrent network and a CRF.
 
-    Where the dictionary was made of labels of spans, it predicts spans, by the best valid sequence of tags.
+    If the dictionary has labels of spans, the model predicts spans as the best valid sequence of tags.
 
     Args:
-        embeddings: The embeddings of the words.
-        label_dictionary: The labels, as `corpus.make_label_dictionary` makes them.
+        embeddings: The embeddings of words.
+        label_dictionary: The labels, as returned by `corpus.make_label_dictionary`.
         label_type: The label type.
-        span_encoding: How spans become tags of words: BIOES, BIO or BILOU.
-        loss_weights: Weight of a label, or of a tag such as `B-PER`, in the loss, 1 for those not named.
-        dropout: Part of the single features that training drops before the linear layer.
-        word_dropout: Part of the words that it drops.
-        locked_dropout: Part of the features that it drops for all words of a sentence.
-        seed: Decides the first weights; the process's default seed when None.
+        span_encoding: The tagging scheme of spans: BIOES, BIO or BILOU.
+        loss_weights: Weights of labels, or of tags such as `B-PER`, in the loss; others have weight 1.
+        dropout: Dropout rate of single features before the linear layer.
+        word_dropout: Dropout rate of whole words.
+        locked_dropout: Dropout rate of features, for all words of a sentence at once.
+        seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
-        LabelError: when the dictionary has no label, or a weight names one that it has not.
-        SettingError: when the embeddings are of sentences.
+        LabelError: If the dictionary has no label, or a weight is given for an unknown label.
+        SettingError: If an argument is invalid, as embeddings of sentences are.
     """
 
     def __init__(
@@ -48,6 +49,9 @@ class TokenClassifier(DefaultClassifier):
         locked_dropout: float = 0.0,
         seed: int | None = None,
     ) -> None:
+        check_embeddings(embeddings, type(self).__name__, by_word=True)
+        label_dictionary = check_dictionary(label_dictionary, "label_dictionary")
+        label_type, span_encoding = check_name(label_type, "label_type"), check_name(span_encoding, "span_encoding")
         super().__init__(
             embeddings,
             word_or_span_task(label_dictionary, label_type, span_encoding),
@@ -64,19 +68,19 @@ class TokenClassifier(DefaultClassifier):
     def decode(
         self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_probabilities: bool = False
     ) -> Decoded:
-        """Choose the best label of each word, or the best valid tags; a score is a probability."""
+        """Predict the best label of each word, or the best valid tags; a score is a probability."""
         return self.word_decoder(  # type: ignore[no-any-return]
             scores, batch.lengths, with_scores=with_scores, with_probabilities=with_probabilities
         )
 
     def settings(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, besides the embeddings."""
+        """Return the arguments of the constructor, without the embeddings."""
         own = {"span_encoding": self.span_encoding, "span_labels": isinstance(self.task, SpanTask)}
         return {**super().settings(), **own}
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any], embeddings: TokenEmbeddings) -> TokenClassifier:
-        """Build a classifier from what `settings` returned."""
+        """Build a classifier from the result of `settings`."""
         rest = {name: value for name, value in settings.items() if name not in ("label_items", "span_labels")}
         dictionary = Dictionary.from_items(settings["label_items"])
         dictionary.span_labels = settings["span_labels"]

@@ -1,4 +1,4 @@
-"""Choose labels of words, or tags of spans, by the scores of a model."""
+"""Predict labels of words, or tags of spans, from the scores of a model."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from flairlite.tasks import Decoded, SpanTask, Task
 
 
 class WordDecoder(nn.Module):
-    """Chooses the best classes of the words of a sentence: each by itself, or a sequence of them.
+    """Predicts the best class of each word, or the best sequence of classes.
 
-    It has no weights. Tags of spans are chosen as a valid sequence, also without a CRF.
+    The decoder has no weights. Tags of spans are predicted as a valid sequence, also without a CRF.
 
     Args:
-        task: What is labelled.
-        use_crf: Whether a CRF scores sequences; it knows itself which are valid.
+        task: What the model labels.
+        use_crf: Whether a CRF scores sequences, which also excludes invalid ones.
     """
 
     def __init__(self, task: Task, *, use_crf: bool = False) -> None:
         super().__init__()
         self.task = task
-        legal = None if use_crf else task.transition_mask()
-        self.rules = None if legal is None else LinearChainCRF(len(legal) - 1, transition_mask=legal, is_learned=False)
+        mask = None if use_crf else task.transition_mask()
+        self.rules = None if mask is None else LinearChainCRF(len(mask) - 1, transition_mask=mask, is_learned=False)
         self.span_scorer = SpanScorer(*task.span_tables()) if isinstance(task, SpanTask) else None
 
     def chain(self, crf: LinearChainCRF | None) -> LinearChainCRF | None:
-        """Return what scores pairs of classes, or says which are possible, if anything does."""
+        """Return the CRF, or else the chain that excludes invalid transitions, or None if all are valid."""
         return self.rules if crf is None else crf
 
     def forward(
@@ -38,7 +38,7 @@ class WordDecoder(nn.Module):
         with_scores: bool = True,
         with_probabilities: bool = False,
     ) -> Decoded:
-        """Choose classes by scores (B, T, K) of sentences of some lengths (B,); see `Model.decode`."""
+        """Predict classes from scores (B, T, K) of sentences with lengths (B,); see `Model.decode`."""
         chain = self.chain(crf)
         if chain is None:
             return self.task.decode(scores, with_probabilities=with_probabilities)
@@ -47,6 +47,6 @@ class WordDecoder(nn.Module):
             return Decoded(tags)
         chains = None if self.span_scorer is None else chain.forward_backward(scores, lengths)
         probabilities = chain.marginals(scores, lengths) if chains is None else chains.marginals()  # (B, T, K)
-        own = probabilities.gather(2, tags.unsqueeze(2)).squeeze(2)  # (B, T)
-        span_scores = None if self.span_scorer is None else self.span_scorer(chains, tags, own)
-        return Decoded(tags, own, probabilities if with_probabilities else None, span_scores)
+        tag_scores = probabilities.gather(2, tags.unsqueeze(2)).squeeze(2)  # (B, T)
+        span_scores = None if self.span_scorer is None else self.span_scorer(chains, tags, tag_scores)
+        return Decoded(tags, tag_scores, probabilities if with_probabilities else None, span_scores)

@@ -1,4 +1,4 @@
-"""The switch between training and use."""
+"""Switch modules between training and evaluation mode."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
+from flairlite.nn.fork import hold_during_fork, run_in_forked_child
+
 _lock = threading.Lock()
-_users: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()  # how many evaluate a module that trains otherwise
+# for each module in training mode that is evaluated now: the ids of the threads that evaluate it
+_evaluating: WeakKeyDictionary[nn.Module, list[int]] = WeakKeyDictionary()
 
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Switch dropout off, and on again after where it was on; of several threads, the last one does that."""
+    """Put a module into evaluation mode; of several threads, the last one restores its training mode."""
+    thread = threading.get_ident()
     with _lock:
-        is_counted = module.training or module in _users
+        is_counted = module.training or module in _evaluating
         if is_counted:
-            _users[module] = _users.get(module, 0) + 1
+            _evaluating.setdefault(module, []).append(thread)
         if module.training:
             module.eval()
     try:
@@ -27,7 +31,22 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         if is_counted:
             with _lock:
-                _users[module] -= 1
-                if not _users[module]:
-                    del _users[module]
-                    module.train()
+                _remove(module, [thread])
+
+
+def _remove(module: nn.Module, threads: list[int]) -> None:
+    for thread in threads:
+        _evaluating[module].remove(thread)
+    if not _evaluating[module]:
+        del _evaluating[module]
+        module.train()
+
+
+def _forget_other_threads() -> None:
+    """Remove the threads of the parent, which do not exist in a forked child."""
+    for module, threads in list(_evaluating.items()):
+        _remove(module, [thread for thread in threads if thread != threading.get_ident()])
+
+
+hold_during_fork(_lock)
+run_in_forked_child(_forget_other_threads)

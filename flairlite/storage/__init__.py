@@ -1,1 +1,1 @@
-"""Files: atomic writes, locks, and model files that are safe to load."""
+"""Atomic writes, file locks, and model files that are safe to load."""

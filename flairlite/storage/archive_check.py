@@ -1,7 +1,8 @@
-"""What may be in a model file: plain containers and whole tensors. It is looked at before writing and before loading.
+"""Check model files before torch reads them.
 
-`torch.load(weights_only=True)` runs no code of a file, but it believes what a file says of itself: it allocates what it
-is told to, and a tensor that is larger than its record reads other memory. So nothing is given to it that lies.
+`torch.load(weights_only=True)` executes no code from a file, but trusts the sizes that the file declares: it allocates
+them, and a tensor that is larger than its record would read other memory. Files whose declared sizes do not match are
+rejected here first.
 """
 
 from __future__ import annotations
@@ -13,77 +14,72 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from flairlite.storage.pickle_inspector import ArchiveError, Outline
+from flairlite.storage.pickle_inspector import ArchiveError, PickleInspector
 
-_MAX_STRUCTURE = 64 << 20  # bytes of everything but tensors; one byte becomes up to about a hundred in memory
-_SPARE, _SPARE_TENSORS = 1 << 20, 100  # elements, and tensors, that a model may have beside those in its file
-_RECORD = 64  # bytes of a file at least that a tensor takes, however small
+_MAX_PICKLE_SIZE = 64 << 20  # bytes; one byte of a pickle becomes up to about a hundred in memory
+_EXTRA_ELEMENTS, _EXTRA_TENSORS = 1 << 20, 100  # that a model may have in addition to those in its file
+_MIN_RECORD_SIZE = 64  # bytes that any tensor takes in a file
 
 
 def check_archive(path: Path) -> None:
-    """Check a file that torch wrote, reading each record once and making no tensor.
+    """Check a file that `torch.save` wrote, reading each record once and creating no tensor.
 
     Raises:
-        ArchiveError: when it is damaged, or holds anything but plain containers and tensors.
-        Exception: of many kinds, when it is of another format.
+        ArchiveError: If the file is damaged, or holds anything but plain containers and tensors.
+        Exception: Of many types, if the file has another format.
     """
     with zipfile.ZipFile(path) as archive:
         sizes = _check_layout(archive, path.stat().st_size)
-        _check_checksums(archive)
+        if damaged := archive.testzip():  # torch writes checksums but does not read them
+            raise ArchiveError(f"the record {damaged} does not match its checksum")
         name = next((name for name in sizes if name.partition("/")[2] == "data.pkl"), None)
         if name is None:
             raise ArchiveError("it has no record data.pkl")
-        if sizes[name] > _MAX_STRUCTURE:
-            raise ArchiveError(f"its record data.pkl has {sizes[name]:,} bytes, and {_MAX_STRUCTURE:,} are the most")
-        structure = archive.read(name)
+        if sizes[name] > _MAX_PICKLE_SIZE:
+            raise ArchiveError(f"its record data.pkl has {sizes[name]:,} bytes; the maximum is {_MAX_PICKLE_SIZE:,}")
+        pickle = archive.read(name)
     folder = name.partition("/")[0]
-    Outline(structure, lambda key: sizes.get(f"{folder}/data/{key}"))
+    PickleInspector(pickle, lambda key: sizes.get(f"{folder}/data/{key}"))
 
 
 def _check_layout(archive: zipfile.ZipFile, file_size: int) -> dict[str, int]:
-    """Return the size of each record; there is one way to read the archive, and no record becomes larger when read."""
+    """Return the size of each record, after checking that all readers of the archive would find the same records."""
     records = archive.infolist()
     sizes = {record.filename: record.file_size for record in records}
     if len(sizes) != len(records) or len({name.partition("/")[0] for name in sizes}) != 1:
-        raise ArchiveError("its records have not each a name of their own, in one folder")
+        raise ArchiveError("its records do not have distinct names in one folder")
     if archive.comment or records[0].header_offset or sum(sizes.values()) > file_size:
-        raise ArchiveError("its records do not lie one behind the other")
+        raise ArchiveError("its records overlap or are not contiguous")
     for record in records:
         if record.compress_type != zipfile.ZIP_STORED or record.compress_size != record.file_size:
             raise ArchiveError(f"its record {record.filename} is compressed, which flairlite never does")
-        if record.external_attr:  # torch writes 0, and of what looks like a folder it would read nothing
-            raise ArchiveError(f"the record {record.filename} does not fit its checksum")
+        if record.external_attr:  # torch writes 0, and would read nothing of a record marked as a folder
+            raise ArchiveError(f"its record {record.filename} has file attributes, which torch never writes")
     return sizes
 
 
-def _check_checksums(archive: zipfile.ZipFile) -> None:
-    """Compare each record with its checksum, which torch writes but does not read: weights could silently be others."""
-    if damaged := archive.testzip():
-        raise ArchiveError(f"the record {damaged} does not fit its checksum")
-
-
-class AtMost(TorchFunctionMode):
-    """Lets no more tensors and elements be made than a file of a size can hold: sizes in a file may be any numbers.
+class AllocationLimit(TorchFunctionMode):
+    """Limits the tensors and elements that are created to what a file can hold, as the sizes in it can be any numbers.
 
     Args:
-        file_size: Bytes of the file; no element of a weight is smaller than one.
+        file_size: Bytes of the file; an element of a weight takes at least one byte.
     """
 
-    _MAKERS = frozenset((torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn))
+    _FACTORIES = frozenset((torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn))
 
     def __init__(self, file_size: int) -> None:
         super().__init__()
-        self._left = file_size + _SPARE
-        self._tensors_left = file_size // _RECORD + _SPARE_TENSORS
+        self._elements_left = file_size + _EXTRA_ELEMENTS
+        self._tensors_left = file_size // _MIN_RECORD_SIZE + _EXTRA_TENSORS
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in self._MAKERS and kwargs.get("out") is None:
+        if func in self._FACTORIES and kwargs.get("out") is None:
             size = {"size": kwargs["size"]} if "size" in kwargs else {}
-            self._left -= torch.empty(*args, **size, device="meta").numel()  # which takes no memory
+            self._elements_left -= torch.empty(*args, **size, device="meta").numel()  # allocates no memory
             self._tensors_left -= 1
-            if min(self._left, self._tensors_left) < 0:
+            if min(self._elements_left, self._tensors_left) < 0:
                 raise ArchiveError("its settings describe a model that is larger than the file")
         return func(*args, **kwargs)

@@ -1,7 +1,9 @@
-"""Model files: tensors and plain containers only, so that loading one runs no code in it."""
+"""Read and write model files. They hold only tensors and plain containers, so loading one executes no code from it."""
 
 from __future__ import annotations
 
+import difflib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,58 +11,109 @@ import torch
 
 from flairlite.errors import ModelFileError
 from flairlite.storage.archive_check import check_archive
-from flairlite.storage.atomic import atomic_write
-from flairlite.storage.to_plain import plain
+from flairlite.storage.atomic import atomic_write, to_path
+from flairlite.storage.to_plain import to_plain
 from flairlite.version import __version__
 
-FORMAT_VERSION = 2  # 1: fixed vectors in float32 only; 2: in twelve bits too. All are read
+FORMAT_VERSION = 2  # 1: fixed vectors in float32 only; 2: in twelve bits too. Both can be read
+
+# first bytes of files that users give instead of a model file
+_OTHER_FORMATS = {
+    b"{": "it is a JSON file, such as a run record; the model is the file beside it that ends in .pt",
+    b"version https://git-lfs": "it is a Git LFS pointer: fetch the file itself with `git lfs pull`",
+    b"<": "it is an HTML or XML file: download the model again",
+    b"\x1f\x8b": "it is compressed with gzip: unpack it first",
+    b"\x80": "it is a pickle, which flairlite never loads because it can execute code",
+}
 
 
 def write_model_file(path: Path, content: dict[str, Any], *, kind: str = "model") -> None:
-    """Write the content of a model, or of another `kind` of file such as a checkpoint, whole or not at all.
+    """Write the content of a model, or of another `kind` of file such as a checkpoint, atomically.
 
     Raises:
-        ModelFileError: when there is anything but plain containers and tensors in it.
-        TrainingError: when the file cannot be written.
+        ModelFileError: If the content is not only plain containers and tensors.
+        FileWriteError: If the file cannot be written.
     """
-    content = plain(content)
-    head = {"format": f"flairlite {kind}", "format_version": FORMAT_VERSION, "flairlite_version": __version__}
+    content = to_plain(content)
+    header = {"format": f"flairlite {kind}", "format_version": FORMAT_VERSION, "flairlite_version": __version__}
     with atomic_write(path) as file:
-        torch.save({**head, **content}, file)
+        torch.save({**header, **content}, file)
 
 
 def read_model_file(path: str | Path, *, kind: str = "model") -> dict[str, Any]:
-    """Read what `write_model_file` wrote, with tensors on the CPU.
+    """Read a file that `write_model_file` wrote, with all tensors on the CPU.
 
     Raises:
-        ModelFileError: when there is no such file, when it is cut short or of another program, or when it is of a newer
-            format than this flairlite knows.
+        ModelFileError: If the file is missing, damaged, from another program, of another kind, or of a newer format.
+        MemoryError: If the tensors do not fit into memory.
     """
-    path = Path(path)
+    path = to_path(path, "model_path")
     if not path.is_file():
-        by_name = (
-            "; there are no prepared models to be had by a name" if kind == "model" and path.name == str(path) else ""
-        )
-        raise ModelFileError(
-            f"no {kind} file at {path}: give the path of a file that training or model.save wrote{by_name}"
-        )
+        raise ModelFileError(_describe_missing(path, kind))
     try:
         check_archive(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged files make zipfile, pickle and torch raise many kinds
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except PermissionError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}. Change its permissions") from error
+    except Exception as error:  # for damaged files, zipfile, pickle and torch raise many types
+        if "can't allocate memory" in str(error):
+            raise MemoryError(f"{path} does not fit into memory") from error
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ModelFileError(
-            f"{path} is no {kind} file of flairlite's, or it was cut short or changed ({reason}). Copy it again, or "
-            "train again; a file of Flair or of another library cannot be loaded"
+            f"{path} is not a {kind} file of flairlite, or it is damaged ({_describe_format(path) or reason}). Copy it "
+            "again, or train again; a file of Flair or of another library cannot be loaded"
         ) from error
-    if not isinstance(content, dict) or content.get("format") != f"flairlite {kind}":
-        raise ModelFileError(f"{path} is no {kind} file of flairlite's: save one with model.save")
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != f"flairlite {kind}":
+        remedy = "save one with model.save"
+        if found == "flairlite checkpoint":
+            remedy = "it is a checkpoint: resume its run, or load best-model.pt or final-model.pt beside it"
+        raise ModelFileError(f"{path} is not a {kind} file of flairlite: {remedy}")
     version = content.get("format_version")
     if type(version) is not int or version < 1:
         raise ModelFileError(f"{path} is damaged: its format version is {version!r}. Copy it again, or train again")
     if version > FORMAT_VERSION:
         raise ModelFileError(
-            f"{path} has format {version}, and this is flairlite {__version__}, which reads formats up to "
+            f"{path} has format {version}, but this is flairlite {__version__}, which reads formats up to "
             f"{FORMAT_VERSION}: install flairlite {content.get('flairlite_version')} or newer"
         )
     return content
+
+
+def _describe_missing(path: Path, kind: str) -> str:
+    """Return the error message for a path that is not a file."""
+    is_folder = path.is_dir()
+    folder = path if is_folder else path.parent
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if entry.suffix == ".pt")
+    except OSError:
+        names = []
+    problem = f"{path} is a folder, not a {kind} file" if is_folder else f"no {kind} file at {path}"
+    if not folder.exists():
+        problem += f": the folder {folder} does not exist"
+    elif names:
+        names = [*difflib.get_close_matches(path.name, names, n=10, cutoff=0), *names]
+        problem += f"; {folder} has {', '.join(list(dict.fromkeys(names))[:10])}"
+    problem += ". Give the path of a file that training or model.save wrote"
+    if kind == "model" and path.name == str(path) and not is_folder:
+        problem += "; there are no pretrained models that could be loaded by name"
+    return problem
+
+
+def _describe_format(path: Path) -> str:
+    """Return what a file is and what to do with it, or an empty string if its format is not recognized."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if not start:
+        return "it is empty"
+    for prefix, description in _OTHER_FORMATS.items():
+        if start.lstrip().startswith(prefix):
+            return description
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = next((name for name in archive.namelist() if name.endswith(".pt")), None)
+    except (zipfile.BadZipFile, ValueError, OSError):
+        packed = None
+    return f"it is a zip archive that contains {packed}: unpack it first" if packed is not None else ""

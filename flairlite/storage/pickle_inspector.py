@@ -1,7 +1,7 @@
-"""Read what a pickle says as data: nothing is imported and nothing called, so that it can be judged before that.
+"""Inspect a pickle without unpickling it: nothing is imported and nothing is called.
 
-It follows the instructions that torch writes for containers and tensors (https://docs.python.org/3/library/pickletools,
-`torch.serialization`), and refuses every other.
+The inspector follows the opcodes that `torch.save` writes for containers and tensors (see the `pickletools` module of
+Python and `torch.serialization`), and rejects all others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 
 import torch
 
-MAX_DEPTH = 100  # containers in containers
+from flairlite.errors import ModelFileError
+
+MAX_DEPTH = 100  # of nested containers
 DTYPES = {
     "torch DoubleStorage": torch.float64,
     "torch FloatStorage": torch.float32,
@@ -33,58 +35,60 @@ _LITERALS = frozenset(("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BIN
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
-class ArchiveError(Exception):
-    """What is wrong with a file."""
+class ArchiveError(ModelFileError):
+    """A model file is damaged, or holds more than plain containers and tensors."""
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A record of a file, and the elements that it has room for."""
+    """A record of a file, and the number of its elements."""
 
     dtype: torch.dtype
     size: int
 
 
 @dataclass(frozen=True)
-class TensorOutline:
-    """A tensor that lies within its record."""
+class TensorInfo:
+    """A tensor that does not exceed its record."""
 
     shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class _Name:
-    """The name of a class or function; only what `_reduce` and `_record` know is done with it."""
+    """The name of a class or function, which is never imported."""
 
     name: str
 
 
-class Outline:
-    """What is in a pickle: dictionaries, lists and tuples of texts, numbers and outlines of tensors.
+class PickleInspector:
+    """The content of a pickle: dictionaries, lists and tuples of strings, numbers and `TensorInfo` objects.
 
     Args:
-        structure: The pickle.
-        size_of: Returns how many bytes the record of a key has, None where there is no such record.
+        pickle: The pickle.
+        size_of: Returns the size of the record with a key in bytes, or None if there is no such record.
 
     Raises:
-        ArchiveError: when there is anything else in it, or a tensor does not fit its record.
+        ArchiveError: If the pickle has anything else, or a tensor exceeds its record.
     """
 
-    def __init__(self, structure: bytes, size_of: Callable[[str], int | None]) -> None:
+    def __init__(self, pickle: bytes, size_of: Callable[[str], int | None]) -> None:
         self._size_of = size_of
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
-        self._beside: list[Any] = []  # what is stored as attributes of dictionaries
+        self._attributes: list[Any] = []  # of dictionaries
         num_steps = 0
         try:
-            for opcode, argument, _ in pickletools.genops(structure):
+            for opcode, argument, _ in pickletools.genops(pickle):
                 self._step(opcode.name, argument)
                 num_steps += 1
             (self.content,) = self._stack
+        except ArchiveError:
+            raise
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise ArchiveError(f"its structure is damaged: {str(error)[:100]}") from error
-        _check_plain((self.content, *self._beside), num_steps + 1)
+            raise ArchiveError(f"its pickle is damaged: {str(error)[:100]}") from error
+        _check_plain((self.content, *self._attributes), num_steps + 1)
 
     def _step(self, name: str, argument: Any) -> None:
         push = self._stack.append
@@ -104,32 +108,32 @@ class Outline:
             push(self._record(self._stack.pop()))
         elif name == "REDUCE":
             arguments = self._stack.pop()
-            push(_reduced(self._stack.pop(), arguments))
+            push(_reduce(self._stack.pop(), arguments))
         elif name not in ("PROTO", "STOP"):
             self._contain(name)
 
     def _contain(self, name: str) -> None:
-        """Make or fill a container."""
+        """Create or fill a container."""
         if name.startswith("EMPTY_"):
             self._stack.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[name]())
         elif name == "TUPLE" or name in _TUPLES:
-            self._stack.append(tuple(self._popped(_TUPLES.get(name))))
+            self._stack.append(tuple(self._pop(_TUPLES.get(name))))
         elif name in ("APPEND", "APPENDS"):
-            items = self._popped(1 if name == "APPEND" else None)
+            items = self._pop(1 if name == "APPEND" else None)
             self._top(list).extend(items)
         elif name in ("SETITEM", "SETITEMS"):
-            items = self._popped(2 if name == "SETITEM" else None)
+            items = self._pop(2 if name == "SETITEM" else None)
             if any(type(key) not in (str, int) for key in items[::2]):
-                raise ArchiveError("a key of a dictionary is neither a text nor a number")
+                raise ArchiveError("a dictionary key is neither a string nor an integer")
             self._top(dict).update(zip(items[::2], items[1::2], strict=True))
         elif name == "BUILD":
-            self._beside += self._popped(1)
+            self._attributes += self._pop(1)
             self._top(dict)
         else:
             raise ArchiveError(f"it holds objects (pickle opcode {name}), not only containers and tensors")
 
-    def _popped(self, count: int | None) -> list[Any]:
-        """Take as many values, or all above the last mark, from the stack."""
+    def _pop(self, count: int | None) -> list[Any]:
+        """Remove `count` values, or all above the last mark, from the stack."""
         start = self._marks.pop() if count is None else len(self._stack) - count
         if not 0 <= start <= len(self._stack):
             raise IndexError("values are missing")
@@ -139,11 +143,11 @@ class Outline:
 
     def _top(self, kind: type) -> Any:
         if type(self._stack[-1]) is not kind:
-            raise ArchiveError(f"a {kind.__name__} is filled that is none")
+            raise ArchiveError(f"an item is added to a container that is not a {kind.__name__}")
         return self._stack[-1]
 
     def _record(self, pid: Any) -> Storage:
-        """Check that a record has the size that the structure says it has."""
+        """Check that a record has the declared size."""
         kind, storage, key, _, size = pid
         dtype = DTYPES[storage.name]
         found = self._size_of(key)
@@ -152,35 +156,35 @@ class Outline:
         return Storage(dtype, size)
 
 
-def _reduced(function: Any, arguments: Any) -> Any:
-    """Return what a call would; there are two that may be in a file."""
+def _reduce(function: Any, arguments: Any) -> Any:
+    """Return the result of a call of one of the two functions that a file may contain."""
     if function == _Name(_DICTIONARY) and arguments == ():
         return {}
     if function == _Name(_REBUILD):
         return _tensor(*arguments)
     shown = function.name.replace(" ", ".") if isinstance(function, _Name) else type(function).__name__
-    raise ArchiveError(f"it calls {shown[:60]}: it does not hold only containers and tensors")
+    raise ArchiveError(f"it calls {shown[:60]}, so it holds more than containers and tensors")
 
 
-def _tensor(storage: Storage, offset: int, shape: Any, strides: Any, requires_grad: bool, hooks: Any) -> TensorOutline:
-    """Check that a tensor lies within its record, and has no more elements than that."""
-    numbers = (offset, *shape, *strides)
-    if type(storage) is not Storage or hooks or any(type(number) is not int or number < 0 for number in numbers):
-        raise ArchiveError("a tensor is not described as torch does it")
+def _tensor(storage: Storage, offset: int, shape: Any, strides: Any, requires_grad: bool, hooks: Any) -> TensorInfo:
+    """Check that a tensor does not exceed its record."""
+    integers = (offset, *shape, *strides)
+    if type(storage) is not Storage or hooks or any(type(value) is not int or value < 0 for value in integers):
+        raise ArchiveError("a tensor is not described as torch describes it")
     last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
     size = math.prod(shape)
     if size > storage.size or (size and last >= storage.size):
         raise ArchiveError(f"a tensor of shape {shape} does not fit its record of {storage.size:,} elements")
-    return TensorOutline(shape)
+    return TensorInfo(shape)
 
 
-def _check_plain(content: Any, most: int) -> None:
-    """Check that there are no more things than were written, in no more containers than anyone needs."""
-    left, seen = [(content, 0)], 0
+def _check_plain(content: Any, max_values: int) -> None:
+    """Check that the content has at most `max_values` values, and that containers are not nested too deeply."""
+    left, num_seen = [(content, 0)], 0
     while left:
         value, depth = left.pop()
-        seen += 1
-        if seen > most or depth > MAX_DEPTH:  # things that hold one another would be gone through for ever
+        num_seen += 1
+        if num_seen > max_values or depth > MAX_DEPTH:  # a container that contains itself would never end
             raise ArchiveError("its containers are nested too deeply")
         if isinstance(value, dict):
             left += [(item, depth + 1) for item in value.values()]

@@ -13,28 +13,30 @@ from flairlite.errors import ModelFileError
 from flairlite.storage.pickle_inspector import DTYPES
 
 
-def plain(content: Any, *, place: str = "") -> Any:
-    """Return content as a model file may hold it: numbers of numpy become Python's, parameters become tensors.
+def to_plain(content: Any, *, location: str = "") -> Any:
+    """Return content as a model file may hold it: NumPy scalars become Python's, parameters become tensors.
 
     Args:
-        content: Containers, texts, numbers and tensors.
-        place: Where in the file it is, for messages.
+        content: Containers, strings, numbers and tensors.
+        location: Where in the file the content is, such as `.settings.dropout`, for error messages.
 
     Raises:
-        ModelFileError: when there is anything else in it, a path, say, or an object of a class.
+        ModelFileError: If the content has anything else, such as a path or an object of a class.
     """
     if isinstance(content, torch.Tensor):
-        return _plain_tensor(content, place)
+        return _to_plain_tensor(content, location)
     if isinstance(content, Mapping):
-        copy = OrderedDict(
-            (_plain_key(key, place), plain(value, place=f"{place}.{key}")) for key, value in content.items()
-        )
-        if not hasattr(content, "_metadata"):  # versions of the modules, which torch keeps beside their weights
+        copy = OrderedDict()
+        for key, value in content.items():
+            if type(key) not in (str, int):
+                raise _not_plain(key, location)
+            copy[key] = to_plain(value, location=f"{location}.{key}")
+        if not hasattr(content, "_metadata"):  # torch keeps the versions of modules in this attribute of state dicts
             return dict(copy)
         copy._metadata = content._metadata  # type: ignore[attr-defined]
         return copy
     if isinstance(content, (list, tuple)):
-        items = [plain(value, place=f"{place}[{number}]") for number, value in enumerate(content)]
+        items = [to_plain(value, location=f"{location}[{index}]") for index, value in enumerate(content)]
         return items if isinstance(content, list) else tuple(items)
     if content is None or isinstance(content, bool):
         return content
@@ -43,29 +45,21 @@ def plain(content: Any, *, place: str = "") -> Any:
             return kind(content)
     if isinstance(content, (np.integer, np.floating, np.bool_)):
         return content.item()
-    raise _not_plain(content, place)
+    raise _not_plain(content, location)
 
 
-def _plain_tensor(tensor: torch.Tensor, place: str) -> torch.Tensor:
+def _to_plain_tensor(tensor: torch.Tensor, location: str) -> torch.Tensor:
     if tensor.layout != torch.strided or tensor.dtype not in DTYPES.values():
         raise ModelFileError(
-            f"a model file cannot hold the tensor {place[1:]}, which is {tensor.layout} {tensor.dtype}"
+            f"a model file cannot hold the tensor {location[1:]}, which is {tensor.layout} {tensor.dtype}"
         )
     tensor = tensor.detach()
-    room = tensor.untyped_storage().nbytes() // tensor.itemsize
-    return (
-        tensor if tensor.numel() <= room else tensor.contiguous()
-    )  # what is expanded has fewer elements than it shows
+    is_expanded = tensor.numel() > tensor.untyped_storage().nbytes() // tensor.itemsize
+    return tensor.contiguous() if is_expanded else tensor
 
 
-def _plain_key(key: Any, place: str) -> Any:
-    if type(key) not in (str, int):
-        raise _not_plain(key, place)
-    return key
-
-
-def _not_plain(content: Any, place: str) -> ModelFileError:
+def _not_plain(content: Any, location: str) -> ModelFileError:
     return ModelFileError(
-        f"a model file cannot hold a {type(content).__name__} ({place[1:]}), only texts, numbers, tensors, and lists "
-        "and dictionaries of them: let settings, to_params and state_dict return these"
+        f"a model file cannot hold a {type(content).__name__} ({location[1:]}), only strings, numbers, tensors, and "
+        "lists and dictionaries of them: let settings, to_params and state_dict return these"
     )

@@ -1,4 +1,4 @@
-"""A training run: where it stands and what it found so far."""
+"""The state of a training run: its position and its results so far."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flairlite.models import Model
 
 @dataclass
 class History:
-    """What each epoch gave, an entry an epoch."""
+    """The results of a training run, one entry per epoch."""
 
     learning_rates: list[float] = field(default_factory=list)
     train_losses: list[float] = field(default_factory=list)
@@ -27,44 +27,45 @@ class History:
     test_scores: list[float] = field(default_factory=list)
 
 
-# what is saved of a run; all else is given again, or belongs to an epoch that was judged
+# saved in checkpoints; all other fields are given again, or belong to an epoch that has been evaluated
 _COUNTS = ("epoch", "iteration", "num_batches", "num_words", "num_labels", "epoch_learning_rate", "bad_epochs")
 _SAVED = (*_COUNTS, "best_score", "is_in_epoch", "stop_reason", "loss_sum")
 
 
 @dataclass
 class TrainingState:
-    """A training run, as callbacks see it; all figures are those of the epoch that is going on or was last.
+    """The state of a training run, as callbacks see it. All figures are those of the current or last epoch.
 
     Attributes:
         model: The model.
         optimizer: Its optimizer.
-        base_path: Where the run writes.
-        max_epochs: How many epochs are wanted.
+        base_path: The folder of the run.
+        max_epochs: The largest number of epochs.
         sentences: The training data.
-        num_batches: Batches an epoch; before the first epoch, how many are expected.
+        num_batches: Batches per epoch; an estimate before the first epoch.
         epoch: The epoch, from 1.
-        iteration: The batch in the epoch, from 1.
+        iteration: The batch within the epoch, from 1.
         num_words: Words seen in this epoch.
         num_labels: Labelled words seen in this epoch.
-        loss_sum: Their loss, summed, on the model's device: reading it waits for the device.
-        epoch_learning_rate: The learning rate of this epoch.
-        indices: (B,) positions, in `sentences`, of those of the batch.
-        batch_loss: Their loss, summed, on the model's device.
-        gradient_norm: The norm of their gradients before clipping, on the model's device; None without clipping.
-        is_in_epoch: Whether the epoch has begun and its figures are not in the history yet.
-        is_resumed: Whether the run goes on from a checkpoint.
-        is_interrupted: Whether training was ended from outside or by a plugin, and not by itself.
+        loss_sum: Their summed loss, on the model's device; reading it waits for the device.
+        epoch_learning_rate: The learning rate at the start of this epoch.
+        indices: (B,) positions in `sentences` of the sentences of the batch.
+        batch_loss: Their summed loss, on the model's device.
+        gradient_norm: The norm of the gradients before clipping, on the model's device; None without clipping.
+        epoch_started: The value of `time.perf_counter` at the start of this epoch.
+        is_in_epoch: Whether the epoch has begun and its results are not in the history yet.
+        is_resumed: Whether the run continues from a checkpoint.
+        is_interrupted: Whether Ctrl-C or a plugin ended training.
         dev: The evaluation of the development split, or None.
-        test: The evaluation of the test split where it is monitored, or None.
-        train_sample: The evaluation of some of the training sentences where they are monitored, or None.
+        test: The evaluation of the test split if it is monitored, or None.
+        train_sample: The evaluation of some training sentences if they are monitored, or None.
         best_score: The best score of all epochs.
-        is_best: Whether this epoch's model is the best one yet.
-        is_annealed: Whether the learning rate was annealed because of this epoch.
-        goes_back: Whether to go on from the best model, not from this one.
+        is_best: Whether this epoch's model is the best so far.
+        is_annealed: Whether the learning rate was annealed after this epoch.
+        goes_back: Whether to continue from the best model instead of this one.
         bad_epochs: Epochs in a row without a better score.
-        stop_reason: Why training is to stop after this epoch, or None.
-        history: The figures of all epochs.
+        stop_reason: Why training stops after this epoch, or None.
+        history: The results of all epochs.
     """
 
     model: Model
@@ -99,7 +100,7 @@ class TrainingState:
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate that the optimizer has now."""
+        """The current learning rate of the optimizer."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     @learning_rate.setter
@@ -109,26 +110,26 @@ class TrainingState:
 
     @property
     def train_loss(self) -> float:
-        """Loss a labelled word in this epoch, so far; reading it waits for the device."""
+        """Mean loss per labelled word in this epoch so far; reading it waits for the device."""
         return float(self.loss_sum) / max(1, self.num_labels)
 
     @property
     def score(self) -> float:
-        """What this epoch is judged by, more being better: the main score on dev, or, without dev, minus the loss."""
+        """The main score on dev, or the negative training loss without dev; higher is better."""
         return self.dev.main_score if self.dev is not None else -self.train_loss
 
     @property
     def is_at_tenth(self) -> bool:
-        """Whether another tenth of the epoch's batches is full: then figures are logged."""
+        """Whether another tenth of the epoch's batches is complete; figures are logged then."""
         return self.iteration * 10 // self.num_batches > (self.iteration - 1) * 10 // self.num_batches
 
     @property
     def epoch_seconds(self) -> float:
-        """Seconds since the epoch began."""
+        """Seconds since the start of the epoch."""
         return time.perf_counter() - self.epoch_started
 
     def begin_epoch(self) -> None:
-        """Start to count anew."""
+        """Start the next epoch with all counts at zero."""
         self.epoch += 1
         self.iteration = self.num_words = self.num_labels = 0
         self.loss_sum = torch.zeros((), device=self.model.device)
@@ -138,15 +139,15 @@ class TrainingState:
         self.is_best = self.is_annealed = self.goes_back = False
         self.is_in_epoch = True
 
-    def judge(self) -> None:
-        """Compare the epoch with the best one."""
+    def compare_with_best(self) -> None:
+        """Compare the score of the epoch with the best score."""
         self.is_best = self.best_score is None or self.score > self.best_score
         self.bad_epochs = 0 if self.is_best else self.bad_epochs + 1
         if self.is_best:
             self.best_score = self.score
 
     def end_epoch(self) -> None:
-        """Put the figures of the epoch into the history."""
+        """Append the results of the epoch to the history."""
         self.history.learning_rates.append(self.epoch_learning_rate)
         self.history.train_losses.append(self.train_loss)
         if self.dev is not None:
@@ -157,12 +158,12 @@ class TrainingState:
         self.is_in_epoch = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the run stands, besides model and optimizer, as plain containers and tensors."""
+        """Return the state, except model and optimizer, as plain containers and tensors."""
         saved = {name: getattr(self, name) for name in _SAVED}
         return {**saved, "epoch_seconds": self.epoch_seconds, "history": asdict(self.history)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Stand where `state_dict` was called."""
+        """Restore the state that `state_dict` returned."""
         for name in _SAVED:
             setattr(self, name, state[name])
         self.loss_sum = self.loss_sum.to(self.model.device)

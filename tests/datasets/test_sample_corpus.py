@@ -8,16 +8,16 @@ from collections import Counter
 
 import pytest
 
-from flairlite import bundled
 from flairlite.data import Corpus, Sentence
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets import SAMPLE_ENGLISH
 from flairlite.errors import DataUnavailableError
+from flairlite.resources import bundled_path
 
 OPEN_CLASSES = {"ADJ", "ADV", "INTJ", "NOUN", "PROPN", "VERB"}
 CLOSED_CLASSES = {"ADP", "AUX", "CCONJ", "DET", "NUM", "PART", "PRON", "SCONJ"}
 UPOS = OPEN_CLASSES | CLOSED_CLASSES | {"PUNCT", "SYM", "X"}
-README = (bundled.bundled("sample_english") / "README.md").read_text(encoding="utf-8")
+README = (bundled_path("sample_english") / "README.md").read_text(encoding="utf-8")
 
 
 def in_splits(corpus: Corpus) -> list[list[Sentence]]:
@@ -109,4 +109,4 @@ def test_features_are_written_as_the_guidelines_ask(sample: Corpus) -> None:
 
 def test_missing_bundled_data_is_named() -> None:
     with pytest.raises(DataUnavailableError, match=r"'no_such_corpus' is missing.*install flairlite again"):
-        bundled.bundled("no_such_corpus")
+        bundled_path("no_such_corpus")

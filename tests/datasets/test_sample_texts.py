@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from flairlite.bundled import bundled
 from flairlite.data import Sentence
 from flairlite.datasets import SAMPLE_NER, SAMPLE_REVIEWS, SAMPLE_TOPICS
+from flairlite.resources import bundled_path
 
 SPLITS = ("train", "dev", "test")
 ENTITIES = {"PER", "LOC", "ORG", "MISC"}
@@ -18,14 +18,14 @@ TOPICS = {"food", "service", "price", "place", "delivery", "quality", "use", "co
 
 
 def _tagged(split: str) -> list[list[tuple[str, str]]]:
-    text = (bundled("sample_ner") / f"{split}.txt").read_text(encoding="utf-8")
+    text = (bundled_path("sample_ner") / f"{split}.txt").read_text(encoding="utf-8")
     blocks = [block.splitlines() for block in text.split("\n\n") if block]
     return [[(word, tag) for word, tag in (line.split("\t") for line in block)] for block in blocks]
 
 
 def _labelled(name: str, split: str) -> list[tuple[list[str], str]]:
     rows = []
-    for line in (bundled(name) / f"{split}.txt").read_text(encoding="utf-8").splitlines():
+    for line in (bundled_path(name) / f"{split}.txt").read_text(encoding="utf-8").splitlines():
         match = re.fullmatch(r"((?:__label__\S+ )+)(.+)", line)
         assert match, line
         rows.append(([label.removeprefix("__label__") for label in match[1].split()], match[2]))
@@ -33,7 +33,7 @@ def _labelled(name: str, split: str) -> list[tuple[list[str], str]]:
 
 
 def _readme_row(name: str, row: str) -> list[int]:
-    text = (bundled(name) / "README.md").read_text(encoding="utf-8")
+    text = (bundled_path(name) / "README.md").read_text(encoding="utf-8")
     (line,) = [line for line in text.splitlines() if line.startswith(f"| {row} |")]
     return [int(cell.replace(",", "")) for cell in line.strip("|").split("|") if re.fullmatch(r" *[\d,]+ *", cell)]
 

@@ -10,12 +10,11 @@ import pytest
 from loopback_server import LoopbackServer
 
 import flairlite
-from flairlite.bundled import bundled
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets import UD_CZECH, UD_ENGLISH, UD_KAZAKH, iterate_conllu, read_conllu, treebanks
 from flairlite.datasets.treebanks import Treebank
-from flairlite.download import Resource
 from flairlite.errors import DataUnavailableError
+from flairlite.resources import Resource, bundled_path
 
 TREEBANKS = {name: value for name, value in vars(treebanks).items() if isinstance(value, Treebank)}
 
@@ -37,7 +36,7 @@ def git_id(content: bytes) -> str:
 @pytest.fixture
 def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Treebank:
     """A treebank whose files, those of the bundled corpus, lie in a mirror; two of them are the training split."""
-    sample = bundled("sample_english")
+    sample = bundled_path("sample_english")
     contents = {f"x-ud-{split}.conllu": (sample / f"{split}.conllu").read_bytes() for split in ("dev", "test")}
     blocks = (sample / "train.conllu").read_bytes().split(b"\n\n")
     contents["x-ud-train-a.conllu"] = b"\n\n".join(blocks[:100]) + b"\n\n"
@@ -92,7 +91,7 @@ def test_splits_are_loaded_under_their_names(made_up: Treebank, cache: Path) -> 
     corpus = made_up()
     assert corpus.name == "UD_Made-Up r1"
     for split in SPLITS:
-        expected = read_conllu(bundled("sample_english") / f"{split}.conllu")
+        expected = read_conllu(bundled_path("sample_english") / f"{split}.conllu")
         assert [sentence.words for sentence in getattr(corpus, split)] == [sentence.words for sentence in expected]
     assert made_up.fetch("dev") == [cache / "made_up" / "r1" / "x-ud-dev.conllu"]
 
@@ -123,7 +122,7 @@ def test_folder_that_has_the_files_is_enough(made_up: Treebank, tmp_path: Path, 
     folder = tmp_path / "mine" / "made_up"
     folder.mkdir(parents=True)
     for split in ("train", "test"):
-        (folder / f"y-ud-{split}.conllu").write_bytes((bundled("sample_english") / f"{split}.conllu").read_bytes())
+        (folder / f"y-ud-{split}.conllu").write_bytes((bundled_path("sample_english") / f"{split}.conllu").read_bytes())
         (folder / f"y-ud-{split}.txt").write_text("the text alone, as treebanks have it beside", encoding="utf-8")
     corpus = made_up(tmp_path / "mine", sample_missing_splits="only_dev", random_seed=1)
     assert str(corpus) == "Corpus: 448 train + 50 dev + 111 test sentences"

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flairlite.bundled import bundled
 from flairlite.data import Sentence
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets import UniversalDependenciesCorpus, UniversalDependenciesDataset, read_conllu
 from flairlite.errors import DataFormatError
+from flairlite.resources import bundled_path
 
 BLANK = "_"
 
@@ -40,7 +40,9 @@ def described(sentence: Sentence) -> tuple[object, ...]:
 
 def test_corpus_finds_the_files_of_a_treebank(tmp_path: Path) -> None:
     for split in SPLITS:
-        (tmp_path / f"en_x-ud-{split}.conllu").write_bytes((bundled("sample_english") / f"{split}.conllu").read_bytes())
+        (tmp_path / f"en_x-ud-{split}.conllu").write_bytes(
+            (bundled_path("sample_english") / f"{split}.conllu").read_bytes()
+        )
         (tmp_path / f"en_x-ud-{split}.txt").write_text("the text alone", encoding="utf-8")
     corpus = UniversalDependenciesCorpus(tmp_path)
     assert str(corpus) == "Corpus: 498 train + 111 dev + 111 test sentences"
@@ -48,7 +50,7 @@ def test_corpus_finds_the_files_of_a_treebank(tmp_path: Path) -> None:
 
 
 def test_sentences_on_the_disk_are_those_in_memory() -> None:
-    path = bundled("sample_english") / "dev.conllu"
+    path = bundled_path("sample_english") / "dev.conllu"
     lazy = UniversalDependenciesDataset(path, in_memory=False)
     assert not lazy.is_in_memory()
     assert lazy[0] is not lazy[0]
@@ -91,7 +93,7 @@ def test_ranges_can_be_words(tmp_path: Path, in_memory: bool) -> None:
 
 def test_words_of_ranges_are_the_text_of_a_corpus() -> None:
     for split in SPLITS:
-        path = bundled("sample_english") / f"{split}.conllu"
+        path = bundled_path("sample_english") / f"{split}.conllu"
         for whole, parts in zip(UniversalDependenciesDataset(path, True, False), read_conllu(path), strict=True):
             ranges = parts.metadata.get("multiword_tokens", [])
             assert whole.text == parts.text == parts.metadata["text"]

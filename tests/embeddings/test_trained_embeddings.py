@@ -24,7 +24,7 @@ from flairlite.embeddings import (
     WordEmbeddings,
     load_embeddings,
 )
-from flairlite.embeddings.ragged import Ragged
+from flairlite.embeddings.packing import Ragged
 from flairlite.encoding import encode
 from flairlite.errors import LabelError, SettingError
 from flairlite.tensors import copy_to, map_tensors
@@ -185,12 +185,6 @@ def test_gradients_reach_the_parts_of_the_words_that_occur(device: torch.device)
     torch.testing.assert_close(embedding.weight.grad.cpu(), expected)
 
 
-@pytest.mark.parametrize("options", [{"min_length": 4, "max_length": 3}, {"num_embeddings": 0}, {"min_length": 0}])
-def test_impossible_parts_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(SettingError, match="1 <= min_length <= max_length"):
-        SubwordEmbeddings(**options)
-
-
 # all of them
 
 TRAINED: dict[str, Any] = {
@@ -227,10 +221,10 @@ def test_the_seed_decides_the_weights(kind: str) -> None:
 def test_rows_come_back_padded_or_joined(rows: list[list[int]], data: st.DataObject) -> None:
     ragged = Ragged.pack(np.array([value for row in rows for value in row]), np.array(list(map(len, rows))))
     chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=6))
-    padded = ragged.padded(torch.tensor(chosen))
+    padded = ragged.pad(torch.tensor(chosen))
     for place, row in zip(chosen, padded.tolist(), strict=True):
         assert row[: len(rows[place])] == rows[place]
         assert set(row) <= set(rows[place]), "padding is a value of the row"
-    values, starts = ragged.joined(torch.tensor(chosen))
+    values, starts = ragged.join(torch.tensor(chosen))
     assert values.tolist() == [value for place in chosen for value in rows[place]]
     assert starts.tolist() == [sum(len(rows[other]) for other in chosen[:number]) for number in range(len(chosen))]

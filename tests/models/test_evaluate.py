@@ -16,13 +16,13 @@ from conftest import tagged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flairlite.bundled import bundled
 from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
-from flairlite.errors import FlairliteError, LabelError, SettingError, TrainingError
+from flairlite.errors import FileWriteError, FlairliteError, LabelError, SettingError
 from flairlite.metrics import Result
 from flairlite.models import SequenceTagger
+from flairlite.resources import bundled_path
 
 WORDS = [f"w{number}" for number in range(20)]
 VECTORS = WordVectors(WORDS, np.random.default_rng(0).standard_normal((len(WORDS), 8)))
@@ -209,7 +209,7 @@ class TestSentences:
         tagger = SequenceTagger(mini_vectors, sample.make_label_dictionary("upos"), "upos", hidden_size=8)
         tagger.save(tmp_path / "model.pt")
         loaded = SequenceTagger.load(tmp_path / "model.pt")
-        result = loaded.evaluate(kind(bundled("sample_english") / "test.conllu"))
+        result = loaded.evaluate(kind(bundled_path("sample_english") / "test.conllu"))
         expected = tagger.evaluate(sample.test or ())
         assert result.detailed_results == expected.detailed_results
         assert result.loss == pytest.approx(expected.loss, rel=1e-5)
@@ -282,7 +282,7 @@ class TestOutput:
         assert [path.name for path in tmp_path.iterdir()] == ["out.tsv"]
 
     def test_a_place_that_cannot_be_written_is_named(self, tagger: SequenceTagger, tmp_path: Path) -> None:
-        with pytest.raises(TrainingError, match=r"missing.out\.tsv cannot be written"):
+        with pytest.raises(FileWriteError, match=r"missing.out\.tsv cannot be written"):
             tagger.evaluate([tagged("w1/A")], out_path=tmp_path / "missing" / "out.tsv")
 
 

@@ -77,7 +77,7 @@ def test_one_that_no_file_can_hold_is_left_out_and_it_is_said(
     model.tokenizer = TokenizerWrapper(str.split)
     with caplog.at_level(logging.WARNING, logger="flairlite"):
         model.save(tmp_path / "model.pt")
-    assert "does not hold the tokenizer" in caplog.text
+    assert "does not contain the tokenizer" in caplog.text
     assert Model.load(tmp_path / "model.pt").tokenizer is None
 
 

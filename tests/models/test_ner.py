@@ -491,7 +491,7 @@ class TestFiles:
 
     def test_the_names_of_prepared_models_of_flair_are_refused(self) -> None:
         with pytest.raises(
-            ModelFileError, match=r"no model file at ner-fast: .*no prepared models to be had by a name"
+            ModelFileError, match=r"no model file at ner-fast.*no pretrained models that could be loaded by name"
         ):
             SequenceTagger.load("ner-fast")
 

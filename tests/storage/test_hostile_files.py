@@ -234,7 +234,7 @@ def script(path: Path) -> None:
 )
 def test_a_file_of_another_library_is_refused(write: Callable[[Path], object], tmp_path: Path) -> None:
     write(tmp_path / "model.pt")
-    assert "no model file of flairlite's" in refusal(tmp_path / "model.pt")
+    assert "not a model file of flairlite" in refusal(tmp_path / "model.pt")
 
 
 # --- what flairlite writes -----------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def anneal(
         if has_dev:
             run.dev = a_result(score)
         run.loss_sum, run.num_labels = torch.tensor(score * 4), 4
-        run.judge()
+        run.compare_with_best()
         annealing.on_evaluated(run)
         rows.append((run.learning_rate, run.bad_epochs, run.is_best, run.stop_reason is not None))
         if run.stop_reason is not None:

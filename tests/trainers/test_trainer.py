@@ -25,7 +25,7 @@ import flairlite
 from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
-from flairlite.errors import FlairliteError, LabelError, SettingError, TrainingError
+from flairlite.errors import FileWriteError, FlairliteError, LabelError, SettingError, TrainingError
 from flairlite.models import Model, SequenceTagger
 from flairlite.trainers import Callback, ModelTrainer
 from flairlite.trainers.callbacks.base import TrainingState
@@ -569,7 +569,7 @@ class TestSettings:
     ) -> None:
         (tmp_path / "file").write_text("mine")
         for place in (tmp_path / "file", tmp_path / "file" / "folder"):
-            with pytest.raises(TrainingError, match="cannot be written") as caught:
+            with pytest.raises(FileWriteError, match="cannot be written") as caught:
                 train(tagger, corpus, place)
             assert str(place) in str(caught.value)
         assert (tmp_path / "file").read_text() == "mine"

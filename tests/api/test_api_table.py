@@ -1,4 +1,4 @@
-"""API.md is whole and true: each row has a test that runs it, and each public name of Flair in scope has a row."""
+"""docs/API.md is complete and correct: each row has a test, and each public name of Flair in scope has a row."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ import test_api_models
 import test_api_training
 from api_rows import ROWS
 
-ROOT = Path(__file__).resolve().parents[1]
-TABLE = ROOT / "API.md"
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = ROOT / "docs" / "API.md"
 STATUSES = ("same", "differs", "not offered")
 MODULES = (test_api_data, test_api_models, test_api_training)
-# set by constructors: no attributes of their classes
-OF_OBJECTS = re.compile(r"Corpus\.(train|dev|test)|Result\.loss|\w+Splitter\.tokenizer")
+# attributes that constructors set, so the classes do not have them
+INSTANCE_ATTRIBUTES = re.compile(r"Corpus\.(train|dev|test)|Result\.loss|\w+Splitter\.tokenizer")
 
-pytestmark = pytest.mark.skipif(not TABLE.is_file(), reason="API.md is not beside tests/")
+pytestmark = pytest.mark.skipif(not TABLE.is_file(), reason="the tests were copied without docs/")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Row:
 
     @property
     def names(self) -> list[str]:
-        """The names in it; `.name` goes on with the class of the name before."""
+        """The names in the title; `.name` is an attribute of the class named last."""
         found: list[str] = []
         for name in re.findall(r"`([\w.*]+)`", self.title):
             found.append(f"{found[-1].split('.')[0]}{name}" if name.startswith(".") else name)
@@ -47,17 +47,18 @@ class Row:
 
 
 def read_rows() -> Iterator[Row]:
+    """Yield the rows of the tables in sections named after a module."""
     module = ""
     for line in TABLE.read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
-            module = line[3:].strip("`")
-        elif line.startswith("| ") and not line.startswith("| Flair"):
+            module = line[3:].strip("`") if line.startswith("## `") else ""
+        elif module and line.startswith("| ") and not line.startswith("| Flair"):
             title, status, note = (cell.strip() for cell in line.strip("|").split(" | "))
             yield Row(module, title, status, note)
 
 
 def find(module: str, name: str) -> Any:
-    """Return what a name stands for, or None."""
+    """Return the object with this name, or None."""
     if importlib.util.find_spec(module) is None:
         return None
     found: Any = importlib.import_module(module)
@@ -76,23 +77,23 @@ def test_each_row_has_a_test_and_each_test_a_row(rows: list[Row]) -> None:
     for test in ROWS.values():
         module = importlib.import_module(test.__module__)
         assert module in MODULES
-        assert getattr(module, test.__name__) is test, f"{test.__name__} is not run: its name is there twice"
+        assert getattr(module, test.__name__) is test, f"{test.__name__} does not run: two tests have its name"
         assert test.__name__.startswith("test_")
 
 
-def test_each_row_says_how_it_stands(rows: list[Row]) -> None:
+def test_each_row_has_a_status_and_a_note(rows: list[Row]) -> None:
     for row in rows:
         assert row.status in STATUSES, row
-        assert row.note or row.status == "same", f"say how it differs, or what to do instead: {row}"
+        assert row.note or row.status == "same", f"the row needs a note on the difference or the alternative: {row}"
         assert row.names, row
 
 
-def test_names_are_there_or_not_as_is_said(rows: list[Row]) -> None:
+def test_names_exist_unless_not_offered(rows: list[Row]) -> None:
     for row in rows:
         for name in row.names:
-            if "*" not in name and not OF_OBJECTS.fullmatch(name):
-                is_there = find(row.module, name) is not None
-                assert is_there == (row.status != "not offered"), f"{row.module}.{name}: {row.status}"
+            if "*" not in name and not INSTANCE_ATTRIBUTES.fullmatch(name):
+                exists = find(row.module, name) is not None
+                assert exists == (row.status != "not offered"), f"{row.module}.{name}: {row.status}"
 
 
 def test_each_public_name_of_flair_has_a_row(rows: list[Row]) -> None:
@@ -101,9 +102,9 @@ def test_each_public_name_of_flair_has_a_row(rows: list[Row]) -> None:
         if line.startswith("#"):
             continue
         module, name = line.replace("flair", "flairlite", 1).split()
-        own = [(pattern, row.status) for row in rows if row.module == module for pattern in row.names]
-        is_whole = [pattern for pattern, status in own if status == "not offered"]  # with all that the class has
-        if not matches(name, [pattern for pattern, _ in own]) and not matches(name.split(".")[0], is_whole):
+        patterns = [(pattern, row.status) for row in rows if row.module == module for pattern in row.names]
+        missing_classes = [pattern for pattern, status in patterns if status == "not offered"]  # and their attributes
+        if not matches(name, [pattern for pattern, _ in patterns]) and not matches(name.split(".")[0], missing_classes):
             missing.append(line)
     assert missing == []
 
@@ -112,9 +113,9 @@ def matches(name: str, patterns: list[str]) -> bool:
     return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
-def test_the_readme_counts_the_rows(rows: list[Row]) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_table_of_counts_is_right(rows: list[Row]) -> None:
+    text = TABLE.read_text(encoding="utf-8")
     for module in dict.fromkeys(row.module for row in rows):
         counts = Counter(row.status for row in rows if row.module == module)
         line = f"| `{module}` | {' | '.join(str(counts[status]) for status in STATUSES)} |"
-        assert line in text, f"the README's table should have: {line}"
+        assert line in text, f"API.md should have the row: {line}"

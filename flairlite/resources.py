@@ -1,4 +1,4 @@
-"""Get a data file from the cache, a mirror or its official address: hash-checked, and whole or not at all."""
+"""Data files: bundled with the package, or fetched into the cache, hash-checked and complete or not at all."""
 
 from __future__ import annotations
 
@@ -15,31 +15,35 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path, PureWindowsPath
 from typing import IO, Any
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
-from flairlite.errors import DataUnavailableError, FlairliteError, SettingError
+from flairlite.errors import DataUnavailableError, FileWriteError, FlairliteError, SettingError
 from flairlite.runtime import get_cache_root
+from flairlite.storage.atomic import file_lock
 
-logger = logging.getLogger("flairlite")
+log = logging.getLogger("flairlite")
 
-CONNECT_TIMEOUT = 10.0  # seconds until a server must take the connection
+CONNECT_TIMEOUT = 10.0  # seconds until a server must accept the connection
 READ_TIMEOUT = 30.0  # seconds without a byte; FLAIRLITE_TIMEOUT replaces both
-RETRIES = 2  # after a failure that may pass: no connection, time-out, answer cut short, 5xx
+RETRIES = 2  # after a failure that may be temporary: no connection, time-out, truncated response, 5xx
 BACKOFF = 0.5  # seconds before the first retry, doubled before each further one
+
+_PACKAGE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
 class Resource:
-    """A file that flairlite knows where to get.
+    """A data file with its official address.
 
     Args:
         path: Its relative path, with forward slashes, in the cache and in a mirror.
         url: Its pinned official address.
         known_hash: `algorithm:hexdigest` of the official file, for example `sha256:...` or `md5:...`, or `git:` and the
-            id of its content in git. None when it is not known: then what comes is taken as it is, and the log says so.
+            id of its content in git. None if unknown: the file is then accepted as downloaded, with a warning.
     """
 
     path: str
@@ -49,70 +53,99 @@ class Resource:
 
 @dataclass(frozen=True)
 class _Source:
-    """The one place that a file is taken from: a path or a web address, and the hash that holds there."""
+    """Where a file is copied from: a path or a web address, and the hash that the file must have."""
 
     address: Path | str
     known_hash: str | None
 
 
-def fetch(resource: Resource) -> Path:
-    """Return the path of `resource` in the cache, after getting it there if need be.
-
-    The cache comes first: only whole and checked files are put there, so a file that is there is good. Then comes
-    `FLAIRLITE_MIRROR`, a folder or an http(s) address that holds the files and a `registry.txt` in pooch's format, one
-    `path algorithm:hash` a line, whose hashes hold for the mirror's files. Then the official address, only if no mirror
-    is set or its registry does not list the file: a mirror that is broken is never passed over in silence. With
-    `FLAIRLITE_OFFLINE=1` no connection is opened.
+def bundled_path(name: str) -> Path:
+    """Return the path of a bundled file or folder, in an installed package or in a checkout.
 
     Raises:
-        DataUnavailableError: The file could be had from none of these places, or is not the one that was asked for.
-        FlairliteError: The cache folder cannot be written.
-        SettingError: `resource.path` leads out of the cache, or `FLAIRLITE_TIMEOUT` is no number of seconds.
+        DataUnavailableError: If the package is incomplete.
     """
-    target = get_cache_root() / _checked_relative(resource.path)
-    with _blaming_the_cache(target.parent):
+    for root in (_PACKAGE / "resources", _PACKAGE.parent / "resources"):
+        if (root / name).exists():
+            return root / name
+    raise DataUnavailableError(f"the bundled data {name!r} is missing beside {_PACKAGE}: install flairlite again")
+
+
+def fetch(resource: Resource) -> Path:
+    """Return the path of a file in the cache, after fetching it if necessary.
+
+    A file in the cache is used as it is, because only complete and checked files are put there. Otherwise it is copied
+    from `FLAIRLITE_MIRROR`, a folder or an http(s) address with the files and a `registry.txt` in pooch's format (lines
+    of `path algorithm:hash`), whose hashes apply to the mirror's files. The official address is used only if no mirror
+    is set or its registry does not list the file: a broken mirror is an error. With `FLAIRLITE_OFFLINE=1` no connection
+    is opened.
+
+    Raises:
+        DataUnavailableError: If the file is not available from these sources, or does not have the known hash.
+        FileWriteError: If the cache folder cannot be written.
+        SettingError: If `resource.path` leads out of the cache, or `FLAIRLITE_TIMEOUT` is not a number of seconds.
+    """
+    target = get_cache_root() / _to_relative(resource.path)
+    with _cache_errors(target.parent):
         is_cached = target.is_file()
     if is_cached:
-        logger.debug("%s: in the cache", target)
+        log.debug("%s: in the cache", target)
     else:
         _obtain(resource, target)
     return target
 
 
+@contextlib.contextmanager
+def cache_lock(path: Path) -> Iterator[bool]:
+    """Hold an exclusive lock for a path in the cache among processes and threads; see `file_lock`.
+
+    Yields:
+        Whether the lock is held: False if the file system does not support locks. Writers must then still be safe, by
+        replacing files as a whole.
+
+    Raises:
+        FileWriteError: If the cache folder cannot be written.
+    """
+    root = get_cache_root()
+    name = hashlib.sha256(os.path.relpath(path, root).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    with contextlib.ExitStack() as stack:
+        with _cache_errors(root):
+            (root / ".locks").mkdir(parents=True, exist_ok=True)
+            is_held = stack.enter_context(file_lock(root / ".locks" / f"{path.name[:60]}-{name}.lock"))
+        yield is_held
+
+
 def _obtain(resource: Resource, target: Path) -> None:
     mirror = os.environ.get("FLAIRLITE_MIRROR", "")
     official = f"official address {resource.url}"
-    outcomes = {f"cache {target}": "not there"}  # a line for each place
-    place, source = official, _Source(resource.url, resource.known_hash)
+    outcomes = {f"cache {target}": "not there"}  # of each source
+    tried, source = official, _Source(resource.url, resource.known_hash)
     try:
         if mirror:
-            place = f"mirror {mirror}"
+            tried = f"mirror {mirror}"
             mirrored = _find_in_mirror(mirror, resource.path)
             if mirrored is None:
-                outcomes[place], place = "its registry.txt does not list this file", official
+                outcomes[tried], tried = "its registry.txt does not list this file", official
             source = mirrored or source
         _store(source, target)
     except FlairliteError:
         raise
     except (OSError, ValueError) as error:
-        outcomes[place] = _reason(error)
-        outcomes.setdefault(official, "not asked, because a mirror is set")
-        raise DataUnavailableError(_explain(resource, target, outcomes)) from error
-
-
-def _explain(resource: Resource, target: Path, outcomes: dict[str, str]) -> str:
-    tried = "\n".join(f"  - {place}: {outcome}" for place, outcome in outcomes.items())
-    return f"""{resource.path} could not be had:
-{tried}
+        outcomes[tried] = _explain(error)
+        outcomes.setdefault(official, "not tried, because a mirror is set")
+        shown = "\n".join(f"  - {tried}: {outcome}" for tried, outcome in outcomes.items())
+        problem = f"""{resource.path} is not available:
+{shown}
 Do one of these:
-  - get {resource.url} by other means and put it at {target}
+  - download {resource.url} by other means to {target}
   - set FLAIRLITE_MIRROR to a folder or an http(s) address with the file and a registry.txt that lists it
-  - set FLAIRLITE_CACHE_ROOT to a cache folder that has the file already
-  - use what is bundled and needs no network: flairlite.datasets.SAMPLE_ENGLISH() and WordEmbeddings('glove-mini')"""
+  - set FLAIRLITE_CACHE_ROOT to a cache folder that contains the file
+  - use bundled data, which needs no network: flairlite.datasets.SAMPLE_ENGLISH() and WordEmbeddings('glove-mini')"""
+        raise DataUnavailableError(problem) from error
 
 
-def _reason(error: BaseException) -> str:
-    """Return in one line why `error` came; requests wraps the cause that matters several layers deep."""
+def _explain(error: BaseException) -> str:
+    """Return the cause of an error in one line; requests wraps the relevant cause in several layers."""
     response = getattr(error, "response", None)
     if response is not None:
         return f"HTTP {response.status_code} {response.reason}"
@@ -124,15 +157,15 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _checked_relative(path: str) -> Path:
-    pure = PureWindowsPath(path)  # the stricter kind: it knows drives and both slashes
+def _to_relative(path: str) -> Path:
+    pure = PureWindowsPath(path)  # the stricter class: it knows drives and both slashes
     if not pure.parts or pure.drive or pure.root or ".." in pure.parts:
         raise SettingError(f"the path of a resource must be relative and stay inside the cache folder, got {path!r}")
     return Path(path)
 
 
 def _timeouts() -> tuple[float, float]:
-    """Return the limits for connecting and for reading, in seconds."""
+    """Return the time-outs of connecting and of reading, in seconds."""
     text = os.environ.get("FLAIRLITE_TIMEOUT")
     if not text:
         return CONNECT_TIMEOUT, READ_TIMEOUT
@@ -146,18 +179,18 @@ def _timeouts() -> tuple[float, float]:
 
 
 def _find_in_mirror(mirror: str, path: str) -> _Source | None:
-    """Return where the mirror has the file, or None if its registry does not list it."""
+    """Return the source of a file in the mirror, or None if the mirror's registry does not list it."""
     import pooch
 
     content = io.BytesIO()
     _read(_address_in_mirror(mirror, "registry.txt"), content)
     registry = pooch.create(path="", base_url="")
-    lines = io.StringIO(content.getvalue().decode("utf-8-sig"))  # Windows editors write the mark
+    lines = io.StringIO(content.getvalue().decode("utf-8-sig"))  # Windows editors write a byte order mark
     try:
         registry.load_registry(lines)
     except (OSError, ValueError) as error:
         raise ValueError(str(error).replace(str(lines), "registry.txt")) from error
-    for name, known_hash in registry.registry.items():  # any three words a line would do for pooch
+    for name, known_hash in registry.registry.items():  # pooch accepts any lines of two or three words
         if not set(known_hash.rpartition(":")[2]) <= set(string.hexdigits):
             raise ValueError(f"registry.txt must hold `path algorithm:hash` lines, got {name!r} with {known_hash!r}")
     known_hash = registry.registry.get(path)
@@ -176,36 +209,36 @@ def _address_in_mirror(mirror: str, path: str) -> Path | str:
 
 
 def _store(source: _Source, target: Path) -> None:
-    """Put the file at `target`, whole and checked, or leave nothing behind."""
-    _check_online(source.address)  # before a folder is made in vain
-    with _locked(target.parent) as is_locked:
-        if target.is_file():  # another process was quicker
+    """Copy a file to `target`, complete and checked, or leave nothing there."""
+    _check_online(source.address)  # before folders are created
+    with _cache_errors(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with cache_lock(target) as is_locked:
+        if target.is_file():  # fetched by another process
             return
-        if is_locked:  # then no one else writes here, and what is left of a killed process is garbage
-            for leftover in target.parent.glob(".*.part"):
+        if is_locked:  # then these files are left from killed processes
+            for leftover in target.parent.glob(f".{escape(target.name)}.*.part"):
                 leftover.unlink(missing_ok=True)
-        part = target.with_name(f".{secrets.token_hex(8)}.part")
+        part = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
         try:
-            with _blaming_the_cache(target.parent):
+            with _cache_errors(target.parent):
                 part.touch(exist_ok=False)
             with part.open("r+b") as file:
                 _read(source.address, file, show_progress=True)
                 file.flush()
                 os.fsync(file.fileno())
             _check_hash(part, source)
-            with _blaming_the_cache(target.parent):
+            with _cache_errors(target.parent):
                 part.replace(target)
         finally:
             part.unlink(missing_ok=True)
-    logger.info("%s: taken from %s", target, source.address)
+    log.info("%s: copied from %s", target, source.address)
 
 
 def _check_hash(path: Path, source: _Source) -> None:
     if source.known_hash is None:
         got = f"sha256:{_hash_of(path, 'sha256')}"
-        logger.warning(
-            "%s is not pinned: taken as it came, with %s; it may be another one tomorrow", source.address, got
-        )
+        log.warning("%s has no pinned hash: downloaded as is (%s), but its content may change", source.address, got)
         return
     algorithm, _, expected = source.known_hash.lower().rpartition(":")
     algorithm = algorithm or "sha256"  # pooch's default
@@ -228,10 +261,10 @@ def _hash_of(path: Path, algorithm: str) -> str:
 
 
 def _read(address: Path | str, file: IO[bytes], *, show_progress: bool = False) -> None:
-    """Write to `file` what lies at a path or at a web address.
+    """Copy the content of a path or a web address to `file`.
 
-    `Pooch.fetch` would do the retries too, but it repeats what cannot pass (404, wrong hash), does not fsync and
-    writes to stderr through a handler of its own.
+    `Pooch.fetch` retries too, but also after permanent failures (404, wrong hash), does not fsync, and installs a log
+    handler that writes to stderr.
     """
     if isinstance(address, Path):
         with address.open("rb") as original:
@@ -256,59 +289,34 @@ def _read(address: Path | str, file: IO[bytes], *, show_progress: bool = False) 
                 download(address, file, None)
                 return
             except OSError as error:
-                if attempt == RETRIES or not _may_pass(error):
+                if attempt == RETRIES or not _is_temporary(error):
                     raise
-                logger.debug("%s: %s; trying again", address, _reason(error))
+                log.debug("%s: %s; trying again", address, _explain(error))
                 time.sleep(BACKOFF * 2**attempt)
 
 
 def _check_online(address: Path | str) -> None:
     if isinstance(address, str) and os.environ.get("FLAIRLITE_OFFLINE", "0") not in ("", "0"):
-        raise ConnectionError("not asked, FLAIRLITE_OFFLINE is set")
+        raise ConnectionError("not tried, because FLAIRLITE_OFFLINE is set")
 
 
-def _may_pass(error: OSError) -> bool:
-    """Return whether another attempt makes sense; errors of requests, and only they, have a `response`."""
+def _is_temporary(error: OSError) -> bool:
+    """Return whether to try again; of all errors, only those of requests have a `response`."""
     response = getattr(error, "response", None)
     if response is not None:
         return response.status_code >= 500 or response.status_code in (408, 429)
-    return hasattr(error, "response") and not isinstance(error, ValueError)  # ValueError: no valid address
+    return hasattr(error, "response") and not isinstance(error, ValueError)  # ValueError: not a valid address
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
-    """Make `folder` and keep other processes from writing in it; yield whether the system could promise that.
-
-    The lock is on the folder itself, so that no lock file is left. Without it a file may be downloaded more than once,
-    but each replaces the other whole.
-    """
-    with _blaming_the_cache(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield False
-        return
-    with _blaming_the_cache(folder):
-        descriptor = os.open(folder, os.O_RDONLY)
-    is_locked = False
-    try:
-        with contextlib.suppress(OSError):  # some network file systems know no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            is_locked = True
-        yield is_locked
-    finally:
-        if is_locked:  # said outright: a process forked meanwhile holds a copy of the descriptor
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _blaming_the_cache(folder: Path) -> Iterator[None]:
+def _cache_errors(folder: Path) -> Iterator[None]:
+    """Raise errors of the file system as errors of the cache, with the remedy."""
     try:
         yield
     except OSError as error:
-        raise FlairliteError(
+        raise FileWriteError(
             f"cannot use the cache folder {folder}: {error.strerror or error}. "
-            f"Set FLAIRLITE_CACHE_ROOT (the cache is {get_cache_root()} now) to a folder that can be written"
+            f"Set FLAIRLITE_CACHE_ROOT (the cache is {get_cache_root()} now) to a folder that can be written",
+            path=folder,
+            errno=error.errno,
         ) from error

@@ -1,7 +1,8 @@
-"""A file comes whole and checked from the right place, or one error says why not and the cache stays clean."""
+"""Files come complete and checked from the right source, or one error says why not and the cache stays clean."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import multiprocessing
@@ -10,6 +11,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -19,9 +22,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loopback_server import LoopbackServer, Manner
 
-from flairlite import download, runtime
-from flairlite.download import Resource, fetch
-from flairlite.errors import DataUnavailableError, FlairliteError, SettingError
+from flairlite import resources, runtime
+from flairlite.errors import DataUnavailableError, FileWriteError, FlairliteError, SettingError
+from flairlite.resources import Resource, fetch
 
 PATH = "corpus/v1/train.conllu"
 CONTENT = "".join(f"{number}\tWörd\t_\n" for number in range(20_000)).encode()
@@ -36,7 +39,8 @@ def hash_of(content: bytes, algorithm: str = "sha256") -> str:
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def registry_of(files: dict[str, bytes]) -> bytes:
@@ -56,7 +60,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "127.0.0.1")
-    monkeypatch.setattr(download, "BACKOFF", 0.001)
+    monkeypatch.setattr(resources, "BACKOFF", 0.001)
     monkeypatch.setattr(runtime, "_cache_root", tmp_path / "cache")
     return tmp_path / "cache"
 
@@ -75,7 +79,7 @@ def resource(server: LoopbackServer) -> Resource:
 @pytest.fixture
 def no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **kwargs: object) -> NoReturn:
-        raise AssertionError("a socket was asked for")
+        raise AssertionError("a socket was requested")
 
     for name in ("socket", "create_connection", "getaddrinfo"):
         monkeypatch.setattr(socket, name, refuse)
@@ -87,28 +91,28 @@ def fails(resource: Resource) -> DataUnavailableError:
     return caught.value
 
 
-# --- the order of the places ---------------------------------------------------------------------------------------
+# --- order of the sources ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "md5"])
-def test_official_file_is_put_in_the_cache(server: LoopbackServer, cache: Path, algorithm: str) -> None:
+def test_fetch_copies_the_official_file_to_the_cache(server: LoopbackServer, cache: Path, algorithm: str) -> None:
     path = fetch(Resource(PATH, f"{server.url}/{PATH}", hash_of(CONTENT, algorithm)))
     assert path == cache / PATH
     assert files_in(cache) == {PATH: CONTENT}
 
 
-def test_hash_is_read_in_either_case(resource: Resource, cache: Path) -> None:
+def test_hash_may_be_in_upper_or_lower_case(resource: Resource, cache: Path) -> None:
     fetch(Resource(resource.path, resource.url, resource.known_hash.upper()))
     assert files_in(cache) == {PATH: CONTENT}
 
 
-def test_second_fetch_asks_no_one(resource: Resource, server: LoopbackServer) -> None:
+def test_second_fetch_opens_no_connection(resource: Resource, server: LoopbackServer) -> None:
     assert fetch(resource) == fetch(resource)
     assert server.num_requests == {PATH: 1}
 
 
 @pytest.mark.usefixtures("no_sockets")
-def test_file_put_in_the_cache_by_hand_is_taken_before_the_mirror(
+def test_existing_file_in_the_cache_is_used_before_the_mirror(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLAIRLITE_MIRROR", str(make_folder_mirror(tmp_path / "mirror", {PATH: OTHER})))
@@ -118,7 +122,7 @@ def test_file_put_in_the_cache_by_hand_is_taken_before_the_mirror(
 
 
 @pytest.mark.parametrize("is_address", [False, True], ids=["path", "file-address"])
-def test_mirror_is_taken_before_the_official_address_and_by_its_own_hash(
+def test_mirror_is_used_before_the_official_address_and_with_its_own_hash(
     is_address: bool,
     resource: Resource,
     server: LoopbackServer,
@@ -133,7 +137,7 @@ def test_mirror_is_taken_before_the_official_address_and_by_its_own_hash(
     assert not server.num_requests
 
 
-def test_http_mirror_is_asked_for_its_registry_and_the_file(
+def test_http_mirror_gets_requests_for_its_registry_and_the_file(
     resource: Resource, server: LoopbackServer, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.files |= {f"my mirror/{PATH}": OTHER, "my mirror/registry.txt": registry_of({PATH: OTHER})}
@@ -143,7 +147,7 @@ def test_http_mirror_is_asked_for_its_registry_and_the_file(
     assert server.num_requests == {"my mirror/registry.txt": 1, f"my mirror/{PATH}": 1}
 
 
-def test_file_the_mirror_does_not_list_is_taken_from_the_official_address(
+def test_file_not_in_the_registry_comes_from_the_official_address(
     resource: Resource, server: LoopbackServer, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLAIRLITE_MIRROR", str(make_folder_mirror(tmp_path / "mirror", {"another.txt": b"x"})))
@@ -155,9 +159,7 @@ def test_file_the_mirror_does_not_list_is_taken_from_the_official_address(
     assert "HTTP 404 Not Found" in str(error)
 
 
-def test_cache_works_when_the_mirror_is_gone(
-    resource: Resource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cached_file_needs_no_mirror(resource: Resource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_folder_mirror(tmp_path / "mirror", {PATH: CONTENT})
     monkeypatch.setenv("FLAIRLITE_MIRROR", str(folder))
     assert not fetch(resource).is_symlink()
@@ -166,12 +168,12 @@ def test_cache_works_when_the_mirror_is_gone(
     assert fetch(resource).read_bytes() == CONTENT
 
 
-def test_where_a_file_came_from_is_logged_once(resource: Resource, caplog: pytest.LogCaptureFixture) -> None:
+def test_source_of_a_file_is_logged_once(resource: Resource, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="flairlite"):
         path = fetch(resource)
         fetch(resource)
     assert [(record.name, record.getMessage()) for record in caplog.records] == [
-        ("flairlite", f"{path}: taken from {resource.url}")
+        ("flairlite", f"{path}: copied from {resource.url}")
     ]
 
 
@@ -193,7 +195,7 @@ def test_a_progress_bar_is_drawn_on_a_terminal(
 
 @pytest.mark.parametrize("by_http", [False, True], ids=["folder", "http"])
 @pytest.mark.parametrize("path", ["my corpus/Größe & 語 #1 100%.txt", "top.txt", "a/b/c/d.txt"])
-def test_names_with_spaces_and_unicode_arrive(
+def test_file_names_may_contain_spaces_and_unicode(
     path: str, by_http: bool, server: LoopbackServer, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_folder_mirror(tmp_path / "mirror", {path: CONTENT})
@@ -203,7 +205,7 @@ def test_names_with_spaces_and_unicode_arrive(
     assert files_in(cache) == {path: CONTENT}
 
 
-def test_registry_may_have_comments_blank_lines_and_a_byte_order_mark(
+def test_registry_may_contain_comments_blank_lines_and_a_byte_order_mark(
     resource: Resource, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_folder_mirror(tmp_path / "mirror", {PATH: OTHER})
@@ -245,23 +247,23 @@ def test_malformed_registry_error_names_the_line(
     "path", ["../x", "a/../../x", "/etc/x", "", ".", "a/..", "..", "C:/x", "C:x", "..\\x", "\\\\host\\share\\x"]
 )
 @pytest.mark.usefixtures("no_sockets")
-def test_path_that_leads_out_of_the_cache_is_refused(path: str, cache: Path) -> None:
+def test_path_outside_the_cache_is_refused(path: str, cache: Path) -> None:
     with pytest.raises(SettingError, match="stay inside the cache folder"):
         fetch(Resource(path, "http://127.0.0.1:1/x", hash_of(b"")))
     assert not cache.exists()
 
 
 @given(st.lists(st.sampled_from(["..", ".", "a", "b c", "ü", "...", "/", "\\", "C:"]), max_size=6).map("/".join))
-def test_an_accepted_path_always_stays_inside(path: str) -> None:
+def test_accepted_paths_are_inside_the_cache(path: str) -> None:
     try:
-        relative = download._checked_relative(path)
+        relative = resources._to_relative(path)
     except SettingError:
         return
     root = Path("root").resolve()
     assert root in (root / relative).resolve().parents
 
 
-def test_registry_lines_that_lead_out_of_the_cache_write_nothing(
+def test_registry_lines_outside_the_cache_write_nothing(
     resource: Resource, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_folder_mirror(tmp_path / "a" / "mirror", {PATH: CONTENT, "../evil.txt": b"evil"})
@@ -286,7 +288,7 @@ def test_registry_lines_that_lead_out_of_the_cache_write_nothing(
     ],
 )
 @pytest.mark.parametrize("by_mirror", [False, True], ids=["official", "mirror"])
-def test_bad_server_becomes_one_error_and_leaves_nothing(
+def test_server_failure_raises_one_error_and_leaves_no_file(
     manner: Manner,
     num_requests: int,
     reason: str,
@@ -305,13 +307,13 @@ def test_bad_server_becomes_one_error_and_leaves_nothing(
     error = fails(resource)
     assert reason in str(error)
     assert error.__cause__ is not None
-    assert ("not asked, because a mirror is set" in str(error)) is by_mirror
+    assert ("not tried, because a mirror is set" in str(error)) is by_mirror
     assert server.num_requests[PATH] == num_requests
     assert files_in(cache) == {}
 
 
 @pytest.mark.parametrize("manner", ["error", "busy", "silent", "stalled", "cut", "aborted"])
-def test_failure_that_passes_is_tried_again(
+def test_temporary_failure_is_retried(
     manner: Manner, server: LoopbackServer, resource: Resource, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLAIRLITE_TIMEOUT", "0.5")
@@ -321,7 +323,7 @@ def test_failure_that_passes_is_tried_again(
     assert server.num_requests == {PATH: 2}
 
 
-def test_missing_file_is_not_asked_for_again(server: LoopbackServer, resource: Resource, cache: Path) -> None:
+def test_missing_file_is_not_retried(server: LoopbackServer, resource: Resource, cache: Path) -> None:
     server.files.clear()
     assert "HTTP 404 Not Found" in str(fails(resource))
     assert server.num_requests == {PATH: 1}
@@ -378,7 +380,7 @@ def test_unknown_host_is_reported(cache: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("no_sockets")
-def test_address_that_is_none_is_reported(cache: Path) -> None:
+def test_invalid_address_is_reported(cache: Path) -> None:
     assert "No scheme supplied" in str(fails(Resource(PATH, "nowhere", hash_of(b""))))
     assert files_in(cache) == {}
 
@@ -389,21 +391,21 @@ def test_error_says_what_was_tried_and_what_to_do(
     server.files = {"registry.txt": b""}
     monkeypatch.setenv("FLAIRLITE_MIRROR", server.url)
     assert str(fails(resource)).splitlines() == [
-        f"{PATH} could not be had:",
+        f"{PATH} is not available:",
         f"  - cache {cache / PATH}: not there",
         f"  - mirror {server.url}: its registry.txt does not list this file",
         f"  - official address {resource.url}: HTTP 404 Not Found",
         "Do one of these:",
-        f"  - get {resource.url} by other means and put it at {cache / PATH}",
+        f"  - download {resource.url} by other means to {cache / PATH}",
         "  - set FLAIRLITE_MIRROR to a folder or an http(s) address with the file and a registry.txt that lists it",
-        "  - set FLAIRLITE_CACHE_ROOT to a cache folder that has the file already",
-        "  - use what is bundled and needs no network: flairlite.datasets.SAMPLE_ENGLISH() and "
+        "  - set FLAIRLITE_CACHE_ROOT to a cache folder that contains the file",
+        "  - use bundled data, which needs no network: flairlite.datasets.SAMPLE_ENGLISH() and "
         "WordEmbeddings('glove-mini')",
     ]
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "soon", "nan", "inf"])
-def test_time_out_that_is_no_time_is_refused(
+def test_invalid_time_out_is_refused(
     seconds: str, server: LoopbackServer, resource: Resource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLAIRLITE_TIMEOUT", seconds)
@@ -412,9 +414,9 @@ def test_time_out_that_is_no_time_is_refused(
     assert not server.num_requests
 
 
-def test_interrupt_leaves_nothing(resource: Resource, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupt_leaves_no_file(resource: Resource, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(descriptor: int) -> NoReturn:
-        assert [path.suffix for path in cache.rglob("*") if path.is_file()] == [".part"]
+        assert [Path(name).suffix for name in files_in(cache)] == [".part"]
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "fsync", interrupt)
@@ -423,9 +425,7 @@ def test_interrupt_leaves_nothing(resource: Resource, cache: Path, monkeypatch: 
     assert files_in(cache) == {}
 
 
-def test_file_is_on_the_disk_before_it_gets_its_name(
-    resource: Resource, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_is_synced_before_it_is_renamed(resource: Resource, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = []
 
     def note(descriptor: int) -> None:
@@ -441,12 +441,12 @@ def test_file_is_on_the_disk_before_it_gets_its_name(
 
 
 @pytest.mark.parametrize("blocked", [".", "corpus", "corpus/v1"])
-def test_file_in_place_of_a_cache_folder_is_named(blocked: str, resource: Resource, cache: Path) -> None:
+def test_file_with_the_name_of_a_cache_folder_is_named(blocked: str, resource: Resource, cache: Path) -> None:
     (cache / blocked).parent.mkdir(parents=True, exist_ok=True)
     (cache / blocked).write_text("I am a file")
     with pytest.raises(FlairliteError, match="FLAIRLITE_CACHE_ROOT") as caught:
         fetch(resource)
-    assert not isinstance(caught.value, DataUnavailableError)
+    assert isinstance(caught.value, FileWriteError)
     assert str(cache) in str(caught.value)
     assert (cache / blocked).read_text() == "I am a file"
 
@@ -459,14 +459,14 @@ def test_unwritable_cache_is_named(resource: Resource, cache: Path) -> None:
     assert str(cache) in str(caught.value)
 
 
-def test_folder_in_place_of_the_file_is_named(resource: Resource, cache: Path) -> None:
+def test_folder_with_the_name_of_the_file_is_named(resource: Resource, cache: Path) -> None:
     (cache / PATH).mkdir(parents=True)
     with pytest.raises(FlairliteError, match="FLAIRLITE_CACHE_ROOT"):
         fetch(resource)
     assert files_in(cache) == {}
 
 
-def test_full_disk_is_told_and_leaves_nothing(
+def test_full_disk_is_reported_and_leaves_no_file(
     resource: Resource, server: LoopbackServer, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(descriptor: int) -> NoReturn:
@@ -478,7 +478,7 @@ def test_full_disk_is_told_and_leaves_nothing(
     assert files_in(cache) == {}
 
 
-def test_cached_file_can_be_read_by_those_the_umask_allows(resource: Resource, cache: Path) -> None:
+def test_cached_file_has_the_permissions_of_the_umask(resource: Resource, cache: Path) -> None:
     path = fetch(resource)
     (plain := cache / "plain").touch()
     assert path.stat().st_mode == plain.stat().st_mode
@@ -493,12 +493,12 @@ def test_offline_opens_no_socket_and_makes_no_folder(mirror: str, cache: Path, m
     monkeypatch.setenv("FLAIRLITE_OFFLINE", "1")
     monkeypatch.setenv("FLAIRLITE_MIRROR", mirror)
     error = fails(Resource(PATH, "http://127.0.0.1:1/x", hash_of(CONTENT)))
-    assert "not asked, FLAIRLITE_OFFLINE is set" in str(error)
+    assert "not tried, because FLAIRLITE_OFFLINE is set" in str(error)
     assert not cache.exists()
 
 
 @pytest.mark.usefixtures("no_sockets")
-def test_offline_takes_a_folder_mirror(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_uses_a_folder_mirror(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_folder_mirror(tmp_path / "mirror", {PATH: CONTENT})
     with (folder / "registry.txt").open("a") as registry:
         registry.write("elsewhere.txt sha256:0 http://127.0.0.1:1/elsewhere.txt\n")
@@ -511,32 +511,36 @@ def test_offline_takes_a_folder_mirror(cache: Path, tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("value", ["", "0"])
-def test_offline_can_be_switched_off(
-    value: str, resource: Resource, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_offline_can_be_disabled(value: str, resource: Resource, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLAIRLITE_OFFLINE", value)
     fetch(resource)
     assert files_in(cache) == {PATH: CONTENT}
 
 
-def test_the_ban_on_sockets_would_be_noticed(resource: Resource, request: pytest.FixtureRequest) -> None:
+def test_no_sockets_fixture_refuses_connections(resource: Resource, request: pytest.FixtureRequest) -> None:
     request.getfixturevalue("no_sockets")
-    with pytest.raises(AssertionError, match="a socket was asked for"):
+    with pytest.raises(AssertionError, match="a socket was requested"):
         fetch(resource)
 
 
 # --- several processes ---------------------------------------------------------------------------------------------
 
 
+def refuse_locks(descriptor: int, operation: int) -> NoReturn:
+    raise OSError(errno.ENOLCK, "no locks on this file system")
+
+
 def fetch_without_locks(resource: Resource) -> None:
-    sys.modules["fcntl"] = None  # type: ignore[assignment]  # as on Windows
+    import fcntl
+
+    fcntl.flock = refuse_locks
     fetch(resource)
 
 
 @needs_fork
 @allows_fork
 @pytest.mark.parametrize("is_locking", [True, False])
-def test_ten_processes_at_once_all_get_the_file(
+def test_ten_processes_fetch_the_file_at_the_same_time(
     is_locking: bool, server: LoopbackServer, resource: Resource, cache: Path
 ) -> None:
     import pooch  # noqa: F401  # once here, not in each child
@@ -556,7 +560,7 @@ def test_ten_processes_at_once_all_get_the_file(
 
 @needs_fork
 @allows_fork
-def test_killed_download_is_taken_up_anew_and_its_remains_are_removed(
+def test_killed_download_is_repeated_and_its_partial_file_removed(
     server: LoopbackServer, resource: Resource, cache: Path
 ) -> None:
     server.manners[PATH], server.num_failures[PATH] = "stalled", 1
@@ -567,45 +571,75 @@ def test_killed_download_is_taken_up_anew_and_its_remains_are_removed(
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert not (cache / PATH).exists()
-    assert [path.suffix for path in cache.rglob("*") if path.is_file()] == [".part"]
+    assert [Path(name).suffix for name in files_in(cache)] == [".part"]
     fetch(resource)
     assert files_in(cache) == {PATH: CONTENT}
 
 
-def test_lock_is_let_go_though_a_forked_process_holds_a_copy_of_it(
-    resource: Resource, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fcntl = pytest.importorskip("fcntl")
-    flock, copies = fcntl.flock, []
-
-    def copy(descriptor: int, operation: int) -> None:
-        copies.append(os.dup(descriptor))
-        flock(descriptor, operation)
-
-    monkeypatch.setattr(fcntl, "flock", copy)
-    path = fetch(resource)
-    copies.append(os.open(path.parent, os.O_RDONLY))
+@needs_fork
+@allows_fork
+def test_lock_is_released_although_a_forked_process_lives_on(resource: Resource, cache: Path) -> None:
+    """The child is forked while the lock is held, and keeps its copy of the descriptor until it is told to end."""
+    context = multiprocessing.get_context("fork")
+    is_done = context.Event()
+    with resources.cache_lock(cache / PATH):
+        process = context.Process(target=is_done.wait)
+        process.start()
     try:
-        flock(copies[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises if it has to wait
+        other = context.Process(target=fetch, args=(resource,))
+        other.start()
+        other.join()
+        assert other.exitcode == 0
     finally:
-        for descriptor in copies:
-            os.close(descriptor)
+        is_done.set()
+        process.join()
+    assert files_in(cache) == {PATH: CONTENT}
 
 
-def test_lock_that_the_file_system_does_not_know_is_done_without(
+@needs_fork
+@allows_fork
+def test_process_forked_while_the_lock_is_held_can_fetch(resource: Resource, cache: Path) -> None:
+    process = multiprocessing.get_context("fork").Process(target=fetch, args=(resource,))
+    with resources.cache_lock(cache / PATH):
+        process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert files_in(cache) == {PATH: CONTENT}
+
+
+def test_waiting_for_another_process_is_logged_once(
+    resource: Resource, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import pooch  # noqa: F401  # before the lock, so that the thread waits for nothing else
+
+    with caplog.at_level(logging.INFO, "flairlite"):
+        with resources.cache_lock(cache / PATH):
+            thread = threading.Thread(target=fetch, args=(resource,))
+            thread.start()
+            while "Waiting" not in caplog.text:
+                time.sleep(0.01)
+        thread.join()
+    assert caplog.text.count("Waiting for another process") == 1
+    assert files_in(cache) == {PATH: CONTENT}
+
+
+def test_files_of_one_folder_have_different_locks(cache: Path) -> None:
+    with resources.cache_lock(cache / "a" / "x"), resources.cache_lock(cache / "a" / "y"):
+        locks = {path.name for path in cache.rglob("*.lock")}
+    with resources.cache_lock(cache / "b" / "x"):
+        assert len({path.name for path in cache.rglob("*.lock")}) == len(locks) + 1 == 3
+
+
+def test_file_system_without_locks_is_supported(
     resource: Resource, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fcntl = pytest.importorskip("fcntl")
-
-    def fail(descriptor: int, operation: int) -> NoReturn:
-        raise OSError("no locks here")
-
-    monkeypatch.setattr(fcntl, "flock", fail)
+    monkeypatch.setattr(fcntl, "flock", refuse_locks)
     fetch(resource)
     assert files_in(cache) == {PATH: CONTENT}
 
 
 def test_import_loads_neither_pooch_nor_requests() -> None:
-    code = "import sys, flairlite.download; print(sorted({'pooch', 'requests'} & set(sys.modules)))"
+    code = "import sys, flairlite.resources; print(sorted({'pooch', 'requests'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

@@ -1,0 +1,141 @@
+"""Save and load models with their embeddings and tokenizers."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from flairlite.embeddings.base import embedding_from_params, embedding_to_params
+from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
+from flairlite.runtime import get_device
+from flairlite.storage.archive_check import AllocationLimit
+from flairlite.storage.atomic import to_path
+from flairlite.storage.model_file import read_model_file, write_model_file
+from flairlite.storage.pickle_inspector import ArchiveError
+from flairlite.tokenization import Tokenizer
+
+if TYPE_CHECKING:
+    from flairlite.models.model import Model
+
+    ModelType = TypeVar("ModelType", bound=Model)
+
+log = logging.getLogger("flairlite")
+
+MODEL_CLASSES: dict[str, type[Model]] = {}  # by the name that model files contain
+
+
+class StoredSettingError(ModelFileError, SettingError):
+    """The settings in a model file are invalid."""
+
+
+def register_model_class(model_class: type[Model]) -> None:
+    """Make a class known to `load_model`.
+
+    Raises:
+        SettingError: If a class of the same name exists in another module, as one of them could not be loaded.
+    """
+    name = model_class.__name__
+    known = MODEL_CLASSES.get(name, model_class)
+    if not _have_same_origin(known.__module__, model_class.__module__):
+        raise SettingError(
+            f"there is a model class {name} in {known.__module__} already, and model files contain only the name: "
+            f"rename the class in {model_class.__module__}"
+        )
+    MODEL_CLASSES[name] = model_class
+
+
+def _have_same_origin(module: str, other: str) -> bool:
+    """Return whether two modules are the same, or made from one file, as `__main__` may be."""
+    files = [getattr(sys.modules.get(name), "__file__", None) for name in (module, other)]
+    return module == other or (files[0] is not None and files[0] == files[1])
+
+
+def save_model(model: Model, model_file: str | Path, *, whole: bool = True) -> None:
+    """Write a model with its embeddings to a file; see `Model.save`."""
+    content = {
+        "class": type(model).__name__,
+        "settings": model.settings(),
+        "tokenizer": _tokenizer_to_params(model.tokenizer),
+        "embeddings": embedding_to_params(model.embeddings, whole=whole),
+        "state": model.state_dict(),
+    }
+    write_model_file(to_path(model_file, "model_file"), content)
+
+
+def load_model(
+    model_class: type[ModelType], model_path: str | Path, device: str | torch.device | None = None
+) -> ModelType:
+    """Load a model of a class, or of a subclass; see `Model.load`."""
+    device = get_device(device)
+    path = to_path(model_path, "model_path")
+    content = read_model_file(path)
+    name = content.get("class")
+    found_class = MODEL_CLASSES.get(name) if isinstance(name, str) else None
+    if found_class is None:
+        raise ModelFileError(
+            f"{path} holds a {name}, an unknown class: upgrade flairlite, or import the module of the class first"
+        )
+    if not issubclass(found_class, model_class):
+        raise ModelFileError(f"{path} holds a {name}: load it with {name}.load")
+    try:
+        model = _build(found_class, content, path.stat().st_size)
+    except (SettingError, LabelError) as error:
+        raise StoredSettingError(f"{path} holds invalid settings: {error}. Copy it again, or train again") from error
+    except ArchiveError as error:
+        raise ModelFileError(f"{path} is damaged: {error}. Copy it again, or train again") from error
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    except (FlairliteError, MemoryError):
+        raise
+    except Exception as error:  # the content of a file may be anything
+        if _comes_from_user_code(error, found_class):
+            raise
+        raise ModelFileError(f"{path} is damaged: {error!r}. Copy it again, or train again") from error
+    return model.to(device).eval()
+
+
+def _build(model_class: type[ModelType], content: dict[str, Any], file_size: int) -> ModelType:
+    with AllocationLimit(file_size):
+        model = model_class.from_settings(content["settings"], embedding_from_params(content["embeddings"]))
+    try:
+        model.load_state_dict(content["state"])
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"it is damaged, or was written by another version of {model_class.__name__}: {str(error)[:300]}"
+        ) from error
+    if any(type(name) is not str for name in (model.label_type, *model.label_names, *model.embeddings.fields)):
+        raise TypeError("a label or a label type is not a string")
+    params = content.get("tokenizer")
+    if params is not None:
+        try:
+            model.tokenizer = Tokenizer.from_dict(params)
+        except SettingError as error:
+            raise ModelFileError(f"the tokenizer of the model cannot be built: {error}") from error
+    return model
+
+
+def _comes_from_user_code(error: Exception, model_class: type[Model]) -> bool:
+    """Return whether an error may be a bug in a class of the user, rather than a damaged file."""
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    packages = {module.partition(".")[0] for module in (model_class.__module__, *modules)}
+    return not packages <= {"flairlite", "torch", "numpy", *sys.stdlib_module_names}
+
+
+def _tokenizer_to_params(tokenizer: Tokenizer | None) -> dict[str, Any] | None:
+    """Return a tokenizer as plain values, or None, with a warning, for one that wraps a function."""
+    if tokenizer is None:
+        return None
+    params = tokenizer.to_dict()
+    if params.get("serializable", True):
+        return params
+    log.warning(
+        "The model file does not contain the tokenizer %s, which wraps a function: assign model.tokenizer after "
+        "loading",
+        tokenizer.name,
+    )
+    return None
