@@ -15,7 +15,6 @@ from typing import Literal, NamedTuple, SupportsIndex, TypeVar, get_args
 from flairlite.data import DataPoint, Dictionary, Sentence, Span, Token
 from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import Result
-from flairlite.models.inference import STORAGE_MODES
 from flairlite.storage.atomic import make_folder
 from flairlite.trainers.callbacks.training_log import FORMAT, LINE
 from flairlite.trainers.callbacks.weights_table import WeightExtractor

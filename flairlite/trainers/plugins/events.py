@@ -42,10 +42,6 @@ class Events(Callback):
         """Return the names of the plugins."""
         return ", ".join(type(plugin).__name__ for plugin in self.trainer.plugins)
 
-    def name_in_checkpoint(self) -> str:
-        """Return the names of the plugins."""
-        return ", ".join(type(plugin).__name__ for plugin in self.trainer.plugins)
-
     def state_dict(self) -> dict[str, Any]:
         """Return the batch count and the state of each plugin."""
         self._record_batches()
