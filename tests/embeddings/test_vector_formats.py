@@ -257,6 +257,9 @@ TEXTS = {
     "a tab after the word": "".join(f"{word}\t{row}\n" for word, row in zip(WORDS, NUMBERS, strict=True)).encode(),
     "a tab after the word, and header":
         (HEADER + "".join(f"{word}\t{row}\n" for word, row in zip(WORDS, NUMBERS, strict=True))).encode(),
+    "blanks at the starts of lines": (" " + PLAIN.removesuffix("\n").replace("\n", "\n ") + "\n").encode(),
+    "tabs at the starts of lines without header":
+        ("\t" + WITHOUT_HEADER.removesuffix("\n").replace("\n", "\n\t")).encode(),
     "two spaces": HEADER.encode() + WITHOUT_HEADER.replace(" ", "  ").encode(),
     "exponents and signs": HEADER.encode() + b"".join(
         b"%s %s\n" % (word.encode(), b" ".join(b"%+.9E" % value for value in row))
@@ -376,6 +379,10 @@ OTHERS = {
     "a zip of several files": (
         zip_of({"glove.6B.50d.txt": PLAIN.encode(), "glove.6B.100d.txt": PLAIN.encode()}),
         "got 2: glove.6B.50d.txt, glove.6B.100d.txt", "Unpack it, and give the path of the file",
+    ),
+    "an encrypted zip": (
+        zip_of({"v.txt": b"a 1 2"}).replace(b"PK\1\2\x14\3\x14\0\0\0", b"PK\1\2\x14\3\x14\0\1\0"),
+        "encrypted", "Unpack it",
     ),
     "an empty zip": (zip_of({"x/": b""}), "got 0: none", "Unpack it"),
     "a zip cut short": (PACKED["zip"][:-30], "damaged or cut short", "Download the file again"),
