@@ -20,7 +20,7 @@ from flairlite.embeddings.base import embedding_from_params, embedding_to_params
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.encoding import encode
 from flairlite.errors import DataUnavailableError, LabelError, ModelFileError, SettingError
-from flairlite.resources import bundled_path
+from flairlite.download import bundled_path
 from flairlite.tensors import copy_to, map_tensors
 
 WORDS = ["a", "b", "The", "the", "x#", "x0", "x7", "00"]
