@@ -24,7 +24,7 @@ from loopback_server import LoopbackServer, Manner
 
 from flairlite import resources, runtime
 from flairlite.errors import DataUnavailableError, FileWriteError, FlairliteError, SettingError
-from flairlite.resources import Resource, fetch
+from flairlite.download import Resource, fetch
 
 PATH = "corpus/v1/train.conllu"
 CONTENT = "".join(f"{number}\tWörd\t_\n" for number in range(20_000)).encode()

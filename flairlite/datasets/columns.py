@@ -226,7 +226,7 @@ class ColumnDataset(FileDataset):
                 if sign and key.strip():
                     sentence.metadata[key.strip()] = value.strip()
         if self.use_tokenizer is not None and not found.is_document_start:
-            sentence.retokenize(self.use_tokenizer)
+            sentence.retokenize(self.use_tokenizer, warn=False)
         return sentence
 
     def _make_sentence(self, found: Rows, columns: dict[str, list[str | None]]) -> Sentence:
@@ -240,7 +240,7 @@ class ColumnDataset(FileDataset):
                     joined = [_is_joined(row[index], name) for row in found.rows]
                     spaces = [0 if is_joined else space for is_joined, space in zip(joined, spaces, strict=True)]
         spaces[-1] = 0
-        return Sentence._from_columns(words, spaces, columns, {})
+        return Sentence.from_columns(words, spaces, columns, {})
 
     def _word_columns(self, rows: list[list[str]]) -> dict[str, list[str | None]]:
         """Return the columns with labels of words."""
@@ -283,7 +283,7 @@ class ColumnDataset(FileDataset):
         is_separator = self.document_separator_token is not None and sentence.text == self.document_separator_token
         if is_separator or self.every_sentence_is_independent:
             sentence.is_document_boundary = True
-        sentence._position_in_dataset = self, index
+        sentence.set_position_in_dataset(self, index)
         return sentence
 
     def _rename(self, label: str) -> str | None:

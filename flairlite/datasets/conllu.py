@@ -202,7 +202,7 @@ def _make_sentence(rows: list[list[str]], comments: list[str]) -> Sentence:
         column = _column(values, forms if field == "lemma" else None)
         if column is not None:
             labels.update(dict.fromkeys(LABEL_TYPES[field], column))
-    return Sentence._from_columns(forms, spaces or bytes(map(_space_after, columns[9])), labels, metadata)
+    return Sentence.from_columns(forms, spaces or bytes(map(_space_after, columns[9])), labels, metadata)
 
 
 def _column(values: Sequence[str], forms: list[str] | None) -> tuple[str | None, ...] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flairlite.data.sentence import Sentence
-from flairlite.data.spanning import label_characters
+from flairlite.data.serialization import label_characters
 from flairlite.datasets.file_dataset import FileDataset
 from flairlite.datasets.text_file import Record, TextFile
 from flairlite.errors import DataFormatError, LabelError

@@ -6,7 +6,7 @@ from flairlite.data import Corpus
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets.conllu import read_conllu
 from flairlite.datasets.corpora import ClassificationCorpus, ColumnCorpus
-from flairlite.resources import bundled_path
+from flairlite.download import bundled_path
 
 
 def SAMPLE_ENGLISH() -> Corpus:

@@ -12,7 +12,7 @@ from flairlite.data.corpus import SPLITS
 from flairlite.datasets.corpora import ConlluCorpus, FileCorpus
 from flairlite.datasets.splits import Splits, find_files
 from flairlite.datasets.text_file import to_path
-from flairlite.resources import Resource, fetch
+from flairlite.download import Resource, fetch
 
 __all__ = [
     "UD_AFRIKAANS",

@@ -119,7 +119,7 @@ def join_multiwords(sentence: Sentence) -> Sentence:
             ]
         columns[name] = values
     metadata = {key: value for key, value in sentence.metadata.items() if key not in (_RANGES, "empty_nodes")}
-    return Sentence._from_columns(words, spaces, columns, metadata)
+    return Sentence.from_columns(words, spaces, columns, metadata)
 
 
 def _outermost_word(start: int, end: int, heads: Sequence[str | None] | None) -> int:

@@ -15,7 +15,7 @@ from flairlite.batching import bucketed_batches
 from flairlite.data import Sentence
 from flairlite.encoding import Table, encode, index_words
 from flairlite.errors import ModelFileError, SettingError
-from flairlite.nn.mode import evaluating
+from flairlite.nn.functional import evaluating
 from flairlite.tensors import copy_to, map_tensors
 
 Inputs = Any  # tensors, or nested tuples of tensors, for a batch of (B, T) words
@@ -267,7 +267,7 @@ def embedding_from_params(params: Mapping[str, Any]) -> Any:
     try:
         embedding = _CLASSES[name].from_params({key: params[key] for key in params if key not in _OWN_KEYS})
     except KeyError as error:
-        raise ModelFileError(f"the parameters of {name} lack {error}: copy or save the embeddings again") from error
+        raise ModelFileError(f"the embeddings are damaged: {name} lacks {error}. Copy or save them again") from error
     if "given_name" in params:
         embedding.name = params["given_name"]
     return embedding

@@ -17,7 +17,7 @@ import numpy as np
 from flairlite.embeddings.vector_formats import read_vector_file
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import DataUnavailableError, FileWriteError, ModelFileError
-from flairlite.resources import cache_lock
+from flairlite.download import cache_lock
 from flairlite.runtime import get_cache_root
 
 log = logging.getLogger("flairlite")

@@ -25,7 +25,7 @@ from flairlite.errors import DataFormatError, DataUnavailableError
 
 log = logging.getLogger("flairlite")
 
-_HEADER = re.compile(rb"(\d{1,30})[ \t]+(\d{1,30})\s*")  # the first line of word2vec and fastText files: V and D
+_HEADER = re.compile(rb"[ \t]*(\d{1,30})[ \t]+(\d{1,30})\s*")  # the first line of word2vec and fastText files: V and D
 _NUMBER = re.compile(rb"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf|infinity)", re.IGNORECASE)
 _NUMERIC = b"0123456789+-.,eE \t\r\n"
 _CONTROL = bytes({*range(32), 127} - {*b"\t\n\r"})  # characters that text does not contain
@@ -35,6 +35,7 @@ _MAX_DIM = 1_000_000  # a larger number in the first line is not the width of ve
 _COMPRESSION: dict[bytes, tuple[str, Any]] = {
     b"\x1f\x8b": (".gz", gzip.open), b"BZh": (".bz2", bz2.open), b"\xfd7zXZ\0": (".xz", lzma.open),
 }  # fmt: skip
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _ENCODINGS = {
     codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
@@ -106,7 +107,7 @@ def read_vector_file(path: Path) -> VectorFile:
             if start[:2] not in _PICKLE and start != _FASTTEXT:
                 return _finish(_read_rows(_decode(stream, start), path), path)
         return _finish(_read_with_gensim(path, is_fasttext=start == _FASTTEXT), path)
-    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, UnicodeError) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, UnicodeError) as error:
         raise DataFormatError(f"damaged or cut short: {error}", path=path, remedy=_AGAIN) from error
     except OSError as error:
         if error.errno is None:  # the decompressors' own errors
@@ -137,8 +138,9 @@ def _open_member(path: Path) -> BinaryIO:
     if len(members) != 1:
         shown = ", ".join(names[:10]) or "none"
         raise DataFormatError(f"expected one file in the archive, got {len(names)}: {shown}", path=path, remedy=_UNPACK)
-    if members[0].flag_bits & 1:
-        raise DataFormatError("the archive is encrypted", path=path, remedy=_UNPACK)
+    if members[0].flag_bits & 1 or members[0].compress_type not in _ZIP_METHODS:
+        problem = "the archive is encrypted, or compressed with an unknown method"
+        raise DataFormatError(problem, path=path, remedy=_UNPACK)
     return archive.open(members[0])  # type: ignore[return-value]
 
 
@@ -239,7 +241,7 @@ def _read_text(lines: Iterable[bytes], dim: int, path: Path, *, first_line: int)
             fields = []
         if len(fields) != dim:
             raise _wrong_row(row, dim, path, line)
-        words.append(word.decode("utf-8", "surrogateescape"))
+        words.append(word.lstrip(b"\t").decode("utf-8", "surrogateescape"))
     return _Rows(words, np.frombuffer(values, np.float32).reshape(-1, max(dim, 1)), first_line)
 
 
@@ -249,7 +251,7 @@ def _split_row(row: bytes, dim: int) -> tuple[bytes, list[bytes]]:
     if len(fields) == dim - 1 and row[:1].isspace():  # the word is a blank
         return row[: len(row) - len(row.lstrip())][:-1], [word, *fields]
     has_number = any(map(_NUMBER.fullmatch, word.split()[1:]))  # then the row rather has too many numbers
-    return word, [] if has_number else fields
+    return word.strip(), [] if has_number else fields
 
 
 def _wrong_row(row: bytes, dim: int, path: Path, line: int) -> DataFormatError:

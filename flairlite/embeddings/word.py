@@ -18,7 +18,7 @@ from flairlite.embeddings.vector_formats import split_keyed_vectors
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.encoding import Table
 from flairlite.errors import SettingError, UnknownNameError
-from flairlite.resources import Resource, bundled_path, fetch
+from flairlite.download import Resource, bundled_path, fetch
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,14 @@ class Split:
         return {"sentences": len(self.sentences), "words": int(self.dataset.lengths.sum()), "sha256": self.sha256}
 
 
-def encode_split(model: Model, name: str, sentences: Sequence[Sentence] | None, storage_mode: str) -> Split:
+def encode_split(
+    model: Model,
+    name: str,
+    sentences: Sequence[Sentence] | None,
+    storage_mode: str,
+    *,
+    exclude: Collection[str] = (),
+) -> Split:
     """Check the labels of a split and encode it.
 
     Sentences that are not in memory are read once for the check and once for all else.
@@ -67,15 +74,16 @@ def encode_split(model: Model, name: str, sentences: Sequence[Sentence] | None, 
         sentences: The sentences.
         storage_mode: `cpu` keeps integers and vectors on the host, `gpu` on the device, and `none` encodes each batch
             when it is needed.
+        exclude: Labels that evaluations leave out.
 
     Raises:
         TrainingError: If the split has no sentence with a word.
-        LabelError: If nothing in it has a label, or the model knows none of its labels.
+        LabelError: If there is nothing to learn, or to compare with; see `Task.check`.
     """
     if not sentences or not any(sentence.words for sentence in sentences):
         raise TrainingError(f"the {name} split is empty: give the corpus sentences for it, or None in its place")
-    effect = "teach the model nothing" if name == "train" else "count as misses"
-    for message in model.task.check(sentences, f"the {name} split", effect):
+    is_trained_on = name == "train"
+    for message in model.task.check(sentences, f"the {name} split", for_training=is_trained_on, exclude=exclude):
         log.warning(message)
     reader = _SplitReader(model, keep_words=storage_mode != "none")
     size = len(sentences) if is_in_memory(sentences) else _CHUNK
@@ -83,6 +91,11 @@ def encode_split(model: Model, name: str, sentences: Sequence[Sentence] | None, 
     while chunk := list(islice(iterator, size)):
         reader.add(chunk)
     gold = Gold(sentences, model.task.label_type, tuple(reader.labels), reader.targets())
+    if is_trained_on and model.label_type in model.embeddings.fields:
+        log.warning(
+            f"the embeddings read the {model.label_type!r} labels that the model is to predict: where these are there, "
+            "the scores say nothing"
+        )
     if storage_mode == "none":
 
         def encode_batch(batch: Sequence[Sentence]) -> EncodedDataset:
@@ -186,13 +199,16 @@ def encode_splits(model: Model, corpus: Corpus, settings: TrainingSettings) -> d
             trained.append(sentences)
         elif sentences:
             parts[name] = sentences
-    mode = settings.embeddings_storage_mode
+    mode, exclude = settings.embeddings_storage_mode, settings.exclude_labels or ()
     train = trained[0] if len(trained) == 1 else ConcatDataset(trained)  # no list: it may be larger than memory
-    splits = {"train": encode_split(model, "train", train, mode)}
+    splits = {"train": encode_split(model, "train", train, mode, exclude=exclude)}
     if settings.monitor_train_sample:
         lengths = splits["train"].dataset.lengths
         parts["train_sample"] = draw_sample(train, lengths, settings.monitor_train_sample, get_seed(settings.seed))
-    return {**splits, **{name: encode_split(model, name, sentences, mode) for name, sentences in parts.items()}}
+    return {
+        **splits,
+        **{name: encode_split(model, name, sentences, mode, exclude=exclude) for name, sentences in parts.items()},
+    }
 
 
 def draw_sample(sentences: Sequence[Sentence], lengths: Iterable[int] | Tensor, amount: float, seed: int) -> Subset:

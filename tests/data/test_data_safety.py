@@ -26,7 +26,7 @@ from flairlite.datasets.treebanks import Treebank
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vector_cache import load_vectors
 from flairlite.models import SequenceTagger
-from flairlite.resources import Resource
+from flairlite.download import Resource
 from flairlite.runtime import set_cache_root
 from flairlite.trainers import ModelTrainer
 

@@ -19,7 +19,7 @@ from flairlite.datasets import ColumnCorpus, ColumnDataset, MultiFileColumnCorpu
 from flairlite.embeddings import WordEmbeddings
 from flairlite.errors import DataFormatError, SettingError
 from flairlite.models import SequenceTagger
-from flairlite.resources import bundled_path
+from flairlite.download import bundled_path
 from flairlite.tokenization import RegexTokenizer
 from flairlite.trainers import ModelTrainer
 

@@ -20,7 +20,7 @@ from flairlite.datasets import conllu as reader
 from flairlite.datasets import iterate_conllu, read_conllu
 from flairlite.datasets.conllu import FIELDS, LABEL_TYPES
 from flairlite.errors import DataFormatError, FlairliteError
-from flairlite.resources import bundled_path
+from flairlite.download import bundled_path
 
 EWT = "ud_english/r2.16/en_ewt-ud-{}.conllu"
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flairlite.data import Corpus, Sentence
 from flairlite.datasets import conllu, read_conllu
 from flairlite.datasets.deferred import DeferredPart, DeferredSentences
-from flairlite.resources import bundled_path
+from flairlite.download import bundled_path
 
 NUM_SENTENCES = 7
 

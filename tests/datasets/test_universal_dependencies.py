@@ -12,7 +12,7 @@ from flairlite.data import Sentence
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets import UniversalDependenciesCorpus, UniversalDependenciesDataset, read_conllu
 from flairlite.errors import DataFormatError
-from flairlite.resources import bundled_path
+from flairlite.download import bundled_path
 
 BLANK = "_"
 

@@ -1,4 +1,4 @@
-"""Each distinct word of a batch is read once, character by character, whatever stands beside it."""
+"""Character embeddings: each distinct word of a batch is read once, independently of the other words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flairlite.encoding import encode
 from flairlite.errors import SettingError
 from flairlite.tensors import copy_to, map_tensors
 
-# repeated words, an unknown character, one of two code units, a long word, one with no characters, a lone surrogate
+# repeated words, an unknown character, one of two code units, a long word, an empty word, a lone surrogate
 SENTENCES = [
     ["Berlin", "is", "is", "Berlin", "a", "☃", "🤟"],
     ["is", "x" * 300, "Straße", "", "a"],
@@ -24,7 +24,7 @@ SENTENCES = [
 
 
 def vectors_of(embedding: CharacterEmbeddings, sentences: Sequence[Sequence[str]]) -> Tensor:
-    """Return the vectors (B, T, D) of a batch, as a model asks for them."""
+    """Return the vectors (B, T, D) of a batch, in the steps of a model."""
     batch = encode([Sentence(list(words)) for words in sentences], embedding.index).batch(torch.arange(len(sentences)))
     device = embedding.char_embedding.weight.device
     inputs = map_tensors(lambda part: copy_to(part, device), embedding.select(batch.table, batch.word_ids))
@@ -36,13 +36,13 @@ def read_alone(embedding: CharacterEmbeddings, word: str) -> Tensor:
     """Return the last state of each direction over one word, from torch's own LSTM."""
     if not word:
         return embedding.char_embedding.weight.new_zeros(embedding.embedding_length)
-    numbers = torch.tensor([embedding.char_dictionary.get_idx_for_item(character) for character in word])
-    characters = embedding.char_embedding(numbers.to(embedding.char_embedding.weight.device))  # (C, D)
+    ids = torch.tensor([embedding.char_dictionary.get_idx_for_item(character) for character in word])
+    characters = embedding.char_embedding(ids.to(embedding.char_embedding.weight.device))  # (C, D)
     _, (last, _) = embedding.char_rnn.rnn(characters.unsqueeze(0))
     return torch.cat((last[0, 0], last[1, 0]))
 
 
-def test_each_word_has_the_states_that_it_has_alone(device: torch.device) -> None:
+def test_a_vector_equals_the_last_states_of_the_word_alone(device: torch.device) -> None:
     embedding = CharacterEmbeddings().to(device)
     found = vectors_of(embedding, SENTENCES)
     assert found.shape == (3, 7, embedding.embedding_length) == (3, 7, 50)
@@ -52,8 +52,10 @@ def test_each_word_has_the_states_that_it_has_alone(device: torch.device) -> Non
         assert not rows[len(words) :].any(), "padding is zero"
 
 
-def test_gradients_are_those_of_words_read_one_at_a_time(device: torch.device) -> None:
-    together, alone = (CharacterEmbeddings(seed=3).to(device).train() for _ in range(2))  # cuDNN learns only so
+def test_gradients_equal_those_of_single_words(device: torch.device) -> None:
+    together, alone = (
+        CharacterEmbeddings(seed=3).to(device).train() for _ in range(2)
+    )  # cuDNN has gradients only in training mode
     weights = torch.randn(3, 7, 50, generator=torch.Generator().manual_seed(0)).to(device)
     (vectors_of(together, SENTENCES) * weights).sum().backward()  # type: ignore[no-untyped-call]
     for words, rows in zip(SENTENCES, weights, strict=True):
@@ -65,7 +67,7 @@ def test_gradients_are_those_of_words_read_one_at_a_time(device: torch.device) -
         torch.testing.assert_close(weight.grad, expected[name], atol=1e-4, rtol=1e-3, msg=name)
 
 
-def test_repeated_words_have_one_vector_in_every_sentence() -> None:
+def test_repeated_words_have_equal_vectors() -> None:
     embedding = CharacterEmbeddings()
     sentences = [Sentence(["to", "be", "or", "not", "to", "be"]), Sentence(["be", "to"])]
     embedding.embed(sentences)
@@ -75,7 +77,7 @@ def test_repeated_words_have_one_vector_in_every_sentence() -> None:
     assert not torch.equal(first[0].embedding, first[1].embedding)
 
 
-def test_unknown_characters_are_one_and_the_same() -> None:
+def test_unknown_characters_share_one_vector() -> None:
     embedding = CharacterEmbeddings(Dictionary.from_items(["<unk>", "a", "b"]))
     assert torch.equal(vectors_of(embedding, [["axb"]]), vectors_of(embedding, [["a☃b"]]))
     assert not torch.equal(vectors_of(embedding, [["axb"]]), vectors_of(embedding, [["aab"]]))
@@ -83,7 +85,7 @@ def test_unknown_characters_are_one_and_the_same() -> None:
     assert torch.equal(vectors_of(nothing_known, [["abc"]]), vectors_of(nothing_known, [["xyz"]]))
 
 
-def test_a_dictionary_comes_from_a_file_too_and_needs_unk(tmp_path: Path) -> None:
+def test_a_dictionary_may_be_a_file_and_needs_unk(tmp_path: Path) -> None:
     characters = Dictionary.from_items(["<unk>", *"Berlin"])
     characters.save(tmp_path / "characters.json")
     for given in (tmp_path / "characters.json", str(tmp_path / "characters.json"), characters):
@@ -94,14 +96,14 @@ def test_a_dictionary_comes_from_a_file_too_and_needs_unk(tmp_path: Path) -> Non
         CharacterEmbeddings(Dictionary.from_items("abc", add_unk=False))
 
 
-def test_common_characters_are_those_of_european_texts() -> None:
+def test_common_characters_cover_european_texts() -> None:
     characters = Dictionary.load("common-chars")
     assert all(characters.has_item(character) for character in "aZ09 .,äßéłőñαΩжЯ€£–„“…")
     assert characters.get_idx_for_item("漢") == 0
     assert all(len(item) == 1 for item in characters.get_items()[1:])
 
 
-def test_the_seed_decides_the_weights_and_the_global_generator_stays() -> None:
+def test_the_seed_determines_the_weights_and_keeps_the_global_generator() -> None:
     before = torch.get_rng_state()
     first, again, other = CharacterEmbeddings(seed=1), CharacterEmbeddings(seed=1), CharacterEmbeddings(seed=2)
     assert torch.equal(torch.get_rng_state(), before)
@@ -109,7 +111,7 @@ def test_the_seed_decides_the_weights_and_the_global_generator_stays() -> None:
     assert not torch.equal(vectors_of(first, SENTENCES), vectors_of(other, SENTENCES))
 
 
-def test_saved_and_loaded_it_reads_the_same(tmp_path: Path) -> None:
+def test_a_loaded_embedding_gives_equal_vectors(tmp_path: Path) -> None:
     embedding = CharacterEmbeddings(Dictionary.from_items(["<unk>", *"Berlnaist"]), 7, 6, "spelling", seed=5)
     torch.save(embedding.save_embeddings(), tmp_path / "embedding.pt")
     again = load_embeddings(torch.load(tmp_path / "embedding.pt", weights_only=True))

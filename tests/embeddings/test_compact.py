@@ -1,4 +1,4 @@
-"""Vectors in twelve bits a value: how wrong they are, and that a model has the same ones in memory and in its file."""
+"""Compact vectors: their precision, and equal vectors in a model and in its file."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def unpacked(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @given(MATRICES)
-def test_no_value_is_wrong_by_more_than_a_4094th_of_the_largest(matrix: NDArray[np.float32]) -> None:
+def test_errors_are_at_most_1_4094_of_the_largest_value(matrix: NDArray[np.float32]) -> None:
     wrong = np.abs(unpacked(matrix).astype(np.float64) - matrix)
     largest = np.abs(matrix).max(axis=1, keepdims=True).astype(np.float64)
     assert (wrong <= largest / 4094 * (1 + 1e-5)).all()
 
 
 @given(MATRICES)
-def test_vectors_that_are_packed_again_stay_what_they_are(matrix: NDArray[np.float32]) -> None:
+def test_packing_again_changes_nothing(matrix: NDArray[np.float32]) -> None:
     once = unpacked(matrix)
     np.testing.assert_array_equal(unpacked(once), once)
 
 
 @given(MATRICES, st.data())
-def test_rows_are_those_of_the_whole(matrix: NDArray[np.float32], data: st.DataObject) -> None:
+def test_selected_rows_equal_rows_of_the_whole(matrix: NDArray[np.float32], data: st.DataObject) -> None:
     rows = np.array(data.draw(st.lists(st.integers(0, len(matrix) - 1), max_size=12)), dtype=np.int64)
     packed = CompactMatrix.pack(matrix)
     np.testing.assert_array_equal(packed.rows(rows), packed.rows(slice(None))[rows])
@@ -79,7 +79,7 @@ def test_damaged_vectors_are_refused(change: dict[str, torch.Tensor], message: s
         WordVectors.from_tensors(tensors | change)
 
 
-def test_compact_table_takes_what_its_file_holds() -> None:
+def test_a_compact_table_equals_the_table_of_its_file() -> None:
     words, matrix = ["a", "B", "c1"], np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
     exact = WordVectors(words, matrix)
     compact = exact.compact()
@@ -88,7 +88,7 @@ def test_compact_table_takes_what_its_file_holds() -> None:
     assert rows.tolist() == again.rows(["c1", "b", "a"]).tolist() == [2, -1, 0]
     np.testing.assert_array_equal(compact.take(np.array([2, 0])), again.take(np.array([2, 0])))
     np.testing.assert_array_equal(compact.matrix, again.matrix)
-    np.testing.assert_array_equal(exact.matrix, matrix)  # which is not changed
+    np.testing.assert_array_equal(exact.matrix, matrix)  # unchanged
     assert again.words == words
     assert (compact.dim, again.dim, again.is_compact) == (5, 5, True)
 
@@ -99,7 +99,7 @@ def embedding(mini_vectors: WordEmbeddings) -> WordEmbeddings:
 
 
 @pytest.mark.parametrize("is_compact", [True, False])
-def test_model_in_memory_and_in_its_file_have_the_same_vectors(
+def test_a_model_and_its_file_have_equal_vectors(
     embedding: WordEmbeddings, sample: Corpus, tmp_path: Path, is_compact: bool
 ) -> None:
     exact = embedding.vectors.matrix.copy()
@@ -118,14 +118,14 @@ def test_model_in_memory_and_in_its_file_have_the_same_vectors(
     np.testing.assert_allclose(embedding.vectors.matrix, exact, atol=np.abs(exact).max() / 4094)
 
 
-def test_vectors_that_are_trained_are_not_rounded(mini_vectors: WordEmbeddings) -> None:
+def test_trained_vectors_are_not_rounded(mini_vectors: WordEmbeddings) -> None:
     trained = WordEmbeddings(mini_vectors.vectors, fine_tune=True)
     model = SequenceTagger(trained, Dictionary.from_items(["A"]), "pos", hidden_size=4)
     model.compact()
     assert not trained.vectors.is_compact
 
 
-def test_compact_file_is_less_than_half_of_an_exact_one(embedding: WordEmbeddings, tmp_path: Path) -> None:
+def test_a_compact_file_is_less_than_half_as_large(embedding: WordEmbeddings, tmp_path: Path) -> None:
     model = SequenceTagger(embedding, Dictionary.from_items(["A"]), "pos", hidden_size=4)
     sizes = []
     for name in ("exact", "compact"):

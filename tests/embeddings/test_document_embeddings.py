@@ -1,4 +1,4 @@
-"""A sentence has the same vector alone and in a batch, and padding is never a part of it."""
+"""Document embeddings: a sentence has the same vector alone and in a batch, whatever its padding."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def sentences() -> list[Sentence]:
 
 
 def vectors_of(embedding: DocumentEmbeddings, listed: list[Sentence], generator: Any = None) -> Tensor:
-    """Return the vectors (B, D) of a batch, as a model asks for them."""
+    """Return the vectors (B, D) of a batch, in the steps of a model."""
     batch = encode(listed, embedding.index, fields=embedding.fields).batch(torch.arange(len(listed)))
     device = next((weight.device for weight in embedding.parameters()), torch.device("cpu"))
     inputs = map_tensors(lambda part: copy_to(part, device), embedding.select(batch.table, batch.word_ids))
@@ -50,7 +50,7 @@ def features_of(embedding: DocumentEmbeddings, sentence: Sentence) -> Tensor:
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max", "min"])
-def test_a_pool_is_that_of_one_sentence_at_a_time(
+def test_pooled_vectors_equal_those_of_single_sentences(
     mini_vectors: WordEmbeddings, device: torch.device, pooling: str
 ) -> None:
     embedding = DocumentPoolEmbeddings([mini_vectors, CharacterEmbeddings()], pooling=pooling).to(device)
@@ -64,7 +64,7 @@ def test_a_pool_is_that_of_one_sentence_at_a_time(
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max", "min"])
-def test_a_pool_of_negative_features_is_not_drawn_to_the_zeros_of_padding(pooling: str) -> None:
+def test_padding_does_not_change_pools_of_negative_features(pooling: str) -> None:
     items = OneHotEmbeddings(Dictionary.from_items(["<unk>", "low"]), embedding_length=2)
     with torch.no_grad():
         items.embedding_layer.weight[1] = torch.tensor([-5.0, 5.0])
@@ -72,7 +72,7 @@ def test_a_pool_of_negative_features_is_not_drawn_to_the_zeros_of_padding(poolin
     torch.testing.assert_close(found, torch.tensor([[-5.0, 5.0]] * 2))
 
 
-def test_layers_begin_as_the_identity_and_are_trained(mini_vectors: WordEmbeddings, device: torch.device) -> None:
+def test_layers_are_initialised_as_the_identity_and_trained(mini_vectors: WordEmbeddings, device: torch.device) -> None:
     plain = vectors_of(DocumentPoolEmbeddings(mini_vectors), sentences())
     linear = DocumentPoolEmbeddings(mini_vectors, "linear").to(device)
     torch.testing.assert_close(vectors_of(linear, sentences()).cpu(), plain)
@@ -99,7 +99,7 @@ def test_unknown_pools_are_refused(mini_vectors: WordEmbeddings, options: dict[s
 @pytest.mark.parametrize("rnn_type", ["GRU", "LSTM", "RNN"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("reproject", [(False, None), (True, None), (True, 7)])
-def test_a_network_reads_as_one_sentence_at_a_time(
+def test_vectors_of_a_network_equal_those_of_single_sentences(
     mini_vectors: WordEmbeddings,
     device: torch.device,
     rnn_type: str,
@@ -116,12 +116,12 @@ def test_a_network_reads_as_one_sentence_at_a_time(
         features = features_of(embedding, sentence).to(device)
         if embedding.reprojection is not None:
             features = embedding.reprojection(features)
-        states = embedding.rnn.rnn(features.unsqueeze(0))[0][0]  # torch's own, (T, H)
+        states = embedding.rnn.rnn(features.unsqueeze(0))[0][0]  # the LSTM of torch, (T, H)
         expected = torch.cat((states[0], states[-1])) if bidirectional else states[-1]
         torch.testing.assert_close(vector, expected, atol=1e-5, rtol=1e-4)
 
 
-def test_the_defaults_and_positions_are_flairs(mini_vectors: WordEmbeddings) -> None:
+def test_defaults_and_positions_of_arguments_are_flairs(mini_vectors: WordEmbeddings) -> None:
     embedding = DocumentRNNEmbeddings([mini_vectors])
     assert (embedding.rnn_type, embedding.embedding_length, embedding.dropout.rate) == ("GRU", 128, 0.5)
     assert embedding.reprojection is not None
@@ -131,9 +131,7 @@ def test_the_defaults_and_positions_are_flairs(mini_vectors: WordEmbeddings) -> 
     assert flairs.dropout.rate == 0
 
 
-def test_dropout_is_drawn_from_the_generator_only_in_training(
-    mini_vectors: WordEmbeddings, device: torch.device
-) -> None:
+def test_dropout_uses_the_generator_and_only_in_training(mini_vectors: WordEmbeddings, device: torch.device) -> None:
     embedding = DocumentRNNEmbeddings([mini_vectors], 8, word_dropout=0.3, locked_dropout=0.3).to(device)
     calm = vectors_of(embedding, sentences())
     assert torch.equal(vectors_of(embedding, sentences()), calm)
@@ -151,7 +149,7 @@ def test_dropout_is_drawn_from_the_generator_only_in_training(
     assert embedding.training
 
 
-def test_fine_tune_false_trains_nothing_below(mini_vectors: WordEmbeddings) -> None:
+def test_fine_tune_false_trains_no_weight(mini_vectors: WordEmbeddings) -> None:
     frozen = DocumentRNNEmbeddings([mini_vectors, CharacterEmbeddings()], 4, fine_tune=False)
     assert frozen.static_embeddings
     assert not vectors_of(frozen, sentences()).requires_grad
@@ -169,7 +167,7 @@ KINDS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_embed_leaves_a_vector_with_each_sentence(mini_vectors: WordEmbeddings, kind: str) -> None:
+def test_embed_stores_a_vector_in_each_sentence(mini_vectors: WordEmbeddings, kind: str) -> None:
     embedding: DocumentEmbeddings = KINDS[kind]([mini_vectors])
     listed = [*sentences(), Sentence([])]
     assert embedding.embed(listed) == listed
@@ -192,7 +190,7 @@ def test_embed_leaves_a_vector_with_each_sentence(mini_vectors: WordEmbeddings, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_order_of_a_batch_makes_no_difference(mini_vectors: WordEmbeddings, kind: str) -> None:
+def test_the_order_of_a_batch_does_not_matter(mini_vectors: WordEmbeddings, kind: str) -> None:
     embedding: DocumentEmbeddings = KINDS[kind](mini_vectors)
     forth, back = embedding.embed(sentences()), embedding.embed(sentences()[::-1])
     for first, second in zip(forth, reversed(back), strict=True):
@@ -200,7 +198,7 @@ def test_the_order_of_a_batch_makes_no_difference(mini_vectors: WordEmbeddings, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_saved_and_loaded_it_is_the_same(mini_vectors: WordEmbeddings, tmp_path: Path, kind: str) -> None:
+def test_a_loaded_embedding_is_equal(mini_vectors: WordEmbeddings, tmp_path: Path, kind: str) -> None:
     embedding: DocumentEmbeddings = KINDS[kind](StackedEmbeddings([mini_vectors, CharacterEmbeddings(seed=8)]))
     assert not embedding.training
     assert embedding.embedding_type == "sentence-level"
@@ -219,7 +217,7 @@ def test_labels_of_tokens_reach_the_embeddings_of_words() -> None:
     torch.testing.assert_close(vectors_of(embedding, listed)[0], labels.embedding_layer.weight[1:3].mean(0))
 
 
-def test_words_without_vectors_are_told(mini_vectors: WordEmbeddings) -> None:
+def test_unknown_words_are_those_of_the_embeddings_of_words(mini_vectors: WordEmbeddings) -> None:
     embedding = DocumentPoolEmbeddings([mini_vectors, WordEmbeddings("glove-mini", fine_tune=True, name="own")])
     words = ["the", "qwxzzv", "dog"]
     unknown = embedding.unknown_words(embedding.index(words))

@@ -307,7 +307,7 @@ def test_a_stored_copy_embeds_as_the_original(kind: str, is_renamed: bool, how: 
     [
         ("model.pt", r"got str: read a file with torch\.load\(path, weights_only=True\)"),
         ({}, "embeddings None, which this version of flairlite does not know"),
-        ({"class": "HashEmbeddings"}, "the parameters of HashEmbeddings lack 'num_embeddings'"),
+        ({"class": "HashEmbeddings"}, "HashEmbeddings lacks 'num_embeddings'"),
         ({**HashEmbeddings(3, 2).save_embeddings(), "state_dict": {}}, "the weights do not fit HashEmbeddings"),
         ({**HashEmbeddings(3, 2).save_embeddings(), "num_embeddings": 4}, "the weights do not fit HashEmbeddings"),
         ({**HashEmbeddings(3, 2).save_embeddings(), "state_dict": None}, "the weights do not fit HashEmbeddings"),

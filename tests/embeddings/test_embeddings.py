@@ -1,4 +1,4 @@
-"""Words get the vectors that the files say, in Flair's order of look-up; padding and unknown words have none."""
+"""Words get the vectors of the file, in Flair's order of look-up; padding and unknown words get zeros."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flairlite.embeddings.base import embedding_from_params, embedding_to_params
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.encoding import encode
 from flairlite.errors import DataUnavailableError, LabelError, ModelFileError, SettingError
-from flairlite.resources import bundled_path
+from flairlite.download import bundled_path
 from flairlite.tensors import copy_to, map_tensors
 
 WORDS = ["a", "b", "The", "the", "x#", "x0", "x7", "00"]
@@ -53,7 +53,7 @@ def lookup_in(lines: Sequence[str]) -> Lookup:
 
 @pytest.fixture(scope="session")
 def mini_file() -> list[str]:
-    """The rows of the bundled file."""
+    """Return the rows of the bundled file."""
     with gzip.open(bundled_path("glove-mini/glove.6B.50d.first-30000.txt.gz"), "rt", encoding="utf-8") as file:
         head, *lines = file.read().rstrip("\n").split("\n")
     assert head.split() == ["30000", "50"]
@@ -61,7 +61,7 @@ def mini_file() -> list[str]:
 
 
 def vectors_of(embedding: TokenEmbeddings, sentences: Sequence[Sentence]) -> Tensor:
-    """Return the vectors (B, T, D) as a model asks for them: encoded, selected, on the device, forward."""
+    """Return the vectors (B, T, D) in the steps of a model: encode, select, copy to the device, forward."""
     batch = encode(sentences, embedding.index).batch(torch.arange(len(sentences)))
     inputs = embedding.select(batch.table, batch.word_ids)
     device = next((weight.device for weight in embedding.parameters()), torch.device("cpu"))
@@ -72,7 +72,7 @@ def vectors_of(embedding: TokenEmbeddings, sentences: Sequence[Sentence]) -> Ten
 # look-up
 
 
-def test_the_bundled_vectors_are_found_in_flairs_order(mini_vectors: WordEmbeddings, mini_file: list[str]) -> None:
+def test_bundled_vectors_are_looked_up_in_flairs_order(mini_vectors: WordEmbeddings, mini_file: list[str]) -> None:
     vector = lookup_in(mini_file)
     words = ["the", "The", "THE", "Berlin", "1990", "9473", "94", UNHEARD_OF, "25th", "26TH", ",", "é", "9" * 40]
     sentence = Sentence(words)
@@ -86,7 +86,7 @@ def test_the_bundled_vectors_are_found_in_flairs_order(mini_vectors: WordEmbeddi
     assert not known["9" * 40]
 
 
-def test_every_word_of_the_bundled_corpus_has_its_vector(
+def test_each_word_of_the_bundled_corpus_has_its_vector(
     mini_vectors: WordEmbeddings, mini_file: list[str], sample: Corpus
 ) -> None:
     vector = lookup_in(mini_file)
@@ -100,8 +100,8 @@ def test_every_word_of_the_bundled_corpus_has_its_vector(
     assert known > 100
 
 
-def test_a_file_of_ones_own_is_looked_up_in_the_same_order(tmp_path: Path) -> None:
-    rows = [f"{word} {place + 0.5} {-place}" for place, word in enumerate(WORDS)]
+def test_vectors_of_a_file_are_looked_up_in_flairs_order(tmp_path: Path) -> None:
+    rows = [f"{word} {index + 0.5} {-index}" for index, word in enumerate(WORDS)]
     path = tmp_path / "own.txt"
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     words = ["A", "The", "THE", "the", "x7", "X7", "X8", "x#", "x1", "12", "1", UNHEARD_OF]
@@ -113,7 +113,7 @@ def test_a_file_of_ones_own_is_looked_up_in_the_same_order(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("fine_tune", [False, True])
-def test_unknown_words_and_padding_are_zero(device: torch.device, fine_tune: bool) -> None:
+def test_unknown_words_and_padding_have_the_zero_vector(device: torch.device, fine_tune: bool) -> None:
     embedding = small(fine_tune=fine_tune).to(device)
     found = vectors_of(embedding, [Sentence(["a", UNHEARD_OF, "b"]), Sentence(["b"])])
     assert found.shape == (2, 3, embedding.embedding_length)
@@ -122,7 +122,7 @@ def test_unknown_words_and_padding_are_zero(device: torch.device, fine_tune: boo
     assert has_vector == [[True, False, True], [True, False, False]]
 
 
-def test_fixed_and_trained_vectors_begin_the_same(device: torch.device) -> None:
+def test_trained_vectors_are_initialised_with_the_fixed_vectors(device: torch.device) -> None:
     sentences = [Sentence([*WORDS, UNHEARD_OF, "X9"]), Sentence(["THE"])]
     fixed, trained = small(), small(fine_tune=True).to(device)
     torch.testing.assert_close(vectors_of(trained, sentences).cpu(), vectors_of(fixed, sentences), rtol=0, atol=0)
@@ -150,7 +150,7 @@ def test_glove_has_the_vectors_of_its_file(mirror: Path) -> None:
 
 
 @pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
-def test_training_changes_the_words_that_occur_and_keeps_padding_zero(device: torch.device, optimizer: Any) -> None:
+def test_training_changes_occurring_words_and_keeps_padding_zero(device: torch.device, optimizer: Any) -> None:
     embedding = small(fine_tune=True).to(device)
     weight = embedding.weight
     assert weight is not None
@@ -158,7 +158,7 @@ def test_training_changes_the_words_that_occur_and_keeps_padding_zero(device: to
     steps = optimizer(embedding.parameters(), lr=0.1, weight_decay=0.0)
     for _ in range(3):
         found = vectors_of(embedding, [Sentence(["a", UNHEARD_OF, "x9"]), Sentence(["THE"])])
-        torch.autograd.backward((found - 1).pow(2).sum())  # pulls padding away from zero, too
+        torch.autograd.backward((found - 1).pow(2).sum())  # has a gradient for padding, too
         steps.step()
         steps.zero_grad()
     changed = (weight.detach() != before).any(1).tolist()
@@ -172,7 +172,7 @@ def test_fixed_vectors_have_no_gradient() -> None:
     assert vectors_of(small(fine_tune=True), [Sentence(["a"])]).requires_grad
 
 
-def test_training_leaves_the_table_that_it_began_with() -> None:
+def test_training_does_not_change_the_table() -> None:
     trained = small(fine_tune=True)
     before = trained.vectors.matrix.copy()
     assert trained.weight is not None
@@ -185,7 +185,7 @@ def test_training_leaves_the_table_that_it_began_with() -> None:
 
 
 @pytest.mark.parametrize("fine_tune", [False, True])
-def test_embed_gives_every_token_a_row_of_its_sentence(device: torch.device, fine_tune: bool) -> None:
+def test_embed_stores_a_row_of_the_matrix_in_each_token(device: torch.device, fine_tune: bool) -> None:
     embedding = small(fine_tune=fine_tune).to(device)
     sentences = [Sentence(["a", "b"]), Sentence([]), Sentence(["the", UNHEARD_OF, "a"])]
     assert embedding.embed(sentences) == sentences
@@ -193,14 +193,14 @@ def test_embed_gives_every_token_a_row_of_its_sentence(device: torch.device, fin
     for sentence, matrix in zip((sentences[0], sentences[2]), expected, strict=True):
         whole = sentence.get_token_embeddings()
         assert whole.tolist() == matrix[: len(sentence)].tolist()
-        for place, token in enumerate(sentence):
-            assert token.embedding.tolist() == whole[place].tolist()
-            assert token.embedding.data_ptr() == whole[place].data_ptr(), "a view, not a copy"
+        for index, token in enumerate(sentence):
+            assert token.embedding.tolist() == whole[index].tolist()
+            assert token.embedding.data_ptr() == whole[index].data_ptr(), "a view, not a copy"
         assert not whole.requires_grad
     assert sentences[1].get_token_embeddings().shape == (0, 3)
 
 
-def test_embed_takes_one_sentence_or_none_at_all() -> None:
+def test_embed_accepts_one_sentence_and_no_sentences() -> None:
     embedding = small()
     sentence = Sentence(["a"])
     assert embedding.embed(sentence) == [sentence]
@@ -209,15 +209,15 @@ def test_embed_takes_one_sentence_or_none_at_all() -> None:
     assert len(embedding.embed([Sentence([])])) == 1
 
 
-def test_without_embed_an_embedding_is_asked_for_in_vain() -> None:
+def test_tokens_without_embed_have_no_vector() -> None:
     with pytest.raises(LabelError, match="call embed"):
         Sentence(["a"])[0].embedding  # noqa: B018
 
 
-# several side by side
+# stacks
 
 
-def test_a_stack_joins_the_vectors_of_its_parts(device: torch.device, mini_vectors: WordEmbeddings) -> None:
+def test_a_stack_concatenates_the_vectors_of_its_parts(device: torch.device, mini_vectors: WordEmbeddings) -> None:
     parts = [small(), mini_vectors, small(seed=1, dim=5)]
     stack = StackedEmbeddings(parts)
     assert stack.embedding_length == 3 + 50 + 5
@@ -232,7 +232,7 @@ def test_a_stack_joins_the_vectors_of_its_parts(device: torch.device, mini_vecto
     assert list(mixed.state_dict()) == ["embeddings.0.weight"]
 
 
-def test_a_stack_looks_each_distinct_word_up_once_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_looks_up_each_distinct_word_once_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
     index = WordEmbeddings.index
 
@@ -246,7 +246,7 @@ def test_a_stack_looks_each_distinct_word_up_once_a_part(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("parts", [[], ["glove"], [small(), torch.nn.Identity()]])
-def test_a_stack_of_anything_else_is_refused(parts: Any) -> None:
+def test_a_stack_of_other_objects_is_refused(parts: Any) -> None:
     with pytest.raises(SettingError, match=r"StackedEmbeddings (needs at least one|takes a list of) embedding"):
         StackedEmbeddings(parts)
 
@@ -255,7 +255,9 @@ def test_a_stack_of_anything_else_is_refused(parts: Any) -> None:
 
 
 @pytest.mark.parametrize("fine_tune", [False, True])
-def test_params_survive_a_file_without_code(tmp_path: Path, mini_vectors: WordEmbeddings, fine_tune: bool) -> None:
+def test_params_are_loaded_from_a_file_without_code(
+    tmp_path: Path, mini_vectors: WordEmbeddings, fine_tune: bool
+) -> None:
     stack = StackedEmbeddings([small(fine_tune=fine_tune), StackedEmbeddings([mini_vectors])])
     torch.save(embedding_to_params(stack), tmp_path / "embedding.pt")
     params = torch.load(tmp_path / "embedding.pt", weights_only=True)
@@ -270,7 +272,7 @@ def test_params_survive_a_file_without_code(tmp_path: Path, mini_vectors: WordEm
     assert vectors_of(again, sentences).tolist() == vectors_of(stack, sentences).tolist()
 
 
-def test_a_class_builds_itself_from_its_own_params() -> None:
+def test_a_class_is_built_from_its_params() -> None:
     embedding = small()
     again = WordEmbeddings.from_params(embedding.to_params())
     assert again.vectors.words == WORDS
@@ -279,7 +281,7 @@ def test_a_class_builds_itself_from_its_own_params() -> None:
     assert stack.embedding_length == 6
 
 
-def test_trained_vectors_are_among_the_weights(tmp_path: Path) -> None:
+def test_trained_vectors_are_weights(tmp_path: Path) -> None:
     trained = small(fine_tune=True)
     assert trained.weight is not None
     with torch.no_grad():
@@ -290,7 +292,7 @@ def test_trained_vectors_are_among_the_weights(tmp_path: Path) -> None:
     assert vectors_of(again, sentences).tolist() == vectors_of(trained, sentences).tolist()
 
 
-def test_params_hold_nothing_but_plain_values_and_tensors(mini_vectors: WordEmbeddings) -> None:
+def test_params_contain_only_plain_values_and_tensors(mini_vectors: WordEmbeddings) -> None:
     def leaves(tree: Any) -> set[type]:
         if isinstance(tree, dict):
             return set().union(*map(leaves, tree.values()))
@@ -308,7 +310,7 @@ def test_params_hold_nothing_but_plain_values_and_tensors(mini_vectors: WordEmbe
 
 
 class Ones(TokenEmbeddings):
-    """An embedding of somebody else's."""
+    """A class of another module."""
 
     name = "ones"
     embedding_length = 2
@@ -330,7 +332,7 @@ class Ones(TokenEmbeddings):
         return cls()
 
 
-def test_an_embedding_of_ones_own_embeds_and_stacks_but_is_in_no_file() -> None:
+def test_an_unregistered_class_embeds_and_stacks_but_cannot_be_saved() -> None:
     sentence = Sentence(["a", UNHEARD_OF])
     found = vectors_of(StackedEmbeddings([Ones(), small()]), [sentence, Sentence(["b"])])
     assert found[:, :, :2].tolist() == [[[1, 1], [1, 1]], [[1, 1], [0, 0]]]
@@ -342,7 +344,7 @@ def test_an_embedding_of_ones_own_embeds_and_stacks_but_is_in_no_file() -> None:
         embedding_to_params(StackedEmbeddings([Ones()]))
 
 
-def test_params_of_a_class_that_is_not_known_say_so() -> None:
+def test_params_of_an_unknown_class_are_refused() -> None:
     with pytest.raises(ModelFileError, match=r"'ElmoEmbeddings', which this version .* does not know"):
         embedding_from_params({"class": "ElmoEmbeddings"})
 
@@ -351,19 +353,19 @@ def test_params_of_a_class_that_is_not_known_say_so() -> None:
 
 
 @pytest.mark.parametrize("name", ["glov", "no/such/file.txt"])
-def test_an_unknown_name_is_told_beside_those_there_are(name: str) -> None:
+def test_an_unknown_name_is_refused_with_the_known_names(name: str) -> None:
     with pytest.raises(DataUnavailableError, match=f"'{name}'.*no such file.*glove, glove-mini"):
         WordEmbeddings(name)
 
 
-def test_printing_tells_name_and_size(mini_vectors: WordEmbeddings) -> None:
+def test_repr_shows_name_and_size(mini_vectors: WordEmbeddings) -> None:
     assert repr(mini_vectors) == "WordEmbeddings('glove-mini', 30000 words, 50 features, fine_tune=False)"
 
 
-# what Flair's users ask
+# Flair's interface
 
 
-def test_embeddings_tell_what_they_are(mini_vectors: WordEmbeddings) -> None:
+def test_embeddings_have_flairs_properties(mini_vectors: WordEmbeddings) -> None:
     trained = small(fine_tune=True)
     assert [each.static_embeddings for each in (mini_vectors, trained)] == [True, False]
     assert (mini_vectors.embedding_type, mini_vectors.get_names()) == ("word-level", ["glove-mini"])
@@ -378,8 +380,8 @@ def test_embeddings_tell_what_they_are(mini_vectors: WordEmbeddings) -> None:
         StackedEmbeddings([trained, trained], overwrite_names=False)
 
 
-def test_a_stack_leaves_the_vectors_of_its_parts_by_name(mini_vectors: WordEmbeddings) -> None:
-    parts = [small(seed=place, dim=2) for place in range(11)]
+def test_a_stack_stores_the_vectors_of_its_parts_by_name(mini_vectors: WordEmbeddings) -> None:
+    parts = [small(seed=seed, dim=2) for seed in range(11)]
     stack = StackedEmbeddings([mini_vectors, *parts])
     sentence = Sentence(["a", "the"])
     stack.embed(sentence)
@@ -394,7 +396,7 @@ def test_a_stack_leaves_the_vectors_of_its_parts_by_name(mini_vectors: WordEmbed
     token.set_embedding("own", torch.ones(3))
     assert token.embedding.tolist() == [1, 1, 1]
     with pytest.raises(LabelError, match=r"there are .*'own'"):
-        sentence.get_token_embeddings(["own", "00-glove-mini"])  # neither is there for both tokens
+        sentence.get_token_embeddings(["own", "00-glove-mini"])  # each is missing in one of the tokens
 
 
 def test_stable_vectors_have_mean_0_and_variance_1() -> None:
@@ -409,7 +411,7 @@ def test_stable_vectors_have_mean_0_and_variance_1() -> None:
         torch.testing.assert_close(vectors_of(again, [Sentence(["a", UNHEARD_OF, "b"])]), expected)
 
 
-def test_flairs_arguments_by_position_and_name() -> None:
+def test_arguments_have_flairs_positions_and_names() -> None:
     embedding = WordEmbeddings("glove-mini", None, True, force_cpu=False, no_header=True, name="mine")
     assert (embedding.name, embedding.fine_tune) == ("mine", True)
 
@@ -424,12 +426,12 @@ def test_strange_texts_have_vectors(mini_vectors: WordEmbeddings, text: str) -> 
     assert all(len(token.get_embedding(mini_vectors.get_names())) == 50 for token in sentence)
 
 
-def test_a_name_that_stands_for_nothing_is_a_value_error_as_in_flair() -> None:
+def test_an_unknown_name_is_a_value_error_as_in_flair() -> None:
     with pytest.raises(ValueError, match="no word embeddings 'other'"):
         WordEmbeddings("other")
 
 
-def test_embeddings_of_ones_own_are_saved_once_they_are_registered() -> None:
+def test_a_registered_class_can_be_saved() -> None:
     class Twos(Ones):
         pass
 
@@ -442,7 +444,7 @@ def test_embeddings_of_ones_own_are_saved_once_they_are_registered() -> None:
         base._CLASSES.pop("Twos")
 
 
-def test_types_may_stand_in_brackets_as_in_flairs_scripts() -> None:
+def test_classes_may_be_subscripted_as_in_flairs_scripts() -> None:
     class Own(TokenEmbeddings[Sentence]):  # type: ignore[type-arg]
         pass
 

@@ -1,4 +1,4 @@
-"""Words without a vector are counted and named, once."""
+"""Words without a vector are counted and named, in one report."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def described(embedding: Embeddings, texts: list[list[str]]) -> list[str]:
 
 
 @given(st.lists(st.lists(st.sampled_from(["a", "B", "7", "X", "y", "Zz", "u", "v", "w"]), max_size=6), max_size=8))
-def test_they_are_counted_word_by_word(texts: list[list[str]]) -> None:
+def test_unknown_words_are_counted(texts: list[list[str]]) -> None:
     words = [word for text in texts for word in text]
     unknown = Counter(word for word in words if word not in ("a", "B", "7"))
     shown = ", ".join(f"{word} ({count})" for word, count in unknown.most_common(5))
@@ -48,7 +48,7 @@ def test_they_are_counted_word_by_word(texts: list[list[str]]) -> None:
         assert described(WordEmbeddings(VECTORS, fine_tune=fine_tune, name="own"), texts) == expected
 
 
-def test_each_part_of_a_stack_has_a_line_where_it_lacks_words() -> None:
+def test_each_part_of_a_stack_that_lacks_words_has_a_line() -> None:
     whole = WordEmbeddings(WordVectors(["a", "x"], np.ones((2, 2))), name="whole")
     parts = [WordEmbeddings(VECTORS, name="first"), CharacterEmbeddings(), whole]
     for embedding in (StackedEmbeddings(parts), DocumentPoolEmbeddings(parts)):
@@ -56,7 +56,7 @@ def test_each_part_of_a_stack_has_a_line_where_it_lacks_words() -> None:
         assert said.startswith("first has no vector for 2 of 3 words (66.7%)")
 
 
-def test_training_says_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture, device: torch.device) -> None:
+def test_training_logs_the_report_once(tmp_path: Path, caplog: pytest.LogCaptureFixture, device: torch.device) -> None:
     sentences = [Sentence(["a", "x"]).add_label("topic", "one"), Sentence(["b"]).add_label("topic", "other")]
     corpus = Corpus(sentences, sentences, sentences)
     embedding = DocumentPoolEmbeddings(WordEmbeddings(VECTORS, name="own"), "linear")

@@ -1,4 +1,4 @@
-"""Embeddings that are trained from scratch: of a dictionary, of hashes, of parts of words."""
+"""Embeddings that are trained from scratch: for the items of a dictionary, for hashes, for n-grams."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.conftest import tagged
 
 
 def vectors_of(embedding: TokenEmbeddings, sentences: list[Sentence]) -> Tensor:
-    """Return the vectors (B, T, D) of a batch, as a model asks for them."""
+    """Return the vectors (B, T, D) of a batch, in the steps of a model."""
     batch = encode(sentences, embedding.index, fields=embedding.fields).batch(torch.arange(len(sentences)))
     device = next((weight.device for weight in embedding.parameters()), torch.device("cpu"))
     inputs = map_tensors(lambda part: copy_to(part, device), embedding.select(batch.table, batch.word_ids))
@@ -40,10 +40,10 @@ def vectors_of(embedding: TokenEmbeddings, sentences: list[Sentence]) -> Tensor:
     return vectors
 
 
-# of a dictionary
+# vectors of a dictionary
 
 
-def test_each_item_has_its_row_and_others_that_of_unk(device: torch.device) -> None:
+def test_each_item_has_its_row_and_others_the_row_of_unk(device: torch.device) -> None:
     items = Dictionary.from_items(["<unk>", "I", "love", "berlin"])
     embedding = OneHotEmbeddings(items, embedding_length=4).to(device)
     found = vectors_of(embedding, [Sentence(["I", "love", "Berlin"]), Sentence(["berlin"])])
@@ -53,7 +53,7 @@ def test_each_item_has_its_row_and_others_that_of_unk(device: torch.device) -> N
     assert not rows[4].any(), "padding is zero"
 
 
-def test_without_unk_what_is_unknown_is_zero_and_stays_so() -> None:
+def test_without_unk_unknown_items_stay_zero() -> None:
     embedding = OneHotEmbeddings(Dictionary.from_items("ab", add_unk=False), embedding_length=3)
     optimizer = torch.optim.SGD(embedding.parameters(), lr=0.1)
     for _ in range(2):
@@ -69,17 +69,23 @@ def test_labels_of_tokens_are_embedded_like_words(device: torch.device) -> None:
     embedding = OneHotEmbeddings.from_corpus(corpus, field="pos", min_freq=1, embedding_length=5).to(device)
     assert embedding.name == "one-hot-pos"
     items = embedding.vocab_dictionary
-    assert sorted(items.get_items()) == ["<unk>", "DET", "NOUN", "O", "VERB"]  # O for a word without a label, as Flair
+    assert sorted(items.get_items()) == [
+        "<unk>",
+        "DET",
+        "NOUN",
+        "O",
+        "VERB",
+    ]  # O for a word without a label, as in Flair
     found = vectors_of(embedding, sentences)
     expected = [["DET", "NOUN", "VERB", "O"], ["VERB", "DET"]]
     for rows, labels in zip(found, expected, strict=True):
-        numbers = items.get_idx_for_items(labels)
-        assert torch.equal(rows[: len(labels)], embedding.embedding_layer.weight[numbers])
+        ids = items.get_idx_for_items(labels)
+        assert torch.equal(rows[: len(labels)], embedding.embedding_layer.weight[ids])
     embedding.embed(sentences)
     assert torch.equal(sentences[1][0].embedding, found[1, 0])
 
 
-def test_words_and_labels_stand_side_by_side_in_a_stack(mini_vectors: WordEmbeddings) -> None:
+def test_words_and_labels_can_be_stacked(mini_vectors: WordEmbeddings) -> None:
     sentences = [tagged("the/DET dog/NOUN"), tagged("dog/VERB the"), Sentence([])]
     labels = OneHotEmbeddings(Dictionary.from_items(["<unk>", "NOUN", "VERB"]), "pos", 4)
     named = WordEmbeddings("glove-mini", field="pos")
@@ -88,8 +94,8 @@ def test_words_and_labels_stand_side_by_side_in_a_stack(mini_vectors: WordEmbedd
     assert nested.fields == ("pos",)
     found = vectors_of(nested, sentences[:2])
     apart = torch.cat([vectors_of(part, sentences[:2]) for part in parts], dim=2)
-    assert torch.equal(found[..., :104], apart[..., :104])  # what is looked up
-    torch.testing.assert_close(found, apart)  # what a network computes may differ in the last bit
+    assert torch.equal(found[..., :104], apart[..., :104])  # vectors from tables
+    torch.testing.assert_close(found, apart)  # the LSTM may differ in the last bit
     dog, other_dog = found[0, 1], found[1, 0]
     assert not torch.equal(dog[:4], other_dog[:4])
     assert torch.equal(dog[4:54], other_dog[4:54])
@@ -101,7 +107,7 @@ def test_words_and_labels_stand_side_by_side_in_a_stack(mini_vectors: WordEmbedd
     torch.testing.assert_close(sentences[0].get_token_embeddings(), found[0])
 
 
-def test_from_corpus_takes_what_is_frequent_in_train(sample: Corpus) -> None:
+def test_from_corpus_uses_frequent_items_of_the_training_split(sample: Corpus) -> None:
     counts: dict[str, int] = {}
     for sentence in sample.train or ():
         for word in sentence.words:
@@ -119,10 +125,10 @@ def test_from_corpus_takes_what_is_frequent_in_train(sample: Corpus) -> None:
         OneHotEmbeddings.from_corpus(sample, field="ner")
 
 
-# of hashes
+# vectors of hashes
 
 
-def test_a_hashed_word_has_the_row_that_md5_gives() -> None:
+def test_the_hash_of_a_word_selects_its_row() -> None:
     embedding = HashEmbeddings(num_embeddings=10, embedding_length=3)
     found = vectors_of(embedding, [Sentence(["Berlin", "a", "Berlin"])])
     berlin, a = (int(hashlib.md5(word).hexdigest(), 16) % 10 for word in (b"Berlin", b"a"))
@@ -131,7 +137,7 @@ def test_a_hashed_word_has_the_row_that_md5_gives() -> None:
         HashEmbeddings(hash_method="md55")
 
 
-# of parts of words
+# vectors of n-grams
 
 FNV_START, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 
@@ -144,7 +150,7 @@ def fnv(codes: list[int]) -> int:
 
 
 def parts_of(word: str, min_length: int, max_length: int) -> list[int]:
-    """Return the hashes of a word's parts, one at a time."""
+    """Return the hashes of the parts of a word, computed one by one."""
     if not word:
         return []
     codes = [2, *map(ord, word), 3]
@@ -159,33 +165,33 @@ def test_a_word_is_the_mean_of_its_parts(words: list[str], min_length: int, more
     embedding = SubwordEmbeddings(4, 97, min_length, min_length + more)
     found = vectors_of(embedding, [Sentence([*words, *reversed(words)])])[0]
     for word, row, again in zip(words, found, reversed(found), strict=False):
-        numbers = [number % 97 for number in parts_of(word, min_length, min_length + more)]
-        mean = embedding.weight[numbers].mean(0) if numbers else torch.zeros(4)
+        rows = [value % 97 for value in parts_of(word, min_length, min_length + more)]
+        mean = embedding.weight[rows].mean(0) if rows else torch.zeros(4)
         torch.testing.assert_close(row, mean, atol=1e-6, rtol=1e-5)
         assert torch.equal(row, again)
 
 
-def test_words_that_share_a_stem_are_closer_than_others() -> None:
+def test_words_with_a_common_stem_are_closer_than_others() -> None:
     embedding = SubwordEmbeddings(1000)
     first, second, other = vectors_of(embedding, [Sentence(["unhappiness", "unhappily", "blorgfest"])])[0]
     assert torch.cosine_similarity(first, second, dim=0) > 0.3
     assert torch.cosine_similarity(first, other, dim=0).abs() < 0.15
 
 
-def test_gradients_reach_the_parts_of_the_words_that_occur(device: torch.device) -> None:
+def test_gradients_reach_the_parts_of_occurring_words(device: torch.device) -> None:
     embedding = SubwordEmbeddings(3, 1000).to(device)
     sentences = [Sentence(["cat", "cat", "hat"]), Sentence(["cat"])]
     vectors_of(embedding, sentences).sum().backward()  # type: ignore[no-untyped-call]
     expected = torch.zeros(1000, 3)
     for word in ("cat", "cat", "hat", "cat"):
-        numbers = [number % 1000 for number in parts_of(word, 3, 5)]
-        for number in numbers:
-            expected[number] += 1 / len(numbers)
+        rows = [value % 1000 for value in parts_of(word, 3, 5)]
+        for row in rows:
+            expected[row] += 1 / len(rows)
     assert embedding.weight.grad is not None
     torch.testing.assert_close(embedding.weight.grad.cpu(), expected)
 
 
-# all of them
+# all trained embeddings
 
 TRAINED: dict[str, Any] = {
     "one-hot": lambda seed: OneHotEmbeddings(Dictionary.from_items(["<unk>", "a"]), "pos", 4, stable=True, seed=seed),
@@ -195,7 +201,7 @@ TRAINED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("kind", TRAINED)
-def test_saved_and_loaded_it_is_the_same(tmp_path: Path, kind: str) -> None:
+def test_a_loaded_embedding_is_equal(tmp_path: Path, kind: str) -> None:
     embedding = TRAINED[kind](7)
     assert not embedding.training
     assert not embedding.static_embeddings
@@ -209,7 +215,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", TRAINED)
-def test_the_seed_decides_the_weights(kind: str) -> None:
+def test_the_seed_determines_the_weights(kind: str) -> None:
     before = torch.get_rng_state()
     first, again, other = (next(TRAINED[kind](seed).parameters()) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), before)
@@ -218,13 +224,13 @@ def test_the_seed_decides_the_weights(kind: str) -> None:
 
 
 @given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=5), min_size=1, max_size=5), st.data())
-def test_rows_come_back_padded_or_joined(rows: list[list[int]], data: st.DataObject) -> None:
+def test_rows_can_be_padded_and_joined(rows: list[list[int]], data: st.DataObject) -> None:
     ragged = Ragged.pack(np.array([value for row in rows for value in row]), np.array(list(map(len, rows))))
     chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=6))
     padded = ragged.pad(torch.tensor(chosen))
-    for place, row in zip(chosen, padded.tolist(), strict=True):
-        assert row[: len(rows[place])] == rows[place]
-        assert set(row) <= set(rows[place]), "padding is a value of the row"
+    for index, row in zip(chosen, padded.tolist(), strict=True):
+        assert row[: len(rows[index])] == rows[index]
+        assert set(row) <= set(rows[index]), "padding is a value of the row"
     values, starts = ragged.join(torch.tensor(chosen))
-    assert values.tolist() == [value for place in chosen for value in rows[place]]
-    assert starts.tolist() == [sum(len(rows[other]) for other in chosen[:number]) for number in range(len(chosen))]
+    assert values.tolist() == [value for index in chosen for value in rows[index]]
+    assert starts.tolist() == [sum(len(rows[other]) for other in chosen[:end]) for end in range(len(chosen))]

@@ -40,10 +40,7 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-# the cache
-
-
-def test_a_second_load_maps_the_cache_and_needs_no_gensim(
+def test_a_second_load_maps_the_cache_without_gensim(
     source: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "flairlite"):
@@ -58,18 +55,16 @@ def test_a_second_load_maps_the_cache_and_needs_no_gensim(
     torch.from_numpy(vectors.matrix)  # warns, and so fails here, if the array cannot be written
 
 
-def test_writing_to_a_table_leaves_the_cache_as_it_is(source: Path) -> None:
+def test_writing_to_a_table_does_not_change_the_cache(source: Path) -> None:
     load_vectors(source).matrix[:] = 0
     assert_same(load_vectors(source), WORDS, MATRIX)
 
 
-def test_the_words_of_a_cached_table_are_found_without_hashing_it(
-    source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_words_of_a_cached_table_are_not_hashed_again(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load_vectors(source)
     hashed: list[int] = []
     hashes = PackedWords.hashes
-    monkeypatch.setattr(packing, "_FEW", 0)  # few words are hashed one by one
+    monkeypatch.setattr(packing, "_FEW", 0)  # otherwise few words are hashed one by one
     monkeypatch.setattr(PackedWords, "hashes", lambda self: hashed.append(len(self)) or hashes(self))
     assert load_vectors(source).rows(["THE", "25TH"]).tolist() == [0, 3]
     assert max(hashed) == 2
@@ -107,7 +102,7 @@ FILES = ["matrix.npy", "text.npy", "offsets.npy", "hashes.npy", "order.npy", "ma
 
 @pytest.mark.parametrize("damage", ["cut", "longer", "gone", "scribbled"])
 @pytest.mark.parametrize("name", FILES)
-def test_a_damaged_entry_is_made_again(
+def test_a_damaged_entry_is_replaced(
     source: Path, cache: Path, caplog: pytest.LogCaptureFixture, name: str, damage: str
 ) -> None:
     load_vectors(source)
@@ -124,7 +119,7 @@ def test_a_damaged_entry_is_made_again(
 
 
 @pytest.mark.parametrize("manifest", ["[]", "{}", "null", '{"version": 1, "bytes": []}', "other version"])
-def test_an_entry_of_another_kind_is_made_again(source: Path, cache: Path, manifest: str) -> None:
+def test_an_entry_of_another_format_is_replaced(source: Path, cache: Path, manifest: str) -> None:
     load_vectors(source)
     (entry,) = cache.iterdir()
     if manifest == "other version":
@@ -134,7 +129,7 @@ def test_an_entry_of_another_kind_is_made_again(source: Path, cache: Path, manif
     assert isinstance(load_vectors(source).matrix, np.memmap)
 
 
-def test_an_unwritable_cache_leaves_the_vectors_in_memory(
+def test_vectors_stay_in_memory_without_a_writable_cache(
     source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("no folder")
@@ -145,7 +140,7 @@ def test_an_unwritable_cache_leaves_the_vectors_in_memory(
     assert "stay in memory" in caplog.text
 
 
-def test_a_full_disk_leaves_nothing_behind(
+def test_a_full_disk_leaves_no_entry(
     source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(file: Any, array: np.ndarray) -> None:
@@ -158,16 +153,16 @@ def test_a_full_disk_leaves_nothing_behind(
     assert list(cache.iterdir()) == []
 
 
-def test_an_entry_is_on_disk_before_it_is_in_its_place(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_is_synced_before_it_is_renamed(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
     fsync, replace = os.fsync, Path.replace
-    monkeypatch.setattr(os, "fsync", lambda number: events.append("fsync") or fsync(number))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: events.append("fsync") or fsync(descriptor))
     monkeypatch.setattr(Path, "replace", lambda self, target: events.append("replace") or replace(self, target))
     load_vectors(source)
     assert events == ["fsync"] * len(FILES) + ["replace"]
 
 
-def test_loads_at_the_same_time_all_succeed_and_leave_one_entry(source: Path, cache: Path) -> None:
+def test_simultaneous_loads_succeed_and_leave_one_entry(source: Path, cache: Path) -> None:
     results: list[WordVectors] = []
     threads = [threading.Thread(target=lambda: results.append(load_vectors(source))) for _ in range(8)]
     for thread in threads:
@@ -180,8 +175,8 @@ def test_loads_at_the_same_time_all_succeed_and_leave_one_entry(source: Path, ca
     assert [path.name.startswith("some.txt-") for path in cache.iterdir()] == [True]
 
 
-def test_files_of_one_name_in_two_folders_have_two_entries(tmp_path: Path) -> None:
-    for folder, step in [("one", 1), ("two", -1)]:  # which makes files of the same size
+def test_files_of_equal_name_have_different_entries(tmp_path: Path) -> None:
+    for folder, step in [("one", 1), ("two", -1)]:  # files of equal size
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "v.txt").write_bytes(as_text(WORDS, MATRIX[::step]))
         os.utime(tmp_path / folder / "v.txt", ns=(1, 1))
@@ -205,7 +200,7 @@ def test_a_changed_second_file_of_a_whole_model_is_converted_again(tmp_path: Pat
     assert_same(load_vectors(path), model.wv.index_to_key, -model.wv.vectors)
 
 
-def test_loads_at_the_same_time_convert_once(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simultaneous_loads_convert_once(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[Path] = []
 
     def read(path: Path) -> VectorFile:

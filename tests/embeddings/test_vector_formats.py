@@ -1,4 +1,4 @@
-"""Each form of a file of word vectors loads as its author meant, or the error names file, line and remedy."""
+"""Each form of a file of word vectors is read as its author meant, or the error names file, line and remedy."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def test_any_table_is_read_back(words: list[str], dim: int, seed: int, form: str
 
 
 def test_blanks_at_line_ends_and_blank_last_lines_are_ignored(tmp_path: Path) -> None:
-    for number, content in enumerate([b"2 2 \r\na 1 2 \r\nb 3 4\r\n\r\n", b"a 1 2 \nb 3e0 +4\n\n \n", b"a 1 2\nb 3 4"]):
-        path = tmp_path / f"{number}.vec"
+    for index, content in enumerate([b"2 2 \r\na 1 2 \r\nb 3 4\r\n\r\n", b"a 1 2 \nb 3e0 +4\n\n \n", b"a 1 2\nb 3 4"]):
+        path = tmp_path / f"{index}.vec"
         path.write_bytes(content)
         assert_same(load_vectors(path), ["a", "b"], np.array([[1, 2], [3, 4]], np.float32))
 
@@ -218,7 +218,7 @@ def test_float64_vectors_that_float32_cannot_hold_are_refused(tmp_path: Path) ->
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    for path in [tmp_path / "none.txt", tmp_path]:
+    for path in [tmp_path / "missing.txt", tmp_path]:
         with pytest.raises(DataUnavailableError, match=re.escape(str(path))):
             load_vectors(path)
 
@@ -257,6 +257,9 @@ TEXTS = {
     "a tab after the word": "".join(f"{word}\t{row}\n" for word, row in zip(WORDS, NUMBERS, strict=True)).encode(),
     "a tab after the word, and header":
         (HEADER + "".join(f"{word}\t{row}\n" for word, row in zip(WORDS, NUMBERS, strict=True))).encode(),
+    "blanks at the starts of lines": (" " + PLAIN.removesuffix("\n").replace("\n", "\n ") + "\n").encode(),
+    "tabs at the starts of lines without header":
+        ("\t" + WITHOUT_HEADER.removesuffix("\n").replace("\n", "\n\t")).encode(),
     "two spaces": HEADER.encode() + WITHOUT_HEADER.replace(" ", "  ").encode(),
     "exponents and signs": HEADER.encode() + b"".join(
         b"%s %s\n" % (word.encode(), b" ".join(b"%+.9E" % value for value in row))
@@ -376,6 +379,10 @@ OTHERS = {
     "a zip of several files": (
         zip_of({"glove.6B.50d.txt": PLAIN.encode(), "glove.6B.100d.txt": PLAIN.encode()}),
         "got 2: glove.6B.50d.txt, glove.6B.100d.txt", "Unpack it, and give the path of the file",
+    ),
+    "an encrypted zip": (
+        zip_of({"v.txt": b"a 1 2"}).replace(b"PK\1\2\x14\3\x14\0\0\0", b"PK\1\2\x14\3\x14\0\1\0"),
+        "encrypted", "Unpack it",
     ),
     "an empty zip": (zip_of({"x/": b""}), "got 0: none", "Unpack it"),
     "a zip cut short": (PACKED["zip"][:-30], "damaged or cut short", "Download the file again"),

@@ -27,7 +27,7 @@ from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import ModelFileError, SettingError
 from flairlite.runtime import set_cache_root
 
-# small, so that words meet: cases that lower() lengthens or leaves, digits of other scripts, what splits lines
+# few characters, so that words collide: lower() changes lengths or nothing, other digits, line separators
 LETTERS = "aAbBİIıſßΣσς01٣९²#é中\n \x00\x85\u2028\ud800\udcff🙂"
 words_of = st.text(st.sampled_from(LETTERS), max_size=4) | st.text(max_size=6)
 
@@ -61,7 +61,7 @@ def test_rows_follow_the_order_exact_lower_hash_zero() -> None:
 @example(["", "a"], ["", "A", "b"])
 @example(["\ud83d", "\ude42", "🙂"], ["🙂", "\ud83d\ude42", "\ude42"])
 @example([], ["a"])
-def test_rows_agree_with_one_look_up_at_a_time(words: list[str], queries: list[str]) -> None:
+def test_rows_equal_single_look_ups(words: list[str], queries: list[str]) -> None:
     vectors = WordVectors(words, np.zeros((len(words), 3)))
     queries = [*queries, *words, *(word.upper() for word in words), *(word + "1" for word in words)]
     rows = vectors.rows(queries)
@@ -71,7 +71,7 @@ def test_rows_agree_with_one_look_up_at_a_time(words: list[str], queries: list[s
 
 
 @given(st.lists(words_of, max_size=20), st.lists(words_of, max_size=20), st.sampled_from([0, 1, 3]))
-def test_words_that_share_a_hash_are_told_apart(words: list[str], queries: list[str], bits: int) -> None:
+def test_words_with_equal_hashes_are_distinguished(words: list[str], queries: list[str], bits: int) -> None:
     hashes, hash_of_one = PackedWords.hashes, packing._hash
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PackedWords, "hashes", lambda self: hashes(self) & np.uint64(bits))
@@ -90,13 +90,13 @@ def test_a_hash_is_fnv_1a(word: str) -> None:
 
 
 def test_ten_thousand_words_and_a_very_long_one_are_found() -> None:
-    words = [f"w{number * 7}" for number in range(10_000)] + ["long" * 5_000]
+    words = [f"w{index * 7}" for index in range(10_000)] + ["long" * 5_000]
     vectors = WordVectors(words, np.zeros((len(words), 1)))
-    queries = [f"w{number}" for number in range(2_000)] + ["long" * 5_000, "long" * 4_999]
+    queries = [f"w{index}" for index in range(2_000)] + ["long" * 5_000, "long" * 4_999]
     assert vectors.rows(queries).tolist() == plain_rows(words, queries)
 
 
-def test_a_table_of_another_shape_than_its_words_is_refused() -> None:
+def test_a_matrix_that_does_not_fit_the_words_is_refused() -> None:
     for shape in [(3, 4), (2,), (2, 1, 1)]:
         with pytest.raises(SettingError, match=r"\(V, D\) with V = 2 words, got \(" + str(shape[0])):
             WordVectors(["a", "b"], np.zeros(shape))
@@ -104,7 +104,7 @@ def test_a_table_of_another_shape_than_its_words_is_refused() -> None:
     assert (len(vectors), vectors.dim, vectors.matrix.dtype) == (2, 4, np.float32)
 
 
-def test_the_doctest_holds() -> None:
+def test_the_doctest_passes() -> None:
     assert doctest.testmod(module).failed == 0
 
 
@@ -120,7 +120,7 @@ def through_file(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 @given(st.lists(words_of, max_size=20), st.lists(words_of, max_size=20))
-def test_tensors_carry_any_table(words: list[str], queries: list[str]) -> None:
+def test_any_table_survives_a_model_file(words: list[str], queries: list[str]) -> None:
     matrix = np.random.default_rng(0).standard_normal((len(words), 3)).astype(np.float32)
     vectors = WordVectors.from_tensors(through_file(WordVectors(words, matrix).to_tensors()))
     assert_same(vectors, words, matrix)
@@ -138,7 +138,7 @@ def test_tensors_of_a_mapped_table_share_its_memory(source: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how much of a file is mapped is read from /proc")
-def test_a_mapped_table_takes_memory_only_while_many_rows_are_looked_up(tmp_path: Path) -> None:
+def test_a_mapped_table_releases_its_memory_after_a_look_up_of_many_rows(tmp_path: Path) -> None:
     words, matrix = [f"w{n}" for n in range(20_000)], np.ones((20_000, 50), np.float32)
     path = tmp_path / "large.bin"
     path.write_bytes(as_binary([word.encode() for word in words], matrix))
@@ -156,7 +156,7 @@ def test_a_mapped_table_takes_memory_only_while_many_rows_are_looked_up(tmp_path
 
 
 @pytest.mark.parametrize("is_compact", [False, True])
-def test_what_is_written_into_a_mapped_table_stays(tmp_path: Path, is_compact: bool) -> None:
+def test_changes_of_a_mapped_table_are_kept(tmp_path: Path, is_compact: bool) -> None:
     words = [f"w{n}" for n in range(5_000)]
     path = tmp_path / "some.bin"
     path.write_bytes(as_binary([word.encode() for word in words], np.ones((5_000, 4), np.float32)))
@@ -207,6 +207,6 @@ def changed(name: str, tensor: Any) -> dict[str, Any]:
         (changed("words", torch.tensor([97, 98, 255, 97, 97], dtype=torch.uint8)), "invalid start byte"),
     ],
 )
-def test_tensors_that_are_no_table_are_refused(tensors: dict[str, Any], message: str) -> None:
+def test_tensors_of_no_table_are_refused(tensors: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelFileError, match=message):
         WordVectors.from_tensors(tensors)

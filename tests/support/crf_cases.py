@@ -16,7 +16,7 @@ from flairlite.nn import LinearChainCRF
 
 UNKNOWN = -1
 
-# the `device` fixture has one value for all examples of a test, so hypothesis may ignore that it is a fixture
+# hypothesis objects to fixtures that all examples share; `device` is meant to be shared
 drawn = settings(max_examples=40)
 few = settings(drawn, max_examples=20)
 
@@ -58,13 +58,13 @@ def cases(draw: st.DrawFn, *, scores: st.SearchStrategy[float] = scores_of_all_s
     lengths = draw(st.lists(st.integers(1, width), min_size=1, max_size=3))
     size = len(lengths)
 
-    def numbers(*shape: int) -> Tensor:
+    def draw_scores(*shape: int) -> Tensor:
         return torch.from_numpy(draw(arrays(np.float32, shape, elements=scores)))
 
-    crf = make_crf(numbers(num_tags, num_tags), numbers(num_tags), numbers(num_tags))
+    crf = make_crf(draw_scores(num_tags, num_tags), draw_scores(num_tags), draw_scores(num_tags))
     lowest = UNKNOWN if unknown else 0
     tags = torch.from_numpy(draw(arrays(np.int64, (size, width), elements=st.integers(lowest, num_tags - 1))))
-    case = Case(crf, numbers(size, width, num_tags), tags, torch.tensor(lengths))
+    case = Case(crf, draw_scores(size, width, num_tags), tags, torch.tensor(lengths))
     return Case(crf, case.emissions, tags.masked_fill(~case.mask, UNKNOWN), case.lengths)
 
 
@@ -73,13 +73,13 @@ def random_case(
 ) -> Case:
     generator = torch.Generator().manual_seed(seed)
 
-    def numbers(*shape: int) -> Tensor:
+    def draw_scores(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator) * scale
 
-    crf = make_crf(numbers(num_tags, num_tags), numbers(num_tags), numbers(num_tags))
+    crf = make_crf(draw_scores(num_tags, num_tags), draw_scores(num_tags), draw_scores(num_tags))
     shape = (len(lengths), width or max(lengths))
     tags = torch.randint(num_tags, shape, generator=generator)
-    case = Case(crf, numbers(*shape, num_tags), tags, torch.tensor(lengths))
+    case = Case(crf, draw_scores(*shape, num_tags), tags, torch.tensor(lengths))
     return Case(crf, case.emissions, tags.masked_fill(~case.mask, UNKNOWN), case.lengths)
 
 
@@ -136,7 +136,7 @@ def slow_partitions(case: Case) -> Tensor:
 
 
 def gradients(case: Case, losses: Tensor) -> list[Tensor]:
-    """Differentiate a sum of the losses in which each has another weight."""
+    """Differentiate a sum of the losses with a different weight for each."""
     weights = torch.arange(1.0, len(losses) + 1, dtype=losses.dtype, device=losses.device)
     crf = case.crf
     wanted = torch.autograd.grad((losses * weights).sum(), [case.emissions, crf.transitions, crf.start, crf.end])
@@ -144,7 +144,7 @@ def gradients(case: Case, losses: Tensor) -> list[Tensor]:
 
 
 def assert_near(found: Tensor, expected: Tensor, dtype: torch.dtype, *, scale: float = 1.0) -> None:
-    """Compare at the precision of `dtype`, for figures that come from scores of size `scale`."""
+    """Compare at the precision of `dtype`, for results of scores of size `scale`."""
     tolerance = scale * (1e-11 if dtype == torch.float64 else 2e-6)
     torch.testing.assert_close(found.detach().cpu().double(), expected.detach().double(), rtol=0, atol=tolerance)
 

@@ -22,7 +22,6 @@ default_metrics_to_collect: Mapping[tuple[str, ...], str] = {
 }
 
 _OPTIONAL_SPLITS = ("dev", "test", "train_sample")  # evaluated in some runs only
-_CLASS_METRICS = ("precision", "recall", "f1-score", "support")
 
 
 class MetricHistoryPlugin(TrainerPlugin):
@@ -40,7 +39,8 @@ class MetricHistoryPlugin(TrainerPlugin):
         super().__init__()
         self.metrics_to_collect = _check_metrics(metrics_to_collect)
         self.metric_history: dict[str, list[Any]] = {key: [] for key in self.metrics_to_collect.values()}
-        self._recorded: set[tuple[str, ...]] = set()
+        self._keys = {"/".join(name): key for name, key in self.metrics_to_collect.items()}
+        self._recorded: set[str] = set()
 
     @TrainerPlugin.hook
     def after_setup(self, **parameters: Any) -> None:
@@ -52,10 +52,10 @@ class MetricHistoryPlugin(TrainerPlugin):
     @TrainerPlugin.hook
     def metric_recorded(self, record: MetricRecord) -> None:
         """Append the value of a collected metric."""
-        name = record.name.parts
+        name = record.joined_name
         self._recorded.add(name)
-        if name in self.metrics_to_collect:
-            self.metric_history[self.metrics_to_collect[name]].append(record.value)
+        if name in self._keys:
+            self.metric_history[self._keys[name]].append(record.value)
 
     @TrainerPlugin.hook
     def after_evaluation(self, epoch: int, **parameters: Any) -> None:
@@ -81,23 +81,16 @@ class MetricHistoryPlugin(TrainerPlugin):
         self.metric_history = {key: list(values) for key, values in state["metric_history"].items()}
 
     def _check_recorded(self) -> None:
-        evaluated = {name[0] for name in self._recorded}
-        for name, key in self.metrics_to_collect.items():
-            if self.metric_history[key] or default_metrics_to_collect.get(name) == key:
-                continue
-            joined = "/".join(name)
-            if name[0] in _OPTIONAL_SPLITS and name[0] not in evaluated:
-                log.warning("metric %s is not recorded, because training does not evaluate %s", joined, name[0])
-            elif not self._may_be_recorded_later(name):
-                known = sorted(map("/".join, self._recorded))
-                nearest = difflib.get_close_matches(joined, known, n=3) or known
-                raise SettingError(f"no metric {joined} is recorded; similar names: {', '.join(nearest)}")
-
-    def _may_be_recorded_later(self, name: tuple[str, ...]) -> bool:
-        """Tell whether this is a metric of a class that neither gold labels nor predictions contain so far."""
-        split, *class_name, metric = name
-        is_class = "/".join(class_name) in getattr(self.model, "label_names", ())
-        return split in _OPTIONAL_SPLITS and is_class and metric in _CLASS_METRICS
+        evaluated = {name.partition("/")[0] for name in self._recorded}
+        defaults = {"/".join(name) for name, key in default_metrics_to_collect.items() if key in self.metric_history}
+        for name in sorted(self._keys.keys() - self._recorded - defaults):
+            split = name.partition("/")[0]
+            if split in _OPTIONAL_SPLITS and split not in evaluated:
+                log.warning("metric %s is not recorded, because training does not evaluate %s", name, split)
+            elif not self.metric_history[self._keys[name]]:
+                known = sorted(self._recorded)
+                nearest = difflib.get_close_matches(name, known, n=3) or known
+                raise SettingError(f"no metric {name} is recorded; similar names: {', '.join(nearest)}")
 
 
 def _check_metrics(metrics: Any) -> dict[tuple[str, ...], str]:
