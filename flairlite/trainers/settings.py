@@ -188,12 +188,11 @@ class TrainingSettings:
         """
         fixed = [name for name in previous if name not in MAY_CHANGE]
         current = self.to_plain()
-        if found := find_differences(
-            {name: current.get(name) for name in fixed}, {name: previous[name] for name in fixed}
-        ):
+        one, other = ({name: values.get(name) for name in fixed} for values in (current, previous))
+        if found := find_differences(one, other):
             raise SettingError(
-                f"the run was started with other settings: {'; '.join(found)}. Give the same settings, or start a new run "
-                f"with resume=False; only these may change: {', '.join(MAY_CHANGE)}"
+                f"the run was started with other settings: {'; '.join(found)}. Give the same settings, or start a new "
+                f"run with resume=False; only these may change: {', '.join(MAY_CHANGE)}"
             )
 
     def to_plain(self) -> dict[str, Any]:

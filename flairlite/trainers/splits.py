@@ -74,7 +74,7 @@ def encode_split(
         sentences: The sentences.
         storage_mode: `cpu` keeps integers and vectors on the host, `gpu` on the device, and `none` encodes each batch
             when it is needed.
-        exclude: Labels that evaluations leave out.
+        exclude: Labels that evaluations exclude.
 
     Raises:
         TrainingError: If the split has no sentence with a word.
@@ -82,20 +82,21 @@ def encode_split(
     """
     if not sentences or not any(sentence.words for sentence in sentences):
         raise TrainingError(f"the {name} split is empty: give the corpus sentences for it, or None in its place")
-    is_trained_on = name == "train"
-    for message in model.task.check(sentences, f"the {name} split", for_training=is_trained_on, exclude=exclude):
-        log.warning(message)
+    for_training = name == "train"
+    for message in model.task.check(sentences, f"the {name} split", for_training=for_training, exclude=exclude):
+        log.warning("%s", message)
+    if for_training and model.label_type in model.embeddings.fields:
+        log.warning(
+            "the embeddings read the %r labels that the model predicts: on data with these labels, scores are "
+            "meaningless",
+            model.label_type,
+        )
     reader = _SplitReader(model, keep_words=storage_mode != "none")
     size = len(sentences) if is_in_memory(sentences) else _CHUNK
     iterator = iter(sentences)
     while chunk := list(islice(iterator, size)):
         reader.add(chunk)
     gold = Gold(sentences, model.task.label_type, tuple(reader.labels), reader.targets())
-    if is_trained_on and model.label_type in model.embeddings.fields:
-        log.warning(
-            f"the embeddings read the {model.label_type!r} labels that the model is to predict: where these are there, "
-            "the scores say nothing"
-        )
     if storage_mode == "none":
 
         def encode_batch(batch: Sequence[Sentence]) -> EncodedDataset:
@@ -106,7 +107,7 @@ def encode_split(
     if name == "train":
         shown = sentences if is_in_memory(sentences) else [Sentence(reader.words())]
         for message in describe_unknown_words(model.embeddings, dataset, shown):
-            log.info(message)
+            log.info("%s", message)
     return Split(name, dataset.to(model.device) if storage_mode == "gpu" else dataset, gold, reader.sha256())
 
 
