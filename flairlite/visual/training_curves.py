@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flairlite.checks import whole_number
 from flairlite.errors import DataFormatError, MissingExtraError, SettingError
 from flairlite.storage.atomic import atomic_write
 from flairlite.trainers.callbacks.loss_table import read_loss_table
@@ -22,7 +23,6 @@ log = logging.getLogger("flairlite")
 _SPLITS = {"train": ("training", "#4c78a8"), "dev": ("dev", "#f58518"), "test": ("test", "#54a24b")}
 _GREY = "#6b7280"
 _DPI = 150
-_REMEDY = "Give a loss.tsv or weights.txt that training wrote"
 
 
 class Plotter:
@@ -50,7 +50,8 @@ class Plotter:
             DataFormatError: If the file cannot be read, is not a loss.tsv or has no rows.
             SettingError: If a metric is not in the table for any split.
         """
-        columns = _read_losses(file_name)
+        path = _to_path(file_name)
+        columns = _read_losses(path)
         names = [plot_values] if isinstance(plot_values, str) else list(plot_values)
         if not names or not all(isinstance(name, str) for name in names):
             raise SettingError(f"plot_values must be names of metrics, such as 'loss' and 'F1'; got {plot_values!r}")
@@ -67,7 +68,7 @@ class Plotter:
             axes.set_ylabel(name)
             axes.legend(framealpha=0.9, edgecolor="none")
         _set_epoch_axis(panels[-1])
-        return _save(figure, Path(file_name).with_name("training.png"))
+        return _save(figure, path.with_name("training.png"))
 
     def plot_weights(self, file_name: str | Path) -> Path:
         """Plot the values of single weights during training into weights.png, with a panel per tensor.
@@ -82,12 +83,11 @@ class Plotter:
             MissingExtraError: If matplotlib is not installed.
             DataFormatError: If the file cannot be read, is not a weights.txt or is empty.
         """
-        with _reading(file_name):
-            tensors = read_weights_table(file_name)
+        path = _to_path(file_name)
+        tensors = read_weights_table(path)
         if not tensors:
-            raise DataFormatError(
-                "the table is empty", path=file_name, remedy="Train with write_weights=True for at least one epoch"
-            )
+            remedy = "Train with write_weights=True for at least one epoch"
+            raise DataFormatError("the table is empty", path=path, remedy=remedy)
         num_rows = math.ceil(len(tensors) / 2)
         figure = _make_figure(10, 2.1 * num_rows + 0.4)
         panels = figure.subplots(num_rows, 2, sharex=True, squeeze=False).flatten()
@@ -101,7 +101,7 @@ class Plotter:
         for axes in panels[max(0, len(tensors) - 2) : len(tensors)]:  # the last panel of each column
             axes.tick_params(labelbottom=True)
         figure.supxlabel("batches", fontsize=9)
-        return _save(figure, Path(file_name).with_name("weights.png"))
+        return _save(figure, path.with_name("weights.png"))
 
     def plot_learning_rate(self, file_name: str | Path, skip_first: int = 10, skip_last: int = 5) -> Path:
         """Plot the training loss by learning rate into learning_rate.png.
@@ -119,44 +119,33 @@ class Plotter:
             DataFormatError: If the file cannot be read, is not a loss.tsv or has no rows.
             SettingError: If no rows remain, or the table has no learning rates or training losses.
         """
-        columns = _read_losses(file_name)
+        path = _to_path(file_name)
+        columns = _read_losses(path)
         if missing := {"LEARNING_RATE", "TRAIN_LOSS"} - set(columns):
-            raise SettingError(f"{file_name} has no column {' and no column '.join(sorted(missing))}")
-        if any(not isinstance(count, int) or count < 0 for count in (skip_first, skip_last)):
+            raise SettingError(f"{path} has no column {' and no column '.join(sorted(missing))}")
+        num_rows, start = len(columns["EPOCH"]), whole_number(least=0)("skip_first", skip_first)
+        end = num_rows - whole_number(least=0)("skip_last", skip_last)
+        if start >= end:
             raise SettingError(
-                f"skip_first and skip_last must be integers of at least 0; got {skip_first!r} and {skip_last!r}"
-            )
-        num_rows = len(columns["EPOCH"])
-        end = num_rows - skip_last
-        if skip_first >= end:
-            raise SettingError(
-                f"{file_name} has {num_rows} rows, so none remain without the first {skip_first} and the last "
+                f"{path} has {num_rows} rows, so none remain without the first {skip_first} and the last "
                 f"{skip_last}. Use a smaller skip_first and skip_last"
             )
         figure = _make_figure(8, 4)
         axes = figure.subplots()
-        rates, losses = columns["LEARNING_RATE"][skip_first:end], columns["TRAIN_LOSS"][skip_first:end]
+        rates, losses = columns["LEARNING_RATE"][start:end], columns["TRAIN_LOSS"][start:end]
         axes.plot(rates, losses, color=_SPLITS["train"][1], marker="o", markersize=3)
         axes.set(xscale="log", xlabel="learning rate", ylabel="training loss")
-        return _save(figure, Path(file_name).with_name("learning_rate.png"))
+        return _save(figure, path.with_name("learning_rate.png"))
 
 
-@contextmanager
-def _reading(path: str | Path) -> Iterator[None]:
-    """Turn the errors of opening and decoding a file into errors that name it."""
-    if not isinstance(path, (str, Path)):
-        raise SettingError(f"file_name must be a path; got {path!r}")
-    try:
-        yield
-    except OSError as error:
-        raise DataFormatError(f"cannot be read ({error.strerror or error})", path=path, remedy=_REMEDY) from error
-    except UnicodeDecodeError as error:
-        raise DataFormatError("is not a text file in UTF-8", path=path, remedy=_REMEDY) from error
+def _to_path(file_name: Any) -> Path:
+    if not isinstance(file_name, (str, os.PathLike)):
+        raise SettingError(f"file_name must be a path; got {file_name!r}")
+    return Path(file_name)
 
 
-def _read_losses(path: str | Path) -> dict[str, list[float]]:
-    with _reading(path):
-        columns = read_loss_table(path)
+def _read_losses(path: Path) -> dict[str, list[float]]:
+    columns = read_loss_table(path)
     if not columns["EPOCH"]:
         raise DataFormatError("the table has no rows", path=path, remedy="Train for at least one epoch")
     return columns

@@ -628,10 +628,28 @@ class TestSchedules:
         with pytest.raises(SettingError, match="must be a number or 1 of them"):
             train(trainer, tmp_path, plugin)
 
-    @pytest.mark.parametrize("fraction", [-0.1, 1.0, math.nan])
-    def test_warmup_fraction_out_of_range_is_an_error(self, fraction: float) -> None:
+    @pytest.mark.parametrize("fraction", [-0.1, 1.0, 2, math.nan, "0.1", None, True, [0.1]])
+    def test_invalid_warmup_fraction_is_an_error(self, fraction: Any) -> None:
         with pytest.raises(SettingError, match="warmup_fraction"):
             LinearSchedulerPlugin(fraction)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("min_learning_rate", "0.1"),
+            ("min_learning_rate", ["0.1"]),
+            ("min_learning_rate", None),
+            ("anneal_factor", 2),
+            ("anneal_factor", "0.5"),
+            ("patience", 2.5),
+            ("patience", "3"),
+            ("initial_extra_patience", -1),
+            ("anneal_with_restarts", "no"),
+        ],
+    )
+    def test_invalid_arguments_of_annealing_are_an_error(self, name: str, value: Any) -> None:
+        with pytest.raises(SettingError, match=name):
+            AnnealingPlugin(**{name: value})
 
 
 METRIC = ("micro avg", "f1-score")
@@ -656,7 +674,7 @@ class TestOutputs:
 
     @pytest.mark.parametrize("count", [0, -1, 1.5, "5", True, None, math.nan, [2]])
     def test_number_of_epochs_must_be_a_positive_integer(self, count: Any) -> None:
-        with pytest.raises(SettingError, match="save_model_each_k_epochs must be an integer of at least 1"):
+        with pytest.raises(SettingError, match="save_model_each_k_epochs must be "):
             CheckpointPlugin(count)
 
     def test_number_of_epochs_may_be_a_numpy_integer(self, trainer: ModelTrainer, tmp_path: Path) -> None:
@@ -670,9 +688,9 @@ class TestOutputs:
     @pytest.mark.parametrize("path", [5, 0.5, ["folder"]])
     def test_base_path_must_be_a_path(self, path: Any) -> None:
         for make in (partial(CheckpointPlugin, 1, False), WeightExtractorPlugin, LogFilePlugin):
-            with pytest.raises(SettingError, match="base_path must be a path"):
+            with pytest.raises(SettingError, match="base_path must be the path of a folder"):
                 make(path)
-        with pytest.raises(SettingError, match="base_path must be a path"):
+        with pytest.raises(SettingError, match="base_path must be the path of a folder"):
             LogFilePlugin(None)  # type: ignore[arg-type]
 
     def test_weights_are_written_at_each_tenth_of_an_epoch(self, trainer: ModelTrainer, tmp_path: Path) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+from flairlite.checks import folder_path, whole_number
 from flairlite.errors import SettingError
 from flairlite.storage.atomic import make_folder
 from flairlite.trainers.callbacks.base import Callback
-from flairlite.trainers.callbacks.training_log import FORMAT
+from flairlite.trainers.callbacks.training_log import FORMAT, LogFile
 from flairlite.trainers.callbacks.weights_table import WeightExtractor
+from flairlite.trainers.process.run_folder import TRAINING_LOG
 from flairlite.trainers.state import TrainingState
 
 log = logging.getLogger("flairlite")
@@ -34,16 +35,13 @@ class CheckpointPlugin(Callback):
     def __init__(
         self, save_model_each_k_epochs: int, save_optimizer_state: bool = False, base_path: str | Path | None = None
     ) -> None:
-        count = save_model_each_k_epochs
-        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
-            raise SettingError(f"save_model_each_k_epochs must be an integer of at least 1; got {count!r}")
+        self.save_model_each_k_epochs: int = whole_number(least=1)("save_model_each_k_epochs", save_model_each_k_epochs)
+        self.base_path = None if base_path is None else folder_path("base_path", base_path)
         if save_optimizer_state:
             raise SettingError(
                 "models are saved without the state of the optimizer: omit save_optimizer_state, and continue an "
                 "interrupted run with trainer.resume(base_path)"
             )
-        self.save_model_each_k_epochs: int = int(count)
-        self.base_path: Path | None = _to_path(base_path)
 
     def on_train_begin(self, state: TrainingState) -> None:
         """Create the folder."""
@@ -67,7 +65,7 @@ class WeightExtractorPlugin(Callback):
     """
 
     def __init__(self, base_path: str | Path | None = None) -> None:
-        self.base_path = _to_path(base_path)
+        self.base_path = None if base_path is None else folder_path("base_path", base_path)
         self._extractor: WeightExtractor | None = None
 
     def on_train_begin(self, state: TrainingState) -> None:
@@ -78,12 +76,14 @@ class WeightExtractorPlugin(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the length of the file."""
-        return {"bytes": 0} if self._extractor is None else _length(self._extractor.weights_file)
+        path = None if self._extractor is None else self._extractor.weights_file
+        return {"bytes": path.stat().st_size if path is not None and path.exists() else 0}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Truncate the file to its length at the checkpoint."""
-        if self._extractor is not None:
-            _truncate(self._extractor.weights_file, state)
+        if self._extractor is not None and self._extractor.weights_file.exists():
+            path = self._extractor.weights_file
+            os.truncate(path, min(state["bytes"], path.stat().st_size))
 
     def on_batch_end(self, state: TrainingState) -> None:
         """Write weights after each tenth of the epoch."""
@@ -103,58 +103,38 @@ class LogFilePlugin(Callback):
     """
 
     def __init__(self, base_path: str | Path) -> None:
-        path = _to_path(base_path)
-        if path is None:
-            raise SettingError("base_path must be a path; got None")
-        self.base_path = path
-        self._handler: logging.FileHandler | None = None
-
-    @property
-    def _path(self) -> Path:
-        return self.base_path / "training.log"
+        self.base_path = folder_path("base_path", base_path)
+        self._file: LogFile | None = None
 
     def on_train_begin(self, state: TrainingState) -> None:
-        """Open the file; a resumed run appends to it. Do nothing if this is the log file of the run itself."""
-        make_folder(self.base_path)
-        if _is_log_file(self._path):
+        """Start logging, unless this is the log file of the run itself."""
+        path = make_folder(self.base_path) / TRAINING_LOG
+        if _is_log_file(path):
             return
-        self._handler = logging.FileHandler(self._path, mode="a" if state.is_resumed else "w", encoding="utf-8")
-        self._handler.setFormatter(logging.Formatter(FORMAT))
-        log.addHandler(self._handler)
+        self._file = LogFile(path)
+        self._file.setFormatter(logging.Formatter(FORMAT))
+        log.addHandler(self._file)
+        if not state.is_resumed:
+            self._file.open()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the length of the file."""
-        return {} if self._handler is None else _length(self._path)
+        return {} if self._file is None else {"bytes": self._file.size()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Truncate the file to its length at the checkpoint."""
-        if self._handler is not None:
-            _truncate(self._path, state)
+        """Truncate the file to its length at the checkpoint, and append to it."""
+        if self._file is not None:
+            self._file.open(keep=state.get("bytes", self._file.size()))
 
     def on_close(self, state: TrainingState, error: BaseException | None) -> None:
         """Close the file."""
-        if self._handler is not None:
-            log.removeHandler(self._handler)
-            self._handler.close()
-            self._handler = None
+        if self._file is not None:
+            log.removeHandler(self._file)
+            self._file.close()
+            self._file = None
 
 
 def _is_log_file(path: Path) -> bool:
     """Tell whether a handler of the library's logger writes to a file."""
     names = [getattr(handler, "baseFilename", getattr(handler, "_path", None)) for handler in log.handlers]
     return path.resolve() in [Path(name).resolve() for name in names if name is not None]
-
-
-def _length(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size if path.exists() else 0}
-
-
-def _truncate(path: Path, state: Mapping[str, Any]) -> None:
-    if path.exists() and "bytes" in state:
-        os.truncate(path, min(state["bytes"], path.stat().st_size))
-
-
-def _to_path(base_path: str | Path | None) -> Path | None:
-    if base_path is not None and not isinstance(base_path, (str, Path)):
-        raise SettingError(f"base_path must be a path; got {base_path!r}")
-    return None if base_path is None else Path(base_path)
