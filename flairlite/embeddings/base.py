@@ -14,7 +14,7 @@ from flairlite.batching import bucketed_batches
 from flairlite.data import Sentence
 from flairlite.embeddings.registry import embedding_to_params, load_embeddings, register_embeddings
 from flairlite.encoding import Table, encode, index_words
-from flairlite.nn.mode import evaluating
+from flairlite.nn.functional import evaluating
 from flairlite.tensors import copy_to, map_tensors
 
 __all__ = ["DocumentEmbeddings", "Embeddings", "Inputs", "TokenEmbeddings", "load_embeddings", "register_embeddings"]

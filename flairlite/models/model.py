@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,11 +19,14 @@ from flairlite.embeddings import Embeddings
 from flairlite.encoding import Batch, EncodedDataset, encode
 from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
-from flairlite.models.inference import STORAGE_MODES, evaluate_dataset, predict_chunks
+from flairlite.models.inference import evaluate_dataset, predict_chunks
 from flairlite.models.inputs import (
+    STORAGE_MODES,
+    check_choice,
     check_embeddings,
     check_integer,
     check_name,
+    check_tokenizer,
     iterate,
     show_progress,
     to_sentences,
@@ -33,6 +37,8 @@ from flairlite.tasks import Decoded, Task
 from flairlite.tensors import copy_to, map_tensors
 from flairlite.tokenization import Tokenizer
 
+log = logging.getLogger("flairlite")
+
 ModelType = TypeVar("ModelType", bound="Model")
 
 
@@ -42,10 +48,6 @@ class Model(nn.Module, ABC):
     Args:
         embeddings: The embeddings of words, or of sentences.
         task: What the model labels, and with which labels.
-
-    Attributes:
-        tokenizer: Splits texts into words in `predict`, also sentences that another tokenizer has split; None leaves
-            sentences as they are. Training sets it if the corpus was read with a tokenizer. Model files contain it.
 
     Raises:
         SettingError: If the task is not a `Task`, or the embeddings are of sentences and the task is about words, or
@@ -63,7 +65,7 @@ class Model(nn.Module, ABC):
         self.register_buffer("_device_probe", torch.empty(0), persistent=False)
         self.embeddings = embeddings
         self.task = task
-        self.tokenizer: Tokenizer | None = None
+        self._tokenizer: Tokenizer | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Register the class for `load`.
@@ -108,6 +110,18 @@ class Model(nn.Module, ABC):
         return self.task.label_names
 
     @property
+    def tokenizer(self) -> Tokenizer | None:
+        """Splits texts into words in `predict`, also sentences that another tokenizer has split; None leaves these.
+
+        Training sets it if the corpus was read with a tokenizer, and model files contain it. It can be assigned.
+        """
+        return self._tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: Tokenizer | None) -> None:
+        self._tokenizer = check_tokenizer(tokenizer)
+
+    @property
     def device(self) -> torch.device:
         """The device of the weights."""
         return self._device_probe.device
@@ -140,10 +154,10 @@ class Model(nn.Module, ABC):
         return self.embeddings(inputs, batch.lengths, generator)  # type: ignore[no-any-return]
 
     def targets(self, batch: Batch) -> Tensor:
-        """Return the targets of a batch to learn, on the model's device; see `Batch.targets` and `Task.learnable`."""
+        """Return the targets of a batch on the model's device; see `Batch.targets` and `Task.mask_unknown`."""
         if batch.targets is None:
             raise LabelError("these sentences were encoded without labels: there is nothing to learn from")
-        return self.task.learnable(copy_to(batch.targets, self.device))
+        return self.task.mask_unknown(copy_to(batch.targets, self.device))
 
     def forward_loss(self, sentences: Sequence[Sentence]) -> tuple[Tensor, int]:
         """Compute the loss of sentences with gold labels, for your own training loop.
@@ -226,10 +240,7 @@ class Model(nn.Module, ABC):
         Raises:
             SettingError: If the input is not sentences or texts, or a setting is invalid.
         """
-        if embedding_storage_mode not in (*STORAGE_MODES, None):
-            raise SettingError(
-                f"embedding_storage_mode must be one of {', '.join(STORAGE_MODES)}, not {embedding_storage_mode!r}"
-            )
+        storage_mode = check_choice(embedding_storage_mode or "none", "embedding_storage_mode", STORAGE_MODES)
         is_single = isinstance(sentences, (Sentence, str))
         chunks = predict_chunks(
             self,
@@ -240,19 +251,15 @@ class Model(nn.Module, ABC):
             as_classes=force_token_predictions,
             with_loss=return_loss,
         )
+        labelled: list[Sentence] = []
         loss, num_labels = torch.zeros((), device=self.device), 0
-
-        def stream() -> Iterator[Sentence]:
-            nonlocal loss, num_labels
-            for chunk, inference in chunks:
-                loss, num_labels = loss + inference.loss, num_labels + inference.num_labels
-                yield from chunk
-
-        labelled = list(show_progress(stream(), verbose and not is_single))
-        if embedding_storage_mode in ("cpu", "gpu"):
+        for chunk, inference in show_progress(chunks, verbose and not is_single):
+            labelled += chunk
+            loss, num_labels = loss + inference.loss, num_labels + inference.num_labels
+        if storage_mode != "none":
             self.embeddings.embed(labelled)
             for sentence in labelled:
-                sentence.to("cpu" if embedding_storage_mode == "cpu" else self.device)
+                sentence.to("cpu" if storage_mode == "cpu" else self.device)
         if return_loss:
             return loss, num_labels
         return labelled[0] if is_single else labelled
@@ -310,17 +317,13 @@ class Model(nn.Module, ABC):
             return_loss: Whether to compute the loss; otherwise it is 0.
 
         Raises:
-            LabelError: If no sentence has a gold label.
+            LabelError: If no word, or sentence, has a gold label; without spans, the scores are 0.
             FileWriteError: If `out_path` cannot be written.
             SettingError: If a `gold_label_dictionary` is given, or another setting is invalid.
         """
         if gold_label_dictionary is not None:
-            raise SettingError(
-                "gold labels are compared by their names, and unknown ones count as misses: leave "
-                "gold_label_dictionary out"
-            )
-        if embedding_storage_mode not in STORAGE_MODES:
-            raise SettingError(f"embedding_storage_mode must be none, cpu or gpu, not {embedding_storage_mode!r}")
+            raise SettingError("gold labels are compared by their names: leave gold_label_dictionary out")
+        storage_mode = check_choice(embedding_storage_mode, "embedding_storage_mode", STORAGE_MODES)
         mini_batch_size = check_integer(mini_batch_size, "mini_batch_size")
         label_type = self.label_type if gold_label_type is None else check_name(gold_label_type, "gold_label_type")
         if isinstance(data_points, (str, bytes, os.PathLike)):
@@ -329,22 +332,19 @@ class Model(nn.Module, ABC):
             sentences = read_labelled(path, label_type=label_type, unit=unit, allow_unlabelled=self.task.multi_label)
         else:
             sentences = to_sentences(data_points)
-        if not self.task.count(sentences, label_type):
-            types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
-            raise LabelError(
-                f"no {self.task.unit} has a gold label of the type {label_type!r}: there is nothing to compare with. "
-                f"There are {len(sentences)} sentences with: {', '.join(types) or 'no labels at all'}"
-            )
+        exclude = [exclude_labels] if isinstance(exclude_labels, str) else list(exclude_labels or ())
+        for message in self.task.check(sentences, "the data to evaluate", label_type=label_type, exclude=exclude):
+            log.warning(message)
         gold = self.task.gold(sentences, label_type)
         encoded = self.encode(sentences, label_type=label_type, labels=gold.labels)
         return evaluate_dataset(
             self,
-            encoded.to(self.device) if embedding_storage_mode == "gpu" else encoded,
+            encoded.to(self.device) if storage_mode == "gpu" else encoded,
             gold,
             mini_batch_size=mini_batch_size,
             main_metric=main_evaluation_metric,
             out_path=out_path,
-            exclude=(exclude_labels,) if isinstance(exclude_labels, str) else exclude_labels or (),
+            exclude=exclude,
             with_loss=return_loss,
         )
 

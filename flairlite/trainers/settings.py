@@ -117,7 +117,7 @@ class TrainingSettings:
             SettingError: naming those that there are.
         """
         average, figure = self.main_evaluation_metric
-        if average not in (*AVERAGES, *model.label_names) or figure not in FIGURES:
+        if average not in (*AVERAGES, *model.task.scored_labels(self.exclude_labels)) or figure not in FIGURES:
             raise SettingError(
                 f"main_evaluation_metric must be one of {', '.join(AVERAGES)} or a label, with one of "
                 f"{', '.join(FIGURES)}, as ('macro avg', 'f1-score'); it is {self.main_evaluation_metric!r}"

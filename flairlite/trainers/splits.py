@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,14 @@ class Split:
         return self.gold.sentences
 
 
-def encode_split(model: Model, name: str, sentences: Sequence[Sentence] | None, storage_mode: str) -> Split:
+def encode_split(
+    model: Model,
+    name: str,
+    sentences: Sequence[Sentence] | None,
+    storage_mode: str,
+    *,
+    exclude: Collection[str] = (),
+) -> Split:
     """Check the labels of a split and encode it.
 
     Args:
@@ -53,16 +60,22 @@ def encode_split(model: Model, name: str, sentences: Sequence[Sentence] | None, 
         sentences: The sentences.
         storage_mode: `cpu` keeps integers and vectors on the host, `gpu` on the device, and `none` encodes a batch when
             it is needed.
+        exclude: Labels that evaluations leave out.
 
     Raises:
         TrainingError: when the split has no sentence with a word.
-        LabelError: when nothing in it has a label, or the model knows none of its labels.
+        LabelError: when there is nothing to learn, or to compare with; see `Task.check`.
     """
     if not sentences or not any(sentence.words for sentence in sentences):
         raise TrainingError(f"the {name} split is empty: give the corpus sentences for it, or None in its place")
-    effect = "teach the model nothing" if name == "train" else "count as misses"
-    for message in model.task.check(sentences, f"the {name} split", effect):
+    is_trained_on = name == "train"
+    for message in model.task.check(sentences, f"the {name} split", for_training=is_trained_on, exclude=exclude):
         log.warning(message)
+    if is_trained_on and model.label_type in model.embeddings.fields:
+        log.warning(
+            f"the embeddings read the {model.label_type!r} labels that the model is to predict: where these are there, "
+            "the scores say nothing"
+        )
     gold = model.task.gold(sentences)
 
     def encode(chosen: Sequence[Sentence]) -> EncodedDataset:
@@ -91,7 +104,10 @@ def encode_splits(model: Model, corpus: Corpus, settings: TrainingSettings) -> d
     if settings.monitor_train_sample:
         parts["train_sample"] = draw_sample(train, settings.monitor_train_sample, settings.seed)
     mode = settings.embeddings_storage_mode
-    return {name: encode_split(model, name, sentences, mode) for name, sentences in {"train": train, **parts}.items()}
+    return {
+        name: encode_split(model, name, sentences, mode, exclude=settings.exclude_labels)
+        for name, sentences in {"train": train, **parts}.items()
+    }
 
 
 def draw_sample(sentences: Sequence[Sentence], amount: float, seed: int) -> Subset:

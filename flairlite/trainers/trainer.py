@@ -203,7 +203,7 @@ class ModelTrainer(Pluggable):
             monitor_train_sample=monitor_train_sample,
             main_evaluation_metric=main_evaluation_metric,
             use_final_model_for_eval=use_final_model_for_eval,
-            exclude_labels=tuple(exclude_labels or ()),
+            exclude_labels=(exclude_labels,) if isinstance(exclude_labels, str) else tuple(exclude_labels or ()),
             shuffle=shuffle,
             shuffle_first_epoch=shuffle_first_epoch,
             bucketing=bucketing,

@@ -23,7 +23,7 @@ from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.embeddings import DocumentPoolEmbeddings, WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.models import SequenceTagger, TextClassifier
-from flairlite.nn.mode import evaluating
+from flairlite.nn.functional import evaluating
 from flairlite.trainers import ModelTrainer
 
 signal.alarm(100)

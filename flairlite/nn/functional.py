@@ -1,4 +1,4 @@
-"""Switch modules between training and evaluation mode."""
+"""Functions that models share: the loss over classes, last states of a network, and evaluation mode."""
 
 from __future__ import annotations
 
@@ -7,18 +7,42 @@ import threading
 from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from flairlite.nn.fork import hold_during_fork, run_in_forked_child
+from flairlite.tensors import UNLABELLED, copy_to
 
 _lock = threading.Lock()
 # for each module in training mode that is evaluated now: the ids of the threads that evaluate it
 _evaluating: WeakKeyDictionary[nn.Module, list[int]] = WeakKeyDictionary()
 
 
+def class_loss(scores: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Compute the cross entropy, summed over the labelled units; a tensor ().
+
+    Args:
+        scores: (..., K) score of each class.
+        targets: (...) class ids, -1 where there is no label.
+        weights: (K,) weight of each class.
+    """
+    weights = weights.to(scores.dtype)
+    return cross_entropy(scores.flatten(0, -2), targets.flatten(), weights, ignore_index=UNLABELLED, reduction="sum")
+
+
+def last_states(states: Tensor, lengths: Tensor) -> Tensor:
+    """Return the states (B, H) of the last words, given all states (B, T, H) and the lengths (B,) on the CPU."""
+    rows, columns = (copy_to(index, states.device) for index in (torch.arange(len(states)), lengths - 1))
+    return states[rows, columns]
+
+
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module into evaluation mode; of several threads, the last one restores its training mode."""
+    """Put a module into evaluation mode, and back into training mode if it was in it.
+
+    Several threads may evaluate one module at the same time; the last one restores training mode.
+    """
     thread = threading.get_ident()
     with _lock:
         is_counted = module.training or module in _evaluating
