@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from loopback_server import LoopbackServer, Manner
 
 from flairlite import resources, runtime
-from flairlite.errors import DataUnavailableError, FileWriteError, FlairliteError, SettingError
 from flairlite.download import Resource, fetch
+from flairlite.errors import DataUnavailableError, FileWriteError, FlairliteError, SettingError
 
 PATH = "corpus/v1/train.conllu"
 CONTENT = "".join(f"{number}\tWörd\t_\n" for number in range(20_000)).encode()

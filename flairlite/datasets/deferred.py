@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import gc
 import mmap
+import os
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
+from weakref import WeakSet
 
 from flairlite.data.dataset import FlairDataset
 from flairlite.data.sentence import Sentence
@@ -38,6 +40,7 @@ class DeferredPart:
         self._sentences: list[Sentence | None] = [made.get(index) for index in range(len(bounds))]
         self._num_missing = len(bounds) - len(made)
         self._lock = threading.Lock()  # threads that access the same index at once must get the same object
+        _parts.add(self)
 
     def __len__(self) -> int:
         return len(self._sentences)
@@ -98,9 +101,30 @@ class DeferredSentences(FlairDataset):
 def no_garbage_collection() -> Iterator[None]:
     """Disable the garbage collector while many objects are made: each pass would scan all of them and free none."""
     was_enabled = gc.isenabled()
+    if was_enabled:
+        _collection_disabled_by.append(threading.get_ident())
     gc.disable()
     try:
         yield
     finally:
         if was_enabled:
+            _collection_disabled_by.remove(threading.get_ident())
             gc.enable()
+
+
+_parts: WeakSet[DeferredPart] = WeakSet()
+_collection_disabled_by: list[int] = []  # ids of threads
+
+
+def _forget_other_threads() -> None:
+    """Undo, in a forked child, what threads of the parent would have undone: they do not exist in the child."""
+    for part in list(_parts):
+        part._lock = threading.Lock()
+    others = [thread for thread in _collection_disabled_by if thread != threading.get_ident()]
+    if others:
+        _collection_disabled_by[:] = [thread for thread in _collection_disabled_by if thread not in others]
+        gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)

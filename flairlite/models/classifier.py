@@ -12,9 +12,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from flairlite.data import Dictionary
 from flairlite.embeddings import Embeddings
 from flairlite.encoding import Batch
-from flairlite.models.inputs import check_dictionary, check_rate, check_weights
+from flairlite.models.inputs import check_dictionary, check_weights, make_dropouts
 from flairlite.models.model import Model
-from flairlite.nn import FeatureDropout, LockedDropout, WordDropout, class_loss
+from flairlite.nn import class_loss
 from flairlite.runtime import get_device, get_seed, seeded
 from flairlite.tasks import Decoded, Task
 
@@ -52,9 +52,7 @@ class DefaultClassifier(Model):
         super().__init__(embeddings, task)
         self.label_dictionary = check_dictionary(label_dictionary, "label_dictionary")
         self.loss_weights = check_weights(loss_weights, "loss_weights")
-        self.dropout = FeatureDropout(check_rate(dropout, "dropout"))
-        self.word_dropout = WordDropout(check_rate(word_dropout, "word_dropout"))
-        self.locked_dropout = LockedDropout(check_rate(locked_dropout, "locked_dropout"))
+        self.dropout, self.word_dropout, self.locked_dropout = make_dropouts(dropout, word_dropout, locked_dropout)
         with seeded(get_seed(seed)):
             self.decoder = nn.Linear(embeddings.embedding_length, len(task.class_names))
             nn.init.xavier_uniform_(self.decoder.weight)

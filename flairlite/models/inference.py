@@ -15,6 +15,7 @@ from flairlite.batching import bucketed_batches
 from flairlite.data import Sentence
 from flairlite.encoding import Batch, Dataset
 from flairlite.metrics import DEFAULT_METRIC, Result
+from flairlite.models.inputs import STORAGE_MODES as STORAGE_MODES
 from flairlite.models.inputs import SentenceReader
 from flairlite.nn.functional import evaluating
 from flairlite.storage.atomic import atomic_write, to_path
@@ -24,7 +25,6 @@ from flairlite.tensors import copy_to
 if TYPE_CHECKING:
     from flairlite.models.model import Model
 
-STORAGE_MODES = ("cpu", "gpu", "none")
 _CHUNK_SIZE = 2048  # sentences encoded at once: enough for good buckets, little memory for a stream
 _GROUP_TOKENS = 8192  # words and padding whose scores are decoded together
 

@@ -6,15 +6,19 @@ import logging
 import math
 import operator
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.embeddings import DocumentEmbeddings, Embeddings, TokenEmbeddings
 from flairlite.errors import SettingError
+from flairlite.nn import FeatureDropout, LockedDropout, WordDropout
 from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
+
+Dropouts = tuple[FeatureDropout, WordDropout, LockedDropout]
+STORAGE_MODES = ("cpu", "gpu", "none")
 
 # Sentences
 
@@ -68,17 +72,9 @@ class SentenceReader:
     Args:
         tokenizer: The tokenizer of the model, or None to leave sentences as they are.
         label_name: The label type that the model will overwrite, which does not count as lost.
-
-    Raises:
-        SettingError: If the tokenizer is something else.
     """
 
     def __init__(self, tokenizer: Tokenizer | None, label_name: str) -> None:
-        if not (tokenizer is None or isinstance(tokenizer, Tokenizer)):
-            raise SettingError(
-                f"model.tokenizer must be a Tokenizer or None, not a {type(tokenizer).__name__}: wrap a function, as "
-                "TokenizerWrapper(function)"
-            )
         self._tokenizer = tokenizer
         self._label_name = label_name
         self._num_lost = self._num_changed = 0
@@ -131,25 +127,24 @@ class SentenceReader:
         return sum(len(column) - column.count(None) for column in columns if column is not None)
 
 
-def show_progress(sentences: Iterator[Sentence], verbose: bool) -> Iterable[Sentence]:
-    """Show a progress bar if `verbose` and standard error is a terminal."""
+def show_progress(chunks: Iterator[tuple[list[Sentence], Any]], verbose: bool) -> Iterator[tuple[list[Sentence], Any]]:
+    """Yield chunks of sentences, with a progress bar if `verbose` and standard error is a terminal."""
     if not (verbose and sys.stderr.isatty()):
-        return sentences
+        yield from chunks
+        return
     from tqdm import tqdm
 
-    bar: Iterable[Sentence] = tqdm(sentences, desc="Predicting", unit=" sentences")
-    return bar
+    with tqdm(desc="Predicting", unit=" sentences") as bar:
+        for chunk in chunks:
+            yield chunk
+            bar.update(len(chunk[0]))
 
 
-# Settings
+# Settings: each function returns the valid value, or raises a SettingError that names the setting
 
 
 def check_integer(value: Any, name: str) -> int:
-    """Return an integer of at least 1.
-
-    Raises:
-        SettingError: If the value is anything else.
-    """
+    """Return an integer of at least 1."""
     try:
         integer = operator.index(value)
     except TypeError:
@@ -159,27 +154,22 @@ def check_integer(value: Any, name: str) -> int:
     return integer
 
 
-def check_rate(value: Any, name: str) -> float:
-    """Return a dropout rate from 0 to below 1.
-
-    Raises:
-        SettingError: If the value is anything else.
-    """
-    try:
-        rate = math.nan if isinstance(value, (str, bytes, bool)) else float(value)
-    except (TypeError, ValueError):
-        rate = math.nan
-    if not 0 <= rate < 1:
-        raise SettingError(f"{name} is a dropout rate and must be from 0 up to 1, exclusive; it is {value!r}")
-    return rate
+def make_dropouts(dropout: Any, word_dropout: Any, locked_dropout: Any) -> Dropouts:
+    """Return the three kinds of dropout with their rates."""
+    given = {"dropout": dropout, "word_dropout": word_dropout, "locked_dropout": locked_dropout}
+    rates = {name: _to_float(value) for name, value in given.items()}
+    for name, rate in rates.items():
+        if not 0 <= rate < 1:
+            raise SettingError(f"{name} is a dropout rate and must be from 0 up to 1, exclusive; it is {given[name]!r}")
+    return (
+        FeatureDropout(rates["dropout"]),
+        WordDropout(rates["word_dropout"]),
+        LockedDropout(rates["locked_dropout"]),
+    )
 
 
 def check_name(value: Any, name: str) -> str:
-    """Return a string that is not empty, such as a label type.
-
-    Raises:
-        SettingError: If the value is anything else.
-    """
+    """Return a string that is not empty, such as a label type."""
     if not isinstance(value, str) or not value:
         shown = repr(value) if value is None or value == "" else f"a {type(value).__name__}"
         raise SettingError(f"{name} must be a string such as 'upos', not {shown}")
@@ -187,23 +177,25 @@ def check_name(value: Any, name: str) -> str:
 
 
 def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
-    """Return one of some strings, in any case, as it is written in `choices`.
-
-    Raises:
-        SettingError: If the value is anything else.
-    """
+    """Return one of some strings, in any case, as it is written in `choices`."""
     found = next((choice for choice in choices if isinstance(value, str) and value.upper() == choice.upper()), None)
     if found is None:
         raise SettingError(f"{name} must be one of {', '.join(choices)}; it is {value!r}")
     return found
 
 
-def check_dictionary(value: Any, name: str) -> Dictionary:
-    """Return a dictionary of labels.
+def check_tokenizer(value: Any) -> Tokenizer | None:
+    """Return a tokenizer or None."""
+    if value is None or isinstance(value, Tokenizer):
+        return value
+    raise SettingError(
+        f"model.tokenizer must be a Tokenizer or None, not a {type(value).__name__}: wrap a function, as "
+        "TokenizerWrapper(function)"
+    )
 
-    Raises:
-        SettingError: If the value is not a `Dictionary`.
-    """
+
+def check_dictionary(value: Any, name: str) -> Dictionary:
+    """Return a dictionary of labels."""
     if isinstance(value, Dictionary):
         return value
     remedy = "corpus.make_label_dictionary(label_type)"
@@ -213,16 +205,7 @@ def check_dictionary(value: Any, name: str) -> Dictionary:
 
 
 def check_embeddings(value: Any, model: str, *, by_word: bool) -> Embeddings:
-    """Return the embeddings of words, or of sentences, that a model needs.
-
-    Args:
-        value: The embeddings.
-        model: The name of the model's class, for the error message.
-        by_word: Whether the model labels words, not sentences.
-
-    Raises:
-        SettingError: If the value is not embeddings, or embeddings of the other kind.
-    """
+    """Return embeddings of words, or of sentences, for a model of a class."""
     kind: type[Embeddings] = TokenEmbeddings if by_word else DocumentEmbeddings
     if isinstance(value, kind):
         return value
@@ -238,22 +221,23 @@ def check_embeddings(value: Any, model: str, *, by_word: bool) -> Embeddings:
 
 
 def check_weights(value: Any, name: str) -> dict[str, float]:
-    """Return the weight in the loss of each label that is named, or an empty dictionary for None.
-
-    Raises:
-        SettingError: If the value is not a mapping, or a weight is not a finite number of 0 or more.
-    """
+    """Return the weight in the loss of each label that is named, or an empty dictionary for None."""
     if value is not None and not isinstance(value, Mapping):
         raise SettingError(f"{name} must be a dictionary from labels to weights, not {_describe(value)}")
     weights: dict[str, float] = {}
     for label, weight in (value or {}).items():
-        try:
-            weights[label] = math.nan if isinstance(weight, (str, bytes, bool)) else float(weight)
-        except (TypeError, ValueError):
-            weights[label] = math.nan
+        weights[label] = _to_float(weight)
         if not 0 <= weights[label] < math.inf:
             raise SettingError(f"{name} must be numbers of 0 or more; that of {label!r} is {weight!r}")
     return weights
+
+
+def _to_float(value: Any) -> float:
+    """Return a number as a float, and NaN for anything else."""
+    try:
+        return math.nan if isinstance(value, (str, bytes, bool)) else float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _describe(value: object) -> str:

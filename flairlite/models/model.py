@@ -19,11 +19,14 @@ from flairlite.embeddings import Embeddings
 from flairlite.encoding import Batch, EncodedDataset, encode
 from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
-from flairlite.models.inference import STORAGE_MODES, evaluate_dataset, predict_chunks
+from flairlite.models.inference import evaluate_dataset, predict_chunks
 from flairlite.models.inputs import (
+    STORAGE_MODES,
+    check_choice,
     check_embeddings,
     check_integer,
     check_name,
+    check_tokenizer,
     iterate,
     show_progress,
     to_sentences,
@@ -46,10 +49,6 @@ class Model(nn.Module, ABC):
         embeddings: The embeddings of words, or of sentences.
         task: What the model labels, and with which labels.
 
-    Attributes:
-        tokenizer: Splits texts into words in `predict`, also sentences that another tokenizer has split; None leaves
-            sentences as they are. Training sets it if the corpus was read with a tokenizer. Model files contain it.
-
     Raises:
         SettingError: If the task is not a `Task`, or the embeddings are of sentences and the task is about words, or
             vice versa.
@@ -66,7 +65,7 @@ class Model(nn.Module, ABC):
         self.register_buffer("_device_probe", torch.empty(0), persistent=False)
         self.embeddings = embeddings
         self.task = task
-        self.tokenizer: Tokenizer | None = None
+        self._tokenizer: Tokenizer | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Register the class for `load`.
@@ -109,6 +108,18 @@ class Model(nn.Module, ABC):
     def label_names(self) -> tuple[str, ...]:
         """The labels that the model can predict."""
         return self.task.label_names
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """Splits texts into words in `predict`, also sentences that another tokenizer has split; None leaves these.
+
+        Training sets it if the corpus was read with a tokenizer, and model files contain it. It can be assigned.
+        """
+        return self._tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: Tokenizer | None) -> None:
+        self._tokenizer = check_tokenizer(tokenizer)
 
     @property
     def device(self) -> torch.device:
@@ -229,10 +240,7 @@ class Model(nn.Module, ABC):
         Raises:
             SettingError: If the input is not sentences or texts, or a setting is invalid.
         """
-        if embedding_storage_mode not in (*STORAGE_MODES, None):
-            raise SettingError(
-                f"embedding_storage_mode must be one of {', '.join(STORAGE_MODES)}, not {embedding_storage_mode!r}"
-            )
+        storage_mode = check_choice(embedding_storage_mode or "none", "embedding_storage_mode", STORAGE_MODES)
         is_single = isinstance(sentences, (Sentence, str))
         chunks = predict_chunks(
             self,
@@ -243,19 +251,15 @@ class Model(nn.Module, ABC):
             as_classes=force_token_predictions,
             with_loss=return_loss,
         )
+        labelled: list[Sentence] = []
         loss, num_labels = torch.zeros((), device=self.device), 0
-
-        def stream() -> Iterator[Sentence]:
-            nonlocal loss, num_labels
-            for chunk, inference in chunks:
-                loss, num_labels = loss + inference.loss, num_labels + inference.num_labels
-                yield from chunk
-
-        labelled = list(show_progress(stream(), verbose and not is_single))
-        if embedding_storage_mode in ("cpu", "gpu"):
+        for chunk, inference in show_progress(chunks, verbose and not is_single):
+            labelled += chunk
+            loss, num_labels = loss + inference.loss, num_labels + inference.num_labels
+        if storage_mode != "none":
             self.embeddings.embed(labelled)
             for sentence in labelled:
-                sentence.to("cpu" if embedding_storage_mode == "cpu" else self.device)
+                sentence.to("cpu" if storage_mode == "cpu" else self.device)
         if return_loss:
             return loss, num_labels
         return labelled[0] if is_single else labelled
@@ -313,17 +317,13 @@ class Model(nn.Module, ABC):
             return_loss: Whether to compute the loss; otherwise it is 0.
 
         Raises:
-            LabelError: If no word or sentence has a gold label. Spans may be absent: then the scores are 0.
+            LabelError: If no word, or sentence, has a gold label; without spans, the scores are 0.
             FileWriteError: If `out_path` cannot be written.
             SettingError: If a `gold_label_dictionary` is given, or another setting is invalid.
         """
         if gold_label_dictionary is not None:
-            raise SettingError(
-                "gold labels are compared by their names, and unknown ones count as misses: leave "
-                "gold_label_dictionary out"
-            )
-        if embedding_storage_mode not in STORAGE_MODES:
-            raise SettingError(f"embedding_storage_mode must be none, cpu or gpu, not {embedding_storage_mode!r}")
+            raise SettingError("gold labels are compared by their names: leave gold_label_dictionary out")
+        storage_mode = check_choice(embedding_storage_mode, "embedding_storage_mode", STORAGE_MODES)
         mini_batch_size = check_integer(mini_batch_size, "mini_batch_size")
         label_type = self.label_type if gold_label_type is None else check_name(gold_label_type, "gold_label_type")
         if isinstance(data_points, (str, bytes, os.PathLike)):
@@ -339,7 +339,7 @@ class Model(nn.Module, ABC):
         encoded = self.encode(sentences, label_type=label_type, labels=gold.labels)
         return evaluate_dataset(
             self,
-            encoded.to(self.device) if embedding_storage_mode == "gpu" else encoded,
+            encoded.to(self.device) if storage_mode == "gpu" else encoded,
             gold,
             mini_batch_size=mini_batch_size,
             main_metric=main_evaluation_metric,

@@ -16,17 +16,16 @@ from flairlite.models.inputs import (
     SentenceReader,
     check_choice,
     check_dictionary,
-    check_embeddings,
     check_integer,
     check_name,
-    check_rate,
     check_weights,
     iterate,
+    make_dropouts,
 )
 from flairlite.models.model import Model
 from flairlite.models.n_best import Hypothesis, find_n_best
 from flairlite.models.word_decoder import WordDecoder
-from flairlite.nn import FeatureDropout, LinearChainCRF, LockedDropout, PaddedRNN, WordDropout, class_loss
+from flairlite.nn import LinearChainCRF, PaddedRNN, class_loss
 from flairlite.runtime import get_device, get_seed, seeded
 from flairlite.tasks import Decoded, SpanTask, word_or_span_task
 
@@ -97,7 +96,6 @@ class SequenceTagger(Model):
         allow_unk_predictions: bool = False,
         seed: int | None = None,
     ) -> None:
-        check_embeddings(embeddings, type(self).__name__, by_word=True)
         tag_dictionary = check_dictionary(tag_dictionary, "tag_dictionary")
         tag_type, tag_format = check_name(tag_type, "tag_type"), check_name(tag_format, "tag_format")
         weights = check_weights(loss_weights, "loss_weights")
@@ -110,33 +108,16 @@ class SequenceTagger(Model):
         self.tag_dictionary, self.tag_format = tag_dictionary, tag_format.upper()
         self.allow_unk_predictions = allow_unk_predictions
         if rnn is not None:
-            if not isinstance(rnn, (nn.LSTM, nn.GRU, nn.RNN)):
-                raise SettingError(f"rnn must be an LSTM, GRU or RNN of torch.nn, not a {type(rnn).__name__}")
-            hidden_size, rnn_layers, rnn_type = rnn.hidden_size, rnn.num_layers, type(rnn).__name__
-            bidirectional = rnn.bidirectional
+            hidden_size, rnn_layers, rnn_type, bidirectional = _read_rnn_settings(rnn)
         self.hidden_size = check_integer(hidden_size, "hidden_size")
         self.rnn_layers = check_integer(rnn_layers, "rnn_layers")
         self.rnn_type = check_choice(rnn_type, "rnn_type", ("LSTM", "GRU", "RNN"))
         self.bidirectional, self.loss_weights = bidirectional, weights
-        self.dropout = FeatureDropout(check_rate(dropout, "dropout"))
-        self.word_dropout = WordDropout(check_rate(word_dropout, "word_dropout"))
-        self.locked_dropout = LockedDropout(check_rate(locked_dropout, "locked_dropout"))
+        self.dropout, self.word_dropout, self.locked_dropout = make_dropouts(dropout, word_dropout, locked_dropout)
         size = embeddings.embedding_length
         with seeded(get_seed(seed)):
             self.reprojection = nn.Linear(size, size) if reproject_embeddings else None
-            self.rnn = (
-                PaddedRNN(
-                    size,
-                    self.hidden_size,
-                    num_layers=self.rnn_layers,
-                    rnn_type=self.rnn_type,
-                    bidirectional=bidirectional,
-                    train_initial_state=train_initial_hidden_state,
-                    rnn=rnn,
-                )
-                if use_rnn
-                else None
-            )
+            self.rnn = self._make_rnn(size, train_initial_hidden_state, rnn) if use_rnn else None
             num_classes = len(self.task.class_names)
             self.linear = nn.Linear(self.rnn.output_size if self.rnn is not None else size, num_classes)
             self.crf = LinearChainCRF(num_classes, transition_mask=self.task.transition_mask()) if use_crf else None
@@ -144,6 +125,17 @@ class SequenceTagger(Model):
         self.label_weights: Tensor  # (K,)
         self.register_buffer("label_weights", self.task.class_weights(weights), persistent=False)
         self.to(get_device())
+
+    def _make_rnn(self, size: int, train_initial_state: bool, rnn: nn.LSTM | nn.GRU | nn.RNN | None) -> PaddedRNN:
+        return PaddedRNN(
+            size,
+            self.hidden_size,
+            num_layers=self.rnn_layers,
+            rnn_type=self.rnn_type,
+            bidirectional=self.bidirectional,
+            train_initial_state=train_initial_state,
+            rnn=rnn,
+        )
 
     @property
     def tag_type(self) -> str:
@@ -262,3 +254,10 @@ class SequenceTagger(Model):
             features = self.word_dropout(features, generator)
         dropped: Tensor = self.locked_dropout(features, generator)
         return dropped
+
+
+def _read_rnn_settings(rnn: object) -> tuple[int, int, str, bool]:
+    """Return the size, the number of layers, the type and the direction of a network of torch."""
+    if not isinstance(rnn, (nn.LSTM, nn.GRU, nn.RNN)):
+        raise SettingError(f"rnn must be an LSTM, GRU or RNN of torch.nn, not a {type(rnn).__name__}")
+    return rnn.hidden_size, rnn.num_layers, type(rnn).__name__, rnn.bidirectional

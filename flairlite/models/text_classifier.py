@@ -8,7 +8,7 @@ from typing import Any
 from flairlite.data import Dictionary
 from flairlite.embeddings import DocumentEmbeddings
 from flairlite.models.classifier import DefaultClassifier
-from flairlite.models.inputs import check_dictionary, check_embeddings, check_name
+from flairlite.models.inputs import check_dictionary, check_name
 from flairlite.tasks import DocumentTask, labels_of
 
 
@@ -51,7 +51,6 @@ class TextClassifier(DefaultClassifier):
         locked_dropout: float = 0.0,
         seed: int | None = None,
     ) -> None:
-        check_embeddings(embeddings, type(self).__name__, by_word=False)
         label_type = check_name(label_type, "label_type")
         label_dictionary = check_dictionary(label_dictionary, "label_dictionary")
         multi_label = label_dictionary.multi_label if multi_label is None else multi_label

@@ -11,7 +11,7 @@ from flairlite.data import Dictionary
 from flairlite.embeddings import TokenEmbeddings
 from flairlite.encoding import Batch
 from flairlite.models.classifier import DefaultClassifier
-from flairlite.models.inputs import check_dictionary, check_embeddings, check_name
+from flairlite.models.inputs import check_dictionary, check_name
 from flairlite.models.word_decoder import WordDecoder
 from flairlite.tasks import Decoded, SpanTask, word_or_span_task
 
@@ -49,7 +49,6 @@ class TokenClassifier(DefaultClassifier):
         locked_dropout: float = 0.0,
         seed: int | None = None,
     ) -> None:
-        check_embeddings(embeddings, type(self).__name__, by_word=True)
         label_dictionary = check_dictionary(label_dictionary, "label_dictionary")
         label_type, span_encoding = check_name(label_type, "label_type"), check_name(span_encoding, "span_encoding")
         super().__init__(

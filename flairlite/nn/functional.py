@@ -39,7 +39,10 @@ def last_states(states: Tensor, lengths: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module into evaluation mode; of several threads, the last one restores its training mode."""
+    """Put a module into evaluation mode, and back into training mode if it was in it.
+
+    Several threads may evaluate one module at the same time; the last one restores training mode.
+    """
     thread = threading.get_ident()
     with _lock:
         is_counted = module.training or module in _evaluating

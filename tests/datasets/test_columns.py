@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from flairlite.data import Sentence
 from flairlite.data.tag_schemes import TagSpan, tags_of
 from flairlite.datasets import ColumnCorpus, ColumnDataset, MultiFileColumnCorpus
+from flairlite.download import bundled_path
 from flairlite.embeddings import WordEmbeddings
 from flairlite.errors import DataFormatError, SettingError
 from flairlite.models import SequenceTagger
-from flairlite.download import bundled_path
 from flairlite.tokenization import RegexTokenizer
 from flairlite.trainers import ModelTrainer
 

@@ -19,8 +19,8 @@ from flairlite.data import Sentence
 from flairlite.datasets import conllu as reader
 from flairlite.datasets import iterate_conllu, read_conllu
 from flairlite.datasets.conllu import FIELDS, LABEL_TYPES
-from flairlite.errors import DataFormatError, FlairliteError
 from flairlite.download import bundled_path
+from flairlite.errors import DataFormatError, FlairliteError
 
 EWT = "ud_english/r2.16/en_ewt-ud-{}.conllu"
 

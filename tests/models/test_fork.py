@@ -93,6 +93,28 @@ classifier.predict(texts)
 run_child(lambda: classifier.predict(texts))
 assert torch.get_num_threads() == 2, "the parent keeps its threads"
 """,
+    "while a thread reads": """
+import gc
+from flairlite.datasets.deferred import DeferredPart, DeferredSentences
+entered, leave = threading.Event(), threading.Event()
+def make(text):
+    if threading.current_thread() is not threading.main_thread():
+        entered.set()
+        leave.wait()
+    return Sentence(text.decode())
+sentences = DeferredSentences([DeferredPart(b"in Berlin", [(0, 2), (3, 9)], make, {})])
+thread = threading.Thread(target=lambda: list(sentences))
+thread.start()
+entered.wait()
+def read():
+    assert gc.isenabled(), "the other thread does not exist in the child, so it cannot enable the collector"
+    assert [sentence.text for sentence in sentences] == ["in", "Berlin"]
+    assert sentences[1].text == "Berlin"
+run_child(read)
+leave.set()
+thread.join()
+assert gc.isenabled()
+""",
     "while threads evaluate": """
 tagger.train()
 with evaluating(tagger):

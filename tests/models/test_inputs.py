@@ -316,9 +316,8 @@ class TestTokenizers:
     @pytest.mark.parametrize("tokenizer", ["space", str.split, SpaceTokenizer])
     def test_what_is_not_a_tokenizer_is_refused(self, tokenizer: Any) -> None:
         tagger = make_tagger()
-        tagger.tokenizer = tokenizer
         with pytest.raises(SettingError, match=r"model\.tokenizer must be a Tokenizer"):
-            tagger.predict("in Berlin")
+            tagger.tokenizer = tokenizer
 
 
 def labels_of(sentence: Sentence) -> list[tuple[str | None, str]]:
