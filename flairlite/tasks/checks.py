@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from flairlite.data import Sentence
@@ -40,8 +40,8 @@ def check_labels(
         look like predictions.
 
     Raises:
-        LabelError: If there is nothing to learn; or, for a comparison, if no word, or sentence with a single label, is
-            labelled, or if other units than the task's have the labels. Spans may be absent.
+        LabelError: If there are no words or nothing to learn; or, for a comparison, if no word, or sentence with a
+            single label, is labelled, or if other units than the task's have the labels. Spans may be absent.
     """
     counts: Counter[str] = Counter()
     omitted: Counter[str] = Counter()
@@ -75,7 +75,7 @@ def check_labels(
     ]
 
 
-def _describe_absence(task: Task, sentences: Iterable[Sentence], name: str, label_type: str, for_training: bool) -> str:
+def _describe_absence(task: Task, sentences: Sequence[Sentence], name: str, label_type: str, for_training: bool) -> str:
     """Return the warning that data has no label of a type, or raise it as an error."""
     types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
     if label_type not in types:
@@ -88,9 +88,10 @@ def _describe_absence(task: Task, sentences: Iterable[Sentence], name: str, labe
         )
         if task.by_word:
             message += f". Make its dictionary with corpus.make_label_dictionary({label_type!r})"
-    if for_training or label_type in types or not task.may_be_absent:
+    has_words = any(sentence.words for sentence in sentences)
+    if for_training or label_type in types or not task.may_be_absent or not has_words:
         raise LabelError(message)
-    return f"{message}. Predictions for it are false alarms, and its scores are 0"
+    return f"{message}. Its scores are 0, whatever is predicted for it"
 
 
 def _describe_labels(task: Task, counts: Counter[str], name: str, for_training: bool) -> Iterator[str]:

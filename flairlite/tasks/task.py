@@ -84,8 +84,8 @@ class Task(ABC):
 
     @property
     def may_be_absent(self) -> bool:
-        """Whether data without any label is fully annotated: there just are no spans, or no label applies."""
-        return self.multi_label
+        """Whether data without any label may be fully annotated: no label applies, or all would be `O`."""
+        return self.multi_label or not set(self.outside_labels).isdisjoint(self.label_names)
 
     # From labels to class ids
 
