@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ FIGURES = ("precision", "recall", "f1-score")
 _MAX_DENSE = 2048  # labels; a dense confusion matrix of more would take more than 32 MB
 
 Array = np.ndarray[Any, np.dtype[Any]]
+_Row = tuple[str, "Array | None", int]  # name, precision, recall and F1 or None for accuracy, and support
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Matches:
         exact: Number of units with exactly their gold labels.
         units: Number of compared units.
         samples: (3,) mean precision, recall and F1 of the units, where a unit can have several labels; else None.
+        pairs: Gold and predicted label id of each compared unit, (N,) each, where a unit has one label; else None.
     """
 
     right: Array
@@ -44,13 +46,20 @@ class Matches:
     exact: int
     units: int
     samples: Array | None = None
+    pairs: tuple[Array, Array] | None = None
 
     @classmethod
-    def of_classes(cls, gold: Array, predicted: Array, num_labels: int) -> Matches:
-        """Compare N units with one label id each."""
-        is_right = gold == predicted
-        counts = [np.bincount(ids, minlength=num_labels) for ids in (gold[is_right], predicted, gold)]
-        return cls(counts[0], counts[1], counts[2], int(is_right.sum()), len(gold))
+    def of_classes(cls, gold: Tensor, predicted: Tensor, num_labels: int) -> Matches:
+        """Compare units with one label id each, (N,); units with -1 in `gold` are left out."""
+        golds, predictions = gold.cpu().numpy(), predicted.cpu().numpy()
+        is_compared = golds >= 0
+        golds, predictions = golds[is_compared], predictions[is_compared]
+        is_right = golds == predictions
+        right, predicted_counts, gold_counts = (
+            np.bincount(ids, minlength=num_labels) for ids in (golds[is_right], predictions, golds)
+        )
+        exact, pairs = int(is_right.sum()), (golds, predictions)
+        return cls(right, predicted_counts, gold_counts, exact, len(golds), pairs=pairs)
 
     @classmethod
     def of_sets(cls, gold: Tensor, predicted: Tensor) -> Matches:
@@ -82,7 +91,7 @@ class Result:
         main_score: The score by which training chooses the best model.
         detailed_results: Human-readable report.
         classification_report: Precision, recall, F1 and support of each label and of the averages. A label named like
-            an average has no entry here, only a row in `detailed_results`.
+            an average has a row in `detailed_results` only.
         loss: Mean loss per labelled word, or sentence.
         metric_name: Name of `main_score`, such as `f1-score (micro avg)`.
         labels: The labels that have scores, most frequent first.
@@ -115,43 +124,6 @@ class Result:
         return self.detailed_results
 
 
-def evaluate_classes(
-    gold: Tensor,
-    predicted: Tensor,
-    labels: Sequence[str],
-    *,
-    loss: float = 0.0,
-    main_metric: tuple[str, str] = DEFAULT_METRIC,
-    exclude: Collection[str] = (),
-    outside: Collection[str] = (),
-) -> Result:
-    """Evaluate predictions for N units with one label each.
-
-    Args:
-        gold: (N,) gold label ids; units with -1 are not compared.
-        predicted: (N,) predicted label ids.
-        labels: Names of the L labels. Those that occur neither in gold nor in predictions are left out.
-        loss: Mean loss to report.
-        main_metric: The main score: an average or label, and `precision`, `recall` or `f1-score`.
-        exclude: Labels without scores, even where they were predicted.
-        outside: Labels without scores that say that there is nothing to label. Units with them count for accuracy.
-
-    Raises:
-        SettingError: If there is no such main score.
-    """
-    is_compared = (gold >= 0).cpu().numpy()
-    golds, predictions = (tensor.cpu().numpy()[is_compared] for tensor in (gold, predicted))
-    matches = Matches.of_classes(golds, predictions, len(labels))
-    result = evaluate_matches(matches, labels, loss=loss, main_metric=main_metric, exclude={*exclude, *outside})
-    position = {label: index for index, label in enumerate(labels)}
-    order = np.array([position[label] for label in result.labels], dtype=np.int64)
-    if not exclude and matches.gold[order].sum() + matches.predicted[order].sum() == 2 * matches.units:
-        # every label counts, so micro average and accuracy are the same
-        text = _format_report(result.classification_report, matches, labels, order, ("accuracy", *AVERAGES[1:]))
-        result = replace(result, detailed_results=text)
-    return replace(result, confusion=_confusion(golds, predictions, order, len(labels)))
-
-
 def evaluate_matches(
     matches: Matches,
     labels: Sequence[str],
@@ -160,7 +132,14 @@ def evaluate_matches(
     main_metric: tuple[str, str] = DEFAULT_METRIC,
     exclude: Collection[str] = (),
 ) -> Result:
-    """Evaluate counts of labels; see `evaluate_classes`.
+    """Compute the scores of predictions and their report.
+
+    Args:
+        matches: Counts of L labels.
+        labels: Names of the L labels. Those that occur neither in gold nor in predictions are left out.
+        loss: Mean loss to report.
+        main_metric: The main score: an average or label, and `precision`, `recall` or `f1-score`.
+        exclude: Labels without scores, which have no part in the averages, even where they were predicted.
 
     Raises:
         SettingError: If there is no such main score.
@@ -171,30 +150,30 @@ def evaluate_matches(
     order = np.array(
         [index for index in by_frequency if frequency[index] and labels[index] not in excluded], dtype=np.int64
     )
-    figures, support = _figures_of(matches, order)
-    total = np.stack((matches.right, matches.predicted, matches.gold))[:, order].sum(1)  # (3,)
+    names = [labels[index] for index in order]
+    counts = np.stack((matches.right, matches.predicted, matches.gold))[:, order]  # (3, L')
+    figures, support, total = _figures(*counts), counts[2], counts.sum(1)  # (3, L'), (L',), (3,)
     averages = {
         "micro avg": _figures(*total),
         "macro avg": figures.sum(1) / max(1, len(order)),
         "weighted avg": figures @ support / max(1, total[2]),
         **({} if matches.samples is None else {"samples avg": matches.samples}),
     }
-    names = tuple(labels[index] for index in order)
-    report = {
-        name: _entry(column, count)
-        for name, column, count in zip(names, figures.T, support, strict=True)
-        if name not in averages
-    }
-    report |= {name: _entry(column, total[2]) for name, column in averages.items()}
-    known = [label for label in labels if label not in excluded]
+    rows = list(zip(names, figures.T, support.tolist(), strict=True))
+    last_rows = [(name, column, int(total[2])) for name, column in averages.items()]
+    accuracy = matches.exact / max(1, matches.units)
+    report = {name: _entry(column, count) for name, column, count in (*rows, *last_rows)}
+    if matches.pairs is not None and excluded.isdisjoint(labels):  # then micro average and accuracy are the same
+        last_rows[0] = ("accuracy", None, int(total[2]))
     return Result(
-        main_score=_main_score(report, main_metric, known),
-        detailed_results=_format_report(report, matches, labels, order, averages),
+        main_score=_main_score(report, main_metric, [label for label in labels if label not in excluded]),
+        detailed_results=_format_report(report, rows, last_rows, accuracy),
         classification_report=report,
         loss=loss,
         metric_name="{1} ({0})".format(*main_metric),
-        labels=names,
-        accuracy=_accuracy(matches),
+        labels=tuple(names),
+        confusion=None if matches.pairs is None else _confusion(*matches.pairs, order, len(labels)),
+        accuracy=accuracy,
     )
 
 
@@ -202,16 +181,6 @@ def _figures(right: Array, predicted: Array, gold: Array) -> Array:
     """Return precision, recall and F1 of counts, (3, ...); 0 where the denominator is 0."""
     precision, recall = right / np.maximum(predicted, 1), right / np.maximum(gold, 1)
     return np.stack((precision, recall, 2 * right / np.maximum(predicted + gold, 1)))
-
-
-def _figures_of(matches: Matches, order: Array) -> tuple[Array, Array]:
-    """Return the figures (3, L') and the support (L',) of some labels."""
-    counts = np.stack((matches.right, matches.predicted, matches.gold))[:, order]
-    return _figures(*counts), counts[2]
-
-
-def _accuracy(matches: Matches) -> float:
-    return matches.exact / max(1, matches.units)
 
 
 def _entry(figures: Iterable[float], support: int) -> dict[str, float]:
@@ -234,29 +203,21 @@ def _confusion(gold: Array, predicted: Array, order: Array, num_labels: int) -> 
 
 
 def _format_report(
-    report: dict[str, dict[str, float]], matches: Matches, labels: Sequence[str], order: Array, last_rows: Iterable[str]
+    report: dict[str, dict[str, float]], rows: Iterable[_Row], last_rows: Iterable[_Row], accuracy: float
 ) -> str:
     """Format the scores as scikit-learn's `classification_report` does, after the lines that Flair writes first."""
-    names = [re.sub(r"\s", " ", labels[index]) for index in order]  # a row is a line
-    width = max(map(len, ("weighted avg", *names)))
-    total = int(report["weighted avg"]["support"])
-    accuracy = _accuracy(matches)
+    rows = [(re.sub(r"\s", " ", name), figures, support) for name, figures, support in rows]  # a row is one line
+    width = max(map(len, ("weighted avg", *(name for name, _, _ in rows))))
 
-    def row(name: str, figures: Iterable[float], support: int) -> str:
-        return f"{name:>{width}s}  {' '.join(f'{figure:>9.4f}' for figure in figures)} {int(support):>9d}"
+    def line(name: str, figures: Array | None, support: int) -> str:
+        cells = ("", "", f"{accuracy:.4f}") if figures is None else [f"{figure:.4f}" for figure in figures]
+        return f"{name:>{width}s}  {' '.join(f'{cell:>9s}' for cell in cells)} {support:>9d}"
 
-    def last_row(name: str) -> str:
-        if name == "accuracy":
-            return f"{name:>{width}s}  {'':>9s} {'':>9s} {accuracy:>9.4f} {total:>9d}"
-        return row(name, [report[name][figure] for figure in FIGURES], total)
-
-    columns, support = _figures_of(matches, order)
     head = f"{'':>{width}s}  {' '.join(f'{column:>9s}' for column in (*FIGURES, 'support'))}"
     text = f"\nResults:\n- F-score (micro) {report['micro avg']['f1-score']:.4f}"
     text += f"\n- F-score (macro) {report['macro avg']['f1-score']:.4f}"
     text += f"\n- Accuracy {accuracy:.4f}\n\nBy class:\n"
-    rows = map(row, names, columns.T, support)
-    return text + "\n".join([head, "", *rows, "", *map(last_row, last_rows), ""])
+    return text + "\n".join([head, "", *(line(*row) for row in rows), "", *(line(*row) for row in last_rows), ""])
 
 
 def _main_score(report: dict[str, dict[str, float]], main_metric: tuple[str, str], labels: Sequence[str]) -> float:

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from flairlite.data import Sentence
 from flairlite.encoding import Targets
 from flairlite.errors import LabelError, SettingError
-from flairlite.metrics import DEFAULT_METRIC, Matches, Result, evaluate_matches
+from flairlite.metrics import Matches
 from flairlite.tasks.task import Decoded, Gold, Task
 from flairlite.tasks.words import clean_cell, missing_label
-from flairlite.tensors import UNLABELLED, copy_to
+from flairlite.tensors import UNLABELLED
 
 DEFAULT = "default"  # key of the threshold for labels without one of their own
 
@@ -133,27 +133,16 @@ class DocumentTask(Task):
 
     # Evaluation
 
-    def score(
-        self,
-        gold: Gold,
-        predicted: Tensor,
-        *,
-        loss: float = 0.0,
-        main_metric: tuple[str, str] = DEFAULT_METRIC,
-        exclude: Collection[str] = (),
-    ) -> Result:
-        """Compare sentence by sentence; sentences without words are left out."""
+    def match(self, gold: Gold, predicted: Tensor, exclude: Collection[str]) -> Matches:
+        """Count correct, predicted and gold labels, sentence by sentence; sentences without words are left out."""
         if not self.multi_label:
-            return self._score_single(gold, predicted, loss=loss, main_metric=main_metric, exclude=exclude)
-        ids = copy_to(gold.targets.class_ids, predicted.device)
-        is_kept = torch.tensor([label not in exclude for label in gold.labels], device=predicted.device)  # (L,)
-        has_words = torch.tensor(
-            [bool(sentence.words) for sentence in gold.sentences], dtype=torch.bool, device=predicted.device
-        )
+            return super().match(gold, predicted, exclude)
+        ids, predicted = gold.targets.class_ids.cpu(), predicted.bool().cpu()  # (S, L), (S, K)
+        is_kept = torch.tensor([label not in exclude for label in gold.labels])  # (L,)
+        has_words = torch.tensor([bool(sentence.words) for sentence in gold.sentences], dtype=torch.bool)
         is_compared = has_words & ((ids & is_kept).any(1) | ~ids.any(1))  # (S,)
-        predicted = nn.functional.pad(predicted.bool(), (0, ids.shape[1] - predicted.shape[1]))  # (S, L)
-        matches = Matches.of_sets(ids[is_compared] & is_kept, predicted[is_compared] & is_kept)
-        return evaluate_matches(matches, gold.labels, loss=loss, main_metric=main_metric, exclude=exclude)
+        predicted = nn.functional.pad(predicted, (0, ids.shape[1] - predicted.shape[1]))  # (S, L)
+        return Matches.of_sets(ids[is_compared] & is_kept, predicted[is_compared] & is_kept)
 
     def rows(self, gold: Gold, predicted: Tensor) -> Iterator[str]:
         """Yield a line per sentence: its gold labels (`_` for none), the predicted ones, and its text."""

@@ -14,7 +14,7 @@ from flairlite.data import Dictionary, Sentence
 from flairlite.data.tag_schemes import OUTSIDE, TagSpan, may_follow, scheme_named, tags_for, tags_of
 from flairlite.encoding import Targets
 from flairlite.errors import SettingError
-from flairlite.metrics import DEFAULT_METRIC, Matches, Result, evaluate_matches
+from flairlite.metrics import Matches
 from flairlite.tasks.task import Decoded, Gold, Task, labels_of
 from flairlite.tasks.words import (
     WordTask,
@@ -164,16 +164,8 @@ class SpanTask(Task):
 
     # Evaluation
 
-    def score(
-        self,
-        gold: Gold,
-        predicted: Tensor,
-        *,
-        loss: float = 0.0,
-        main_metric: tuple[str, str] = DEFAULT_METRIC,
-        exclude: Collection[str] = (),
-    ) -> Result:
-        """Compare span by span: a prediction is correct if a gold span has the same words and the same label."""
+    def match(self, gold: Gold, predicted: Tensor, exclude: Collection[str]) -> Matches:
+        """Count spans; a prediction is correct if a gold span has the same words and the same label."""
         id_of = {label: index for index, label in enumerate(gold.labels)}
         spans, offset = [], 0
         for sentence in gold.sentences:
@@ -186,8 +178,7 @@ class SpanTask(Task):
         )
         if excluded := [id_of[label] for label in exclude if label in id_of]:
             golds, predictions = _exclude(golds, predictions, len(gold.labels), excluded)
-        matches = Matches.of_keys(golds, predictions, len(gold.labels))
-        return evaluate_matches(matches, gold.labels, loss=loss, main_metric=main_metric, exclude=exclude)
+        return Matches.of_keys(golds, predictions, len(gold.labels))
 
     def rows(self, gold: Gold, predicted: Tensor) -> Iterator[str]:
         """Yield a line per word: word, gold tag and predicted tag; a blank line ends a sentence."""

@@ -15,13 +15,11 @@ from torch import Tensor
 
 from flairlite.data import Dictionary, Sentence
 from flairlite.data.dictionary import UNKNOWN
-from flairlite.data.tag_schemes import OUTSIDE
 from flairlite.encoding import Batch, Targets
 from flairlite.errors import LabelError, SettingError
-from flairlite.metrics import DEFAULT_METRIC, Result, evaluate_classes
+from flairlite.metrics import DEFAULT_METRIC, Matches, Result, evaluate_matches
+from flairlite.tasks.checks import check_labels
 from flairlite.tensors import UNLABELLED
-
-_SAMPLE_SIZE = 200  # sentences whose labels are inspected for scores
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,7 @@ class Task(ABC):
     unit: ClassVar[str]  # what has labels, in messages
     by_word: ClassVar[bool]  # whether words have classes, not sentences
     multi_label: bool = False  # whether a unit can have several labels
+    outside_labels: ClassVar[tuple[str, ...]] = ()  # labels that say that there is nothing to label
 
     def __init__(self, label_type: str, label_names: Sequence[str], class_names: Sequence[str] | None = None) -> None:
         self.label_type = label_type
@@ -85,8 +84,8 @@ class Task(ABC):
 
     @property
     def may_be_absent(self) -> bool:
-        """Whether data without any label is fully annotated: there just are no spans, or no label applies."""
-        return self.multi_label
+        """Whether data without any label may be fully annotated: no label applies, or all would be `O`."""
+        return self.multi_label or not set(self.outside_labels).isdisjoint(self.label_names)
 
     # From labels to class ids
 
@@ -162,9 +161,17 @@ class Task(ABC):
 
     def scored_labels(self, exclude: Collection[str] = ()) -> tuple[str, ...]:
         """Return the labels of the model that have scores of their own in an evaluation."""
-        return tuple(label for label in self.label_names if label not in exclude)
+        return tuple(label for label in self.label_names if label not in (*exclude, *self.outside_labels))
 
-    # Checks of data
+    # Units that are left out
+
+    def count_omitted(self, sentence: Sentence, label_type: str, labels: Sequence[str]) -> Mapping[str, int]:
+        """Count the units of a sentence that are left out, by a kind that is a key of `omissions`."""
+        return {}
+
+    def omissions(self, for_training: bool) -> dict[str, str]:
+        """Return the message for each kind of units that are left out; it follows their number."""
+        return {}
 
     def check(
         self,
@@ -175,101 +182,8 @@ class Task(ABC):
         label_type: str | None = None,
         exclude: Collection[str] = (),
     ) -> list[str]:
-        """Check that there is something to learn, or to compare with, in one pass over the sentences.
-
-        Args:
-            sentences: The sentences.
-            name: Name of the data in messages, for example "the train split".
-            for_training: Whether the labels are learned; otherwise predictions are compared with them.
-            label_type: The label type; default: the task's own.
-            exclude: Labels that are left out of the comparison.
-
-        Returns:
-            Warnings: missing labels, labels that the model does not know, units that are left out, and gold labels that
-            look like predictions.
-
-        Raises:
-            LabelError: If there is nothing to learn; or, for a comparison, if no word, or sentence with a single label,
-                is labelled, or if other units than the task's have the labels. Spans may be absent.
-        """
-        label_type = label_type or self.label_type
-        counts: Counter[str] = Counter()
-        omitted: Counter[str] = Counter()
-        sampled, predicted = 0, 0
-        step = max(1, len(sentences) // _SAMPLE_SIZE)
-        for index, sentence in enumerate(sentences):
-            labels = self.labels_in(sentence, label_type)
-            counts.update(labels)
-            omitted.update(self.count_omitted(sentence, label_type, labels))
-            if labels and not for_training and index % step == 0:
-                sampled += 1
-                predicted += any(label.score != 1 for label in sentence.get_labels(label_type))
-        warnings = []
-        if predicted:
-            warnings.append(
-                f"{predicted} of {sampled} sampled sentences of {name} have {label_type!r} labels with scores other "
-                "than 1, as predict writes them: if they are predictions, they have replaced the gold labels and are "
-                "compared with themselves. Predict with label_name='predicted', or on copies"
-            )
-        if unused := [label for label in exclude if label not in (*counts, *self.label_names, OUTSIDE)]:
-            warnings.append(f"excluded labels that neither {name} nor the model has: {', '.join(map(str, unused))}")
-        if not counts:
-            warnings.append(self._describe_absence(sentences, name, label_type, for_training))
-        else:
-            warnings += self._describe_labels(counts, name, for_training)
-            if set(counts) <= set(exclude):
-                warnings.append(f"all labels of {name} are excluded: predictions are false alarms, and scores are 0")
-        return warnings + [
-            f"{omitted[kind]} {text.format(name=name, label_type=label_type)}"
-            for kind, text in self.omissions(for_training).items()
-            if omitted[kind] and counts
-        ]
-
-    def count_omitted(self, sentence: Sentence, label_type: str, labels: Sequence[str]) -> Mapping[str, int]:
-        """Count the units of a sentence that are left out, by a kind that is a key of `omissions`."""
-        return {}
-
-    def omissions(self, for_training: bool) -> dict[str, str]:
-        """Return the message for each kind of units that are left out; it follows their number."""
-        return {}
-
-    def _describe_absence(self, sentences: Iterable[Sentence], name: str, label_type: str, for_training: bool) -> str:
-        """Return the warning that data has no label of a type, or raise it as an error."""
-        types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
-        if label_type not in types:
-            message = f"no label type {label_type!r} in {name}; it has: {', '.join(types) or 'no labels at all'}"
-        else:
-            others = " or ".join(f"{unit}s" for unit in ("word", "span", "whole sentence") if unit != self.unit)
-            message = (
-                f"no {self.unit} of {name} has a label of the type {label_type!r}: {others} have, "
-                f"and this model labels {self.unit}s"
-            )
-            if self.by_word:
-                message += f". Make its dictionary with corpus.make_label_dictionary({label_type!r})"
-        if for_training or label_type in types or not self.may_be_absent:
-            raise LabelError(message)
-        return f"{message}. Predictions for it are false alarms, and its scores are 0"
-
-    def _describe_labels(self, counts: Counter[str], name: str, for_training: bool) -> list[str]:
-        warnings = []
-        unknown = [label for label in counts if label not in self.label_names and label != UNKNOWN]
-        if for_training and len(unknown) == len(counts) and self.unknown is None:
-            raise LabelError(
-                f"the model knows none of the labels of {name}: it knows {', '.join(self.label_names[:20])}, "
-                f"and {name} has {', '.join(unknown[:20])}. Make the dictionary from this corpus"
-            )
-        if unknown:
-            effect = "teach the model nothing" if for_training else "count as misses"
-            if self.unknown is not None:
-                effect = f"are learned as {UNKNOWN}; in an evaluation they count as misses"
-            shown = ", ".join(f"{label} ({counts[label]})" for label in unknown[:20])
-            warnings.append(f"{len(unknown)} labels of {name} are not in the model's dictionary and {effect}: {shown}")
-        if for_training and len(self.class_names) == 1 and not self.multi_label:
-            warnings.append(
-                f"the model knows one label only, {self.label_names[0]!r}, and predicts it for every {self.unit} with "
-                f"the score 1: give the other {self.unit}s a label of their own, such as 'other'"
-            )
-        return warnings
+        """Return warnings about the labels of sentences; see `flairlite.tasks.checks.check_labels`."""
+        return check_labels(self, sentences, name, for_training, label_type or self.label_type, exclude)
 
     # From class ids to labels
 
@@ -304,7 +218,6 @@ class Task(ABC):
 
     # Evaluation
 
-    @abstractmethod
     def score(
         self,
         gold: Gold,
@@ -323,28 +236,20 @@ class Task(ABC):
             main_metric: The main score.
             exclude: Labels to leave out of the scores; units with only these as gold labels are not compared.
         """
+        matches = self.match(gold, predicted, exclude)
+        hidden = (*exclude, *self.outside_labels)
+        return evaluate_matches(matches, gold.labels, loss=loss, main_metric=main_metric, exclude=hidden)
+
+    def match(self, gold: Gold, predicted: Tensor, exclude: Collection[str]) -> Matches:
+        """Count correct, predicted and gold labels, unit by unit."""
+        ids = gold.targets.class_ids.cpu()
+        if excluded := [index for index, label in enumerate(gold.labels) if label in exclude]:
+            ids = ids.masked_fill(torch.isin(ids, ids.new_tensor(excluded)), UNLABELLED)
+        return Matches.of_classes(ids, predicted, len(gold.labels))
 
     @abstractmethod
     def rows(self, gold: Gold, predicted: Tensor) -> Iterator[str]:
         """Yield the lines of each sentence, with gold and predicted labels side by side."""
-
-    def _score_single(
-        self,
-        gold: Gold,
-        predicted: Tensor,
-        *,
-        loss: float,
-        main_metric: tuple[str, str],
-        exclude: Collection[str],
-        outside: Collection[str] = (),
-    ) -> Result:
-        """Compare units that have at most one label each."""
-        ids = gold.targets.class_ids.cpu()
-        if excluded := [index for index, label in enumerate(gold.labels) if label in exclude]:
-            ids = ids.masked_fill(torch.isin(ids, ids.new_tensor(excluded)), UNLABELLED)
-        return evaluate_classes(
-            ids, predicted, gold.labels, loss=loss, main_metric=main_metric, exclude=exclude, outside=outside
-        )
 
 
 def labels_of(dictionary: Dictionary, *, with_unknown: bool = False) -> list[str]:

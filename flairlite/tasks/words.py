@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
 
 import numpy as np
@@ -13,11 +13,9 @@ from torch import Tensor
 from flairlite.data import Sentence
 from flairlite.encoding import Targets
 from flairlite.errors import LabelError
-from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.tasks.task import Decoded, Gold, Task
 from flairlite.tensors import UNLABELLED
 
-OUTSIDE_LABELS = ("O", "_", "")  # labels that say "no label" where tags of spans were read as labels of words
 _SEPARATOR = re.compile(r"[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")  # what would end a cell or a row
 
 
@@ -31,6 +29,7 @@ class WordTask(Task):
 
     unit = "word"
     by_word = True
+    outside_labels = ("O", "_", "")
 
     def labels_in(self, sentence: Sentence, label_type: str) -> Sequence[str]:
         """Return the labels of the words of a sentence."""
@@ -44,10 +43,6 @@ class WordTask(Task):
             return encode_classes(sentences, columns, labels, self.num_known(labels))
         except KeyError as error:
             raise missing_label(error.args[0], label_type, labels) from error
-
-    def scored_labels(self, exclude: Collection[str] = ()) -> tuple[str, ...]:
-        """Return the labels of the model that have scores of their own in an evaluation."""
-        return super().scored_labels((*exclude, *OUTSIDE_LABELS))
 
     def count_omitted(self, sentence: Sentence, label_type: str, labels: Sequence[str]) -> Mapping[str, int]:
         """Count the words without a label."""
@@ -66,20 +61,6 @@ class WordTask(Task):
         """Write a label onto each word."""
         write_columns(sentences, decoded, label_name, self.class_names)
         write_probabilities(sentences, decoded, label_name, self.class_names)
-
-    def score(
-        self,
-        gold: Gold,
-        predicted: Tensor,
-        *,
-        loss: float = 0.0,
-        main_metric: tuple[str, str] = DEFAULT_METRIC,
-        exclude: Collection[str] = (),
-    ) -> Result:
-        """Compare word by word."""
-        return self._score_single(
-            gold, predicted, loss=loss, main_metric=main_metric, exclude=exclude, outside=OUTSIDE_LABELS
-        )
 
     def rows(self, gold: Gold, predicted: Tensor) -> Iterator[str]:
         """Yield a line per word: word, gold label (`_` for none) and predicted label; a blank line ends a sentence."""

@@ -82,13 +82,19 @@ class TestNoEntities:
         assert result.labels == ("PER",)
         assert result.classification_report["PER"] == {"precision": 0, "recall": 0, "f1-score": 0, "support": 0}
         assert result.accuracy == 0
-        assert "its scores are 0" in caplog.text
+        assert "Its scores are 0" in caplog.text
 
     def test_one_entity_makes_the_alarms_count_against_precision(self) -> None:
         tagger = always(make_tagger(Corpus(WITH_ENTITIES)), "S-PER")
         result = tagger.evaluate([*WITHOUT, entities((0, 1, "PER"), length=1)])
         assert result.classification_report["micro avg"]["precision"] == pytest.approx(1 / 11)
         assert result.classification_report["micro avg"]["recall"] == 1
+
+    @pytest.mark.parametrize("data", [[], [Sentence("")]])
+    def test_data_without_words_is_refused(self, data: list[Sentence]) -> None:
+        tagger = make_tagger(Corpus(WITH_ENTITIES))
+        with pytest.raises(LabelError, match="no label type 'ner' in the data to evaluate"):
+            tagger.evaluate(data)
 
     @pytest.mark.parametrize("exclude", [["PER", "LOC"], ["LOC"]])
     def test_all_gold_labels_may_be_excluded(self, exclude: list[str], caplog: pytest.LogCaptureFixture) -> None:
@@ -124,7 +130,7 @@ class TestNoEntities:
         result = classifier.evaluate([topic(), topic()])
         assert result.main_score == result.accuracy == 0
         assert result.labels == ("a",)
-        assert "its scores are 0" in caplog.text
+        assert "Its scores are 0" in caplog.text
 
 
 class TestOutside:
@@ -156,6 +162,13 @@ class TestOutside:
         head, row = (line.split("\t") for line in (tmp_path / "loss.tsv").read_text("utf-8").splitlines())
         assert float(row[head.index("DEV_F1")]) == result["test_score"] == 0
         assert float(row[head.index("DEV_PRECISION")]) == 0
+
+    def test_a_split_without_labels_trains_where_all_may_be_outside(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        corpus = Corpus(self.DATA, [Sentence(WORDS)], self.DATA)  # a column of O alone is read as no spans
+        assert train(self.tagger("x1"), corpus, tmp_path)["dev_score_history"] == [0]
+        assert "no label type 'ner' in the dev split" in caplog.text
 
     def test_the_outside_label_cannot_choose_the_best_model(self, tmp_path: Path) -> None:
         corpus = Corpus(self.DATA, self.DATA, self.DATA)

@@ -206,6 +206,7 @@ class TestDocuments:
         assert warnings == ["1 labelled sentences of the train split have no words and are left out"]
 
     @given(pairs=st.lists(st.tuples(st.sampled_from([*TOPICS, "new", None]), st.integers(0, 2)), max_size=12))
+    @settings(max_examples=40)
     def test_figures_of_single_labels_are_those_of_scikit_learn(self, pairs: list[tuple[str | None, int]]) -> None:
         task = DocumentTask("topic", TOPICS)
         gold = task.gold([document(*([label] if label else [])) for label, _ in pairs])
@@ -224,6 +225,7 @@ class TestDocuments:
         pairs=st.lists(st.tuples(st.sets(st.sampled_from([*TOPICS, "new"])), st.sets(st.sampled_from(TOPICS)))),
         num_empty=st.integers(0, 2),
     )
+    @settings(max_examples=40)
     def test_figures_of_several_labels_are_those_of_scikit_learn(
         self, pairs: list[tuple[set[str], set[str]]], num_empty: int
     ) -> None:
