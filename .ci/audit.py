@@ -18,9 +18,7 @@ def main(constraints: str) -> int:
     options = ["--requirement", constraints, "--no-deps", "--disable-pip", "--format", "json"]
     command = [sys.executable, "-m", "pip_audit", *options]
     try:
-        process = subprocess.run(
-            [*command, "--format", "json"], capture_output=True, text=True, check=False, timeout=120
-        )
+        process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
         packages = json.loads(process.stdout)["dependencies"]
     except (subprocess.TimeoutExpired, ValueError, KeyError) as error:
         print(f"{NOT_AUDITED} the service cannot be reached ({type(error).__name__})")
@@ -28,9 +26,8 @@ def main(constraints: str) -> int:
     audited = [package for package in packages if "skip_reason" not in package]
     found = [(package, vulnerability) for package in audited for vulnerability in package.get("vulns", ())]
     for package, vulnerability in found:
-        print(
-            f"{package['name']} {package['version']}: {vulnerability['id']}, fixed in {vulnerability.get('fix_versions')}"
-        )
+        name = f"{package['name']} {package['version']}"
+        print(f"{name}: {vulnerability['id']}, fixed in {vulnerability.get('fix_versions')}")
     if len(audited) < len(packages):
         print(f"{NOT_AUDITED} the service does not know {len(packages) - len(audited)} of {len(packages)} packages")
     print(f"{len(audited)} pinned packages audited, {len(found)} known vulnerabilities")

@@ -20,8 +20,8 @@ from flairlite import runtime
 from flairlite.data import Corpus
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-# One thread: the models are tiny, and threads that wait for a busy core make training many times slower. Set before
-# torch is imported; processes that tests start inherit it.
+# One thread: the models are tiny, and threads that wait for a busy core make training many times slower. This must come
+# before the import of torch. Processes that tests start inherit the variable.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if HAS_TORCH:

@@ -640,6 +640,6 @@ def test_file_system_without_locks_is_supported(
 
 
 def test_import_loads_neither_pooch_nor_requests() -> None:
-    code = "import sys, flairlite.resources; print(sorted({'pooch', 'requests'} & set(sys.modules)))"
+    code = "import sys, flairlite.download; print(sorted({'pooch', 'requests'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

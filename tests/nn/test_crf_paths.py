@@ -8,7 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from crf_cases import (
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from test_crf import (
     Case,
     assert_near,
     cases,
@@ -22,9 +25,6 @@ from crf_cases import (
     slow_losses,
     slow_partitions,
 )
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
 from flairlite.errors import SettingError

@@ -1,9 +1,9 @@
-"""Kill training runs at random moments, resume them, and compare with a run that nobody killed.
+"""Kill training runs at random moments, resume them, and compare the results with an uninterrupted run.
 
     python tests/support/kill_runs.py --kills 50 --seed 0
 
-Prints a JSON object: kills, runs, differences, seconds. POSIX only: a child is forked for each part of a run, so that
-torch is imported once.
+Prints a JSON object: kills, runs, differences, seconds. POSIX only: each part of a run is a forked child, so that torch
+is imported once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import sklearn.metrics  # noqa: F401  # once, not in each child
+import sklearn.metrics  # noqa: F401  # imported once, not in each child
 import torch
 import torch._dynamo
 
@@ -41,7 +41,7 @@ TABLES = ("dev.tsv", "test.tsv")
 
 
 def train(folder: Path, corpus: Corpus, vectors: WordVectors) -> None:
-    """Train, or go on where a killed run stood."""
+    """Train, or resume a killed run."""
     torch.set_num_threads(1)
     dictionary = corpus.make_label_dictionary("upos")
     tagger = SequenceTagger(WordEmbeddings(vectors), dictionary, "upos", hidden_size=24, dropout=0.1, seed=0)
@@ -50,7 +50,7 @@ def train(folder: Path, corpus: Corpus, vectors: WordVectors) -> None:
         learning_rate=0.01,
         optimizer=functools.partial(torch.optim.Adam, betas=(0.8, 0.99)),
         mini_batch_size=8,
-        max_epochs=5,
+        max_epochs=4,
         patience=1,
         monitor_test=True,
         checkpoint_every=3,
@@ -61,14 +61,14 @@ def train(folder: Path, corpus: Corpus, vectors: WordVectors) -> None:
     (folder / "result.json").write_text(json.dumps(result))
 
 
-def forked(work: Callable[[], None]) -> int:
-    """Start a child that does the work quietly, and return its process id."""
+def fork(work: Callable[[], None]) -> int:
+    """Run `work` in a child process without output, and return the process id."""
     sys.stdout.flush()
     if child := os.fork():
         return child
     status = 1
     try:
-        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        with Path(os.devnull).open("w") as null, contextlib.redirect_stdout(null):
             work()
         status = 0
     except BaseException as error:
@@ -78,8 +78,8 @@ def forked(work: Callable[[], None]) -> int:
         os._exit(status)
 
 
-def figures(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield what a finished run left, without times."""
+def read_results(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the name and content, or hash, of each result of a finished run, without times."""
     for name in (*MODELS, *TABLES, "result.json"):
         yield name, hashlib.sha256((folder / name).read_bytes()).hexdigest()
     yield "loss.tsv", re.sub(r"\t\d\d:\d\d:\d\d\t", "\t", (folder / "loss.tsv").read_text())
@@ -89,8 +89,8 @@ def figures(folder: Path) -> Iterator[tuple[str, str]]:
     yield "files", " ".join(sorted(path.name for path in folder.iterdir()))
 
 
-def check_whole(folder: Path) -> None:
-    """Fail when a file that a killed run left is not whole."""
+def check_files(folder: Path) -> None:
+    """Fail if a file of a killed run is incomplete."""
     if folder.exists():
         read_checkpoint(folder)
         if (folder / "loss.tsv").exists():
@@ -100,30 +100,30 @@ def check_whole(folder: Path) -> None:
                 SequenceTagger.load(folder / name)
 
 
-def run(folder: Path, kills: int, seconds: float, work: Callable[[Path], None], chance: random.Random) -> int:
-    """Train to the end, killing the run so many times on the way; return how many hit it."""
+def run(folder: Path, kills: int, seconds: float, work: Callable[[Path], None], rng: random.Random) -> int:
+    """Train to the end, with up to `kills` kills on the way; return the number of kills that hit a running child."""
     hits = 0
     for _ in range(kills):
-        child = forked(lambda: work(folder))
-        time.sleep(chance.uniform(0, seconds))
+        child = fork(lambda: work(folder))
+        time.sleep(rng.uniform(0, seconds))
         os.kill(child, signal.SIGKILL)
         hits += os.WIFSIGNALED(os.waitpid(child, 0)[1])
-        child = forked(lambda: check_whole(folder))
-        assert os.waitpid(child, 0)[1] == 0, f"a file in {folder} is not whole"
-    child = forked(lambda: work(folder))
+        child = fork(lambda: check_files(folder))
+        assert os.waitpid(child, 0)[1] == 0, f"a file in {folder} is incomplete"
+    child = fork(lambda: work(folder))
     assert os.waitpid(child, 0)[1] == 0, f"the run in {folder} cannot be resumed"
     return hits
 
 
 def main() -> None:
-    """Kill runs until so many kills have hit one, and print what was found."""
+    """Kill runs until `--kills` kills have hit one, and print the differences."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    chance = random.Random(options.seed)
+    rng = random.Random(options.seed)
     sample, mini = SAMPLE_ENGLISH(), WordEmbeddings("glove-mini").vectors
-    corpus = Corpus((sample.train or ())[:120], (sample.dev or ())[:30], (sample.test or ())[:30])
+    corpus = Corpus((sample.train or ())[:56], (sample.dev or ())[:12], (sample.test or ())[:12])
     words = sorted({word.lower() for sentence in corpus.get_all_sentences() for word in sentence.words})
     rows = mini.rows(words)
     vectors = WordVectors(
@@ -132,17 +132,17 @@ def main() -> None:
     work = functools.partial(train, corpus=corpus, vectors=vectors)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
-        begun = time.monotonic()
-        run(Path(scratch, "whole"), 0, 0.0, work, chance)
-        seconds = time.monotonic() - begun
-        expected = dict(figures(Path(scratch, "whole")))
+        start_of_run = time.monotonic()
+        run(Path(scratch, "uninterrupted"), 0, 0.0, work, rng)
+        seconds = time.monotonic() - start_of_run
+        expected = dict(read_results(Path(scratch, "uninterrupted")))
         kills = runs = 0
         differing: list[str] = []
         while kills < options.kills:
             runs += 1
             folder = Path(scratch, str(runs))
-            kills += run(folder, chance.choice((1, 1, 2, 3)), seconds, work, chance)
-            found = dict(figures(folder))
+            kills += run(folder, rng.choice((1, 1, 2, 3)), seconds, work, rng)
+            found = dict(read_results(folder))
             differing += [f"run {runs}: {name}" for name in expected if found[name] != expected[name]]
     print(
         json.dumps(

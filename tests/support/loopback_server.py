@@ -1,4 +1,4 @@
-"""An HTTP server on 127.0.0.1 that answers well or badly, as it is told."""
+"""An HTTP server on 127.0.0.1 that can simulate faults."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class LoopbackServer:
     """Serve `files` (path to content) over HTTP; use it as a context manager.
 
     Attributes:
-        manners: How the paths behave that do not just answer: `error` (500), `busy` (429), `silent` (no answer),
-            `stalled` (one byte of the body, then none), `cut` (the body twice where three times were promised),
-            `aborted` (closed with no answer).
-        num_failures: After how many requests a path behaves well again; a path that is not in it never does.
-        num_requests: How many requests came for each path.
+        manners: The fault of each faulty path: `error` (500), `busy` (429), `silent` (no answer), `stalled` (one byte
+            of the body, then none), `cut` (the body twice, with three times its length announced), `aborted` (the
+            connection is closed without an answer).
+        num_failures: The number of requests after which a path works; a path without an entry always fails.
+        num_requests: The number of requests for each path.
     """
 
     def __init__(self, files: dict[str, bytes]) -> None:
@@ -28,11 +28,11 @@ class LoopbackServer:
         self.manners: dict[str, Manner] = {}
         self.num_failures: dict[str, int] = {}
         self.num_requests: Counter[str] = Counter()
-        self.is_reached = threading.Event()  # set by the first request
+        self.is_reached = threading.Event()  # set at the first request
         self._lock = threading.Lock()
-        self._released = threading.Event()  # lets handlers go that play dead
+        self._released = threading.Event()  # ends the handlers that do not answer
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that hang up are expected
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients may close the connection
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
     @property

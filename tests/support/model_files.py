@@ -1,4 +1,4 @@
-"""Small taggers, their predictions, and the records of their files, for tests of model files."""
+"""Small taggers, their predictions, and the records in their files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def predictions(tagger: SequenceTagger) -> list[list[tuple[str, float]]]:
 
 
 def refusal(path: Path) -> str:
-    """Return the message with which loading a file fails; it must name the file."""
+    """Return the message of the error that loading the file raises; the message must name the file."""
     with pytest.raises(ModelFileError) as caught:
         SequenceTagger.load(path)
     assert str(path) in str(caught.value)
@@ -45,7 +45,7 @@ def records_of(path: Path) -> dict[str, bytes]:
 
 
 def write_archive(path: Path, records: dict[str, bytes], *, compression: int = zipfile.ZIP_STORED) -> Path:
-    """Write a zip archive as torch does: stored, without attributes, with right checksums."""
+    """Write a zip archive as torch does: uncompressed, without attributes, with correct checksums."""
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, content in records.items():
             record = zipfile.ZipInfo(name)
