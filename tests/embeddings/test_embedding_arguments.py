@@ -27,6 +27,7 @@ from flairlite.embeddings import (
     register_embeddings,
 )
 from flairlite.embeddings.vectors import WordVectors
+from flairlite.encoding import encode
 from flairlite.errors import DataUnavailableError, FlairliteError, ModelFileError, SettingError
 from flairlite.runtime import get_device, get_seed, set_cache_root, set_device, set_seed
 
@@ -303,6 +304,19 @@ def test_a_stored_copy_embeds_as_the_original(kind: str, is_renamed: bool, how: 
     assert {name: weight.dtype for name, weight in again.state_dict().items()} == {
         name: weight.dtype for name, weight in embedding.state_dict().items()
     }
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_embeddings_of_words_and_of_sentences_are_called_alike(kind: str) -> None:
+    embedding = ALL[kind]()
+    encoded = encode([Sentence(text) for text in SENTENCES], embedding.index, fields=embedding.fields)
+    batch = encoded.batch(torch.arange(len(SENTENCES)))
+    inputs = embedding.select(batch.table, batch.word_ids)
+    vectors = embedding(inputs, batch.lengths, torch.Generator())
+    assert vectors.shape[-1] == embedding.embedding_length
+    assert len(vectors) == len(SENTENCES)
+    if embedding.embedding_type == "word-level":
+        assert torch.equal(vectors, embedding(inputs))
 
 
 @pytest.mark.parametrize(
