@@ -1,6 +1,7 @@
-"""Ask whether a pinned package has a known vulnerability: `python .ci/audit.py constraints.txt`, with pip-audit there.
+"""Check the pinned packages for known vulnerabilities: `python .ci/audit.py constraints.txt`; needs pip-audit.
 
-Fails where there is one. Where the service does not answer, or knows none of the packages, it says so and passes.
+Exits with 1 if there is a vulnerability. If the service is unreachable or does not know a package, prints a warning and
+exits with 0.
 """
 
 from __future__ import annotations
@@ -9,25 +10,30 @@ import json
 import subprocess
 import sys
 
-LOUD = "!!! NOT AUDITED:"
+NOT_AUDITED = "!!! NOT AUDITED:"
 
 
 def main(constraints: str) -> int:
-    """Print what is known of the packages; return 1 where there is a vulnerability."""
-    command = [sys.executable, "-m", "pip_audit", "--requirement", constraints, "--no-deps", "--disable-pip"]
+    """Print the vulnerabilities; return 1 if there is one, else 0."""
+    options = ["--requirement", constraints, "--no-deps", "--disable-pip", "--format", "json"]
+    command = [sys.executable, "-m", "pip_audit", *options]
     try:
-        done = subprocess.run([*command, "--format", "json"], capture_output=True, text=True, check=False, timeout=120)
-        packages = json.loads(done.stdout)["dependencies"]
+        process = subprocess.run(
+            [*command, "--format", "json"], capture_output=True, text=True, check=False, timeout=120
+        )
+        packages = json.loads(process.stdout)["dependencies"]
     except (subprocess.TimeoutExpired, ValueError, KeyError) as error:
-        print(f"{LOUD} pip-audit's service cannot be reached ({type(error).__name__})")
+        print(f"{NOT_AUDITED} the service cannot be reached ({type(error).__name__})")
         return 0
-    asked = [package for package in packages if "skip_reason" not in package]
-    found = [(package, fault) for package in asked for fault in package.get("vulns", ())]
-    for package, fault in found:
-        print(f"{package['name']} {package['version']}: {fault['id']}, mended in {fault.get('fix_versions')}")
-    if len(asked) < len(packages):
-        print(f"{LOUD} pip-audit's service knows nothing of {len(packages) - len(asked)} of {len(packages)} packages")
-    print(f"{len(asked)} pinned packages asked about, {len(found)} known vulnerabilities")
+    audited = [package for package in packages if "skip_reason" not in package]
+    found = [(package, vulnerability) for package in audited for vulnerability in package.get("vulns", ())]
+    for package, vulnerability in found:
+        print(
+            f"{package['name']} {package['version']}: {vulnerability['id']}, fixed in {vulnerability.get('fix_versions')}"
+        )
+    if len(audited) < len(packages):
+        print(f"{NOT_AUDITED} the service does not know {len(packages) - len(audited)} of {len(packages)} packages")
+    print(f"{len(audited)} pinned packages audited, {len(found)} known vulnerabilities")
     return int(bool(found))
 
 

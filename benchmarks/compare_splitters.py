@@ -2,20 +2,21 @@
 
     python benchmarks/compare_splitters.py [FILE.conllu ...]
 
-Without files it reads the dev and test sets of the data mirror that FLAIRLITE_MIRROR names. A paragraph is its
-sentences with a space between each two. A sentence counts when both its ends are right; EWT has many that no full stop
-ends, which no rules find. segtok has a row where it is installed. flairlite's rules were written with these texts in
-view.
+Without arguments, reads the dev and test sets from the data mirror that FLAIRLITE_MIRROR names. Sentences are joined by
+a space to form a paragraph. A predicted sentence is correct if both its boundaries are. Many sentences in EWT end
+without a full stop, and rule-based splitters cannot find these. segtok is included if it is installed. The rules of
+flairlite were developed on these texts.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import measuring
 
 from flairlite.splitter import SegtokSentenceSplitter, SentenceSplitter, SyntokSentenceSplitter
 
@@ -24,26 +25,27 @@ Split = Callable[[str], set[tuple[int, int]]]
 
 
 def main() -> None:
-    """Print a row a splitter."""
+    """Print one row per splitter."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path)
-    files = parser.parse_args().files or [Path(os.environ["FLAIRLITE_MIRROR"]) / name for name in FILES]
+    files = parser.parse_args().files or [measuring.mirror() / name for name in FILES]
     paragraphs = [paragraph for path in files for paragraph in read_paragraphs(path)]
     print(f"{len(paragraphs):,} paragraphs, {sum(map(len, paragraphs)):,} sentences")
-    splits = {type(own).__name__: with_splitter(own) for own in (SegtokSentenceSplitter(), SyntokSentenceSplitter())}
-    for name, split in (splits | segtok()).items():
-        right = predicted = gold = 0
+    splitters = (SegtokSentenceSplitter(), SyntokSentenceSplitter())
+    functions = {type(splitter).__name__: make_split(splitter) for splitter in splitters}
+    for name, split in (functions | make_segtok_split()).items():
+        correct = predicted = gold = 0
         start = time.perf_counter()
         for paragraph in paragraphs:
-            expected, found = place(paragraph), split(" ".join(paragraph))
-            right, predicted, gold = right + len(found & expected), predicted + len(found), gold + len(expected)
+            expected, found = join_spans(paragraph), split(" ".join(paragraph))
+            correct, predicted, gold = correct + len(found & expected), predicted + len(found), gold + len(expected)
         seconds = time.perf_counter() - start
-        f1 = 2 * right / (predicted + gold)
-        print(f"{name:24s} precision {right / predicted:.4f} recall {right / gold:.4f} F1 {f1:.4f} {seconds:6.2f} s")
+        precision, recall, f1 = correct / predicted, correct / gold, 2 * correct / (predicted + gold)
+        print(f"{name:24s} precision {precision:.4f} recall {recall:.4f} F1 {f1:.4f} {seconds:6.2f} s")
 
 
 def read_paragraphs(path: Path) -> Iterator[list[str]]:
-    """Yield the texts of the sentences of each paragraph."""
+    """Yield each paragraph of a CoNLL-U file as a list of sentence texts."""
     paragraph: list[str] = []
     for line in path.read_text(encoding="utf-8").split("\n"):
         if line.startswith(("# newpar", "# newdoc")) and paragraph:
@@ -54,8 +56,8 @@ def read_paragraphs(path: Path) -> Iterator[list[str]]:
     yield paragraph
 
 
-def place(sentences: list[str]) -> set[tuple[int, int]]:
-    """Return the spans of sentences with a space between each two."""
+def join_spans(sentences: list[str]) -> set[tuple[int, int]]:
+    """Return the character spans of sentences in the text that joins them by a space."""
     spans, start = set(), 0
     for sentence in sentences:
         spans.add((start, start + len(sentence)))
@@ -63,13 +65,13 @@ def place(sentences: list[str]) -> set[tuple[int, int]]:
     return spans
 
 
-def with_splitter(splitter: SentenceSplitter) -> Split:
-    """Return how one of flairlite's splitters gives spans."""
+def make_split(splitter: SentenceSplitter) -> Split:
+    """Return a function that maps a text to the character spans of its sentences."""
     return lambda text: {(sentence.start_position, sentence.end_position) for sentence in splitter.split(text)}
 
 
-def segtok() -> dict[str, Split]:
-    """Return segtok as Flair uses it, where it is installed."""
+def make_segtok_split() -> dict[str, Split]:
+    """Return segtok's splitter as Flair calls it; empty if segtok is not installed."""
     try:
         segmenter = importlib.import_module("segtok.segmenter")
     except ImportError:

@@ -1,12 +1,11 @@
-"""Compare rule-based tokenizers on raw English text with UD_English-EWT's gold tokens, by character spans.
+"""Compare rule-based tokenizers with the gold tokens of UD_English-EWT on raw text, by character spans.
 
     python benchmarks/compare_tokenizers.py [--join 10] [FILE.conllu ...]
 
-Without files it reads the dev and test sets of the data mirror that FLAIRLITE_MIRROR names. F1 (a) is over syntactic
-words (do | n't), F1 (b) over surface tokens (don't). A token counts when both its ends are right; one that the library
-rewrote so that it cannot be found in the text is wrong. `--join N` feeds N sentences as one text, as users do.
-A library that is not installed has no row; flairlite's own row has its rules for what stays whole, which
-were written with the development set in view. Nothing is written.
+Without arguments, reads the dev and test sets from the data mirror that FLAIRLITE_MIRROR names. F1 (a) is computed over
+syntactic words (do | n't), F1 (b) over surface tokens (don't). A token is correct if both its boundaries are; a token
+that the library rewrote so that it does not occur in the text is wrong. `--join N` passes N sentences as one text.
+Libraries that are not installed are skipped. The rules of flairlite's default tokenizer were developed on the dev set.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import itertools
-import os
 import re
 import subprocess
 import sys
@@ -25,15 +23,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import measuring
+
 Spans = list[tuple[int, int]]
-Tokenize = Callable[[str], Any]  # from a text to its words, or to their spans
-Build = Callable[[Any], Tokenize]  # from the library's module to its function
+Tokenize = Callable[[str], Any]  # maps a text to its words or to their spans
+Build = Callable[[Any], Tokenize]  # maps the module of a library to its tokenize function
 DEFAULT_FILES = tuple(f"ud_english/r2.16/en_ewt-ud-{part}.conllu" for part in ("dev", "test"))
 
 
 @dataclass(frozen=True)
 class GoldText:
-    """A raw text with the character spans of its syntactic words and of its surface tokens."""
+    """A raw text with the character spans of its syntactic words and its surface tokens."""
 
     text: str
     words: Spans
@@ -42,7 +42,7 @@ class GoldText:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A configuration of a library, with the module that is imported for it and whose import is timed."""
+    """A configuration of a library; `module` is the module whose import is timed."""
 
     name: str
     package: str
@@ -52,30 +52,30 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Score:
-    """Counts of right, predicted and gold spans."""
+    """Counts of correct, predicted and gold spans."""
 
-    right: int
+    correct: int
     predicted: int
     gold: int
 
     @property
     def precision(self) -> float:
-        """The share of the predicted spans that are right."""
-        return self.right / max(self.predicted, 1)
+        """The share of predicted spans that are correct."""
+        return self.correct / max(self.predicted, 1)
 
     @property
     def recall(self) -> float:
-        """The share of the gold spans that were predicted."""
-        return self.right / max(self.gold, 1)
+        """The share of gold spans that were predicted."""
+        return self.correct / max(self.gold, 1)
 
     @property
     def f1(self) -> float:
-        """The harmonic mean of the two."""
-        return 2 * self.right / max(self.predicted + self.gold, 1)
+        """The harmonic mean of precision and recall."""
+        return 2 * self.correct / max(self.predicted + self.gold, 1)
 
 
 def main() -> None:
-    """Print the table, best F1 (a) first."""
+    """Print the table, sorted by F1 (a)."""
     arguments = parse_arguments()
     texts = join_texts([text for path in arguments.files for text in read_gold(path)], arguments.join)
     num_words = sum(len(text.words) for text in texts)
@@ -89,50 +89,48 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Return the files, how many sentences make a text and how often each tokenizer is timed."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="CoNLL-U files with # text lines")
-    parser.add_argument("--join", type=int, default=1, help="sentences a text, joined by a space (default: 1)")
-    parser.add_argument("--repeats", type=int, default=3, help="timed runs, of which the best counts (default: 3)")
+    parser.add_argument("--join", type=int, default=1, help="sentences per text, joined by a space (default: 1)")
+    parser.add_argument("--repeats", type=int, default=3, help="timed runs; the best one is reported (default: 3)")
     arguments = parser.parse_args()
     if not arguments.files:
-        if not (mirror := os.environ.get("FLAIRLITE_MIRROR")):
-            parser.error("name a CoNLL-U file, or the folder of a data mirror in FLAIRLITE_MIRROR")
-        arguments.files = [Path(mirror) / name for name in DEFAULT_FILES]
+        arguments.files = [measuring.mirror() / name for name in DEFAULT_FILES]
     if missing := [str(path) for path in arguments.files if not path.is_file()]:
         parser.error(f"no such file: {', '.join(missing)}")
     return arguments
 
 
 def read_gold(path: Path) -> Iterator[GoldText]:
-    """Yield the sentences of a CoNLL-U file, placed in their `# text`."""
+    """Yield the sentences of a CoNLL-U file, aligned with their `# text`."""
     for block in path.read_text(encoding="utf-8").strip().split("\n\n"):
         lines = block.split("\n")
         text = next(line.removeprefix("# text = ") for line in lines if line.startswith("# text = "))
-        yield place_gold(text, [line.split("\t") for line in lines if not line.startswith("#")])
+        yield align_gold(text, [line.split("\t") for line in lines if not line.startswith("#")])
 
 
-def place_gold(text: str, rows: list[list[str]]) -> GoldText:
-    """Find a sentence's rows in its text; a multi-word token that its words do not spell out is one span."""
+def align_gold(text: str, rows: list[list[str]]) -> GoldText:
+    """Align the rows of a sentence with its text. A multi-word token whose words do not spell it is one span."""
     forms = {row[0]: row[1] for row in rows if "." not in row[0]}
     words: Spans = []
     tokens: Spans = []
     end, covered = 0, 0
     for identifier, form in forms.items():
         first, _, last = identifier.partition("-")
-        if int(first) <= covered:  # a word inside a multi-word token, placed with it
+        if int(first) <= covered:  # a word inside a multi-word token, which was aligned as a whole
             continue
         covered = int(last or first)
         start = text.index(form, end)
         end = start + len(form)
         tokens.append((start, end))
         parts = [forms[str(index)] for index in range(int(first), covered + 1)]
-        words += spell(start, parts) if "".join(parts) == form else [(start, end)]
+        words += adjacent_spans(start, parts) if "".join(parts) == form else [(start, end)]
     return GoldText(text, words, tokens)
 
 
-def spell(start: int, parts: list[str]) -> Spans:
-    """Return the spans of parts that follow each other without a gap."""
+def adjacent_spans(start: int, parts: list[str]) -> Spans:
+    """Return the spans of strings that follow each other without a gap."""
     spans = []
     for part in parts:
         spans.append((start, start + len(part)))
@@ -141,12 +139,12 @@ def spell(start: int, parts: list[str]) -> Spans:
 
 
 def join_texts(texts: list[GoldText], size: int) -> list[GoldText]:
-    """Join each `size` texts that follow each other by a space."""
+    """Join every `size` consecutive texts by a space."""
     return [concatenate(texts[first : first + size]) for first in range(0, len(texts), size)]
 
 
 def concatenate(texts: list[GoldText]) -> GoldText:
-    """Return one text of several, with the spans moved along."""
+    """Return the concatenation of texts, with the spans shifted."""
     words: Spans = []
     tokens: Spans = []
     base = 0
@@ -158,7 +156,7 @@ def concatenate(texts: list[GoldText]) -> GoldText:
 
 
 def candidates() -> list[Candidate]:
-    """Return the configurations that a user of these libraries would try; all are rules, none downloads a model."""
+    """Return the configurations to compare; all are rule-based, and none downloads a model."""
     return [
         *segtok_candidates(),
         *syntok_candidates(),
@@ -168,26 +166,26 @@ def candidates() -> list[Candidate]:
         Candidate(r"regex \w+|[^\w\s]", "", "re", lambda module: module.compile(r"\w+|[^\w\s]").findall),
         Candidate("flairlite default (syntok)", "flairlite", "flairlite.tokenization.rules", build_default),
         *(
-            Candidate(f"flairlite {name}", "flairlite", "flairlite.tokenization", build_own(name))
+            Candidate(f"flairlite {name}", "flairlite", "flairlite.tokenization", build_flairlite(name))
             for name in ("SegtokTokenizer", "StaccatoTokenizer")
         ),
     ]
 
 
 def build_default(module: Any) -> Tokenize:
-    """Return flairlite's default tokenizer with nothing remembered of earlier runs."""
+    """Return flairlite's default tokenizer with an empty cache."""
     module._split_cached.cache_clear()
     tokenize: Tokenize = module.default_tokenizer().tokenize
     return tokenize
 
 
-def build_own(name: str) -> Build:
-    """Return how another tokenizer of flairlite is made."""
+def build_flairlite(name: str) -> Build:
+    """Return the build function of a tokenizer class of flairlite."""
     return lambda module: getattr(module, name)().tokenize  # type: ignore[no-any-return]
 
 
 def segtok_candidates() -> list[Candidate]:
-    """Return segtok as Flair uses it and in its other forms."""
+    """Return segtok as Flair calls it and in its other configurations."""
 
     def build(name: str, *, sentences: bool = False, contractions: bool = True) -> Build:
         def words(module: Any) -> Tokenize:
@@ -209,7 +207,7 @@ def segtok_candidates() -> list[Candidate]:
 
 
 def syntok_candidates() -> list[Candidate]:
-    """Return syntok with its two options, each off and on; it knows its tokens' offsets."""
+    """Return syntok with each combination of its two options; syntok reports character offsets."""
 
     def build(emit: bool, replace: bool) -> Build:
         def spans(module: Any) -> Tokenize:
@@ -227,7 +225,7 @@ def syntok_candidates() -> list[Candidate]:
 
 
 def sacremoses_candidates() -> list[Candidate]:
-    """Return sacremoses without XML escapes; its `@-@` is the hyphen of the text."""
+    """Return sacremoses without XML escapes; it writes hyphens as `@-@`."""
 
     def build(*, aggressive: bool, web: bool = False) -> Build:
         def words(module: Any) -> Tokenize:
@@ -250,7 +248,7 @@ def sacremoses_candidates() -> list[Candidate]:
 
 
 def nltk_candidates() -> list[Candidate]:
-    """Return NLTK's rules; `span_tokenize` undoes the quotes that the two Treebank tokenizers rewrite."""
+    """Return NLTK's tokenizers; `span_tokenize` aligns the quotes that the two Treebank tokenizers rewrite."""
 
     def build(name: str, *, aligned: bool = False) -> Build:
         def words(module: Any) -> Tokenize:
@@ -259,7 +257,7 @@ def nltk_candidates() -> list[Candidate]:
             def tokenize(text: str) -> Any:
                 try:
                     return list(tokenizer.span_tokenize(text))
-                except ValueError:  # NLTK cannot align what it rewrote: its words stand as they are
+                except ValueError:  # NLTK cannot align the words that it rewrote: keep the words
                     return tokenizer.tokenize(text)
 
             return tokenize if aligned else tokenizer.tokenize
@@ -272,7 +270,7 @@ def nltk_candidates() -> list[Candidate]:
 
 
 def measure(candidate: Candidate, texts: list[GoldText], repeats: int) -> tuple[float, str] | None:
-    """Return a candidate's F1 (a) and its line, None when its library is not installed."""
+    """Return the F1 (a) and the table row of a candidate; None if its library is not installed."""
     try:
         module = importlib.import_module(candidate.module)
     except ImportError:
@@ -286,13 +284,13 @@ def measure(candidate: Candidate, texts: list[GoldText], repeats: int) -> tuple[
     predicted = [to_spans(text.text, result) for text, result in zip(texts, results, strict=True)]
     words = score(predicted, [text.words for text in texts])
     surface = score(predicted, [text.tokens for text in texts])
-    counts = f"{words.precision:10.4f}{words.recall:9.4f}{words.f1:9.4f}{surface.f1:9.4f}"
+    scores = f"{words.precision:10.4f}{words.recall:9.4f}{words.f1:9.4f}{surface.f1:9.4f}"
     speed = f"{words.gold / min(seconds):11,.0f}{import_seconds(candidate.module, repeats):10.3f}"
-    return words.f1, f"{candidate.name:46s}{version(candidate.package):>11s}{counts}{speed}"
+    return words.f1, f"{candidate.name:46s}{version(candidate.package):>11s}{scores}{speed}"
 
 
 def version(package: str) -> str:
-    """Return the version of an installed package, "-" where there is none."""
+    """Return the version of an installed package, or "-"."""
     try:
         return metadata.version(package) if package else "-"
     except metadata.PackageNotFoundError:
@@ -300,7 +298,7 @@ def version(package: str) -> str:
 
 
 def to_spans(text: str, result: Any) -> Spans:
-    """Return spans as they are, and words where they are found from left to right; a lost word is an empty span."""
+    """Return the spans of a result; words are searched from left to right, and a missing word is an empty span."""
     spans: Spans = []
     end = 0
     for item in result:
@@ -315,15 +313,15 @@ def to_spans(text: str, result: Any) -> Spans:
 
 
 def score(predicted: list[Spans], gold: list[Spans]) -> Score:
-    """Count the spans that are right; a text's gold spans are all different."""
-    right = sum(len(set(ours) & set(theirs)) for ours, theirs in zip(predicted, gold, strict=True))
-    return Score(right, sum(map(len, predicted)), sum(map(len, gold)))
+    """Compare predicted with gold spans, text by text; the gold spans of a text are distinct."""
+    correct = sum(len(set(found) & set(expected)) for found, expected in zip(predicted, gold, strict=True))
+    return Score(correct, sum(map(len, predicted)), sum(map(len, gold)))
 
 
 def import_seconds(module: str, repeats: int) -> float:
-    """Return the best time of importing a module in a fresh interpreter."""
+    """Return the minimum import time of a module in a new interpreter."""
     if not re.fullmatch(r"[\w.]+", module):
-        raise ValueError(f"expected a module's dotted name, got {module!r}")
+        raise ValueError(f"module must be a dotted name, got {module!r}")
     code = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
     command = [sys.executable, "-c", code]
     return min(float(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(repeats))

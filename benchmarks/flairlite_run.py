@@ -1,9 +1,9 @@
-"""Measure flairlite: import, first and later loads, the tutorial, prediction. Prints one line of JSON.
+"""Measure flairlite: import, first and later loads, the tutorial and prediction. Prints one line of JSON.
 
     python benchmarks/flairlite_run.py [--epochs 10] [--seed 0] [--sample] [--plain]
 
-The parts, each a process: `first` starts with an empty cache, `tutorial` is the tutorial's script and nothing else up
-to its report, `prediction` uses the model that it left.
+Each part runs in a process of its own: `first` loads data into an empty cache, `tutorial` runs the script of the
+tutorial and nothing else until its report, `prediction` uses the model that `tutorial` saved.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import measuring
 import synthetic
 import workloads
 from measuring import Figures, Options, timing
-from workloads import Library, Tagged, Tagger
+from workloads import Library, TaggedSentence, Tagger
 
 HEAVY = ("conllu", "gensim", "pooch", "regex", "requests", "scipy", "sklearn", "smart_open", "syntok", "tqdm")
 
 
 def first(options: Options) -> Figures:
-    """Load everything for the first time: the cache is empty."""
+    """Load treebank and vectors into an empty cache."""
     figures = _import_flairlite(options)
     library = _library(options)
     with timing(figures, "corpus_first_s"):
@@ -38,7 +38,7 @@ def first(options: Options) -> Figures:
 
 
 def tutorial(options: Options) -> Figures:
-    """Run the tutorial's script; behind its end, compare the model in memory with the one in its file."""
+    """Run the script of the tutorial, then compare the predictions of the trained and the saved model."""
     figures = _import_flairlite(options)
     from epoch_clock import EpochClock
 
@@ -56,10 +56,9 @@ def tutorial(options: Options) -> Figures:
     figures["best_model_share"] = median(write / epoch for write, epoch in writes)
 
     test = workloads.read_tagged(options.treebank("test"))
-    saved = SequenceTagger.load(options.folder / "out" / "best-model.pt")  # training ends with this one in memory
+    saved = SequenceTagger.load(options.folder / "out" / "best-model.pt")  # training restores the best model at the end
     tags, saved_tags = (
-        workloads.predicted_tags(workloads.tagger_with_flairs_api(model, Sentence), test)
-        for model in (trained.model, saved)
+        workloads.predicted_tags(workloads.adapt_flair_api(model, Sentence), test) for model in (trained.model, saved)
     )
     figures["whole_test_accuracy"] = workloads.accuracy(tags, [sentence.tags for sentence in test])
     figures["changed_by_saving"] = round((1 - workloads.accuracy(tags, saved_tags)) * sum(map(len, tags)))
@@ -67,7 +66,7 @@ def tutorial(options: Options) -> Figures:
 
 
 def prediction(options: Options) -> Figures:
-    """Use the saved model: prediction in float32 and bfloat16, and a model file with as many words as GloVe has."""
+    """Measure prediction in float32 and bfloat16, and the size of a model with a vocabulary as large as GloVe's."""
     figures = _import_flairlite(options)
     import torch
 
@@ -77,12 +76,12 @@ def prediction(options: Options) -> Figures:
     with timing(figures, "load_model_s"):
         model = SequenceTagger.load(options.folder / "out" / "final-model.pt")
     test = workloads.read_tagged(options.treebank("test"))
-    tagger = workloads.tagger_with_flairs_api(model, Sentence)
+    tagger = workloads.adapt_flair_api(model, Sentence)
     figures |= workloads.measure_prediction(tagger, test)
     try:
         with torch.autocast(model.device.type, torch.bfloat16):
             figures |= _bfloat16(tagger, test, figures["whole_test_accuracy"])
-    except RuntimeError as error:  # the other figures are worth having; these are reported missing
+    except RuntimeError as error:  # keep the other figures; run.py reports these as missing
         figures["failed"] = f"prediction in bfloat16: {error}"
     sentences = [Sentence(sentence.words) for sentence in test]
     with timing(figures, "encode_s"):
@@ -95,24 +94,24 @@ def prediction(options: Options) -> Figures:
     large.compact()  # as training does
     large.save(file)
     figures["model_400k_mb"] = file.stat().st_size / 1e6
-    figures.pop("import_s")  # the tutorial's counts
+    figures.pop("import_s")  # reported for `tutorial` only
     return figures
 
 
-def _bfloat16(tagger: Tagger, test: Sequence[Tagged], full_accuracy: float) -> Figures:
-    """Measure prediction, and how many points of accuracy are lost."""
+def _bfloat16(tagger: Tagger, test: Sequence[TaggedSentence], full_accuracy: float) -> Figures:
+    """Measure prediction speed in bfloat16, and the loss of accuracy in percentage points."""
     speeds = [workloads.tokens_per_second(tagger, test, size) for size in workloads.BATCH_SIZES]
     accuracy = workloads.accuracy(workloads.predicted_tags(tagger, test), [sentence.tags for sentence in test])
     return {"predict_bf16_tokens_per_s": max(speeds), "bf16_loss_points": 100 * (full_accuracy - accuracy)}
 
 
 def _import_flairlite(options: Options) -> Figures:
-    """Import flairlite with an own cache and seed, and note what that takes beyond torch."""
+    """Import flairlite, and measure the time and the heavy modules that it adds to torch. Set cache and seed."""
     figures: Figures = {}
     with timing(figures, "import_torch_s"):
         import torch
     before = set(sys.modules)
-    with timing(figures, "import_s"):  # all that the tutorial imports, though parts of it could come later
+    with timing(figures, "import_s"):  # everything that the tutorial imports
         with timing(figures, "import_package_s"):
             import flairlite
         import flairlite.datasets

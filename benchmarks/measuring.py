@@ -1,6 +1,6 @@
-"""What all benchmarks share: options, processes, clocks and memory.
+"""Options, processes, clocks and memory: shared by all benchmarks.
 
-Only the standard library is imported here: the peers' processes, which have no flairlite, use this module too.
+Imports only the standard library, because the processes of Flair and spaCy, which have no flairlite, use it too.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
-NUM_VECTORS = 400_000  # as many as the whole GloVe 6B has
-_STARTED = "BENCHMARK_STARTED"  # environment variable: when the parent started this process
+NUM_VECTORS = 400_000  # the vocabulary size of GloVe 6B
+_STARTED = "BENCHMARK_STARTED"  # environment variable: the time at which the parent started this process
 _IMPORTED = time.time()
 
 Figures = dict[str, Any]
@@ -32,15 +32,15 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class Options:
-    """What a measuring process is asked for.
+    """Command-line options of a measuring script.
 
     Attributes:
-        part: The part to run in this process, or None for all, each in a process of its own.
-        folder: Where one part leaves files for the next.
-        epochs: Epochs of the tutorial's training.
-        seed: Decides everything random.
-        sample: Use the bundled corpus and vectors, which need no mirror, and few synthetic ones.
-        plain: Train on batches of random sentences, not of sentences of about the same length.
+        part: The part to run in this process; None to run all parts, each in a new process.
+        folder: The folder for files that one part passes to the next.
+        epochs: The number of training epochs.
+        seed: The random seed.
+        sample: Whether to use the bundled corpus and vectors, which need no mirror, and fewer synthetic vectors.
+        plain: Whether to train on random instead of length-bucketed batches.
     """
 
     part: str | None
@@ -52,34 +52,34 @@ class Options:
 
     @classmethod
     def parse(cls, description: str | None, parts: Collection[str]) -> Options:
-        """Read the command line of a script with these parts."""
+        """Parse the command line of a script that has the given parts."""
         parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-        parser.add_argument("--part", choices=parts, help="run this part only, in this process")
-        parser.add_argument("--folder", type=Path, default=Path(), help="with --part: where the parts leave files")
+        parser.add_argument("--part", choices=parts, help="run only this part, in this process")
+        parser.add_argument("--folder", type=Path, default=Path(), help="with --part: folder for intermediate files")
         parser.add_argument("--epochs", type=int, default=10)
         parser.add_argument("--seed", type=int, default=0)
-        parser.add_argument("--sample", action="store_true", help="the bundled corpus and vectors, without a mirror")
-        parser.add_argument("--plain", action="store_true", help="random batches, not length-bucketed ones")
+        parser.add_argument("--sample", action="store_true", help="use the bundled corpus and vectors; needs no mirror")
+        parser.add_argument("--plain", action="store_true", help="use random instead of length-bucketed batches")
         return cls(**vars(parser.parse_args()))
 
     @property
     def num_vectors(self) -> int:
-        """How many synthetic vectors stand for the whole of GloVe."""
+        """The number of synthetic vectors."""
         return 2_000 if self.sample else NUM_VECTORS
 
     def treebank(self, split: str) -> Path:
-        """The CoNLL-U file of a split: of the mirror's EWT, or of the bundled sample."""
+        """Return the CoNLL-U file of a split of EWT in the mirror, or of the bundled sample."""
         if self.sample:
             return FOLDER.parent / "resources" / "sample_english" / f"{split}.conllu"
         return mirror() / "ud_english" / "r2.16" / f"en_ewt-ud-{split}.conllu"
 
 
 def mirror() -> Path:
-    """The data mirror: the folder that FLAIRLITE_MIRROR names."""
+    """Return the folder that FLAIRLITE_MIRROR names."""
     folder = Path(os.environ.get("FLAIRLITE_MIRROR", "")).expanduser()
     if not (folder / "registry.txt").is_file():
         raise SystemExit(
-            "set FLAIRLITE_MIRROR to a folder with registry.txt, UD_English-EWT and GloVe, or use --sample"
+            "set FLAIRLITE_MIRROR to a folder with registry.txt, UD_English-EWT and GloVe; run.py --smoke needs none"
         )
     return folder
 
@@ -88,7 +88,7 @@ def mirror() -> Path:
 
 
 def run_parts(script: str, description: str | None, parts: dict[str, Callable[[Options], Figures]]) -> None:
-    """Be the main function of a measuring script: run each part alone in a process, and print all their figures."""
+    """Run each part of a script in a new process and print all figures; with --part, run that part here."""
     options = Options.parse(description, parts)
     if options.part is not None:
         print_figures(parts[options.part](options))
@@ -101,27 +101,27 @@ def run_parts(script: str, description: str | None, parts: dict[str, Callable[[O
 
 
 def run_script(script: Path, *arguments: str, python: str = sys.executable) -> Figures:
-    """Run a script in a process of its own, and return the figures that its last line holds.
+    """Run a script in a new process, and return the figures in its last line of output.
 
-    The caller should be small: a process is born with its parent's peak memory, and reports no less.
+    The calling process must be small, because a child process inherits the peak memory of its parent.
     """
     environment = {**os.environ, _STARTED: repr(time.time())}
     command = [python, str(script), *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}")
-    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{process.stdout[-1000:]}\n{process.stderr[-3000:]}")
+    figures: Figures = json.loads(process.stdout.splitlines()[-1])
     return figures
 
 
 def print_figures(figures: Figures) -> None:
-    """Print one line of JSON, floats with five digits."""
+    """Print the figures as one line of JSON, floats rounded to five significant digits."""
     rounded = {key: float(f"{value:.5g}") if isinstance(value, float) else value for key, value in figures.items()}
     print(json.dumps(rounded), flush=True)
 
 
 def write_report(path: Path, report: Figures) -> None:
-    """Write a report as JSON, with the date and the machine."""
+    """Write a report as JSON, with date and machine added."""
     report = {
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "machine": machine(),
@@ -131,7 +131,7 @@ def write_report(path: Path, report: Figures) -> None:
 
 
 def machine() -> Figures:
-    """Describe the machine: processor, cores, memory, system."""
+    """Return processor, number of cores, memory and operating system."""
     cpu = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -141,7 +141,7 @@ def machine() -> Figures:
 
 
 def versions(*packages: str) -> Figures:
-    """The versions of Python and of installed packages."""
+    """Return the versions of Python and of the given packages."""
     return {"python": platform.python_version(), **{package: metadata.version(package) for package in packages}}
 
 
@@ -150,14 +150,14 @@ def versions(*packages: str) -> Figures:
 
 @contextlib.contextmanager
 def timing(figures: Figures, key: str) -> Iterator[None]:
-    """Note under `key` how many seconds the block took."""
+    """Store the duration of the `with` block in seconds under `key`."""
     start = time.perf_counter()
     yield
     figures[key] = time.perf_counter() - start
 
 
 def timing_calls(owner: type, name: str) -> list[float]:
-    """Make a method note the seconds of each of its calls in the list that is returned."""
+    """Patch a method so that the returned list receives the duration of each call in seconds."""
     seconds: list[float] = []
     method = getattr(owner, name)
 
@@ -172,11 +172,11 @@ def timing_calls(owner: type, name: str) -> list[float]:
 
 
 def seconds_since_start() -> float:
-    """Seconds since `run_script` started this process; started by hand, since it imported this module."""
+    """Return the seconds since `run_script` started this process, or since this module was imported."""
     return time.time() - float(os.environ.get(_STARTED, _IMPORTED))
 
 
 def peak_rss_mb() -> float:
-    """The most memory that this process has had so far."""
+    """Return the peak memory of this process in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

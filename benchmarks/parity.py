@@ -1,10 +1,10 @@
-"""Show that length-bucketed batches, which are faster, learn as well as batches of random sentences.
+"""Compare length-bucketed and random batches in accuracy and training speed.
 
     python benchmarks/parity.py [--seeds 5] [--epochs 10] [--json FILE] [--sample]
 
-Each seed trains the tutorial's tagger both ways, a process a run, on the same tenth of the treebank from the same first
-weights. Prints mean and standard deviation of test micro F1 (208 sentences), of accuracy on the whole test set (2,077
-sentences, hence steadier) and of training speed.
+For each seed, trains the tagger of the tutorial with both kinds of batches on the same tenth of the treebank and from
+the same initial weights, each run in a new process. Prints mean and standard deviation of test micro F1 on 208
+sentences, of accuracy on the whole test set (2,077 sentences, hence less variance) and of training speed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import measuring
 from measuring import Figures
 
 SCRIPT = measuring.FOLDER / "flairlite_run.py"
-WAYS: dict[str, list[str]] = {"bucketed": [], "plain": ["--plain"]}
+BATCHING: dict[str, list[str]] = {"bucketed": [], "plain": ["--plain"]}  # mode -> options of flairlite_run.py
 KEYS = {
     "test_micro_f1": "test micro F1",
     "whole_test_accuracy": "accuracy on the whole test",
@@ -29,7 +29,7 @@ KEYS = {
 
 
 def main() -> None:
-    """Run all trainings, in turn, and print the table."""
+    """Run all trainings one after another, and print the table."""
     arguments = parse_arguments()
     runs = run_trainings(arguments)
     summary = summarise(runs)
@@ -40,50 +40,50 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--sample", action="store_true", help="the bundled corpus and vectors, without a mirror")
+    parser.add_argument("--sample", action="store_true", help="use the bundled corpus and vectors; needs no mirror")
     return parser.parse_args()
 
 
 def run_trainings(arguments: argparse.Namespace) -> dict[str, list[Figures]]:
-    """Train once a seed and way, in turn; return the figures by way."""
-    runs: dict[str, list[Figures]] = {way: [] for way in WAYS}
+    """Train once per seed and batching mode; return the figures by mode."""
+    runs: dict[str, list[Figures]] = {mode: [] for mode in BATCHING}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         common = ["--folder", folder, "--epochs", str(arguments.epochs), *["--sample"] * arguments.sample]
         measuring.run_script(SCRIPT, "--part", "first", *common)  # fills the cache
         for seed in range(arguments.seeds):
-            for way, options in WAYS.items():
-                print(f"seed {seed}: {way}", file=sys.stderr, flush=True)
+            for mode, options in BATCHING.items():
+                print(f"seed {seed}: {mode}", file=sys.stderr, flush=True)
                 figures = measuring.run_script(SCRIPT, "--part", "tutorial", "--seed", str(seed), *common, *options)
-                runs[way].append(figures)
+                runs[mode].append(figures)
     return runs
 
 
 def summarise(runs: Mapping[str, Sequence[Figures]]) -> dict[str, dict[str, dict[str, float]]]:
-    """Return mean and standard deviation by figure and way, and of the difference between the ways, seed by seed."""
+    """Return mean and standard deviation by figure and mode, and of the difference per seed between the modes."""
     summary = {}
     for key in KEYS:
-        values = {way: [run[key] for run in way_runs] for way, way_runs in runs.items()}
+        values = {mode: [run[key] for run in mode_runs] for mode, mode_runs in runs.items()}
         pairs = zip(values["bucketed"], values["plain"], strict=True)
         values["bucketed - plain"] = [bucketed - plain for bucketed, plain in pairs]
         summary[key] = {
-            name: {"mean": mean(numbers), "stdev": stdev(numbers) if len(numbers) > 1 else 0.0}
-            for name, numbers in values.items()
+            name: {"mean": mean(column), "stdev": stdev(column) if len(column) > 1 else 0.0}
+            for name, column in values.items()
         }
     return summary
 
 
 def format_summary(summary: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
-    """Lay the summary out as a Markdown table."""
+    """Format the summary as a Markdown table."""
     columns = list(summary["test_micro_f1"])
     lines = [f"| figure | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
-    for key, ways in summary.items():
+    for key, row in summary.items():
         digits = 0 if key == "train_tokens_per_s" else 4
-        cells = [f"{ways[way]['mean']:,.{digits}f} ± {ways[way]['stdev']:,.{digits}f}" for way in columns]
+        cells = [f"{row[column]['mean']:,.{digits}f} ± {row[column]['stdev']:,.{digits}f}" for column in columns]
         lines.append(f"| {KEYS[key]} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -1,9 +1,9 @@
-"""Measure Flair on the same data as flairlite_run.py does flairlite. Prints one line of JSON.
+"""Measure Flair on the same data as flairlite. Prints one line of JSON.
 
     PYTHON-WITH-FLAIR benchmarks/peer_flair.py [--epochs 10] [--seed 0]
 
-The parts, each a process: `prepare` puts treebank and vectors where Flair looks for them and is not measured,
-`tutorial` is the tutorial's script and nothing else up to its report, `prediction` uses the model that it left.
+Each part runs in a process of its own: `prepare` is not measured and stores treebank and vectors where Flair expects
+them, `tutorial` runs the script of the tutorial and nothing else until its report, `prediction` uses the saved model.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from workloads import Library
 
 
 def prepare(options: Options) -> Figures:
-    """Copy the treebank into Flair's cache, and convert the vectors to gensim's form, as Flair's own are."""
+    """Copy the treebank into Flair's cache, and convert the vectors to gensim's format, which Flair uses."""
     from gensim.models import KeyedVectors
 
     data = options.folder / "cache" / "datasets" / "ud_english"
@@ -36,7 +36,7 @@ def prepare(options: Options) -> Figures:
 
 
 def tutorial(options: Options) -> Figures:
-    """Run the tutorial's script."""
+    """Run the script of the tutorial."""
     figures = _import_flair(options)
     import flair
     from flair.datasets import UD_ENGLISH
@@ -50,12 +50,12 @@ def tutorial(options: Options) -> Figures:
     figures["train_tokens_per_s"] = figures["num_train_tokens"] / median(seconds)
     figures["best_model_write_s"] = median(saving)
     figures["best_model_share"] = figures["best_model_write_s"] * options.epochs / figures["train_s"]
-    figures["corpus_first_s"] = figures["corpus_s"]  # Flair keeps nothing: each time is the first
+    figures["corpus_first_s"] = figures["corpus_s"]  # Flair does not cache the parsed corpus
     return figures
 
 
 def prediction(options: Options) -> Figures:
-    """Use the saved model, and write one with as many words as GloVe has."""
+    """Measure prediction, and the size of a model with a vocabulary as large as GloVe's."""
     figures = _import_flair(options)
     from flair.data import Sentence
     from flair.models import SequenceTagger
@@ -63,7 +63,7 @@ def prediction(options: Options) -> Figures:
     with timing(figures, "load_model_s"):
         model = SequenceTagger.load(options.folder / "out" / "final-model.pt")
     test = workloads.read_tagged(options.treebank("test"))
-    figures |= workloads.measure_prediction(workloads.tagger_with_flairs_api(model, Sentence), test)
+    figures |= workloads.measure_prediction(workloads.adapt_flair_api(model, Sentence), test)
     with timing(figures, "embeddings_400k_s"):
         embeddings = _word_embeddings(options, "synthetic")
     file = options.folder / "model-400k.pt"
@@ -71,12 +71,12 @@ def prediction(options: Options) -> Figures:
         file
     )
     figures["model_400k_mb"] = file.stat().st_size / 1e6
-    figures.pop("import_s")  # the tutorial's counts
+    figures.pop("import_s")  # reported for `tutorial` only
     return figures
 
 
 def epoch_seconds(log: str) -> list[float]:
-    """Return how long each epoch trained: the time in the line of its last iteration."""
+    """Return the training time of each epoch: the time in the log line of its last iteration."""
     seconds = []
     for line in log.splitlines():
         if "time (sec): " in line:

@@ -1,8 +1,8 @@
-"""Measure spaCy's recipe for a tagger on the CPU, on the same sentences. Prints one line of JSON.
+"""Measure a spaCy tagger with spaCy's default CPU settings on the same sentences. Prints one line of JSON.
 
     PYTHON-WITH-SPACY benchmarks/peer_spacy.py [--seed 0]
 
-Its model is a small convolutional network of its own, trained for three epochs on a tenth of the treebank.
+The model is spaCy's small convolutional network, trained for three epochs on a tenth of the treebank.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EPOCHS = 3
 
 
 def tagger(options: Options) -> Figures:
-    """Train and use spaCy's morphologizer."""
+    """Train spaCy's morphologizer, and measure training and prediction."""
     figures: Figures = {}
     with timing(figures, "import_s"):
         import spacy
@@ -61,7 +61,7 @@ def _examples(nlp: Any, options: Options, split: str) -> list[Any]:
 
 
 def _train(nlp: Any, sample: list[Any], seed: int) -> float:
-    """Train, and return tokens/s of the median epoch."""
+    """Train, and return the tokens per second of the median epoch."""
     from spacy.util import minibatch
 
     optimizer = nlp.create_optimizer()

@@ -1,11 +1,12 @@
-"""Measure flairlite beside its peers and the bound, and print the table of figures.
+"""Measure flairlite, Flair, spaCy and the bound, and print the table of figures.
 
     python benchmarks/run.py [--peers PYTHON] [--rounds 3] [--json FILE]
     python benchmarks/run.py --smoke
 
-PYTHON is the interpreter of an environment with Flair and spaCy; without it their columns stay empty. The processes run
-one at a time and in turn, so that all see the same machine; figures are medians over the rounds. FLAIRLITE_MIRROR names
-the data mirror. `--smoke` needs neither peers nor mirror: one round on what is bundled, to see that all figures come.
+PYTHON is the interpreter of an environment with Flair and spaCy; without it, their columns are empty. Processes run one
+at a time and take turns, so that all of them meet the same machine load. Figures are medians over the rounds.
+FLAIRLITE_MIRROR names the data mirror. `--smoke` runs one short round on the bundled data, without peers or mirror, to
+check that every figure is reported.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from measuring import Figures
 from table import BOUND, FLAIR, PROJECT, SPACY, format_table, make_table, medians, missing_figures
 
 PEERS = {FLAIR: "peer_flair.py", SPACY: "peer_spacy.py"}
-SCRIPTS = {PROJECT: "flairlite_run.py", FLAIR: PEERS[FLAIR], BOUND: "bound.py", SPACY: PEERS[SPACY]}  # in this order
+SCRIPTS = {PROJECT: "flairlite_run.py", FLAIR: PEERS[FLAIR], BOUND: "bound.py", SPACY: PEERS[SPACY]}  # order of runs
 
 
 def main() -> int:
-    """Run what is asked for, and return 1 when a figure is missing."""
+    """Run all rounds and print the table. Return 1 if a figure is missing."""
     arguments = parse_arguments()
     if not arguments.smoke:
         measuring.mirror()
     load = os.getloadavg()[0]
     if load > 0.5 and not arguments.smoke:
-        print(f"this machine is not idle (load {load:.2f}): the figures will be too low", file=sys.stderr)
+        print(f"this machine is not idle (load {load:.2f}): speeds will be too low", file=sys.stderr)
     runs = run_rounds(arguments)
     rows = make_table(runs)
     print(format_table(rows))
@@ -48,13 +49,13 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", metavar="PYTHON", help="the interpreter of an environment with Flair and spaCy")
-    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default: 3)")
-    parser.add_argument("--epochs", type=int, default=10, help="epochs of the tutorial (default: 10)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write machine, versions and all figures there")
-    parser.add_argument("--smoke", action="store_true", help="one short round on the bundled data, without peers")
+    parser.add_argument("--rounds", type=int, default=3, help="number of measurements (default: 3)")
+    parser.add_argument("--epochs", type=int, default=10, help="training epochs (default: 10)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write machine, versions and all figures to FILE")
+    parser.add_argument("--smoke", action="store_true", help="run one short round on the bundled data, without peers")
     arguments = parser.parse_args()
     if arguments.smoke:
         arguments.peers, arguments.rounds, arguments.epochs = None, 1, 1
@@ -64,13 +65,13 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def run_rounds(arguments: argparse.Namespace) -> dict[str, list[Figures]]:
-    """Run each script once a round, with another seed in each, and return the figures of its runs."""
+    """Run each script once per round, with the round as seed, and return the figures of all runs by column."""
     absent = set(PEERS) - installed_peers(arguments.peers)
     runs: dict[str, list[Figures]] = {column: [] for column in SCRIPTS if column not in absent}
-    for number in range(arguments.rounds):
+    for seed in range(arguments.rounds):
         for column, column_runs in runs.items():
-            options = ["--epochs", str(arguments.epochs), "--seed", str(number), *["--sample"] * arguments.smoke]
-            print(f"round {number + 1} of {arguments.rounds}: {column}", file=sys.stderr, flush=True)
+            options = ["--epochs", str(arguments.epochs), "--seed", str(seed), *["--sample"] * arguments.smoke]
+            print(f"round {seed + 1} of {arguments.rounds}: {column}", file=sys.stderr, flush=True)
             python = arguments.peers if column in PEERS else sys.executable
             figures = measuring.run_script(measuring.FOLDER / SCRIPTS[column], *options, python=python)
             column_runs.append(figures)
@@ -80,7 +81,7 @@ def run_rounds(arguments: argparse.Namespace) -> dict[str, list[Figures]]:
 
 
 def installed_peers(python: str | None) -> set[str]:
-    """Return the peers that an interpreter can import, and name the others."""
+    """Return the peers that the interpreter can import, and report the missing ones."""
     if python is None:
         return set()
     code = (
@@ -89,7 +90,7 @@ def installed_peers(python: str | None) -> set[str]:
     output = subprocess.run([python, "-c", code, *PEERS], capture_output=True, text=True, check=True).stdout
     found = set(output.split())
     for peer in sorted(set(PEERS) - found):
-        print(f"{peer} is not installed for {python}: its column stays empty", file=sys.stderr)
+        print(f"{peer} is not installed for {python}: its column is empty", file=sys.stderr)
     return found
 
 

@@ -1,12 +1,12 @@
-"""Check that time and memory grow linearly with the data, and stay flat where they should.
+"""Check that time grows linearly with the data, and that memory stays within its limits.
 
     python benchmarks/scale.py [--only linear stream corpus long] [--json FILE]
                                [--sentences 2000] [--stream 1000000] [--tokens 10000000] [--long 20000] [--hidden 256]
 
-Each part is a process of its own and needs no data mirror: `linear` predicts N sentences and 8 N; `stream` predicts
-sentences out of a generator and watches the memory; `corpus` loads a CoNLL-U file of many tokens, trains for one epoch
-and evaluates; `long` predicts one very long sentence among short ones, and trains on them. It ends with 1 when a limit
-is not kept. The memory of a running process is read from /proc, so `stream` and `long` need Linux.
+Each part runs in a process of its own and needs no data mirror: `linear` predicts N and 8 N sentences; `stream`
+predicts sentences from a generator and samples the memory; `corpus` loads a large CoNLL-U file, trains for one epoch
+and evaluates; `long` predicts, and trains on, one very long sentence among short ones. The exit status is 1 if a limit
+is exceeded. `stream` and `long` read their memory from /proc and therefore need Linux.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PASSES = 3
 
 @dataclass(frozen=True)
 class Check:
-    """A figure of a part, and the limit that it must not exceed."""
+    """A figure of a part and the limit that it must not exceed."""
 
     part: str
     key: str
@@ -48,7 +48,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A figure that was measured, beside its limit."""
+    """A measured figure and its limit."""
 
     title: str
     value: float
@@ -56,24 +56,24 @@ class Verdict:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the limit is not exceeded."""
+        """Whether the figure is within the limit."""
         return self.value <= self.limit
 
     def __str__(self) -> str:
-        return f"{self.title}: {self.value:.4g}, limit {self.limit:.4g}: {'kept' if self.is_kept else 'NOT KEPT'}"
+        return f"{self.title}: {self.value:.4g}, limit {self.limit:.4g}: {'ok' if self.is_kept else 'EXCEEDED'}"
 
 
 CHECKS = (
-    Check("linear", "time_ratio", "predicting 8 N sentences, times as long as N", 9.0),
-    Check("stream", "growth_share", "memory that grew while predicting a stream, share", 0.05),
-    Check("corpus", "peak_rss_mb", "peak memory of load, epoch and evaluation, MB", "limit_mb"),
-    Check("long", "predict_slowdown", "short and long sentences together, times as long as apart: prediction", 1.25),
-    Check("long", "train_slowdown", "the same: training", 1.25),
+    Check("linear", "time_ratio", "prediction time of 8 N sentences / N sentences", 9.0),
+    Check("stream", "growth_share", "relative memory growth while predicting a stream", 0.05),
+    Check("corpus", "peak_rss_mb", "peak memory of loading, training and evaluation, MiB", "limit_mb"),
+    Check("long", "predict_slowdown", "prediction time of short and long sentences together / separately", 1.25),
+    Check("long", "train_slowdown", "training time of short and long sentences together / separately", 1.25),
 )
 
 
 def main() -> int:
-    """Run the parts, print which limits are kept, and return 1 when one is not."""
+    """Run the parts and print the result of each check. Return 1 if a limit is exceeded."""
     arguments = parse_arguments()
     if arguments.part:
         measuring.print_figures(PARTS[arguments.part](arguments))
@@ -96,26 +96,26 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="the parts to run")
-    parser.add_argument("--sentences", type=int, default=2_000, help="N, of `linear`")
-    parser.add_argument("--stream", type=int, default=1_000_000, help="sentences of `stream`")
-    parser.add_argument("--tokens", type=int, default=10_000_000, help="tokens of `corpus`")
-    parser.add_argument("--long", type=int, default=20_000, help="words of the long sentence of `long`")
-    parser.add_argument("--hidden", type=int, default=256, help="features of the network's state in a direction")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and figures there")
-    parser.add_argument("--part", choices=PARTS, help="run this part in this process")
-    parser.add_argument("--folder", default="", help="with --part: where files may lie")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts to run")
+    parser.add_argument("--sentences", type=int, default=2_000, help="`linear`: the number N of sentences")
+    parser.add_argument("--stream", type=int, default=1_000_000, help="`stream`: number of sentences")
+    parser.add_argument("--tokens", type=int, default=10_000_000, help="`corpus`: number of tokens")
+    parser.add_argument("--long", type=int, default=20_000, help="`long`: number of words of the long sentence")
+    parser.add_argument("--hidden", type=int, default=256, help="hidden size of the LSTM per direction")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and figures to FILE")
+    parser.add_argument("--part", choices=PARTS, help="run only this part, in this process")
+    parser.add_argument("--folder", default="", help="with --part: folder for intermediate files")
     return parser.parse_args()
 
 
 def judge(figures: dict[str, Figures]) -> list[Verdict]:
-    """Check the limits of the parts that were run."""
+    """Compare the figures of the given parts with their limits."""
     return [
-        Verdict(check.title, own[check.key], own[check.limit] if isinstance(check.limit, str) else check.limit)
+        Verdict(check.title, part[check.key], part[check.limit] if isinstance(check.limit, str) else check.limit)
         for check in CHECKS
-        if (own := figures.get(check.part)) is not None
+        if (part := figures.get(check.part)) is not None
     ]
 
 
@@ -125,21 +125,21 @@ def judge(figures: dict[str, Figures]) -> list[Verdict]:
 def linear(arguments: argparse.Namespace) -> Figures:
     """Predict N and 8 N sentences."""
     tagger = make_tagger(arguments)
-    tagger.predict(list(short_sentences(arguments.sentences)))  # warms up
-    kinds = {f"{factor}n": list(short_sentences(factor * arguments.sentences)) for factor in (1, 8)}
-    figures = _median_seconds("predict", tagger.predict, kinds)
+    tagger.predict(list(short_sentences(arguments.sentences)))  # warm-up
+    inputs = {f"{factor}n": list(short_sentences(factor * arguments.sentences)) for factor in (1, 8)}
+    figures = _median_seconds("predict", tagger.predict, inputs)
     return {**figures, "time_ratio": figures["predict_8n_s"] / figures["predict_1n_s"]}
 
 
 def stream(arguments: argparse.Namespace) -> Figures:
-    """Predict a generator's sentences, and compare the memory of the first tenth with that of all the rest."""
+    """Predict the sentences of a generator, and compare the memory in the first tenth with that in the rest."""
     tagger = make_tagger(arguments)
     samples = []
     start = time.perf_counter()
     num_tokens = 0
-    for number, sentence in enumerate(tagger.predict_stream(short_sentences(arguments.stream)), 1):
+    for count, sentence in enumerate(tagger.predict_stream(short_sentences(arguments.stream)), start=1):
         num_tokens += len(sentence)
-        if number % max(1, arguments.stream // 50) == 0:
+        if count % max(1, arguments.stream // 50) == 0:
             samples.append(rss_mb())
     seconds = time.perf_counter() - start
     early, late = max(samples[:5]), max(samples[5:])
@@ -153,7 +153,7 @@ def stream(arguments: argparse.Namespace) -> Figures:
 
 
 def corpus(arguments: argparse.Namespace) -> Figures:
-    """Load a large treebank, train for one epoch and evaluate."""
+    """Load a large treebank, train on it for one epoch, and evaluate on it."""
     from flairlite.data import Corpus
     from flairlite.datasets import read_conllu
     from flairlite.trainers import ModelTrainer
@@ -178,23 +178,23 @@ def corpus(arguments: argparse.Namespace) -> Figures:
 
 
 def long(arguments: argparse.Namespace) -> Figures:
-    """Predict, and train on, one long sentence among short ones, and each kind alone."""
+    """Predict and train on a long sentence, on short sentences, and on both together."""
     from flairlite.data import Sentence
 
     tagger = make_tagger(arguments)
     shorts = list(short_sentences(arguments.sentences))
     words = chain.from_iterable(synthetic.short_sentences(arguments.long))
     giant = Sentence(list(islice(words, arguments.long)))
-    kinds = {"short": shorts, "long": [giant], "mixed": [*shorts[:100], giant, *shorts[100:]]}
-    tagger.predict(shorts[:100])  # warms up
+    inputs = {"short": shorts, "long": [giant], "mixed": [*shorts[:100], giant, *shorts[100:]]}
+    tagger.predict(shorts[:100])  # warm-up
     figures: Figures = {"rss_before_mb": rss_mb()}
-    figures |= _median_seconds("predict", tagger.predict, kinds)
+    figures |= _median_seconds("predict", tagger.predict, inputs)
     figures["predict_peak_rss_mb"] = measuring.peak_rss_mb()
-    figures |= _median_seconds("train", partial(_train, tagger, Path(arguments.folder) / "out"), kinds)
+    figures |= _median_seconds("train", partial(_train, tagger, Path(arguments.folder) / "out"), inputs)
     figures["peak_rss_mb"] = measuring.peak_rss_mb()
     for work in ("predict", "train"):
-        apart = figures[f"{work}_short_s"] + figures[f"{work}_long_s"]
-        figures[f"{work}_slowdown"] = figures[f"{work}_mixed_s"] / apart
+        separate = figures[f"{work}_short_s"] + figures[f"{work}_long_s"]
+        figures[f"{work}_slowdown"] = figures[f"{work}_mixed_s"] / separate
     return figures
 
 
@@ -206,11 +206,11 @@ PARTS: dict[str, Callable[[argparse.Namespace], Figures]] = {
 }
 
 
-# What they are made of
+# Shared by the parts
 
 
 def make_tagger(arguments: argparse.Namespace, corpus: Corpus | None = None) -> SequenceTagger:
-    """Make an untrained tagger with the bundled vectors, for the labels of a corpus or of the bundled one."""
+    """Return an untrained tagger with the bundled vectors and the labels of `corpus`, by default the bundled one."""
     from flairlite.datasets import SAMPLE_ENGLISH
     from flairlite.embeddings import WordEmbeddings
     from flairlite.models import SequenceTagger
@@ -222,38 +222,40 @@ def make_tagger(arguments: argparse.Namespace, corpus: Corpus | None = None) -> 
 
 
 def short_sentences(count: int) -> Iterator[Sentence]:
-    """Yield made-up sentences."""
+    """Yield synthetic sentences."""
     from flairlite.data import Sentence
 
     return map(Sentence, synthetic.short_sentences(count))
 
 
 def rss_mb() -> float:
-    """The memory that this process has now."""
+    """Return the current memory of this process in MiB."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
-def _median_seconds(name: str, work: Callable[[list[Sentence]], object], kinds: dict[str, list[Sentence]]) -> Figures:
-    """Measure some work at each kind of sentences, in turn."""
-    seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
+def _median_seconds(
+    name: str, function: Callable[[list[Sentence]], object], inputs: dict[str, list[Sentence]]
+) -> Figures:
+    """Return the median duration of `function` for each input; the passes over the inputs alternate."""
+    seconds: dict[str, list[float]] = {key: [] for key in inputs}
     for _ in range(PASSES):
-        for kind, sentences in kinds.items():
-            seconds[kind].append(_seconds(partial(work, sentences)))
-    return {f"{name}_{kind}_s": median(passes) for kind, passes in seconds.items()}
+        for key, sentences in inputs.items():
+            seconds[key].append(_seconds(partial(function, sentences)))
+    return {f"{name}_{key}_s": median(passes) for key, passes in seconds.items()}
 
 
 def _train(tagger: SequenceTagger, out: Path, sentences: list[Sentence]) -> None:
-    """Train for one epoch, on the labels that were predicted."""
+    """Train for one epoch on the predicted labels of the sentences."""
     from flairlite.data import Corpus
     from flairlite.trainers import ModelTrainer
 
     ModelTrainer(tagger, Corpus(sentences)).train(out, max_epochs=1, save_final_model=False)
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _seconds(function: Callable[[], object]) -> float:
     start = time.perf_counter()
-    work()
+    function()
     return time.perf_counter() - start
 
 

@@ -1,4 +1,4 @@
-"""The table of figures: what is shown, what is to be reached, and whether it is."""
+"""The table of figures: rows, targets, and whether each target is reached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLUMNS = (PROJECT, FLAIR, SPACY, BOUND)
 
 @dataclass(frozen=True)
 class Target:
-    """A limit: a number, or so many times the figure of another column."""
+    """A limit: `factor` itself, or `factor` times the figure in column `of`."""
 
     factor: float
     of: str | None = None
@@ -25,13 +25,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Figure:
-    """A row of the table.
+    """A figure that the table reports.
 
     Attributes:
-        key: Its name in what the processes print.
-        title: Its name for people, with the unit.
-        targets: The limits to keep; all must be.
-        more_is_better: Whether limits are to be reached from below, as speeds are.
+        key: The key in the JSON output of the measuring scripts.
+        title: The title with the unit, as printed.
+        targets: The limits; the figure must meet all of them.
+        more_is_better: Whether limits are minima (speeds) or maxima (costs).
     """
 
     key: str
@@ -61,20 +61,20 @@ FIGURES = (
     _cost("corpus_first_s", "whole treebank, first time, s", Target(0.1, FLAIR)),
     _cost("corpus_s", "whole treebank, later, s", Target(0.025, FLAIR)),
     _cost("import_package_s", "import flairlite beyond torch, s", Target(0.2)),
-    _cost("import_s", "import of what the tutorial needs beyond torch, s", Target(0.2)),
-    _cost("num_heavy_modules", "heavy modules that import loads", Target(0)),
+    _cost("import_s", "imports of the tutorial beyond torch, s", Target(0.2)),
+    _cost("num_heavy_modules", "heavy modules loaded by the import", Target(0)),
     _cost("embeddings_first_s", "GloVe, first time, s"),
     _cost("embeddings_s", "GloVe, later, s", Target(0.1)),
     _cost("embeddings_400k_first_s", "400,000 vectors, first time, s"),
     _cost("embeddings_400k_s", "400,000 vectors, later, s", Target(0.1)),
-    _cost("script_s", "tutorial's script, start to report, s", Target(0.125, FLAIR)),
-    _cost("peak_rss_mb", "tutorial's script, peak memory, MB", Target(0.25, FLAIR)),
+    _cost("script_s", "tutorial script, start to report, s", Target(0.125, FLAIR)),
+    _cost("peak_rss_mb", "tutorial script, peak memory, MB", Target(0.25, FLAIR)),
     _cost("best_model_write_s", "writing the best model, s"),
     _cost("best_model_share", "writing the best model, share of an epoch", Target(0.02)),
     _cost("model_mb", "final-model.pt, MB", Target(0.5, FLAIR)),
     _cost("model_400k_mb", "model file with 400,000 vectors, MB", Target(0.5, FLAIR)),
     _cost("changed_by_saving", "labels changed by saving", Target(0)),
-    _speed("test_micro_f1", "tutorial's test micro F1", Target(0.77)),
+    _speed("test_micro_f1", "tutorial test micro F1", Target(0.77)),
     _speed("whole_test_accuracy", "accuracy on the whole test"),
 )
 BOUND_KEYS = (
@@ -91,14 +91,14 @@ BOUND_KEYS = (
 
 @dataclass(frozen=True)
 class Row:
-    """A figure of every column that has it.
+    """A row of the table.
 
     Attributes:
-        figure: What it is.
-        values: The medians by column.
-        ratio_to_flair: How many times better than Flair.
-        ratio_to_bound: How many times better than the bound, mostly below 1.
-        reached: Whether all targets are kept; None when that cannot be known or there is none.
+        figure: The figure.
+        values: The median by column, for the columns that report the figure.
+        ratio_to_flair: Improvement factor over Flair; above 1 is better, for speeds and costs.
+        ratio_to_bound: Improvement factor over the bound, usually below 1.
+        reached: Whether all targets are met; None if unknown or if there is no target.
     """
 
     figure: Figure
@@ -109,19 +109,19 @@ class Row:
 
     @property
     def target(self) -> str:
-        """The targets in words."""
+        """The targets as text."""
         sign = "≥" if self.figure.more_is_better else "≤"
         return " and ".join(f"{sign} {target}" for target in self.figure.targets)
 
     def cells(self) -> list[str]:
-        """The row as it is printed."""
+        """Return the printed cells of the row."""
         ratios = [f"{ratio:.2f}x" if ratio is not None else "" for ratio in (self.ratio_to_flair, self.ratio_to_bound)]
         reached = {True: "yes", False: "no", None: ""}[self.reached]
-        values = [_shown(self.values.get(column)) for column in COLUMNS]
+        values = [_format_value(self.values.get(column)) for column in COLUMNS]
         return [self.figure.title, *values, *ratios, self.target, reached]
 
     def to_json(self) -> Figures:
-        """The row as it is written."""
+        """Return the row as it is stored in the JSON report."""
         return {
             "figure": self.figure.key,
             "title": self.figure.title,
@@ -134,17 +134,17 @@ class Row:
 
 
 def medians(runs: Sequence[Figures]) -> dict[str, float]:
-    """Return the median of every number over the runs that have it."""
-    numbers: dict[str, list[float]] = {}
+    """Return the median of each numeric figure over the runs that report it."""
+    values: dict[str, list[float]] = {}
     for run in runs:
         for key, value in run.items():
             if isinstance(value, (int, float)):
-                numbers.setdefault(key, []).append(value)
-    return {key: median(values) for key, values in numbers.items()}
+                values.setdefault(key, []).append(value)
+    return {key: median(column) for key, column in values.items()}
 
 
 def make_table(runs: Mapping[str, Sequence[Figures]]) -> list[Row]:
-    """Make the rows of the raw figures of each column's runs; a column may have none."""
+    """Return one row per figure, given the figures of each column's runs; a column may have no runs."""
     columns = {column: medians(runs.get(column, ())) for column in COLUMNS}
     return [
         _row(figure, {column: values[figure.key] for column, values in columns.items() if figure.key in values})
@@ -153,19 +153,19 @@ def make_table(runs: Mapping[str, Sequence[Figures]]) -> list[Row]:
 
 
 def format_table(rows: Sequence[Row]) -> str:
-    """Lay the rows out as a Markdown table."""
+    """Format the rows as a Markdown table."""
     lines = [["figure", *COLUMNS, "to Flair", "to bound", "target", "reached"], *(row.cells() for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
     padded = (
-        [cell.ljust(width) if place in (0, 7, 8) else cell.rjust(width) for place, (cell, width) in enumerate(cells)]
+        [cell.ljust(width) if index in (0, 7, 8) else cell.rjust(width) for index, (cell, width) in enumerate(cells)]
         for cells in (zip(line, widths, strict=True) for line in lines)
     )
     return "\n".join(f"| {' | '.join(cells)} |" for cells in padded)
 
 
 def missing_figures(runs: Mapping[str, Sequence[Figures]]) -> list[str]:
-    """Return the figures that some run of the project or of the bound should have and has not."""
+    """Return the figures that are missing from a run of the project or of the bound."""
     expected = {PROJECT: [figure.key for figure in FIGURES], BOUND: BOUND_KEYS}
     return sorted(
         {
@@ -182,40 +182,37 @@ def _row(figure: Figure, values: Mapping[str, float]) -> Row:
     return Row(
         figure=figure,
         values=values,
-        ratio_to_flair=_times_better(figure, values, FLAIR),
-        ratio_to_bound=_times_better(figure, values, BOUND),
-        reached=_reached(figure, values),
+        ratio_to_flair=_improvement(figure, values, FLAIR),
+        ratio_to_bound=_improvement(figure, values, BOUND),
+        reached=_is_reached(figure, values),
     )
 
 
-def _times_better(figure: Figure, values: Mapping[str, float], than: str) -> float | None:
-    ours, theirs = values.get(PROJECT), values.get(than)
+def _improvement(figure: Figure, values: Mapping[str, float], reference: str) -> float | None:
+    ours, theirs = values.get(PROJECT), values.get(reference)
     if ours is None or theirs is None:
         return None
     better, worse = (ours, theirs) if figure.more_is_better else (theirs, ours)
     return better / worse if worse else None
 
 
-def _reached(figure: Figure, values: Mapping[str, float]) -> bool | None:
-    """Tell whether all targets are kept; one that is not decides even where another's peer is missing."""
+def _is_reached(figure: Figure, values: Mapping[str, float]) -> bool | None:
+    """Tell whether all targets are met: False if one is missed, even if another cannot be compared."""
     ours = values.get(PROJECT)
-    kept: list[bool | None] = []
+    is_met: list[bool | None] = []
     for target in figure.targets:
-        limit = target.factor if target.of is None else _times(target.factor, values.get(target.of))
-        if ours is None or limit is None:
-            kept.append(None)
+        reference = 1.0 if target.of is None else values.get(target.of)
+        if ours is None or reference is None:
+            is_met.append(None)
         else:
-            kept.append(ours >= limit if figure.more_is_better else ours <= limit)
-    if False in kept:
+            limit = target.factor * reference
+            is_met.append(ours >= limit if figure.more_is_better else ours <= limit)
+    if False in is_met:
         return False
-    return None if None in kept or not kept else True
+    return None if None in is_met or not is_met else True
 
 
-def _times(factor: float, value: float | None) -> float | None:
-    return None if value is None else factor * value
-
-
-def _shown(value: float | None) -> str:
+def _format_value(value: float | None) -> str:
     if value is None:
         return ""
     if value == round(value) or abs(value) >= 1000:

@@ -1,6 +1,6 @@
-"""The work that every library is measured at: the tutorial's script, and prediction.
+"""The workloads that every library runs: the script of the tutorial, and prediction.
 
-Only the standard library is imported here: the libraries come as arguments.
+Imports only the standard library; the libraries are passed as arguments.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ Words = list[str]
 
 
 @dataclass(frozen=True)
-class Tagged:
+class TaggedSentence:
     """The words of a sentence and their parts of speech."""
 
     words: Words
     tags: Words
 
 
-def read_tagged(path: Path) -> list[Tagged]:
-    """Read words and UPOS of a CoNLL-U file that is known to be good, whoever the peer is."""
+def read_tagged(path: Path) -> list[TaggedSentence]:
+    """Read words and UPOS tags of a valid CoNLL-U file, without any of the measured libraries."""
     sentences = []
     for block in path.read_text(encoding="utf-8").strip().split("\n\n"):
         rows = [line.split("\t") for line in block.split("\n") if not line.startswith("#")]
-        rows = [row for row in rows if row[0].isdigit()]  # no multi-word ranges, no empty nodes
-        sentences.append(Tagged([row[1] for row in rows], [row[3] for row in rows]))
+        rows = [row for row in rows if row[0].isdigit()]  # skip multi-word tokens and empty nodes
+        sentences.append(TaggedSentence([row[1] for row in rows], [row[3] for row in rows]))
     return sentences
 
 
 @dataclass(frozen=True)
 class Library:
-    """What the tutorial needs of a library with Flair's API."""
+    """The parts of a library with Flair's API that the tutorial uses."""
 
     load_corpus: Callable[[], Any]
     load_embeddings: Callable[[], Any]
@@ -52,15 +52,15 @@ class Library:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What is left of the tutorial: the model in memory and the corpus."""
+class TutorialResult:
+    """The result of the tutorial: the trained model and its corpus."""
 
     model: Any
     corpus: Any
 
 
-def run_tutorial(library: Library, options: Options, figures: Figures, **training: Any) -> Trained:
-    """Run the tutorial's script, and note what it took up to the end of its report."""
+def run_tutorial(library: Library, options: Options, figures: Figures, **training: Any) -> TutorialResult:
+    """Run the script of the tutorial, and store its durations, memory and score in `figures`."""
     with timing(figures, "corpus_s"):
         corpus = library.load_corpus()
     if not options.sample:
@@ -78,18 +78,18 @@ def run_tutorial(library: Library, options: Options, figures: Figures, **trainin
     figures["test_micro_f1"] = result["test_score"]
     figures["model_mb"] = (out / "final-model.pt").stat().st_size / 1e6
     figures["num_train_tokens"] = sum(map(len, corpus.train))
-    return Trained(model, corpus)
+    return TutorialResult(model, corpus)
 
 
 @dataclass(frozen=True)
 class Tagger:
-    """A tagger of any library, as prediction is measured.
+    """The functions of a tagger that the prediction workload calls.
 
     Attributes:
-        make: Makes the library's sentence of given words.
-        predict: Labels a list of sentences in batches of a size.
-        predict_one: Labels one sentence.
-        tags: Returns the labels of a sentence.
+        make: Makes a sentence of the library from words.
+        predict: Predicts a list of sentences, given the batch size.
+        predict_one: Predicts one sentence.
+        tags: Returns the predicted tags of a sentence.
     """
 
     make: Callable[[Words], Any]
@@ -98,8 +98,8 @@ class Tagger:
     tags: Callable[[Any], Words]
 
 
-def tagger_with_flairs_api(model: Any, sentence_class: Any) -> Tagger:
-    """Return the tagger of a library with Flair's API."""
+def adapt_flair_api(model: Any, sentence_class: Any) -> Tagger:
+    """Adapt a model of a library with Flair's API."""
     return Tagger(
         make=sentence_class,
         predict=lambda sentences, size: model.predict(sentences, mini_batch_size=size),
@@ -108,8 +108,8 @@ def tagger_with_flairs_api(model: Any, sentence_class: Any) -> Tagger:
     )
 
 
-def measure_prediction(tagger: Tagger, test: Sequence[Tagged], sizes: Sequence[int] = BATCH_SIZES) -> Figures:
-    """Measure tokens/s for several batch sizes, milliseconds of a sentence on its own, and accuracy."""
+def measure_prediction(tagger: Tagger, test: Sequence[TaggedSentence], sizes: Sequence[int] = BATCH_SIZES) -> Figures:
+    """Measure tokens per second for each batch size, the latency of single sentences in ms, and accuracy."""
     figures: Figures = {}
     singles = [tagger.make(sentence.words) for sentence in test[:_NUM_SINGLE]]
     milliseconds = []
@@ -125,8 +125,8 @@ def measure_prediction(tagger: Tagger, test: Sequence[Tagged], sizes: Sequence[i
     return figures
 
 
-def tokens_per_second(tagger: Tagger, test: Sequence[Tagged], size: int) -> float:
-    """Measure the median of some passes over fresh sentences, from given words to labels with scores."""
+def tokens_per_second(tagger: Tagger, test: Sequence[TaggedSentence], size: int) -> float:
+    """Return the tokens per second of the median pass; each pass predicts new sentences."""
     seconds = []
     for _ in range(_PASSES):
         sentences = [tagger.make(sentence.words) for sentence in test]
@@ -136,14 +136,14 @@ def tokens_per_second(tagger: Tagger, test: Sequence[Tagged], size: int) -> floa
     return sum(len(sentence.words) for sentence in test) / median(seconds)
 
 
-def predicted_tags(tagger: Tagger, test: Sequence[Tagged]) -> list[Words]:
-    """Label the words of sentences."""
+def predicted_tags(tagger: Tagger, test: Sequence[TaggedSentence]) -> list[Words]:
+    """Return the predicted tags of the sentences."""
     sentences = [tagger.make(sentence.words) for sentence in test]
     tagger.predict(sentences, max(BATCH_SIZES))
     return [tagger.tags(sentence) for sentence in sentences]
 
 
 def accuracy(tags: Sequence[Words], gold: Sequence[Words]) -> float:
-    """The share of words that have their gold label; it is micro F1 too, as every word has one label."""
+    """Return the accuracy over words, which equals micro F1 because every word has one tag."""
     pairs = list(zip(chain.from_iterable(tags), chain.from_iterable(gold), strict=True))
-    return sum([one == other for one, other in pairs]) / len(pairs)
+    return sum([predicted == expected for predicted, expected in pairs]) / len(pairs)

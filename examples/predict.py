@@ -1,4 +1,4 @@
-"""Load the tagger that examples/train_upos.py trained, and predict."""
+"""Predict with the tagger that examples/train_upos.py trained; run that script first."""
 
 from flairlite.data import Sentence
 from flairlite.models import SequenceTagger

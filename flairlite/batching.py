@@ -1,38 +1,40 @@
-"""Which sentences make a batch: those of about the same length, so that little of it is padding."""
+"""Group sentences into batches, mostly by similar length, so that little of a batch is padding."""
 
 from __future__ import annotations
+
+import operator
 
 import torch
 from torch import Tensor
 
 from flairlite.errors import SettingError
 
-MAX_TOKENS = 16384  # words and padding of a batch: 32 sentences of 512 words
-_WINDOW = 50  # batches: long enough that a bucket is even, short enough that the order stays random
+MAX_TOKENS = 16384  # words and padding per batch: 32 sentences of 512 words
+_WINDOW = 50  # batches: enough for sentences of equal length, few enough for a random order
 
 
 def bucketed_batches(
     lengths: Tensor, batch_size: int, *, generator: torch.Generator | None = None, max_tokens: int = MAX_TOKENS
 ) -> list[Tensor]:
-    """Put sentences of about the same length together.
+    """Batch sentences of similar length.
 
-    With a generator, the sentences are mixed, sorted by length inside windows of 50 batches, and the batches are mixed:
-    each time other sentences meet. Without one, all are sorted, which pads least.
+    With a generator, the sentences are shuffled, sorted by length within windows of 50 batches, and the batches are
+    shuffled, so that batches differ each time. Without one, all are sorted, which needs the least padding.
 
     Args:
-        lengths: (S,) words a sentence; sentences without words are left out.
-        batch_size: Sentences a batch, at most.
-        generator: Decides the order.
-        max_tokens: Words and padding a batch, at most; a longer sentence is a batch of its own.
+        lengths: (S,) words per sentence; sentences without words are left out.
+        batch_size: Maximum number of sentences per batch.
+        generator: Source of randomness for the order.
+        max_tokens: Maximum number of words and padding per batch; a longer sentence is a batch of its own.
 
     Returns:
-        Positions of the sentences, (B,) a batch; each sentence that has words once.
+        Indices of the sentences of each batch, (B,); each sentence with words occurs once.
 
     Raises:
-        SettingError: when `batch_size` is less than 1.
+        SettingError: If `batch_size` is less than 1.
     """
-    _check(batch_size)
-    order = _with_words(lengths)
+    batch_size = _validate(batch_size)
+    order = _nonempty_indices(lengths)
     if len(order) <= 1:
         return [order] if len(order) else []
     if generator is not None:
@@ -40,89 +42,94 @@ def bucketed_batches(
     size = batch_size * _WINDOW if generator is not None else max(1, len(order))
     batches: list[Tensor] = []
     for window in torch.split(order, size):
-        batches.extend(_cut(_by_length(window, lengths), lengths, batch_size, max_tokens))
-    return batches if generator is None else _mixed(batches, generator)
+        batches.extend(_split(_sort_by_length(window, lengths), lengths, batch_size, max_tokens))
+    return batches if generator is None else _shuffle(batches, generator)
 
 
 def even_batches(
     lengths: Tensor, batch_size: int, *, generator: torch.Generator, max_tokens: int = MAX_TOKENS
 ) -> list[Tensor]:
-    """Put sentences of about the same length together, the fewer the longer they are.
+    """Batch sentences of similar length, fewer per batch the longer they are.
 
-    In batches of as many sentences each, words of long sentences would teach less than others: where the norm of the
-    gradient is clipped, a step on them is worth no more. In batches of as many words each, long sentences would be too
-    few for the processor. Between the two, the size falls with the square root of the length. See `bucketed_batches`;
-    `batch_size` is how many sentences a batch has on average, and one alone where it is 1.
+    With a fixed number of sentences per batch, words of long sentences would count less than others, because clipping
+    limits the gradient of a step. With a fixed number of words, batches of long sentences would be too small to compute
+    efficiently. As a compromise, the batch size falls with the square root of the length. `batch_size` is the mean
+    number of sentences per batch; for 1, each batch is one sentence. See `bucketed_batches`.
     """
-    _check(batch_size)
+    batch_size = _validate(batch_size)
     if batch_size == 1:
         return bucketed_batches(lengths, 1, generator=generator, max_tokens=max_tokens)
-    order = _with_words(lengths)
+    order = _nonempty_indices(lengths)
     order = order[torch.randperm(len(order), generator=generator)]
     batches: list[Tensor] = []
     for window in torch.split(order, batch_size * _WINDOW):
-        by_length = _by_length(window, lengths)
+        by_length = _sort_by_length(window, lengths)
         weights = lengths[by_length].double().sqrt()
         ends = weights.cumsum(0)  # (W,)
         count = -(-len(window) // batch_size)
-        number = ((ends - weights) * count / ends[-1:]).long()  # of the batch of each sentence; rises from 0
-        parts = torch.split(by_length, torch.bincount(number).tolist())
-        batches.extend(piece for part in parts for piece in _cut(part, lengths, max(1, len(part)), max_tokens))
-    return _mixed(batches, generator)
+        batch_ids = ((ends - weights) * count / ends[-1:]).long()  # (W,), ascending from 0
+        parts = torch.split(by_length, torch.bincount(batch_ids).tolist())
+        batches.extend(piece for part in parts for piece in _split(part, lengths, max(1, len(part)), max_tokens))
+    return _shuffle(batches, generator)
 
 
 def plain_batches(
     lengths: Tensor, batch_size: int, *, generator: torch.Generator | None = None, max_tokens: int = MAX_TOKENS
 ) -> list[Tensor]:
-    """Put sentences together in their order, or in a random one with a generator; see `bucketed_batches`."""
-    _check(batch_size)
-    order = _with_words(lengths)
+    """Batch sentences in their order, or in random order with a generator; see `bucketed_batches`."""
+    batch_size = _validate(batch_size)
+    order = _nonempty_indices(lengths)
     if generator is not None:
         order = order[torch.randperm(len(order), generator=generator)]
-    return _cut(order, lengths, batch_size, max_tokens)
+    return _split(order, lengths, batch_size, max_tokens)
 
 
 def ordered_batches(order: Tensor, lengths: Tensor, batch_size: int, *, max_tokens: int = MAX_TOKENS) -> list[Tensor]:
-    """Put sentences together in a given order, (N,) positions in which each may be several times or not at all."""
-    _check(batch_size)
-    return _cut(order[lengths[order] > 0], lengths, batch_size, max_tokens)
+    """Batch sentences in the order given, (N,) indices that may repeat or omit sentences; see `bucketed_batches`."""
+    batch_size = _validate(batch_size)
+    return _split(order[lengths[order] > 0], lengths, batch_size, max_tokens)
 
 
-def _check(batch_size: int) -> None:
-    if batch_size < 1:
-        raise SettingError(f"batch_size must be at least 1; it is {batch_size}")
+def _validate(batch_size: int) -> int:
+    try:
+        size = operator.index(batch_size)  # NumPy's integers too
+    except TypeError:
+        raise SettingError(f"batch_size must be a whole number; it is {batch_size!r}") from None
+    if size < 1:
+        raise SettingError(f"batch_size must be at least 1; it is {size}")
+    return size
 
 
-def _by_length(window: Tensor, lengths: Tensor) -> Tensor:
+def _sort_by_length(window: Tensor, lengths: Tensor) -> Tensor:
     return window[torch.sort(lengths[window], stable=True).indices]
 
 
-def _mixed(batches: list[Tensor], generator: torch.Generator) -> list[Tensor]:
-    return [batches[position] for position in torch.randperm(len(batches), generator=generator).tolist()]
+def _shuffle(batches: list[Tensor], generator: torch.Generator) -> list[Tensor]:
+    return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
 
 
-def _with_words(lengths: Tensor) -> Tensor:
+def _nonempty_indices(lengths: Tensor) -> Tensor:
     return lengths.nonzero().squeeze(1)
 
 
-def _cut(order: Tensor, lengths: Tensor, batch_size: int, max_tokens: int) -> list[Tensor]:
+def _split(order: Tensor, lengths: Tensor, batch_size: int, max_tokens: int) -> list[Tensor]:
     batches: list[Tensor] = []
     for batch in torch.split(order, batch_size):
         width = int(lengths[batch].max()) if len(batch) else 0
         if width * len(batch) <= max_tokens:
             batches.append(batch)
         else:
-            batches.extend(_cut_by_tokens(batch, lengths, max_tokens))
+            batches.extend(_split_by_tokens(batch, lengths, max_tokens))
     return [batch for batch in batches if len(batch)]
 
 
-def _cut_by_tokens(batch: Tensor, lengths: Tensor, max_tokens: int) -> list[Tensor]:
+def _split_by_tokens(batch: Tensor, lengths: Tensor, max_tokens: int) -> list[Tensor]:
     parts: list[list[int]] = [[]]
     width = 0
-    for position, length in zip(batch.tolist(), lengths[batch].tolist(), strict=True):
+    for index, length in zip(batch.tolist(), lengths[batch].tolist(), strict=True):
         width = max(width, length)
         if parts[-1] and width * (len(parts[-1]) + 1) > max_tokens:
             parts.append([])
             width = length
-        parts[-1].append(position)
+        parts[-1].append(index)
     return [torch.tensor(part, dtype=torch.int64) for part in parts]

@@ -1,4 +1,4 @@
-"""Where strings become integers: once for a data set, each distinct string once."""
+"""Convert sentences to integers: once per data set, each distinct word once."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from torch import Tensor
 from flairlite.data import Sentence
 from flairlite.tensors import copy_to, map_tensors
 
-Table = Any  # what an embedding keeps of a data set: a tensor, or tuples of them
-NumberArray = np.ndarray[Any, np.dtype[Any]]
+Table = Any  # what an embedding keeps of the distinct words of a data set: a tensor, or tuples of tensors
+Ids = np.ndarray[Any, np.dtype[np.int32]]
 _Item = TypeVar("_Item", str, tuple[str, ...])
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B sentences, padded to the T words of the longest, as integers.
+    """B sentences as integers, padded to the T words of the longest.
 
     Attributes:
         indices: (B,) positions of the sentences in their data set, on the CPU.
-        lengths: (B,) words a sentence, at least 1, on the CPU.
+        lengths: (B,) words per sentence, at least 1, on the CPU.
         mask: (B, T) True on words.
-        positions: (B, T) place of each word in its data set; padding has the place behind the last word.
-        word_ids: (B, T) numbers of the distinct words of the data set; padding has the number behind the last.
-        table: What the embeddings made of the distinct words.
-        targets: Numbers of the labels, -1 where there is none: (B, T) of words, or (B,) of sentences, or (B, L) of 0
-            and 1; None when nothing was asked.
-        num_labels: How many words, or sentences, have a label that the model knows; counted without asking the device.
+        positions: (B, T) position of each word in its data set of N words; N on padding.
+        word_ids: (B, T) ids of the U distinct words of the data set; U on padding.
+        table: What the embeddings keep of the distinct words.
+        targets: Label ids, -1 for none: (B, T) of words, (B,) of sentences, or (B, L) of 0 and 1 where a sentence can
+            have several; None if the data set was encoded without labels.
+        num_labels: Number of words, or sentences, with a label that the model knows; counted on the CPU.
         is_partial: Whether some word, or sentence, has no such label.
     """
 
@@ -48,7 +48,7 @@ class Batch:
 
     @property
     def num_tokens(self) -> int:
-        """Number of words, without padding."""
+        """The number of words, without padding."""
         return int(self.lengths.sum())
 
 
@@ -57,10 +57,10 @@ class Targets:
     """The gold labels of S sentences with N words, as integers.
 
     Attributes:
-        class_ids: Numbers of the labels, -1 where there is none: (N + 1,) of words, the last being padding's; (S,) of
-            sentences, or (S, L) of 0 and 1 where a sentence can have several.
-        counts: (S,) how many words of a sentence (1 or 0 where the sentence itself is labelled) have a label that the
-            model knows, on the CPU.
+        class_ids: Class ids, -1 for none: (N + 1,) of words, the last for padding; (S,) of sentences, or (S, L) of 0
+            and 1 where a sentence can have several labels.
+        counts: (S,) number of labels in each sentence that the model knows, on the CPU; 0 or 1 where sentences are
+            labelled.
         by_word: Whether words are labelled, not sentences.
     """
 
@@ -70,14 +70,14 @@ class Targets:
 
 
 class Dataset(Protocol):
-    """Sentences that can be had in batches."""
+    """Sentences that can be encoded in batches."""
 
     @property
     def lengths(self) -> Tensor:
-        """Words a sentence, (S,), on the CPU."""
+        """Words per sentence, (S,), on the CPU."""
 
     def batch(self, indices: Tensor) -> Batch:
-        """Return the sentences of `indices` (B,), none of them empty, as one batch."""
+        """Return the sentences at `indices` (B,), none of them empty, as one batch."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ class EncodedDataset:
     """S sentences with N words, U of them distinct, as integers.
 
     Attributes:
-        lengths: (S,) words a sentence, on the CPU.
+        lengths: (S,) words per sentence, on the CPU.
         offsets: (S,) position of each sentence's first word, on the CPU.
-        word_ids: (N + 1,) numbers of the distinct words; the last is padding's, U.
-        table: What the embeddings made of the distinct words; its last row is padding's.
-        targets: Their gold labels, or None.
+        word_ids: (N + 1,) ids of the distinct words; the last is U, for padding.
+        table: What the embeddings keep of the distinct words; the last row is for padding.
+        targets: Gold labels, or None.
     """
 
     lengths: Tensor
@@ -99,9 +99,9 @@ class EncodedDataset:
     targets: Targets | None = None
 
     def batch(self, indices: Tensor) -> Batch:
-        """Return the sentences of `indices` (B,), none of them empty, as one batch: integer gathers only."""
+        """Return the sentences at `indices` (B,), none of them empty, as one batch, by integer gathers only."""
         lengths = self.lengths[indices]  # (B,)
-        mask, positions = _places(lengths, self.offsets[indices], len(self.word_ids) - 1)
+        mask, positions = _pad_positions(lengths, self.offsets[indices], len(self.word_ids) - 1)
         positions = copy_to(positions, self.word_ids.device)
         targets, num_labels, num_units = None, 0, 1
         if self.targets is not None:
@@ -122,59 +122,69 @@ class EncodedDataset:
         )
 
     def to(self, device: torch.device) -> EncodedDataset:
-        """Return the data set with what batches are gathered from on `device`."""
+        """Return the data set with the tensors that batches are gathered from on `device`."""
         targets = self.targets and replace(self.targets, class_ids=copy_to(self.targets.class_ids, device))
         table = map_tensors(lambda tensor: copy_to(tensor, device), self.table)
         return replace(self, word_ids=copy_to(self.word_ids, device), targets=targets, table=table)
 
 
 class LazyDataset:
-    """Sentences that become integers a batch at a time, for data sets whose integers would not fit into memory."""
+    """Sentences that are encoded batch by batch, for data sets that do not fit into memory once encoded.
 
-    def __init__(self, sentences: Sequence[Sentence], encode: Callable[[Sequence[Sentence]], EncodedDataset]) -> None:
+    Args:
+        sentences: The sentences.
+        encode: Encodes the sentences of a batch.
+    """
+
+    def __init__(
+        self,
+        sentences: Sequence[Sentence],
+        encode: Callable[[Sequence[Sentence]], EncodedDataset],
+        lengths: Tensor | None = None,
+    ) -> None:
         self.sentences = sentences
-        self.lengths = _lengths(sentences)
+        self.lengths = _lengths(sentences) if lengths is None else lengths
         self._ends = self.lengths.cumsum(0)
         self._encode = encode
 
     def batch(self, indices: Tensor) -> Batch:
-        """Return the sentences of `indices` (B,), none of them empty, as one batch."""
+        """Return the sentences at `indices` (B,), none of them empty, as one batch."""
         encoded = self._encode([self.sentences[index] for index in indices.tolist()])
         batch = encoded.batch(torch.arange(len(indices)))
-        _, positions = _places(batch.lengths, self._ends[indices] - batch.lengths, int(self._ends[-1]))
+        _, positions = _pad_positions(batch.lengths, self._ends[indices] - batch.lengths, int(self._ends[-1]))
         return replace(batch, indices=indices, positions=positions)
 
 
-def distinct_words(sentences: Sequence[Sentence]) -> tuple[list[str], NumberArray]:
-    """Return the distinct words in the order they come, and the number of each word, (N,) int32."""
-    return _number(lambda: chain.from_iterable(sentence.words for sentence in sentences))
+def distinct_words(sentences: Sequence[Sentence]) -> tuple[list[str], Ids]:
+    """Return the distinct words in order of first occurrence, and the id of each word, (N,)."""
+    return _number_distinct(lambda: chain.from_iterable(sentence.words for sentence in sentences))
 
 
 def index_words(
     sentences: Sequence[Sentence], index: Callable[..., Table], fields: Sequence[str] = ()
-) -> tuple[Table, NumberArray]:
-    """Return what embeddings make of the distinct words, and the number of each word, (N,) int32.
+) -> tuple[Table, Ids]:
+    """Return the table that `index` makes of the distinct words, and the id of each word, (N,).
 
-    Where embeddings look at token labels too (`fields`), a word with other labels is another distinct word.
+    Where embeddings also read label types of tokens (`fields`), words with different labels are distinct.
     """
     if not fields:
         words, ids = distinct_words(sentences)
         return index(words), ids
-    rows, ids = _number(lambda: chain.from_iterable(_rows(sentence, fields) for sentence in sentences))
+    rows, ids = _number_distinct(lambda: chain.from_iterable(_rows(sentence, fields) for sentence in sentences))
     columns = list(map(list, zip(*rows, strict=True))) or [[] for _ in ("words", *fields)]
     return index(columns[0], dict(zip(fields, columns[1:], strict=True))), ids
 
 
 def _rows(sentence: Sentence, fields: Sequence[str]) -> Iterable[tuple[str, ...]]:
-    """Return each word with its labels, `O` where it has none, as Flair says."""
+    """Return each word with its labels, `O` for none as in Flair."""
     labels = (sentence.token_labels(field) or repeat(None, len(sentence.words)) for field in fields)
     return zip(sentence.words, *([label or "O" for label in column] for column in labels), strict=True)
 
 
-def _number(items: Callable[[], Iterable[_Item]]) -> tuple[list[_Item], NumberArray]:
+def _number_distinct(items: Callable[[], Iterable[_Item]]) -> tuple[list[_Item], Ids]:
     distinct = list(dict.fromkeys(items()))
-    number = dict(zip(distinct, range(len(distinct)), strict=True))
-    return distinct, np.fromiter(map(number.__getitem__, items()), dtype=np.int32)
+    id_of = dict(zip(distinct, range(len(distinct)), strict=True))
+    return distinct, np.fromiter(map(id_of.__getitem__, items()), dtype=np.int32)
 
 
 def encode(
@@ -184,13 +194,13 @@ def encode(
     *,
     fields: Sequence[str] = (),
 ) -> EncodedDataset:
-    """Turn sentences into integers.
+    """Convert sentences to integers.
 
     Args:
-        sentences: The sentences; empty ones may be among them.
-        index: Makes of the distinct words what the embeddings need of them.
-        targets: The labels of these sentences, when there is something to learn or to compare with.
-        fields: The label types of tokens that `index` wants beside the words.
+        sentences: The sentences, which may be empty.
+        index: Makes the embeddings' table from the distinct words.
+        targets: The labels of these sentences, to learn or to compare with.
+        fields: Label types of tokens that `index` takes besides the words.
     """
     lengths = _lengths(sentences)
     table, ids = index_words(sentences, index, fields)
@@ -202,8 +212,8 @@ def _lengths(sentences: Sequence[Sentence]) -> Tensor:
     return torch.tensor([len(sentence.words) for sentence in sentences], dtype=torch.int64)
 
 
-def _places(lengths: Tensor, offsets: Tensor, padding: int) -> tuple[Tensor, Tensor]:
-    """Return the mask (B, T) and the place of each word (B, T) of sentences that begin at `offsets` (B,)."""
+def _pad_positions(lengths: Tensor, offsets: Tensor, padding: int) -> tuple[Tensor, Tensor]:
+    """Return the mask and the positions of words, (B, T) each, of sentences whose first words are at `offsets` (B,)."""
     steps = torch.arange(int(lengths.max()))  # (T,)
     mask = steps < lengths.unsqueeze(1)  # (B, T)
     return mask, (offsets.unsqueeze(1) + steps).masked_fill(~mask, padding)

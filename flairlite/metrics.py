@@ -1,7 +1,12 @@
-"""How good predictions are: counts, and the report that scikit-learn would make of them."""
+"""Precision, recall, F1 and accuracy, and the report that shows them.
+
+The scores are those of scikit-learn, or of seqeval in strict mode for spans, which the tests compare. They are computed
+in NumPy here because importing sklearn.metrics takes about two seconds and 70 MB.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,59 +20,41 @@ from flairlite.errors import SettingError
 DEFAULT_METRIC = ("micro avg", "f1-score")
 AVERAGES = ("micro avg", "macro avg", "weighted avg")
 FIGURES = ("precision", "recall", "f1-score")
+_MAX_DENSE = 2048  # labels; a dense confusion matrix of more would take more than 32 MB
 
-NumberArray = np.ndarray[Any, np.dtype[Any]]
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """How often each label was predicted for each gold label.
-
-    Attributes:
-        counts: (L, L) int64; the row is the gold label, the column the predicted one.
-    """
-
-    counts: Tensor
-
-    @classmethod
-    def empty(cls, num_labels: int, device: torch.device | None = None) -> Confusion:
-        """Return the confusion of no predictions."""
-        return cls(torch.zeros(num_labels, num_labels, dtype=torch.int64, device=device))
-
-    def add(self, gold: Tensor, predicted: Tensor) -> Confusion:
-        """Return this confusion with more predictions: `gold` and `predicted` are (N,); -1 in gold is left out."""
-        size = len(self.counts)
-        is_counted = gold >= 0
-        pairs = (gold * size + predicted)[is_counted]
-        return Confusion(self.counts + torch.bincount(pairs, minlength=size * size).view(size, size))
-
-    def __add__(self, other: Confusion) -> Confusion:
-        return Confusion(self.counts + other.counts)
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
 class Matches:
-    """How many labels of each kind were predicted and right, where a unit can have none or several.
+    """Counts of correct, predicted and gold labels.
 
     Attributes:
-        right: (L,) how often each label was predicted where it is gold.
-        predicted: (L,) how often it was predicted.
-        gold: (L,) how often it is gold.
-        exact: How many units have just their gold labels.
-        units: How many units have a gold or a predicted label, or are counted in any case.
-        samples: (3,) precision, recall and F1 of each unit, on average over all, where they make sense.
+        right: (L,) correct predictions of each label.
+        predicted: (L,) predictions of each label.
+        gold: (L,) gold labels of each kind.
+        exact: Number of units with exactly their gold labels.
+        units: Number of compared units.
+        samples: (3,) mean precision, recall and F1 of the units, where a unit can have several labels; else None.
     """
 
-    right: NumberArray
-    predicted: NumberArray
-    gold: NumberArray
+    right: Array
+    predicted: Array
+    gold: Array
     exact: int
     units: int
-    samples: NumberArray | None = None
+    samples: Array | None = None
+
+    @classmethod
+    def of_classes(cls, gold: Array, predicted: Array, num_labels: int) -> Matches:
+        """Compare N units with one label id each."""
+        is_right = gold == predicted
+        counts = [np.bincount(ids, minlength=num_labels) for ids in (gold[is_right], predicted, gold)]
+        return cls(counts[0], counts[1], counts[2], int(is_right.sum()), len(gold))
 
     @classmethod
     def of_sets(cls, gold: Tensor, predicted: Tensor) -> Matches:
-        """Compare labels of S units, (S, L) of 0 and 1 each."""
+        """Compare S units with any number of labels, (S, L) of 0 and 1 each."""
         golds, predictions = gold.bool().cpu().numpy(), predicted.bool().cpu().numpy()
         both = golds & predictions
         sums = [table.sum(1) for table in (both, predictions, golds)]  # (S,) each
@@ -76,8 +63,8 @@ class Matches:
         return cls(both.sum(0), predictions.sum(0), golds.sum(0), exact, len(golds), samples)
 
     @classmethod
-    def of_keys(cls, gold: NumberArray, predicted: NumberArray, num_labels: int) -> Matches:
-        """Compare labelled units by distinct keys: unit times L plus label."""
+    def of_keys(cls, gold: Array, predicted: Array, num_labels: int) -> Matches:
+        """Compare labelled units by distinct keys, each the id of a unit times L plus the id of a label."""
         both = np.intersect1d(gold, predicted, assume_unique=True)
         right, predictions, golds = (
             np.bincount(keys % num_labels, minlength=num_labels) for keys in (both, predicted, gold)
@@ -89,18 +76,20 @@ class Matches:
 
 @dataclass(frozen=True)
 class Result:
-    """What an evaluation found.
+    """The result of an evaluation.
 
     Attributes:
-        main_score: The figure that training goes by.
-        detailed_results: The report, for people.
-        classification_report: Precision, recall, F1 and support of each class and of their averages.
-        loss: Loss a labelled word, or sentence.
-        metric_name: What `main_score` is, as in `f1-score (micro avg)`.
-        labels: The classes, the most frequent first.
-        confusion: (L, L) how often the class of the column was predicted for the class of the row, in that order; None
-            where there can be none or several labels.
-        accuracy: The part of what has gold labels, or predicted ones, that has just its gold labels.
+        main_score: The score by which training chooses the best model.
+        detailed_results: Human-readable report.
+        classification_report: Precision, recall, F1 and support of each label and of the averages. A label named like
+            an average has no entry here, only a row in `detailed_results`.
+        loss: Mean loss per labelled word, or sentence.
+        metric_name: Name of `main_score`, such as `f1-score (micro avg)`.
+        labels: The labels that have scores, most frequent first.
+        confusion: (L, L) how often the column's label was predicted for the row's, in the order of `labels`; a sparse
+            tensor for more than 2,048 labels, and None where a unit can have several labels or is a span.
+        accuracy: Fraction of the compared units with exactly their gold labels. For words this includes the label `O`,
+            which has no part in the other scores.
     """
 
     main_score: float
@@ -114,12 +103,11 @@ class Result:
 
     @property
     def scores(self) -> dict[Any, float]:
-        """The averages by name, as `("micro avg", "f1-score")`, and the loss."""
+        """The averages by name, such as `("micro avg", "f1-score")`, the accuracy and the loss."""
         averages = {
             (name, metric): value
-            for name, values in self.classification_report.items()
-            if name.endswith(" avg")
-            for metric, value in values.items()
+            for name in (*AVERAGES, "samples avg")
+            for metric, value in self.classification_report.get(name, {}).items()
         }
         return {**averages, "accuracy": self.accuracy, "loss": self.loss}
 
@@ -127,37 +115,41 @@ class Result:
         return self.detailed_results
 
 
-def evaluate_confusion(
-    confusion: Confusion,
+def evaluate_classes(
+    gold: Tensor,
+    predicted: Tensor,
     labels: Sequence[str],
     *,
     loss: float = 0.0,
     main_metric: tuple[str, str] = DEFAULT_METRIC,
     exclude: Collection[str] = (),
+    outside: Collection[str] = (),
 ) -> Result:
-    """Make the report of a confusion.
+    """Evaluate predictions for N units with one label each.
 
     Args:
-        confusion: (L, L) counts.
-        labels: The names of the L labels; those that occur neither as gold nor as predicted are left out.
-        loss: Loss a labelled unit, to stand beside.
-        main_metric: Which figure is the main score: average or class, and `precision`, `recall` or `f1-score`.
-        exclude: Labels that have no row, and no part in the averages, even where they were predicted.
+        gold: (N,) gold label ids; units with -1 are not compared.
+        predicted: (N,) predicted label ids.
+        labels: Names of the L labels. Those that occur neither in gold nor in predictions are left out.
+        loss: Mean loss to report.
+        main_metric: The main score: an average or label, and `precision`, `recall` or `f1-score`.
+        exclude: Labels without scores, even where they were predicted.
+        outside: Labels without scores that say that there is nothing to label. Units with them count for accuracy.
 
     Raises:
-        SettingError: when there is no such figure; the error names those that there are.
+        SettingError: If there is no such main score.
     """
-    counts = confusion.counts.cpu().numpy()
-    right, predicted, gold = counts.diagonal(), counts.sum(0), counts.sum(1)
-    matches = Matches(right, predicted, gold, int(right.sum()), int(counts.sum()))
-    result = evaluate_matches(matches, labels, loss=loss, main_metric=main_metric, exclude=exclude)
-    order = [list(labels).index(name) for name in result.labels]
-    rows = AVERAGES if exclude else ("accuracy", *AVERAGES[1:])  # the same where each unit has one of the labels
-    return replace(
-        result,
-        detailed_results=_text(result.classification_report, result.labels, result.accuracy, rows),
-        confusion=confusion.counts.cpu()[order][:, order],
-    )
+    is_compared = (gold >= 0).cpu().numpy()
+    golds, predictions = (tensor.cpu().numpy()[is_compared] for tensor in (gold, predicted))
+    matches = Matches.of_classes(golds, predictions, len(labels))
+    result = evaluate_matches(matches, labels, loss=loss, main_metric=main_metric, exclude={*exclude, *outside})
+    position = {label: index for index, label in enumerate(labels)}
+    order = np.array([position[label] for label in result.labels], dtype=np.int64)
+    if not exclude and matches.gold[order].sum() + matches.predicted[order].sum() == 2 * matches.units:
+        # every label counts, so micro average and accuracy are the same
+        text = _format_report(result.classification_report, matches, labels, order, ("accuracy", *AVERAGES[1:]))
+        result = replace(result, detailed_results=text)
+    return replace(result, confusion=_confusion(golds, predictions, order, len(labels)))
 
 
 def evaluate_matches(
@@ -168,76 +160,114 @@ def evaluate_matches(
     main_metric: tuple[str, str] = DEFAULT_METRIC,
     exclude: Collection[str] = (),
 ) -> Result:
-    """Make the report of matches; see `evaluate_confusion`.
-
-    The figures are those of scikit-learn for sets of labels, and those of seqeval, in its strict mode, for spans.
-    Labels of `exclude` have no row, and no part in the averages.
+    """Evaluate counts of labels; see `evaluate_classes`.
 
     Raises:
-        SettingError: when there is no such figure; the error names those that there are.
+        SettingError: If there is no such main score.
     """
+    excluded = set(exclude)
     frequency = matches.predicted + matches.gold
     by_frequency = (-frequency).argsort(kind="stable").tolist()
-    order = [number for number in by_frequency if frequency[number] and labels[number] not in exclude]
-    names = tuple(labels[number] for number in order)
-    counts = np.stack((matches.right, matches.predicted, matches.gold))[:, order]  # (3, L)
-    classes, support = _figures(*counts), counts[2]  # (3, L), (L,)
-    total = counts.sum(1)  # (3,)
+    order = np.array(
+        [index for index in by_frequency if frequency[index] and labels[index] not in excluded], dtype=np.int64
+    )
+    figures, support = _figures_of(matches, order)
+    total = np.stack((matches.right, matches.predicted, matches.gold))[:, order].sum(1)  # (3,)
     averages = {
         "micro avg": _figures(*total),
-        "macro avg": classes.sum(1) / max(1, len(names)),
-        "weighted avg": classes @ support / max(1, total[2]),
+        "macro avg": figures.sum(1) / max(1, len(order)),
+        "weighted avg": figures @ support / max(1, total[2]),
         **({} if matches.samples is None else {"samples avg": matches.samples}),
     }
-    report = {name: _entry(figures, count) for name, figures, count in zip(names, classes.T, support, strict=True)}
-    report |= {name: _entry(figures, total[2]) for name, figures in averages.items()}
-    accuracy = matches.exact / max(1, matches.units)
+    names = tuple(labels[index] for index in order)
+    report = {
+        name: _entry(column, count)
+        for name, column, count in zip(names, figures.T, support, strict=True)
+        if name not in averages
+    }
+    report |= {name: _entry(column, total[2]) for name, column in averages.items()}
+    known = [label for label in labels if label not in excluded]
     return Result(
-        main_score=_main_score(report, main_metric, labels),
-        detailed_results=_text(report, names, accuracy, averages),
+        main_score=_main_score(report, main_metric, known),
+        detailed_results=_format_report(report, matches, labels, order, averages),
         classification_report=report,
         loss=loss,
-        metric_name=f"{main_metric[1]} ({main_metric[0]})",
+        metric_name="{1} ({0})".format(*main_metric),
         labels=names,
-        accuracy=accuracy,
+        accuracy=_accuracy(matches),
     )
 
 
-def _figures(right: NumberArray, predicted: NumberArray, gold: NumberArray) -> NumberArray:
-    """Return precision, recall and F1 of counts, (3, ...); what would be divided by nought is nought."""
+def _figures(right: Array, predicted: Array, gold: Array) -> Array:
+    """Return precision, recall and F1 of counts, (3, ...); 0 where the denominator is 0."""
     precision, recall = right / np.maximum(predicted, 1), right / np.maximum(gold, 1)
     return np.stack((precision, recall, 2 * right / np.maximum(predicted + gold, 1)))
+
+
+def _figures_of(matches: Matches, order: Array) -> tuple[Array, Array]:
+    """Return the figures (3, L') and the support (L',) of some labels."""
+    counts = np.stack((matches.right, matches.predicted, matches.gold))[:, order]
+    return _figures(*counts), counts[2]
+
+
+def _accuracy(matches: Matches) -> float:
+    return matches.exact / max(1, matches.units)
 
 
 def _entry(figures: Iterable[float], support: int) -> dict[str, float]:
     return dict(zip((*FIGURES, "support"), map(float, (*figures, support)), strict=True))
 
 
-def _text(report: dict[str, dict[str, float]], names: Iterable[str], accuracy: float, averages: Iterable[str]) -> str:
-    """Lay the figures out as scikit-learn's `classification_report` does, under what Flair says first."""
+def _confusion(gold: Array, predicted: Array, order: Array, num_labels: int) -> Tensor:
+    """Count the pairs of gold and predicted labels among those of `order`, (L', L')."""
+    size = len(order)
+    position = np.full(num_labels, -1)
+    position[order] = np.arange(size)
+    rows, columns = position[gold], position[predicted]
+    is_counted = (rows >= 0) & (columns >= 0)
+    rows, columns = rows[is_counted], columns[is_counted]
+    if size > _MAX_DENSE:
+        pairs = torch.from_numpy(np.stack((rows, columns)))
+        counts = torch.ones(len(rows), dtype=torch.int64)
+        return torch.sparse_coo_tensor(pairs, counts, (size, size), check_invariants=True).coalesce()
+    return torch.from_numpy(np.bincount(rows * size + columns, minlength=size * size).reshape(size, size))
+
+
+def _format_report(
+    report: dict[str, dict[str, float]], matches: Matches, labels: Sequence[str], order: Array, last_rows: Iterable[str]
+) -> str:
+    """Format the scores as scikit-learn's `classification_report` does, after the lines that Flair writes first."""
+    names = [re.sub(r"\s", " ", labels[index]) for index in order]  # a row is a line
     width = max(map(len, ("weighted avg", *names)))
     total = int(report["weighted avg"]["support"])
+    accuracy = _accuracy(matches)
 
-    def row(name: str) -> str:
+    def row(name: str, figures: Iterable[float], support: int) -> str:
+        return f"{name:>{width}s}  {' '.join(f'{figure:>9.4f}' for figure in figures)} {int(support):>9d}"
+
+    def last_row(name: str) -> str:
         if name == "accuracy":
             return f"{name:>{width}s}  {'':>9s} {'':>9s} {accuracy:>9.4f} {total:>9d}"
-        figures = " ".join(f"{report[name][column]:>9.4f}" for column in FIGURES)
-        return f"{name:>{width}s}  {figures} {int(report[name]['support']):>9d}"
+        return row(name, [report[name][figure] for figure in FIGURES], total)
 
+    columns, support = _figures_of(matches, order)
     head = f"{'':>{width}s}  {' '.join(f'{column:>9s}' for column in (*FIGURES, 'support'))}"
     text = f"\nResults:\n- F-score (micro) {report['micro avg']['f1-score']:.4f}"
     text += f"\n- F-score (macro) {report['macro avg']['f1-score']:.4f}"
     text += f"\n- Accuracy {accuracy:.4f}\n\nBy class:\n"
-    return text + "\n".join([head, "", *map(row, names), "", *map(row, averages), ""])
+    rows = map(row, names, columns.T, support)
+    return text + "\n".join([head, "", *rows, "", *map(last_row, last_rows), ""])
 
 
 def _main_score(report: dict[str, dict[str, float]], main_metric: tuple[str, str], labels: Sequence[str]) -> float:
+    if not (isinstance(main_metric, (tuple, list)) and list(map(type, main_metric)) == [str, str]):
+        raise SettingError(f"a main score is named as in ('micro avg', 'f1-score'), not {main_metric!r}")
     name, metric = main_metric
-    if name in labels and name not in report and metric in FIGURES:
-        return 0.0  # nobody meant this label, and nobody predicted it
     if name in report and metric in report[name]:
         return report[name][metric]
+    if name in labels and metric in FIGURES:
+        return 0.0  # the label occurs neither in gold nor in predictions
     raise SettingError(
-        f"no figure {main_metric!r} in this evaluation: give one of {', '.join(map(repr, report))} "
+        f"no score {main_metric!r} in this evaluation: give one of {', '.join(map(repr, report))} "
         "with 'precision', 'recall' or 'f1-score'"
     )

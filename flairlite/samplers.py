@@ -1,4 +1,4 @@
-"""In which order training sees the data, where it is not to be a plain or a random one; Flair's samplers."""
+"""Samplers: other orders of the training data than its own or a random one, under Flair's names."""
 
 from __future__ import annotations
 
@@ -9,59 +9,69 @@ from typing import Any
 import torch
 from torch.utils.data import Sampler
 
+from flairlite.checks import seed as check_seed
+from flairlite.checks import shown, whole_number
 from flairlite.data import Sentence
 from flairlite.errors import SettingError
 from flairlite.runtime import get_seed
 
 
 class FlairSampler(Sampler[int]):
-    """Yields, for each epoch anew, positions of data points; subclass it with an `__iter__` of your own.
+    """Yields the positions of data points, anew for each epoch. Subclasses define `__iter__`.
 
     Args:
-        seed: Decides what is drawn; the process's default seed when None.
+        seed: The seed of random draws; None for the process's default seed.
+
+    Raises:
+        SettingError: If the seed is not an integer or None.
     """
 
     def __init__(self, *, seed: int | None = None) -> None:
-        self.generator = torch.Generator().manual_seed(get_seed(seed))
+        self.generator = torch.Generator().manual_seed(get_seed(check_seed("seed", seed)))
         self.data_source: Sequence[Sentence] = ()
 
     def set_dataset(self, data_source: Sequence[Sentence]) -> None:
-        """Take the data to draw from; training calls this."""
+        """Set the data to draw from; called by training."""
         self.data_source = data_source
 
     @property
     def num_samples(self) -> int:
-        """Positions an epoch."""
+        """The number of positions per epoch."""
         return len(self.data_source)
 
     def __len__(self) -> int:
         return self.num_samples
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint is to keep, as plain containers and tensors."""
+        """Return the state to save in checkpoints, as plain containers and tensors."""
         return {"generator": self.generator.get_state()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Draw from where `state_dict` was called."""
+        """Restore the state that `state_dict` returned."""
         self.generator.set_state(state["generator"])
 
 
 class ImbalancedClassificationDatasetSampler(FlairSampler):
-    """Draws rare classes as often as common ones, with replacement.
+    """Draws rare classes as often as frequent ones, with replacement.
 
-    A data point counts as one of the class of its first label; those without a label are one more class.
+    The class of a data point is its first label; data points without a label are one more class.
 
     Args:
-        label_type: The label type; of any type when None.
-        seed: Decides what is drawn; the process's default seed when None.
+        label_type: The label type; None for any type.
+        seed: The seed of random draws; None for the process's default seed.
+
+    Raises:
+        SettingError: If an argument has the wrong type.
     """
 
     def __init__(self, label_type: str | None = None, *, seed: int | None = None) -> None:
         super().__init__(seed=seed)
+        if not isinstance(label_type, (str, type(None))):
+            raise SettingError(f"label_type must be a label type or None; it is {shown(label_type)}")
         self.label_type = label_type
 
     def set_dataset(self, data_source: Sequence[Sentence]) -> None:
-        """Take the data to draw from, and count its classes."""
+        """Set the data to draw from, and count its classes."""
         super().set_dataset(data_source)
         labels = [next(iter(sentence.get_labels(self.label_type)), None) for sentence in data_source]
         classes = [None if label is None else label.value for label in labels]
@@ -74,63 +84,64 @@ class ImbalancedClassificationDatasetSampler(FlairSampler):
 
 
 class ChunkSampler(FlairSampler):
-    """Mixes blocks of data points, and leaves the order within a block.
+    """Shuffles blocks of data points, and keeps the order within a block.
 
     Args:
-        block_size: Data points a block, at least.
-        plus_window: Up to so many more, drawn for each epoch.
-        seed: Decides what is drawn; the process's default seed when None.
+        block_size: The smallest number of data points per block.
+        plus_window: The largest number of further data points, drawn for each epoch.
+        seed: The seed of random draws; None for the process's default seed.
+
+    Raises:
+        SettingError: If an argument is not an integer, or too small.
     """
 
     def __init__(self, block_size: int = 5, plus_window: int = 5, *, seed: int | None = None) -> None:
         super().__init__(seed=seed)
-        if block_size < 1 or plus_window < 0:
-            raise SettingError(
-                f"blocks have at least 1 data point: {block_size} and up to {plus_window} more will not do"
-            )
-        self.block_size, self.plus_window = block_size, plus_window
+        self.block_size: int = whole_number(least=1)("block_size", block_size)
+        self.plus_window: int = whole_number(least=0)("plus_window", plus_window)
 
     def __iter__(self) -> Iterator[int]:
         more = int(torch.randint(self.plus_window + 1, (), generator=self.generator))
-        return _mixed_blocks(self.num_samples, self.block_size + more, self.generator)
+        return _shuffle_blocks(self.num_samples, self.block_size + more, self.generator)
 
 
 class ExpandingChunkSampler(FlairSampler):
-    """Mixes blocks of data points, which are single ones at first and become longer.
+    """Shuffles blocks of data points, which grow from one data point on.
 
     Args:
-        step: Epochs after which a block is longer by one.
-        seed: Decides what is drawn; the process's default seed when None.
+        step: Epochs after which blocks grow by one data point.
+        seed: The seed of random draws; None for the process's default seed.
+
+    Raises:
+        SettingError: If an argument is not an integer, or too small.
     """
 
     def __init__(self, step: int = 3, *, seed: int | None = None) -> None:
         super().__init__(seed=seed)
-        if step < 1:
-            raise SettingError(f"step must be at least 1 epoch; it is {step}")
-        self.step = step
+        self.step: int = whole_number(least=1)("step", step)
         self.epoch_count = 0
 
     @property
     def block_size(self) -> int:
-        """Data points a block, in the next epoch."""
+        """The number of data points per block in the next epoch."""
         return 1 + self.epoch_count // self.step
 
     def __iter__(self) -> Iterator[int]:
         size = self.block_size
         self.epoch_count += 1
-        return _mixed_blocks(self.num_samples, size, self.generator)
+        return _shuffle_blocks(self.num_samples, size, self.generator)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint is to keep."""
+        """Return the state to save in checkpoints."""
         return {**super().state_dict(), "epoch_count": self.epoch_count}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Draw from where `state_dict` was called."""
+        """Restore the state that `state_dict` returned."""
         super().load_state_dict(state)
         self.epoch_count = state["epoch_count"]
 
 
-def _mixed_blocks(count: int, size: int, generator: torch.Generator) -> Iterator[int]:
+def _shuffle_blocks(count: int, size: int, generator: torch.Generator) -> Iterator[int]:
     blocks = torch.split(torch.arange(count), size)
     order = torch.randperm(len(blocks), generator=generator).tolist()
     return iter([position for block in order for position in blocks[block].tolist()])

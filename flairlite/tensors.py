@@ -1,4 +1,4 @@
-"""Helpers on tensors that every part of the package may import."""
+"""Tensor helpers for all parts of the package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNLABELLED = -1  # class id of a word or sentence without a label
 
 
 def copy_to(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return the tensor on `device`; a copy to CUDA does not wait for it."""
+    """Return the tensor on `device`; a copy to CUDA is asynchronous."""
     if tensor.device == device:
         return tensor
     if device.type == "cuda" and tensor.device.type == "cpu":
@@ -21,7 +21,7 @@ def copy_to(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
-    """Apply a function to each tensor of nested tuples; what else is in them stays as it is."""
+    """Apply a function to each tensor in nested tuples, and leave other values as they are."""
     if isinstance(tree, Tensor):
         return function(tree)
     return tuple(map_tensors(function, branch) for branch in tree) if isinstance(tree, tuple) else tree

@@ -1,4 +1,4 @@
-"""Batches hold each sentence once, within their sizes, in an order that the generator alone decides."""
+"""Batches contain each sentence once, respect their limits, and depend on the generator only."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def listed(batches: list[Tensor]) -> list[list[int]]:
 
 
 def corpus_lengths(size: int, *, seed: int = 0) -> Tensor:
-    """Draw lengths as of English sentences: most short, some long."""
+    """Draw lengths like those of English sentences: most short, some long."""
     generator = torch.Generator().manual_seed(seed)
     return (torch.randn(size, generator=generator) * 0.7 + 2.6).exp().long().clamp(1, 150)
 
 
 def waste(lengths: Tensor, batches: list[Tensor]) -> float:
-    """Return the part of all places in the padded batches that is padding."""
-    places = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
-    return 1 - int(lengths.sum()) / places
+    """Return the fraction of the padded batches that is padding."""
+    positions = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
+    return 1 - int(lengths.sum()) / positions
 
 
-# what is in the batches
+# content
 
 
 @makers
@@ -52,12 +52,12 @@ def waste(lengths: Tensor, batches: list[Tensor]) -> float:
 @example(lengths=[], batch_size=3, seed=1, max_tokens=10)
 @example(lengths=[0, 0], batch_size=1, seed=1, max_tokens=10)
 @settings(max_examples=60)
-def test_each_sentence_with_words_comes_once_and_only_once(
+def test_each_sentence_with_words_occurs_once(
     make: Batches, lengths: list[int], batch_size: int, seed: int | None, max_tokens: int
 ) -> None:
     batches = make(torch.tensor(lengths, dtype=torch.int64), batch_size, generator=seeded(seed), max_tokens=max_tokens)
-    places = [place for batch in listed(batches) for place in batch]
-    assert sorted(places) == [place for place, length in enumerate(lengths) if length]
+    positions = [index for batch in listed(batches) for index in batch]
+    assert sorted(positions) == [index for index, length in enumerate(lengths) if length]
     assert all(batch.dtype == torch.int64 and batch.dim() == 1 and len(batch) for batch in batches)
 
 
@@ -70,7 +70,7 @@ def test_no_batch_is_larger_than_allowed(
     batches = make(torch.tensor(lengths, dtype=torch.int64), batch_size, generator=seeded(seed), max_tokens=max_tokens)
     for batch in listed(batches):
         assert len(batch) <= batch_size
-        width = max(lengths[place] for place in batch)
+        width = max(lengths[index] for index in batch)
         assert width * len(batch) <= max_tokens or len(batch) == 1
 
 
@@ -82,8 +82,8 @@ def test_a_sentence_beyond_the_budget_is_a_batch_of_its_own(make: Batches, seed:
     batches = listed(make(lengths, 32, generator=seeded(seed)))
     assert [1] in batches
     assert [5] in batches
-    assert sorted(place for batch in batches for place in batch if place not in (1, 5)) == [0, 2, 3, 6]
-    assert len(batches) < 6, "the others meet"
+    assert sorted(index for batch in batches for index in batch if index not in (1, 5)) == [0, 2, 3, 6]
+    assert len(batches) < 6, "the others share batches"
 
 
 @makers
@@ -96,7 +96,7 @@ def test_the_budget_counts_padding(make: Batches) -> None:
 
 
 @makers
-def test_no_more_batches_are_made_than_need_be(make: Batches) -> None:
+def test_there_are_no_more_batches_than_needed(make: Batches) -> None:
     lengths = corpus_lengths(1003)
     for seed in (None, 5):
         sizes = [len(batch) for batch in make(lengths, 10, generator=seeded(seed))]
@@ -115,9 +115,9 @@ def test_even_batches_hold_each_sentence_once_within_the_budget(
 ) -> None:
     given_lengths = torch.tensor(lengths, dtype=torch.int64)
     batches = listed(even_batches(given_lengths, batch_size, generator=seeded(seed), max_tokens=max_tokens))
-    assert sorted(place for batch in batches for place in batch) == [p for p, length in enumerate(lengths) if length]
+    assert sorted(index for batch in batches for index in batch) == [p for p, length in enumerate(lengths) if length]
     for batch in batches:
-        width = max(lengths[place] for place in batch)
+        width = max(lengths[index] for index in batch)
         assert width * len(batch) <= max_tokens or len(batch) == 1
         assert batch_size > 1 or len(batch) == 1
 
@@ -135,7 +135,7 @@ def test_even_batches_are_the_smaller_the_longer_their_sentences(seed: int) -> N
     assert len(by_width[0]) > 2 * len(by_width[-1])
 
 
-def test_even_batches_bear_a_sentence_beyond_all_others() -> None:
+def test_even_batches_cope_with_a_very_long_sentence() -> None:
     lengths = torch.cat([torch.full((500,), 10), torch.tensor([20_000])])
     sizes = sorted(len(batch) for batch in even_batches(lengths, 32, generator=seeded(0)))
     assert sizes[0] == 1
@@ -150,16 +150,16 @@ def test_even_batches_bear_a_sentence_beyond_all_others() -> None:
 @settings(max_examples=60)
 def test_plain_batches_keep_the_order_without_a_generator(lengths: list[int], batch_size: int, max_tokens: int) -> None:
     batches = plain_batches(torch.tensor(lengths, dtype=torch.int64), batch_size, max_tokens=max_tokens)
-    places = [place for batch in listed(batches) for place in batch]
-    assert places == [place for place, length in enumerate(lengths) if length]
+    positions = [index for batch in listed(batches) for index in batch]
+    assert positions == [index for index, length in enumerate(lengths) if length]
 
 
 @given(lengths=lengths_of_all_kinds, batch_size=st.integers(1, 20))
 @settings(max_examples=60)
-def test_buckets_without_a_generator_go_by_length_and_then_by_place(lengths: list[int], batch_size: int) -> None:
+def test_buckets_without_a_generator_are_sorted_by_length_and_index(lengths: list[int], batch_size: int) -> None:
     batches = bucketed_batches(torch.tensor(lengths, dtype=torch.int64), batch_size)
-    places = [place for batch in listed(batches) for place in batch]
-    assert places == sorted(places, key=lambda place: (lengths[place], place))
+    positions = [index for batch in listed(batches) for index in batch]
+    assert positions == sorted(positions, key=lambda index: (lengths[index], index))
 
 
 @random_makers
@@ -177,11 +177,11 @@ def test_each_epoch_has_another_order(make: Batches) -> None:
     assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
     for first, second in pairwise(epochs):
         together = [{frozenset(batch) for batch in epoch if len(batch) > 2} for epoch in (first, second)]
-        assert len(together[0] & together[1]) < 5, "and other sentences meet in a batch"
+        assert len(together[0] & together[1]) < 5, "and batches differ"
 
 
 @random_makers
-def test_no_global_generator_is_asked(make: Batches) -> None:
+def test_the_global_generator_is_not_used(make: Batches) -> None:
     lengths = corpus_lengths(200)
     state = torch.get_rng_state()
     if make is not even_batches:
@@ -194,9 +194,9 @@ def test_short_and_long_batches_come_mixed() -> None:
     lengths = corpus_lengths(4000)
     widths = [float(lengths[batch].double().mean()) for batch in bucketed_batches(lengths, 8, generator=seeded(1))]
     ranks = torch.tensor(widths).argsort().argsort().double()
-    places = torch.arange(len(ranks)).double()
-    correlation = torch.corrcoef(torch.stack((ranks, places)))[0, 1]
-    assert abs(correlation) < 0.15, "the length of a batch does not tell when it comes"
+    positions = torch.arange(len(ranks)).double()
+    correlation = torch.corrcoef(torch.stack((ranks, positions)))[0, 1]
+    assert abs(correlation) < 0.15, "the length of a batch is independent of its position"
 
 
 # padding
@@ -219,12 +219,12 @@ def test_buckets_waste_far_less_on_padding_than_plain_batches(seed: int) -> None
 
 @makers
 @pytest.mark.parametrize("batch_size", [0, -1])
-def test_a_batch_size_that_makes_no_sense_is_refused(make: Batches, batch_size: int) -> None:
+def test_an_invalid_batch_size_is_refused(make: Batches, batch_size: int) -> None:
     with pytest.raises(SettingError, match=f"batch_size must be at least 1; it is {batch_size}"):
         make(torch.tensor([3, 4]), batch_size)
 
 
 @makers
-def test_options_go_by_name(make: Any) -> None:
+def test_options_are_keyword_only(make: Any) -> None:
     with pytest.raises(TypeError, match="positional"):
         make(torch.tensor([3]), 1, torch.Generator())

@@ -1,4 +1,4 @@
-"""The benchmarks run on what is bundled, and what they make of raw figures is right."""
+"""The benchmarks run on the bundled data, and summarise raw figures correctly."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from flairlite.datasets import read_conllu
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 pytestmark = pytest.mark.skipif(
-    not (BENCHMARKS / "run.py").is_file(), reason="the benchmarks are not beside the tests: they are no part of a wheel"
+    not (BENCHMARKS / "run.py").is_file(), reason="benchmarks/ is not next to tests/; the wheel does not contain it"
 )
 
 
 def load(name: str) -> ModuleType:
-    """Import a module of the benchmarks, which are a folder of scripts and no package."""
+    """Import a module of benchmarks/, which is a folder of scripts and not a package."""
     path = list(sys.path)
     sys.path.insert(0, str(BENCHMARKS))
     try:
@@ -36,15 +36,15 @@ def load(name: str) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What `run.py --smoke` prints and writes."""
+    """The output and the report of `run.py --smoke`."""
     folder = tmp_path_factory.mktemp("smoke")
-    done = start("run.py", "--smoke", "--json", str(folder / "report.json"))
-    assert done.returncode == 0, done.stderr
-    return {"printed": done.stdout, **json.loads((folder / "report.json").read_text(encoding="utf-8"))}
+    process = run_benchmark("run.py", "--smoke", "--json", str(folder / "report.json"))
+    assert process.returncode == 0, process.stderr
+    return {"printed": process.stdout, **json.loads((folder / "report.json").read_text(encoding="utf-8"))}
 
 
-def start(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a benchmark in a process that imports the same flairlite as the tests."""
+def run_benchmark(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a benchmark in a process that imports the same flairlite as the tests, without mirror or network."""
     environment = {
         **{name: value for name, value in os.environ.items() if name != "FLAIRLITE_MIRROR"},
         "PYTHONPATH": str(Path(flairlite.__file__).parents[1]),
@@ -59,10 +59,10 @@ def rows_of(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     return {row.figure.key: row for row in load("table").make_table(runs)}
 
 
-# The smoke test: all of it, on the bundled data
+# The smoke run on the bundled data
 
 
-def test_smoke_gives_every_figure_of_the_project_and_of_the_bound(smoke: dict[str, Any]) -> None:
+def test_smoke_run_reports_every_figure_of_the_project_and_of_the_bound(smoke: dict[str, Any]) -> None:
     table = load("table")
     assert [row["figure"] for row in smoke["table"]] == [figure.key for figure in table.FIGURES]
     for row in smoke["table"]:
@@ -71,7 +71,7 @@ def test_smoke_gives_every_figure_of_the_project_and_of_the_bound(smoke: dict[st
         assert row["Flair"] is row["spaCy"] is row["ratio_to_flair"] is None
 
 
-def test_smoke_report_names_machine_versions_date_and_every_run(smoke: dict[str, Any]) -> None:
+def test_smoke_report_has_machine_versions_date_and_every_run(smoke: dict[str, Any]) -> None:
     assert smoke["machine"]["cores"] == os.cpu_count()
     assert smoke["machine"]["cpu"]
     assert smoke["versions"]["flairlite"]["flairlite"] == flairlite.__version__
@@ -82,33 +82,36 @@ def test_smoke_report_names_machine_versions_date_and_every_run(smoke: dict[str,
     )
 
 
-def test_smoke_prints_a_line_a_figure(smoke: dict[str, Any]) -> None:
+def test_smoke_run_prints_one_line_per_figure(smoke: dict[str, Any]) -> None:
     lines = smoke["printed"].splitlines()
     assert len({len(line) for line in lines}) == 1
     assert [line.split("|")[1].strip() for line in lines[2:]] == [row["title"] for row in smoke["table"]]
 
 
-def test_smoke_figures_are_possible_ones(smoke: dict[str, Any]) -> None:
+def test_smoke_figures_are_plausible(smoke: dict[str, Any]) -> None:
     figures = smoke["runs"]["flairlite"][0]
     assert figures["heavy_modules"] == []
     assert figures["corpus_s"] < figures["script_s"] > figures["train_s"]
     assert 0 < figures["test_micro_f1"] <= 1
-    assert figures["whole_test_accuracy"] == pytest.approx(figures["test_micro_f1"], abs=0.001)  # sample: test is whole
+    assert figures["whole_test_accuracy"] == pytest.approx(
+        figures["test_micro_f1"], abs=0.001
+    )  # both use the whole test split
     assert 0 < figures["best_model_share"] < 1
     assert figures["model_mb"] < figures["peak_rss_mb"]
     assert figures["predict_tokens_per_s"] == max(figures[f"predict_{size}_tokens_per_s"] for size in (32, 64, 128))
 
 
-def test_run_without_a_mirror_says_what_to_do() -> None:
-    done = start("run.py")
-    assert done.returncode != 0
-    assert "FLAIRLITE_MIRROR" in done.stderr
+@pytest.mark.parametrize("script", ["run.py", "compare_tokenizers.py", "compare_splitters.py"])
+def test_missing_mirror_is_reported_with_the_remedy(script: str) -> None:
+    process = run_benchmark(script)
+    assert process.returncode != 0
+    assert process.stderr.startswith("set FLAIRLITE_MIRROR to a folder")
 
 
 # The table
 
 
-def test_ratios_say_how_many_times_better_also_where_less_is_better() -> None:
+def test_ratios_are_improvement_factors_for_speeds_and_costs() -> None:
     rows = rows_of(
         {
             "flairlite": [{"train_tokens_per_s": 40_000, "script_s": 10.0}],
@@ -129,7 +132,7 @@ def test_figures_are_medians_over_the_rounds() -> None:
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 9) | st.text(max_size=1)), max_size=6))
-def test_medians_agree_with_a_plain_count(runs: list[dict[str, Any]]) -> None:
+def test_medians_match_a_sorted_list(runs: list[dict[str, Any]]) -> None:
     medians = load("table").medians(runs)
     for key in "abc":
         values = sorted(run[key] for run in runs if isinstance(run.get(key), int))
@@ -146,12 +149,12 @@ def test_medians_agree_with_a_plain_count(runs: list[dict[str, Any]]) -> None:
         (35_000, 5_000, 40_000, True),  # exactly 7 times Flair, and above 0.85 of the bound
         (34_999, 5_000, 40_000, False),
         (35_000, 5_000, 42_000, False),  # below 0.85 of the bound
-        (35_000, None, 40_000, None),  # Flair's half is unknown
-        (35_000, None, 42_000, False),  # but the other half is missed already
+        (35_000, None, 40_000, None),  # Flair is unknown
+        (35_000, None, 42_000, False),  # Flair is unknown, but the other target is missed
         (None, 5_000, 40_000, None),
     ],
 )
-def test_speed_reaches_its_target_when_all_limits_are_kept(
+def test_speed_is_reached_if_all_targets_are_met(
     ours: float | None, flair: float | None, bound: float | None, reached: bool | None
 ) -> None:
     values = {"flairlite": ours, "Flair": flair, "bound": bound}
@@ -160,11 +163,11 @@ def test_speed_reaches_its_target_when_all_limits_are_kept(
 
 
 @pytest.mark.parametrize(("ours", "reached"), [(0.05, True), (0.1, True), (0.11, False)])
-def test_cost_reaches_its_target_from_above(ours: float, reached: bool) -> None:
+def test_cost_is_reached_at_or_below_its_target(ours: float, reached: bool) -> None:
     assert rows_of({"flairlite": [{"embeddings_400k_s": ours}]})["embeddings_400k_s"].reached is reached
 
 
-def test_targets_are_those_of_the_project() -> None:
+def test_table_has_the_targets_of_the_project() -> None:
     rows = rows_of({})
     assert {key: row.target for key, row in rows.items() if row.target} == {
         "train_tokens_per_s": "≥ 7 × Flair and ≥ 0.85 × bound",
@@ -189,7 +192,7 @@ def test_targets_are_those_of_the_project() -> None:
     }
 
 
-def test_columns_of_missing_peers_stay_empty() -> None:
+def test_columns_of_missing_peers_are_empty() -> None:
     table = load("table")
     text = table.format_table(table.make_table({"flairlite": [{"model_mb": 12.0}]}))
     line = next(line for line in text.splitlines() if "final-model.pt" in line)
@@ -198,28 +201,28 @@ def test_columns_of_missing_peers_stay_empty() -> None:
     ]  # fmt: skip
 
 
-def test_missing_figures_are_named_whichever_run_lacks_them() -> None:
+def test_missing_figures_of_any_run_are_named() -> None:
     table = load("table")
-    whole = {figure.key: 1.0 for figure in table.FIGURES}
+    complete = {figure.key: 1.0 for figure in table.FIGURES}
     bound = dict.fromkeys(table.BOUND_KEYS, 1.0)
-    assert table.missing_figures({"flairlite": [whole, whole], "bound": [bound]}) == []
-    lacking = {key: value for key, value in whole.items() if key != "latency_ms"}
-    assert table.missing_figures({"flairlite": [whole, lacking], "bound": [bound]}) == ["latency_ms of flairlite"]
-    assert len(table.missing_figures({"flairlite": [whole]})) == len(table.BOUND_KEYS)
+    assert table.missing_figures({"flairlite": [complete, complete], "bound": [bound]}) == []
+    incomplete = {key: value for key, value in complete.items() if key != "latency_ms"}
+    assert table.missing_figures({"flairlite": [complete, incomplete], "bound": [bound]}) == ["latency_ms of flairlite"]
+    assert len(table.missing_figures({"flairlite": [complete]})) == len(table.BOUND_KEYS)
 
 
-# What the processes share
+# Processes and workloads
 
 
-def test_script_that_fails_ends_the_benchmark_with_its_error(tmp_path: Path) -> None:
+def test_failing_script_ends_the_benchmark_with_its_error(tmp_path: Path) -> None:
     script = tmp_path / "broken.py"
     script.write_text("raise ValueError('no such thing')\n", encoding="utf-8")
     with pytest.raises(SystemExit, match="no such thing"):
         load("measuring").run_script(script)
 
 
-def test_script_gives_the_figures_of_its_last_line(tmp_path: Path) -> None:
-    script = tmp_path / "fine.py"
+def test_figures_are_read_from_the_last_line_of_a_script(tmp_path: Path) -> None:
+    script = tmp_path / "valid.py"
     script.write_text(
         f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r})\nimport measuring\nprint('a log line')\n"
         "measuring.print_figures({'share': 1 / 3, 'count': 123456789, 'since': measuring.seconds_since_start()})\n",
@@ -227,21 +230,21 @@ def test_script_gives_the_figures_of_its_last_line(tmp_path: Path) -> None:
     )
     figures = load("measuring").run_script(script)
     assert (figures["share"], figures["count"]) == (0.33333, 123456789)
-    assert 0 < figures["since"] < 60
+    assert figures["since"] > 0
 
 
-def test_treebank_is_read_as_the_library_reads_it() -> None:
+def test_workload_reads_a_treebank_like_the_library() -> None:
     path = BENCHMARKS.parent / "resources" / "sample_english" / "dev.conllu"
     expected = [(sentence.words, list(sentence.token_labels("upos") or ())) for sentence in read_conllu(path)]
     assert [(sentence.words, sentence.tags) for sentence in load("workloads").read_tagged(path)] == expected
 
 
-def test_prediction_is_measured_on_fresh_sentences_of_given_words() -> None:
+def test_prediction_is_measured_on_new_sentences_of_given_words() -> None:
     workloads = load("workloads")
-    made: list[list[str]] = []
+    made_sentences: list[list[str]] = []
 
     def make(words: list[str]) -> dict[str, Any]:
-        made.append(words)
+        made_sentences.append(words)
         return {"words": words, "tags": None}
 
     def predict(sentences: list[dict[str, Any]], size: int) -> None:
@@ -249,15 +252,15 @@ def test_prediction_is_measured_on_fresh_sentences_of_given_words() -> None:
             assert size == 128 or sentence["tags"] is None
             sentence["tags"] = ["X" for _ in sentence["words"]]
 
-    tagger = workloads.Tagger(make, predict, lambda one: predict([one], 1), lambda sentence: sentence["tags"])
-    test = [workloads.Tagged(["a", "b"], ["X", "Y"]), workloads.Tagged(["c"], ["X"])]
+    tagger = workloads.Tagger(make, predict, lambda sentence: predict([sentence], 1), lambda sentence: sentence["tags"])
+    test = [workloads.TaggedSentence(["a", "b"], ["X", "Y"]), workloads.TaggedSentence(["c"], ["X"])]
     figures = workloads.measure_prediction(tagger, test, sizes=(1, 2))
     assert figures["whole_test_accuracy"] == pytest.approx(2 / 3)
     assert figures["predict_tokens_per_s"] == max(figures["predict_1_tokens_per_s"], figures["predict_2_tokens_per_s"])
-    assert len(made) == len(test) * (1 + 3 + 3 + 1)  # one at a time, three passes a size, for accuracy
+    assert len(made_sentences) == len(test) * (1 + 3 + 3 + 1)  # latency, three passes per batch size, accuracy
 
 
-def test_epochs_of_flair_are_read_from_its_log() -> None:
+def test_epoch_times_of_flair_are_read_from_its_log() -> None:
     log = """2026-11-22 10:00:01,000 epoch 1 - iter 36/40 - loss 2.64159746 - time (sec): 3.39 - samples/sec: 5072.93
 2026-11-22 10:00:02,000 epoch 1 - iter 40/40 - loss 2.58915523 - time (sec): 3.95 - samples/sec: 5394.33 - lr: 0.1
 2026-11-22 10:00:03,000 EPOCH 1 done: loss 2.5892 - lr 0.100000
@@ -265,12 +268,12 @@ def test_epochs_of_flair_are_read_from_its_log() -> None:
     assert load("peer_flair").epoch_seconds(log) == [3.95, 4.05]
 
 
-def test_parity_is_mean_and_spread_and_differences_seed_by_seed() -> None:
+def test_parity_reports_mean_deviation_and_difference_per_seed() -> None:
     parity = load("parity")
-    rest = dict.fromkeys(parity.KEYS, 1.0)
+    other = dict.fromkeys(parity.KEYS, 1.0)
     runs = {
-        "bucketed": [{**rest, "test_micro_f1": value} for value in (0.80, 0.78)],
-        "plain": [{**rest, "test_micro_f1": value} for value in (0.79, 0.79)],
+        "bucketed": [{**other, "test_micro_f1": value} for value in (0.80, 0.78)],
+        "plain": [{**other, "test_micro_f1": value} for value in (0.79, 0.79)],
     }
     summary = parity.summarise(runs)
     assert summary["test_micro_f1"]["bucketed"] == pytest.approx({"mean": 0.79, "stdev": 0.0002**0.5})
@@ -281,34 +284,34 @@ def test_parity_is_mean_and_spread_and_differences_seed_by_seed() -> None:
 # Scale
 
 
-def test_scale_keeps_and_breaks_limits() -> None:
+def test_scale_compares_figures_with_limits() -> None:
     scale = load("scale")
     figures = {"linear": {"time_ratio": 8.0}, "corpus": {"peak_rss_mb": 2500.0, "limit_mb": 2480.0}}
     verdicts = {verdict.title: verdict.is_kept for verdict in scale.judge(figures)}
     assert list(verdicts.values()) == [True, False]
 
 
-def test_scale_parts_measure_what_they_say(tmp_path: Path) -> None:
+def test_scale_parts_report_their_figures(tmp_path: Path) -> None:
     scale, synthetic = load("scale"), load("synthetic")
     options = scale.argparse.Namespace(folder=str(tmp_path), sentences=20, stream=100, tokens=500, long=150, hidden=4)
     assert scale.linear(options)["time_ratio"] > 0
     synthetic.write_treebank(tmp_path / "treebank.conllu", options.tokens)
     figures = scale.corpus(options)
-    assert options.tokens <= figures["num_tokens"] < options.tokens + synthetic.LONGEST
+    assert options.tokens <= figures["num_tokens"] < options.tokens + synthetic.MAX_WORDS
     assert figures["limit_mb"] == pytest.approx((2e9 + 60 * figures["num_tokens"]) / 2**20)
     assert set(scale.long(options)) >= {"predict_slowdown", "train_slowdown", "peak_rss_mb"}
     if sys.platform == "linux":
         assert len(scale.stream(options)["rss_mb"]) == 50
 
 
-def test_synthetic_treebank_is_conllu_with_every_column(tmp_path: Path) -> None:
+def test_synthetic_treebank_is_conllu_with_all_annotation(tmp_path: Path) -> None:
     load("synthetic").write_treebank(tmp_path / "t.conllu", 300)
     sentences = read_conllu(tmp_path / "t.conllu")
     assert sum(map(len, sentences)) >= 300
     assert {"lemma", "upos", "xpos", "feats", "head", "deprel"} <= set(sentences[0].label_types())
 
 
-def test_synthetic_vectors_are_found_in_the_file(tmp_path: Path) -> None:
+def test_synthetic_vectors_can_be_loaded(tmp_path: Path) -> None:
     from flairlite.embeddings import WordEmbeddings
 
     path = load("synthetic").write_vectors(tmp_path / "v.bin", 30)

@@ -1,4 +1,4 @@
-"""What only a device that computes beside the host can show: nothing waits for it, and results are the CPU's."""
+"""On CUDA no step of training waits for the device, and results are those of the CPU."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flairlite.embeddings import (
     WordEmbeddings,
 )
 from flairlite.models import Model, SequenceTagger, TextClassifier
-from flairlite.trainers import Callback, ModelTrainer, Run
+from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers.batch_order import BatchOrder
 from flairlite.trainers.loop import train_epoch
 from flairlite.trainers.splits import encode_split
@@ -55,8 +55,8 @@ def with_unknown_labels(corpus: Corpus, words: WordEmbeddings) -> SequenceTagger
 
 def classifier(kind: str) -> Make:
     def make(corpus: Corpus, words: WordEmbeddings) -> TextClassifier:
-        for number, sentence in enumerate(corpus.get_all_sentences()):
-            sentence.set_label("genre", "odd" if number % 2 else "even")
+        for index, sentence in enumerate(corpus.get_all_sentences()):
+            sentence.set_label("genre", "odd" if index % 2 else "even")
         document = DocumentPoolEmbeddings(words) if kind == "pool" else DocumentRNNEmbeddings(words, rnn_type=kind)
         return TextClassifier(document, "genre", corpus.make_label_dictionary("genre"))
 
@@ -83,7 +83,7 @@ MODELS: dict[str, Make] = {
 
 @pytest.fixture
 def corpus(sample: Corpus) -> Corpus:
-    """A few sentences; they are a test's own, which may label them."""
+    """A few sentences that belong to the test, which may label them."""
     parts = [
         list(split or ())[:size]
         for split, size in zip((sample.train, sample.dev, sample.test), (120, 40, 40), strict=True)
@@ -98,26 +98,26 @@ def tags_of(sentence: Sentence) -> list[str | None]:
     return tags
 
 
-class Unwaiting(Callback):
+class ForbidWaiting(Callback):
     """Makes it an error to wait for the device, from the third batch of an epoch to its last."""
 
-    def on_batch_begin(self, run: Run) -> None:
-        if run.iteration == 2:  # libraries are loaded, and memory is there
+    def on_batch_begin(self, run: TrainingState) -> None:
+        if run.iteration == 2:  # libraries are loaded and memory is allocated
             torch.cuda.set_sync_debug_mode("error")
 
-    def on_batch_end(self, run: Run) -> None:
-        if run.iteration == run.num_batches:  # behind it, losses are looked at
+    def on_batch_end(self, run: TrainingState) -> None:
+        if run.iteration == run.num_batches:  # after the last batch, losses are read
             torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.fixture
-def waiting_again() -> Iterator[None]:
-    """Let the next test wait, however this one ends."""
+def allow_waiting() -> Iterator[None]:
+    """Allow waiting again after the test, whether it passed or failed."""
     yield
     torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.usefixtures("waiting_again")
+@pytest.mark.usefixtures("allow_waiting")
 @pytest.mark.parametrize("use_amp", [False, True], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("name", MODELS)
 def test_no_step_of_training_waits_for_the_device(
@@ -125,20 +125,22 @@ def test_no_step_of_training_waits_for_the_device(
 ) -> None:
     model = MODELS[name](corpus, mini_vectors)
     split = encode_split(model, "train", corpus.train, "cpu")
-    run = Run(model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), tmp_path, 1, sentences=split.sentences)
+    run = TrainingState(
+        model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), tmp_path, 1, sentences=split.sentences
+    )
     batches = BatchOrder(split.dataset.lengths, 8, 0, shuffle=True, bucketing=True).draw(1)
-    assert 5 < len(batches) < 50, "losses are looked at when 50 of them are there"
+    assert 5 < len(batches) < 50, "losses are read every 50 batches"
     dropout = torch.Generator(device=model.device).manual_seed(0)
-    train_epoch(run, split, batches, dropout, [Unwaiting()], use_amp=use_amp)
+    train_epoch(run, split, batches, dropout, [ForbidWaiting()], use_amp=use_amp)
     assert run.iteration == len(batches)
 
 
-@pytest.mark.usefixtures("waiting_again")
-def test_waiting_would_be_noticed(corpus: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path) -> None:
-    """The test above can fail."""
+@pytest.mark.usefixtures("allow_waiting")
+def test_waiting_is_detected(corpus: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path) -> None:
+    """Show that the test above can fail."""
 
-    class Reader(Unwaiting):
-        def on_backward_end(self, run: Run) -> None:
+    class Reader(ForbidWaiting):
+        def on_backward_end(self, run: TrainingState) -> None:
             run.batch_loss.item()
 
     with pytest.raises(RuntimeError, match="synchroniz"):
@@ -146,7 +148,7 @@ def test_waiting_would_be_noticed(corpus: Corpus, mini_vectors: WordEmbeddings, 
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_what_was_learned_on_the_device_predicts_the_same_on_the_cpu(
+def test_a_model_trained_on_the_device_predicts_the_same_on_the_cpu(
     name: str, corpus: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path
 ) -> None:
     model = MODELS[name](corpus, mini_vectors)
@@ -167,7 +169,7 @@ def test_what_was_learned_on_the_device_predicts_the_same_on_the_cpu(
 
 
 def test_a_run_is_resumed_on_the_device(corpus: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path) -> None:
-    """Bits are promised on the CPU alone, but a resumed run must go on where the other was."""
+    """Identical bits are guaranteed on CPUs only, but a resumed run must continue the first."""
     expected = ModelTrainer(tagger()(corpus, mini_vectors), corpus).train(tmp_path / "whole", max_epochs=4)
     ModelTrainer(tagger()(corpus, mini_vectors), corpus).train(tmp_path / "parts", max_epochs=2)
     found = ModelTrainer(tagger()(corpus, mini_vectors), corpus).resume(tmp_path / "parts", max_epochs=4)

@@ -1,4 +1,4 @@
-"""Sentences become the integers that a plain loop over words would make, and each distinct word is asked for once."""
+"""Encoding agrees with a loop over words, and each distinct word is indexed once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flairlite.errors import LabelError
 from flairlite.tasks import WordTask
 from flairlite.tensors import UNLABELLED, copy_to, map_tensors
 
-KNOWN = ("NOUN", "VERB", "DET")  # what the model of these tests can predict
+KNOWN = ("NOUN", "VERB", "DET")  # labels of the model in these tests
 TASK = WordTask("pos", KNOWN)
 
 drawn = settings(max_examples=60)
@@ -43,20 +43,20 @@ corpora = st.lists(tagged_sentences(), max_size=8)
 
 def indices_of(sentences: Sequence[Sentence], data: st.DataObject) -> Tensor:
     """Draw a batch: any sentences that have words, in any order."""
-    full = [place for place, sentence in enumerate(sentences) if len(sentence)]
+    full = [index for index, sentence in enumerate(sentences) if len(sentence)]
     assume(full)
     return torch.tensor(data.draw(st.lists(st.sampled_from(full), min_size=1, max_size=6)))
 
 
 @dataclass
 class FakeEmbedding:
-    """Makes two numbers of a word, and remembers what it was asked."""
+    """Maps a word to two integers and records the words it was given."""
 
-    asked: list[list[str]] = field(default_factory=list)
+    indexed: list[list[str]] = field(default_factory=list)
 
     def index(self, words: Sequence[str]) -> Any:
-        """Return a pair of tables, as several embeddings side by side do."""
-        self.asked.append(list(words))
+        """Return a pair of tables, as stacked embeddings do."""
+        self.indexed.append(list(words))
         rows = [self.row(word) for word in words]
         return torch.tensor([*rows, self.row(None)]), (torch.arange(len(words) + 1),)
 
@@ -75,25 +75,25 @@ def encode_all(sentences: Sequence[Sentence], embedding: FakeEmbedding | None = 
 
 
 @dataclass(frozen=True)
-class Plain:
-    """What a batch must hold, made one word at a time."""
+class Expected:
+    """The expected content of a batch, computed word by word."""
 
-    places: list[list[int]]
+    positions: list[list[int]]
     rows: list[list[list[int]]]
     targets: list[list[int]]
     num_labels: int
     is_partial: bool
 
     @classmethod
-    def of(cls, sentences: Sequence[Sentence], indices: Sequence[int], names: Sequence[str]) -> Plain:
+    def of(cls, sentences: Sequence[Sentence], indices: Sequence[int], names: Sequence[str]) -> Expected:
         num_words = sum(len(sentence) for sentence in sentences)
         width = max(len(sentences[index]) for index in indices)
-        places, rows, targets, num_labels, is_partial = [], [], [], 0, False
+        positions, rows, targets, num_labels, is_partial = [], [], [], 0, False
         for index in indices:
             offset = sum(len(sentence) for sentence in sentences[:index])
-            place_row, row, target = [num_words] * width, [FakeEmbedding.row(None)] * width, [UNLABELLED] * width
+            position_row, row, target = [num_words] * width, [FakeEmbedding.row(None)] * width, [UNLABELLED] * width
             for step, token in enumerate(sentences[index].tokens):
-                place_row[step] = offset + step
+                position_row[step] = offset + step
                 row[step] = FakeEmbedding.row(token.text)
                 if own := token.get_labels("pos"):
                     target[step] = list(names).index(own[0].value)
@@ -101,18 +101,18 @@ class Plain:
                     num_labels += 1
                 else:
                     is_partial = True
-            places.append(place_row)
+            positions.append(position_row)
             rows.append(row)
             targets.append(target)
-        return cls(places, rows, targets, num_labels, is_partial)
+        return cls(positions, rows, targets, num_labels, is_partial)
 
 
-def assert_holds(batch: Batch, plain: Plain) -> None:
-    assert batch.positions.tolist() == plain.places
-    assert FakeEmbedding.select(batch).tolist() == plain.rows
+def assert_equal(batch: Batch, expected: Expected) -> None:
+    assert batch.positions.tolist() == expected.positions
+    assert FakeEmbedding.select(batch).tolist() == expected.rows
     assert batch.targets is not None
-    assert batch.targets.tolist() == plain.targets
-    assert (batch.num_labels, batch.is_partial) == (plain.num_labels, plain.is_partial)
+    assert batch.targets.tolist() == expected.targets
+    assert (batch.num_labels, batch.is_partial) == (expected.num_labels, expected.is_partial)
 
 
 # against a loop over words
@@ -120,13 +120,13 @@ def assert_holds(batch: Batch, plain: Plain) -> None:
 
 @given(sentences=corpora, data=st.data())
 @drawn
-def test_batches_hold_what_a_loop_over_words_makes(
+def test_batches_agree_with_a_loop_over_words(
     device: torch.device, sentences: list[Sentence], data: st.DataObject
 ) -> None:
     indices = indices_of(sentences, data)
-    plain = Plain.of(sentences, indices.tolist(), TASK.all_labels(sentences))
+    expected = Expected.of(sentences, indices.tolist(), TASK.all_labels(sentences))
     batch = encode_all(sentences).to(device).batch(indices)
-    assert_holds(batch, plain)
+    assert_equal(batch, expected)
     lengths = [len(sentences[index]) for index in indices.tolist()]
     assert batch.indices.tolist() == indices.tolist()
     assert batch.lengths.tolist() == lengths
@@ -146,39 +146,39 @@ def test_a_lazy_data_set_gives_the_same_batches(sentences: list[Sentence], data:
     eager = encode_all(sentences)
     assert lazy.lengths.tolist() == eager.lengths.tolist()
     found, expected = lazy.batch(indices), eager.batch(indices)
-    assert_holds(found, Plain.of(sentences, indices.tolist(), names))
+    assert_equal(found, Expected.of(sentences, indices.tolist(), names))
     for name in ("indices", "lengths", "mask", "positions"):
         one, other = getattr(found, name), getattr(expected, name)
         assert (one.dtype, one.tolist()) == (other.dtype, other.tolist()), name
 
 
-def test_a_lazy_data_set_encodes_the_sentences_of_a_batch_and_no_others() -> None:
+def test_a_lazy_data_set_encodes_only_the_sentences_of_a_batch() -> None:
     sentences = [Sentence(text.split()) for text in ("a b", "", "b c d", "e")]
     embedding = FakeEmbedding()
     lazy = LazyDataset(sentences, lambda chosen: encode(chosen, embedding.index))
-    assert embedding.asked == []
+    assert embedding.indexed == []
     lazy.batch(torch.tensor([2, 0]))
     lazy.batch(torch.tensor([3]))
-    assert embedding.asked == [["b", "c", "d", "a"], ["e"]]
+    assert embedding.indexed == [["b", "c", "d", "a"], ["e"]]
 
 
 @given(sentences=corpora)
 @example(sentences=[])
 @example(sentences=[Sentence([]), Sentence([])])
 @drawn
-def test_each_distinct_word_is_asked_for_once_and_in_order(sentences: list[Sentence]) -> None:
+def test_each_distinct_word_is_indexed_once_and_in_order(sentences: list[Sentence]) -> None:
     embedding = FakeEmbedding()
     encoded = encode_all(sentences, embedding)
     every = [word for sentence in sentences for word in sentence.words]
-    assert embedding.asked == [list(dict.fromkeys(every))]
-    assert [embedding.asked[0][number] for number in encoded.word_ids[:-1].tolist()] == every
-    assert encoded.word_ids[-1] == len(embedding.asked[0]), "padding is behind the last word"
+    assert embedding.indexed == [list(dict.fromkeys(every))]
+    assert [embedding.indexed[0][index] for index in encoded.word_ids[:-1].tolist()] == every
+    assert encoded.word_ids[-1] == len(embedding.indexed[0]), "padding comes after the last word"
     assert encoded.lengths.tolist() == [len(sentence) for sentence in sentences]
     ends = torch.tensor([0, *encoded.lengths.tolist()]).cumsum(0)
     assert encoded.offsets.tolist() == ends[:-1].tolist()
 
 
-def test_tensors_have_the_types_and_devices_that_are_told(device: torch.device) -> None:
+def test_tensors_have_the_documented_dtypes_and_devices(device: torch.device) -> None:
     sentences = [Sentence(["a", "b", "a"]).set_token_labels("pos", ["DET", None, "X"]), Sentence(["c"])]
     encoded = encode_all(sentences).to(device)
     assert (encoded.word_ids.dtype, encoded.word_ids.device.type) == (torch.int32, device.type)
@@ -192,7 +192,7 @@ def test_tensors_have_the_types_and_devices_that_are_told(device: torch.device) 
 
 
 def test_padding_is_never_written_into_a_sentence() -> None:
-    """Results are put where `positions` says: those of padding land behind the last word."""
+    """Results are stored at `positions`: those of padding end up after the last word."""
     sentences = [Sentence(["a"]), Sentence(["b", "c", "d"]), Sentence([]), Sentence(["e", "f"])]
     encoded = encode(sentences, FakeEmbedding().index)
     results = torch.zeros(len(encoded.word_ids), dtype=torch.int64)
@@ -205,7 +205,7 @@ def test_padding_is_never_written_into_a_sentence() -> None:
 # labels
 
 
-def test_labels_that_the_model_does_not_know_come_behind_its_own() -> None:
+def test_labels_that_the_model_does_not_know_follow_its_own() -> None:
     sentences = [
         Sentence(["a", "b", "c"]).set_token_labels("pos", ["X", "NOUN", None]),
         Sentence(["d"]),
@@ -223,7 +223,7 @@ def test_labels_that_the_model_does_not_know_come_behind_its_own() -> None:
     ("given_labels", "num_labels", "is_partial"),
     [(["DET", "NOUN"], 2, False), (["DET", None], 1, True), (["DET", "X"], 1, True), ([None, None], 0, True)],
 )
-def test_a_batch_tells_whether_a_label_is_missing(
+def test_a_batch_says_whether_a_label_is_missing(
     given_labels: list[str | None], num_labels: int, is_partial: bool
 ) -> None:
     sentences = [Sentence(["a", "dog"]).set_token_labels("pos", given_labels)]
@@ -245,18 +245,18 @@ def test_a_label_that_is_not_among_those_given_is_named() -> None:
 
 @given(sentences=corpora)
 @drawn
-def test_numbers_of_words_and_labels_agree_with_a_loop(sentences: list[Sentence]) -> None:
+def test_ids_of_words_and_labels_agree_with_a_loop(sentences: list[Sentence]) -> None:
     found, ids = distinct_words(sentences)
     every = [token for sentence in sentences for token in sentence.tokens]
-    assert [found[number] for number in ids.tolist()] == [token.text for token in every]
+    assert [found[index] for index in ids.tolist()] == [token.text for token in every]
     names = TASK.all_labels(sentences)
     own = [token.get_labels("pos") for token in every]
-    numbers = TASK.targets(sentences, names).class_ids.tolist()
-    assert numbers[:-1] == [names.index(some[0].value) if some else UNLABELLED for some in own]
+    class_ids = TASK.targets(sentences, names).class_ids.tolist()
+    assert class_ids[:-1] == [names.index(some[0].value) if some else UNLABELLED for some in own]
     assert sorted(names[len(KNOWN) :]) == sorted({some[0].value for some in own if some} - set(KNOWN))
 
 
-# how much work it is
+# amount of work
 
 
 def count_calls(work: Any) -> int:
@@ -285,12 +285,12 @@ def test_more_words_make_no_more_calls() -> None:
     calls = []
     for length in (4, 400):
         sentences = sentences_of(length)
-        encode_all(sentences)  # what is done on a first call is not counted
+        encode_all(sentences)  # caches are filled by the first call
         calls.append(count_calls(lambda sentences=sentences: encode_all(sentences)))
     assert calls[0] == calls[1]
 
 
-def test_a_batch_makes_as_many_calls_however_large_it_is() -> None:
+def test_the_calls_for_a_batch_do_not_depend_on_its_size() -> None:
     calls = []
     for length, size in ((4, 1), (400, 1), (400, 20)):
         encoded = encode_all(sentences_of(length))
@@ -316,7 +316,7 @@ def test_tables_are_mapped_tensor_by_tensor(device: torch.device) -> None:
     assert moved[1][1][0].device.type == device.type
 
 
-def test_a_tensor_that_lies_there_is_not_copied(device: torch.device) -> None:
+def test_a_tensor_on_the_device_is_not_copied(device: torch.device) -> None:
     tensor = torch.zeros(2, device=device)
     assert copy_to(tensor, tensor.device) is tensor
     assert copy_to(copy_to(torch.tensor([4, 5]), device), torch.device("cpu")).tolist() == [4, 5]

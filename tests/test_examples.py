@@ -1,4 +1,4 @@
-"""The scripts that a new user runs first: the examples with no data at hand, and the tutorial's on the real data."""
+"""The scripts that a new user runs first: the examples, the code in the README, and the script of the tutorial."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import MIRROR
 
 import flairlite
 from flairlite.models import SequenceTagger
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
+README = ROOT / "README.md"
 BASE_PATH = Path("resources") / "taggers" / "example-upos"
 FILES = {"best-model.pt", "final-model.pt", "training.log", "loss.tsv", "dev.tsv", "test.tsv"}
-RUN_FILES = {"checkpoint.pt", "run.json"}  # what a run may leave beside them, to be gone on with or repeated
+RUN_FILES = {"checkpoint.pt", "run.json"}  # for resuming and repeating a run
 
-# The section "full training code" of Flair's tutorial, word for word but for the name of the library.
+# The section "full training code" of Flair's tutorial, verbatim except for the name of the library.
 TRAINING = """\
 from flairlite.datasets import UD_ENGLISH
 from flairlite.embeddings import WordEmbeddings
@@ -54,7 +57,7 @@ trainer.train('resources/taggers/example-upos',
               mini_batch_size=32,
               max_epochs=10)
 """
-# Its step 6; the tutorial leaves the imports to the reader.
+# Step 6 of the tutorial, which omits the imports.
 PREDICTION = """\
 from flairlite.data import Sentence
 from flairlite.models import SequenceTagger
@@ -73,7 +76,7 @@ print(sentence.to_tagged_string())
 
 
 def run(script: Path, folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in a folder, with flairlite as it is imported here."""
+    """Run a script in a folder with the flairlite that the tests import."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLAIRLITE_")}
     return subprocess.run(
         [sys.executable, str(script), *arguments],
@@ -92,7 +95,7 @@ def run(script: Path, folder: Path, *arguments: str, **environment: str) -> subp
 
 
 def assert_training_output(output: str) -> None:
-    """Check that ten epochs and the report stand in the output, each epoch's lines in order."""
+    """Check that the output contains the log of ten epochs and the final report."""
     for epoch in range(1, 11):
         lines = [line[24:] for line in output.splitlines() if f"epoch {epoch} - iter " in line]
         assert len(lines) == 10
@@ -110,7 +113,7 @@ def assert_training_output(output: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty folder, and a cache with no data."""
+    """An empty folder."""
     return tmp_path_factory.mktemp("a new user's folder")
 
 
@@ -119,92 +122,135 @@ def training(folder: Path) -> subprocess.CompletedProcess[str]:
     return run(EXAMPLES / "train_upos.py", folder, FLAIRLITE_OFFLINE="1", FLAIRLITE_CACHE_ROOT=str(folder / "cache"))
 
 
-@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="examples/ is not beside tests/")
-class TestExamplesWithoutData:
-    def test_before_training_there_is_no_model_to_predict_with(self, tmp_path: Path) -> None:
-        done = run(EXAMPLES / "predict.py", tmp_path, FLAIRLITE_OFFLINE="1")
-        assert done.returncode != 0
-        assert "ModelFileError: no model file at resources/taggers/example-upos/final-model.pt" in done.stderr
+@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="examples/ is not next to tests/")
+class TestTutorialExampleWithoutData:
+    def test_prediction_before_training_is_an_error(self, tmp_path: Path) -> None:
+        process = run(EXAMPLES / "predict.py", tmp_path, FLAIRLITE_OFFLINE="1")
+        assert process.returncode != 0
+        assert "ModelFileError: no model file at resources/taggers/example-upos/final-model.pt" in process.stderr
 
-    def test_it_says_loudly_that_it_trains_on_the_sample(self, training: subprocess.CompletedProcess[str]) -> None:
+    def test_use_of_the_sample_is_announced(self, training: subprocess.CompletedProcess[str]) -> None:
         assert training.returncode == 0, training.stderr
         assert "\n" + "!" * 100 + "\n!!! NO DATA: training on the bundled sample instead." in training.stdout
-        assert "FLAIRLITE_MIRROR" in training.stdout  # what to do about it
+        assert "FLAIRLITE_MIRROR" in training.stdout  # the remedy
         assert training.stdout.index("NO DATA") < training.stdout.index("Corpus:")
 
-    def test_it_prints_what_the_tutorial_prints(self, training: subprocess.CompletedProcess[str]) -> None:
+    def test_output_is_that_of_the_tutorial(self, training: subprocess.CompletedProcess[str]) -> None:
         assert re.search(r"^Corpus: \d+ train \+ \d+ dev \+ \d+ test sentences$", training.stdout, re.MULTILINE)
         assert re.search(r"^Dictionary with 18 tags: <unk>, NOUN, PUNCT, ", training.stdout, re.MULTILINE)
         assert "SequenceTagger(\n  (embeddings): WordEmbeddings(" in training.stdout
         assert_training_output(training.stdout)
         assert training.stderr == ""
 
-    def test_it_writes_the_files(self, training: subprocess.CompletedProcess[str], folder: Path) -> None:
+    def test_output_files_are_written(self, training: subprocess.CompletedProcess[str], folder: Path) -> None:
         assert training.returncode == 0
         assert {path.name for path in (folder / BASE_PATH).iterdir()} - RUN_FILES == FILES
         log = (folder / BASE_PATH / "training.log").read_text(encoding="utf-8")
         assert log in training.stdout
+        assert f"Saved in {BASE_PATH.as_posix()}" in training.stdout.splitlines()[-1]
 
-    def test_the_tagger_has_learned(self, training: subprocess.CompletedProcess[str], folder: Path) -> None:
+    def test_tagger_learns(self, training: subprocess.CompletedProcess[str], folder: Path) -> None:
         assert training.returncode == 0
         score = re.search(r"F-score \(micro\) (\S+)", training.stdout)
         assert score is not None
         assert float(score[1]) > 0.6
 
-    def test_then_prediction_prints_the_tagged_sentence(
+    def test_prediction_prints_the_tagged_sentence(
         self, training: subprocess.CompletedProcess[str], folder: Path
     ) -> None:
         assert training.returncode == 0
-        done = run(EXAMPLES / "predict.py", folder, FLAIRLITE_OFFLINE="1", FLAIRLITE_CACHE_ROOT=str(folder / "none"))
-        assert done.returncode == 0, done.stderr
+        process = run(EXAMPLES / "predict.py", folder, FLAIRLITE_OFFLINE="1", FLAIRLITE_CACHE_ROOT=str(folder / "none"))
+        assert process.returncode == 0, process.stderr
         tags = re.fullmatch(
-            r'Sentence\[3\]: "I love Berlin" → \["I"/([A-Z]+), "love"/([A-Z]+), "Berlin"/([A-Z]+)\]\n', done.stdout
+            r'Sentence\[3\]: "I love Berlin" → \["I"/([A-Z]+), "love"/([A-Z]+), "Berlin"/([A-Z]+)\]\n', process.stdout
         )
         assert tags is not None
         names = SequenceTagger.load(folder / BASE_PATH / "final-model.pt").label_names
         assert set(tags.groups()) <= set(names)
-        assert done.stderr == ""
+        assert process.stderr == ""
         assert not (folder / "none").exists()
 
 
-@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="examples/ is not beside tests/")
+@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="examples/ is not next to tests/")
 class TestExamplesOnSamples:
-    """The examples on data that comes along, in their short form of two epochs."""
+    """The examples on bundled data, for two epochs."""
 
-    def short(self, name: str, tmp_path: Path, cache: Path) -> str:
+    def run_two_epochs(self, name: str, tmp_path: Path, cache: Path) -> str:
         lines = (EXAMPLES / name).read_text(encoding="utf-8").splitlines()
         assert len(lines) < 40
-        done = run(EXAMPLES / name, tmp_path, "2", FLAIRLITE_OFFLINE="1", FLAIRLITE_CACHE_ROOT=str(cache))
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
-        assert "EPOCH 2 done" in done.stdout
-        assert "EPOCH 3 done" not in done.stdout
-        return done.stdout
+        process = run(EXAMPLES / name, tmp_path, "2", FLAIRLITE_OFFLINE="1", FLAIRLITE_CACHE_ROOT=str(cache))
+        assert process.returncode == 0, process.stderr
+        assert process.stderr == ""
+        assert "EPOCH 2 done" in process.stdout
+        assert "EPOCH 3 done" not in process.stdout
+        folder = re.search(r"^Saved in (.+)$", process.stdout, re.MULTILINE)
+        assert folder is not None
+        assert (tmp_path / folder[1] / "best-model.pt").is_file()
+        return process.stdout
 
-    def test_entities_are_learned_and_found(self, session_cache: Path, tmp_path: Path) -> None:
-        output = self.short("train_ner.py", tmp_path, session_cache)
+    def test_named_entity_example_predicts_spans(self, session_cache: Path, tmp_path: Path) -> None:
+        output = self.run_two_epochs("train_ner.py", tmp_path, session_cache)
         assert re.search(r"^Dictionary with 5 tags: <unk>, LOC, PER, ORG, MISC$", output, re.MULTILINE)
         assert re.search(r"By class:\n(.*\n)+ +LOC ", output)
         tagger = SequenceTagger.load(tmp_path / "resources" / "taggers" / "example-ner" / "best-model.pt")
         sentence = tagger.predict("Judge Rosalind Achebe moved from Cork to Sweden.")
         lines = [
             f"{entity.text} {entity.tag} {entity.score:.2f}".rstrip("0") for entity in sentence.get_spans("ner")
-        ]  # as the script prints them, before their places
+        ]  # as the script prints them, followed by the character positions
         assert all(any(line in printed for printed in output.splitlines()) for line in lines)
         assert sentence.to_tagged_string() in output
 
-    def test_reviews_are_learned_and_classified(self, session_cache: Path, tmp_path: Path) -> None:
-        output = self.short("train_classifier.py", tmp_path, session_cache)
+    def test_classifier_example_predicts_a_label(self, session_cache: Path, tmp_path: Path) -> None:
+        output = self.run_two_epochs("train_classifier.py", tmp_path, session_cache)
         assert re.search(r"^Dictionary with 4 tags: <unk>, positive, neutral, negative$", output, re.MULTILINE)
         name, score = output.splitlines()[-1].split()
         assert name in ("positive", "negative", "neutral")
         assert 1 / 3 <= float(score) <= 1
 
 
+def read_code(path: Path, available: set[str]) -> str:
+    """Return the Python code blocks of a Markdown file, each at its lines of the file.
+
+    A block after a comment such as `<!-- needs: mirror -->` is left out unless `mirror` is available.
+    """
+    lines: list[str] = []
+    is_code = is_available = False
+    previous = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("```"):
+            needs = re.fullmatch(r"<!-- needs: (\w+) -->", previous)
+            is_code, is_available = line == "```python", needs is None or needs[1] in available
+            lines.append("")
+        else:
+            lines.append(line if is_code and is_available else "")
+        previous = line
+    return "\n".join(lines) + "\n"
+
+
+def test_code_is_read_from_markdown(tmp_path: Path) -> None:
+    text = "a\n```python\nb\n```\nc\n<!-- needs: mirror -->\n```python\nd\n```\n```sh\ne\n```\n```python\nf\n```\n"
+    (tmp_path / "text.md").write_text(text, encoding="utf-8")
+    assert read_code(tmp_path / "text.md", {"mirror"}) == "\n\nb\n\n\n\n\nd\n\n\n\n\n\nf\n\n"
+    assert read_code(tmp_path / "text.md", set()).split() == ["b", "f"]
+
+
+@pytest.mark.skipif(not README.is_file(), reason="README.md is not next to tests/")
+def test_python_code_of_the_readme_runs(session_cache: Path, tmp_path: Path) -> None:
+    has_mirror = (MIRROR / "registry.txt").is_file()
+    code = read_code(README, {"mirror"} if has_mirror else set())
+    (tmp_path / "README.py").write_text(code, encoding="utf-8")  # tracebacks have the line numbers of README.md
+    data = {"FLAIRLITE_MIRROR": str(MIRROR)} if has_mirror else {}
+    process = run(
+        tmp_path / "README.py", tmp_path, FLAIRLITE_OFFLINE="1", FLAIRLITE_CACHE_ROOT=str(session_cache), **data
+    )
+    assert process.returncode == 0, process.stderr
+    for expected in re.findall(r"^\s*print\(.*\)  # (\S.*)$", code, re.MULTILINE):
+        text, arrow, _ = expected.partition(" → ")  # predicted labels may differ between processors
+        assert f"\n{text}{arrow}" in f"\n{process.stdout}"
+
+
 @pytest.mark.mirror
-def test_the_tutorial_s_script_works_word_for_word_on_the_real_data(
-    mirror: Path, session_cache: Path, tmp_path: Path
-) -> None:
+def test_tutorial_script_runs_verbatim_on_the_real_data(mirror: Path, session_cache: Path, tmp_path: Path) -> None:
     data = {"FLAIRLITE_MIRROR": str(mirror), "FLAIRLITE_OFFLINE": "1", "FLAIRLITE_CACHE_ROOT": str(session_cache)}
     (tmp_path / "train.py").write_text(TRAINING, encoding="utf-8")
     (tmp_path / "predict.py").write_text(PREDICTION, encoding="utf-8")

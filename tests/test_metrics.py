@@ -1,19 +1,22 @@
-"""Every figure, and the table to the character, is what scikit-learn makes of the same labels."""
+"""Every score, and the report to the character, is that of scikit-learn for the same labels."""
 
 from __future__ import annotations
 
 import re
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
+import sklearn.metrics
 import torch
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from flairlite.errors import SettingError
-from flairlite.metrics import Confusion, Result, evaluate_confusion
+from flairlite.metrics import Matches, Result, evaluate_classes, evaluate_matches
 
 NAMES = ("NOUN", "VERB", "DET", "a label longer than the rest", "é", "<unk>", "123")
 
@@ -23,13 +26,11 @@ Pairs = list[tuple[int, int]]
 pairs = st.lists(st.tuples(st.integers(-1, len(NAMES) - 1), st.integers(0, len(NAMES) - 1)), max_size=60)
 
 
-def evaluated(found: Pairs, *, names: Sequence[str] = NAMES, **options: Any) -> Result:
-    return evaluate_confusion(confusion_of(found, size=len(names)), names, **options)
-
-
-def confusion_of(found: Pairs, *, size: int = len(NAMES), device: torch.device | None = None) -> Confusion:
+def evaluated(
+    found: Pairs, *, names: Sequence[str] = NAMES, device: torch.device | None = None, **options: Any
+) -> Result:
     gold, predicted = torch.tensor(found, dtype=torch.int64).view(-1, 2).to(device).unbind(1)
-    return Confusion.empty(size, device).add(gold, predicted)
+    return evaluate_classes(gold, predicted, names, **options)
 
 
 def counted(found: Pairs) -> Pairs:
@@ -37,7 +38,7 @@ def counted(found: Pairs) -> Pairs:
 
 
 def by_frequency(found: Pairs) -> list[int]:
-    """Return the labels that occur as gold or as predicted, the most frequent first, then by number."""
+    """Return the labels that occur as gold or as predicted, most frequent first, then by id."""
     frequency = Counter(label for pair in counted(found) for label in pair)
     return sorted(frequency, key=lambda label: (-frequency[label], label))
 
@@ -66,7 +67,7 @@ def sklearn_report(found: Pairs, *, as_text: bool = False) -> Any:
 @example(found=[(0, 0)] + [(0, 1)] * 159)  # an accuracy of 0.00625 is rounded as the float64 that it is
 @example(found=[(1, 1)] * 50_000 + [(0, 1)] * 7)
 @drawn
-def test_every_figure_is_that_of_scikit_learn(found: Pairs) -> None:
+def test_every_score_is_that_of_scikit_learn(found: Pairs) -> None:
     assume(counted(found))
     result, expected = evaluated(found), sklearn_report(found)
     accuracy = expected.pop("accuracy")
@@ -101,7 +102,7 @@ def test_the_table_is_that_of_scikit_learn_to_the_character(found: Pairs) -> Non
 
 @given(found=pairs)
 @drawn
-def test_the_text_begins_as_flairs_does(found: Pairs) -> None:
+def test_the_report_begins_like_flairs(found: Pairs) -> None:
     assume(counted(found))
     result, expected = evaluated(found), sklearn_report(found)
     head = result.detailed_results.partition("By class:\n")[0]
@@ -114,7 +115,7 @@ def test_the_text_begins_as_flairs_does(found: Pairs) -> None:
     assert str(result) == result.detailed_results
 
 
-def test_a_report_reads_like_this() -> None:
+def test_a_report_looks_like_this() -> None:
     found = [(0, 0)] * 5 + [(1, 1)] * 3 + [(1, 0)] * 2 + [(2, 1)]
     assert evaluated(found).detailed_results == (
         "\nResults:\n"
@@ -138,45 +139,124 @@ def test_a_report_reads_like_this() -> None:
 # counts
 
 
+@pytest.mark.filterwarnings("ignore:A single label was found")
 @given(found=pairs)
 @drawn
-def test_counts_are_those_of_the_pairs(device: torch.device, found: Pairs) -> None:
-    confusion = confusion_of(found, device=device)
-    expected = torch.zeros(len(NAMES), len(NAMES), dtype=torch.int64)
-    for gold, predicted in counted(found):
-        expected[gold, predicted] += 1
-    assert confusion.counts.device.type == device.type
-    assert confusion.counts.dtype == torch.int64
-    assert confusion.counts.tolist() == expected.tolist()
-    order = by_frequency(found)
-    result = evaluate_confusion(confusion, NAMES)
-    assert result.labels == tuple(NAMES[label] for label in order)
-    assert result.confusion.tolist() == [[expected[row, column].item() for column in order] for row in order]
+def test_the_confusion_matrix_is_that_of_scikit_learn(device: torch.device, found: Pairs) -> None:
+    assume(counted(found))
+    result = evaluated(found, device=device)
+    assert result.labels == tuple(NAMES[label] for label in by_frequency(found))
+    golds, predictions = zip(*counted(found), strict=True)
+    expected = sklearn.metrics.confusion_matrix(golds, predictions, labels=by_frequency(found))
+    assert result.confusion is not None
+    assert result.confusion.dtype == torch.int64
+    assert result.confusion.tolist() == expected.tolist()
 
 
-@given(first=pairs, second=pairs)
-@drawn
-def test_confusions_add(device: torch.device, first: Pairs, second: Pairs) -> None:
-    one, other = confusion_of(first, device=device), confusion_of(second, device=device)
-    together = confusion_of(first + second, device=device).counts.tolist()
-    assert (one + other).counts.tolist() == together
-    assert (other + one).counts.tolist() == together
-    gold, predicted = torch.tensor(second, dtype=torch.int64).view(-1, 2).to(device).unbind(1)
-    assert one.add(gold, predicted).counts.tolist() == together
-    empty = Confusion.empty(len(NAMES), device)
-    assert sum([one, other], empty).counts.tolist() == together
-    assert int(empty.counts.sum()) == 0, "none of them was changed"
-    assert one.counts.tolist() == confusion_of(first).counts.tolist()
-
-
-def test_words_without_a_gold_label_are_left_out() -> None:
+def test_units_without_a_gold_label_are_left_out() -> None:
     found = [(0, 0), (1, 0), (-1, 1), (-1, 2)]
-    assert confusion_of(found).counts.tolist() == confusion_of(counted(found)).counts.tolist()
-    assert evaluated(found).labels == ("NOUN", "VERB"), "what was only predicted there is no class"
+    assert evaluated(found).detailed_results == evaluated(counted(found)).detailed_results
+    assert evaluated(found).labels == ("NOUN", "VERB"), "a label that is predicted only there is left out"
+
+
+def test_thousands_of_labels_take_memory_for_what_occurs_only() -> None:
+    num_labels, num_words = 16_000, 40_000
+    names = [f"lemma{index}" for index in range(num_labels)]
+    generator = torch.Generator().manual_seed(0)
+    gold = torch.randint(num_labels, (num_words,), generator=generator)
+    predicted = torch.where(torch.rand(num_words, generator=generator) < 0.5, gold, gold.flip(0))
+    tracemalloc.start()
+    result = evaluate_classes(gold, predicted, names)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 * 2**20, "a table of all pairs of labels would take 2 GB"
+    expected = sklearn.metrics.precision_recall_fscore_support(gold, predicted, average="macro", zero_division=0)
+    found = result.classification_report["macro avg"]
+    assert [found["precision"], found["recall"], found["f1-score"]] == pytest.approx(expected[:3])
+    assert result.accuracy == pytest.approx(float((gold == predicted).double().mean()))
+    assert result.confusion is not None
+    assert result.confusion.is_sparse
+    assert result.confusion.values().sum() == num_words
+    row, column = result.labels.index(names[gold[7]]), result.labels.index(names[predicted[7]])
+    assert result.confusion[row, column] == ((gold == gold[7]) & (predicted == predicted[7])).sum()
+
+
+# labels that say that there is nothing to label
+
+OUTSIDE = ("O", "_", "")
+TAGS = ("PER", "LOC", "O", "_")
+
+
+@given(found=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
+@example(found=[(2, 2)] * 9 + [(0, 2)])
+@example(found=[(2, 0), (2, 2)])
+@drawn
+def test_outside_labels_have_no_part_in_the_averages(found: Pairs) -> None:
+    result = evaluated(found, names=TAGS, outside=OUTSIDE)
+    assert set(result.labels) <= {"PER", "LOC"}
+    golds, predictions = zip(*found, strict=True)
+    labels = [TAGS.index(label) for label in result.labels]
+    assert result.accuracy == pytest.approx(sklearn.metrics.accuracy_score(golds, predictions))
+    if not labels:
+        assert result.main_score == 0
+        return
+    for average in ("micro", "macro", "weighted"):
+        expected = sklearn.metrics.precision_recall_fscore_support(
+            golds, predictions, labels=labels, average=average, zero_division=0
+        )
+        entry = result.classification_report[f"{average} avg"]
+        assert [entry["precision"], entry["recall"], entry["f1-score"]] == pytest.approx(expected[:3])
+    text = sklearn.metrics.classification_report(
+        golds, predictions, labels=labels, target_names=list(result.labels), digits=4, zero_division=0
+    )
+    if any(gold == predicted for gold, predicted in found if gold in labels):  # else supports are written as 1.0
+        assert result.detailed_results.partition("By class:\n")[2] == text
+
+
+def test_outside_labels_everywhere_score_zero() -> None:
+    result = evaluated([(2, 2)] * 90 + [(0, 2)] * 10, names=TAGS, outside=OUTSIDE)
+    assert result.main_score == 0
+    assert {value for metric, value in result.scores.items() if metric[-1] == "f1-score"} == {0.0}
+    assert result.accuracy == 0.9
+
+
+def test_an_outside_label_is_no_main_score() -> None:
+    with pytest.raises(SettingError, match=r"no score \('O', 'f1-score'\)"):
+        evaluated([(2, 2)], names=TAGS, outside=OUTSIDE, main_metric=("O", "f1-score"))
+    with pytest.raises(SettingError, match=r"no score \('PER', 'f1-score'\)"):
+        evaluated([(0, 0)], names=TAGS, exclude=["PER"], main_metric=("PER", "f1-score"))
+
+
+# names of labels
+
+ODD_NAMES = ("micro avg", "accuracy", "macro avg", "foo avg", "a\nb", "weighted avg")
+
+
+def test_labels_named_like_averages_have_rows_of_their_own() -> None:
+    found = [(0, 0), (0, 1), (1, 1), (2, 2), (3, 3), (4, 0), (5, 5), (5, 0)]
+    result = evaluated(found, names=ODD_NAMES)
+    expected = evaluated(found, names=["A", "B", "C", "D", "E", "F"])
+    for average in ("micro avg", "macro avg", "weighted avg"):
+        assert result.classification_report[average] == expected.classification_report[average]
+    assert result.classification_report["accuracy"] == expected.classification_report["B"]
+    assert result.main_score == expected.main_score
+    assert {key: value for key, value in result.scores.items() if key != "loss"} == {
+        key: value for key, value in expected.scores.items() if key != "loss"
+    }, "the label 'foo avg' is not an average"
+    assert result.accuracy == expected.accuracy
+    figures = [[row.split()[-4:] for row in str(each).splitlines() if row] for each in (result, expected)]
+    assert figures[0] == figures[1]
+
+
+def test_a_label_is_one_row_whatever_its_name() -> None:
+    names = ["a\nb", "c\td", " ", "é" * 40]
+    lines = str(evaluated([(0, 0), (1, 1), (2, 2), (3, 3)], names=names)).splitlines()
+    start = next(index for index, line in enumerate(lines) if "precision" in line)
+    assert all(len(line) == len(lines[start]) for line in lines[start + 2 : start + 6])
 
 
 def test_a_gold_label_that_the_model_does_not_know_is_a_miss() -> None:
-    known = 2  # the labels behind are never predicted
+    known = 2  # the labels after these are never predicted
     result = evaluated([(0, 0), (1, 1), (2, 0), (2, 1)], names=NAMES[:3])
     unknown = result.classification_report[NAMES[known]]
     assert unknown == {"precision": 0.0, "recall": 0.0, "f1-score": 0.0, "support": 2.0}
@@ -186,7 +266,7 @@ def test_a_gold_label_that_the_model_does_not_know_is_a_miss() -> None:
 
 @given(found=pairs)
 @drawn
-def test_labels_that_do_not_occur_are_no_classes(found: Pairs) -> None:
+def test_labels_that_do_not_occur_are_left_out(found: Pairs) -> None:
     assume(counted(found))
     more = (*NAMES, "NEVER", "NOWHERE")
     assert evaluated(found, names=more).detailed_results == evaluated(found).detailed_results
@@ -218,21 +298,21 @@ def test_scores_are_the_averages_by_name(found: Pairs) -> None:
         (("DET", "f1-score"), "f1-score (DET)"),
     ],
 )
-def test_the_main_score_is_the_figure_asked_for(main_metric: tuple[str, str], name: str) -> None:
+def test_the_main_score_is_the_requested_one(main_metric: tuple[str, str], name: str) -> None:
     result = evaluated([(0, 0), (0, 1), (2, 2), (2, 0), (1, 1), (1, 2)] * 3 + [(2, 2)], main_metric=main_metric)
     assert result.main_score == result.classification_report[main_metric[0]][main_metric[1]]
     assert 0 < result.main_score < 1
     assert result.metric_name == name
 
 
-def test_the_micro_f1_is_the_main_score_unless_told() -> None:
+def test_the_micro_f1_is_the_main_score_by_default() -> None:
     result = evaluated([(0, 0), (0, 1), (1, 1), (2, 1)])
     assert result.metric_name == "f1-score (micro avg)"
     assert result.main_score == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("main_metric", [("micro", "f1-score"), ("micro avg", "f1"), ("ADVERB", "f1-score")])
-def test_an_unknown_figure_is_told_beside_those_there_are(main_metric: tuple[str, str]) -> None:
+def test_an_unknown_main_score_is_refused_with_the_known_ones(main_metric: tuple[str, str]) -> None:
     with pytest.raises(SettingError) as caught:
         evaluated([(0, 0), (2, 0)], main_metric=main_metric)
     message = str(caught.value)
@@ -241,7 +321,7 @@ def test_an_unknown_figure_is_told_beside_those_there_are(main_metric: tuple[str
     assert "'precision', 'recall' or 'f1-score'" in message
 
 
-def test_a_label_that_is_known_but_does_not_occur_scores_zero() -> None:
+def test_a_known_label_that_does_not_occur_scores_zero() -> None:
     assert evaluated([(0, 0), (2, 0)], main_metric=("VERB", "f1-score")).main_score == 0
 
 
@@ -255,9 +335,11 @@ def test_nothing_to_compare_scores_zero(found: Pairs) -> None:
     assert "weighted avg     0.0000    0.0000    0.0000         0" in result.detailed_results
 
 
-def test_millions_of_words_cost_nothing_more() -> None:
-    counts = torch.tensor([[3_000_000_000, 1_000_000_000], [0, 4_000_000_000]])
-    result = evaluate_confusion(Confusion(counts), ["a", "b"])
+def test_billions_of_units_are_counted_exactly() -> None:
+    right, predicted, gold = (
+        np.array(counts) for counts in ([3 * 10**9, 4 * 10**9], [3 * 10**9, 5 * 10**9], [4 * 10**9, 4 * 10**9])
+    )
+    result = evaluate_matches(Matches(right, predicted, gold, 7 * 10**9, 8 * 10**9), ["a", "b"])
     assert result.accuracy == pytest.approx(7 / 8, abs=1e-12)
     assert result.classification_report["b"]["precision"] == pytest.approx(0.8)
     assert result.classification_report["b"]["support"] == 4e9

@@ -1,141 +1,125 @@
-"""The sentences before and behind a sentence in its document."""
+"""The previous and next sentences of a sentence in its document."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flairlite.data.data_points import Token
     from flairlite.data.sentence import Sentence
-    from flairlite.data.token import Token
 
 
 class Context:
-    """What a sentence knows of its document.
+    """The neighbours of a sentence: two sentences, or a dataset and an index in it.
 
-    The neighbours are known one by one, or through a data set and the sentence's position in it. A copy, or what is
-    pickled, knows none of them.
+    A copied or pickled context has no neighbours.
     """
 
-    __slots__ = ("is_document_boundary", "is_set", "next", "position_in_dataset", "previous")
+    __slots__ = ("dataset", "index", "is_document_boundary", "is_set", "next", "previous")
 
     def __init__(self, is_document_boundary: bool = False) -> None:
         self.previous: Sentence | None = None
         self.next: Sentence | None = None
-        self.position_in_dataset: tuple[Sequence[Sentence], int] | None = None
+        self.dataset: Sequence[Sentence] | None = None
+        self.index = 0
         self.is_set = False
         self.is_document_boundary = is_document_boundary
+
+    def copy_from(self, other: Context) -> None:
+        """Take over the neighbours of another context."""
+        self.previous, self.next, self.dataset, self.index = other.previous, other.next, other.dataset, other.index
+
+    def neighbour(self, step: int) -> Sentence | None:
+        """Return the next sentence (`step` 1) or the previous one (-1), or None if it is not known."""
+        known = self.next if step > 0 else self.previous
+        if known is None and self.dataset is not None and 0 <= self.index + step < len(self.dataset):
+            return self.dataset[self.index + step]
+        return known
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Context, (self.is_document_boundary,)
 
 
-class InDocument(ABC):
-    """A sentence as one of several: its neighbours, and the tokens to its left and right.
+_NO_CONTEXT = Context()  # read for every sentence without a context of its own; never changed
 
-    A copy of a sentence, or a pickled one, stands alone: otherwise it would bring its whole document along.
+
+class SentenceInDocument(ABC):
+    """The part of a sentence that knows the other sentences of its document.
+
+    Copies and pickles of a sentence have no neighbours: otherwise they would contain the whole document.
     """
 
     __slots__ = ()
 
-    @property
+    _context: Context | None
+
     @abstractmethod
-    def _context(self) -> Context: ...
+    def _own_context(self) -> Context:
+        """Return the context, which is made at the first change."""
 
     @property
     def is_document_boundary(self) -> bool:
-        """Whether this sentence only marks where a document begins, such as `-DOCSTART-`; it can be assigned."""
-        return self._context.is_document_boundary
+        """Whether this sentence only marks the start of a document, such as `-DOCSTART-`; can be assigned."""
+        return self._context is not None and self._context.is_document_boundary
 
     @is_document_boundary.setter
     def is_document_boundary(self, value: bool) -> None:
-        self._context.is_document_boundary = value
+        self._own_context().is_document_boundary = value
 
     def next_sentence(self) -> Sentence | None:
-        """Return the sentence behind this one, or None where none is known."""
-        return self._next_sentence or self._neighbour(1)
+        """Return the next sentence, or None if it is not known."""
+        return (self._context or _NO_CONTEXT).neighbour(1)
 
     def previous_sentence(self) -> Sentence | None:
-        """Return the sentence before this one, or None where none is known."""
-        return self._previous_sentence or self._neighbour(-1)
+        """Return the previous sentence, or None if it is not known."""
+        return (self._context or _NO_CONTEXT).neighbour(-1)
 
     def is_context_set(self) -> bool:
-        """Tell whether the sentence was told its neighbours, even if it has none."""
-        context = self._context
-        return context.is_set or (context.previous or context.next or context.position_in_dataset) is not None
+        """Tell whether the neighbours of this sentence were set, even to none."""
+        context = self._context or _NO_CONTEXT
+        return context.is_set or (context.previous or context.next or context.dataset) is not None
 
     def left_context(self, context_length: int, respect_document_boundaries: bool = True) -> list[Token]:
         """Return the tokens before this sentence.
 
         Args:
-            context_length: How many at most.
-            respect_document_boundaries: Stop at a sentence that marks where a document begins.
+            context_length: Maximum number of tokens.
+            respect_document_boundaries: Whether to stop at a sentence that marks the start of a document.
         """
-        tokens: list[Token] = []
-        sentence = self.previous_sentence()
-        while sentence is not None and len(tokens) < context_length:
-            if respect_document_boundaries and sentence.is_document_boundary:
-                break
-            tokens += reversed(sentence.tokens)
-            sentence = sentence.previous_sentence()
-        return tokens[:context_length][::-1]
+        return list(islice(self._context_tokens(-1, respect_document_boundaries), context_length))[::-1]
 
     def right_context(self, context_length: int, respect_document_boundaries: bool = True) -> list[Token]:
-        """Return the tokens behind this sentence; see `left_context`."""
-        tokens: list[Token] = []
-        sentence = self.next_sentence()
-        while sentence is not None and len(tokens) < context_length:
-            if respect_document_boundaries and sentence.is_document_boundary:
-                break
-            tokens += sentence.tokens
-            sentence = sentence.next_sentence()
-        return tokens[:context_length]
+        """Return the tokens after this sentence; see `left_context`."""
+        return list(islice(self._context_tokens(1, respect_document_boundaries), context_length))
 
     def copy_context_from_sentence(self, sentence: Sentence) -> None:
         """Take over the neighbours of another sentence."""
-        self._previous_sentence, self._next_sentence = sentence._previous_sentence, sentence._next_sentence
-        self._position_in_dataset = sentence._position_in_dataset
+        self._own_context().copy_from(sentence._context or _NO_CONTEXT)
+
+    def set_position_in_dataset(self, dataset: Sequence[Sentence], index: int) -> None:
+        """Make the sentences beside `dataset[index]` the neighbours of this sentence; they are read when needed."""
+        context = self._own_context()
+        context.dataset, context.index = dataset, index
 
     @classmethod
     def set_context_for_sentences(cls, sentences: Sequence[Sentence]) -> None:
-        """Tell sentences that they follow each other; those that know their neighbours already are passed over."""
+        """Make sentences the neighbours of each other; sentences that have neighbours already are skipped."""
         previous: Sentence | None = None
         for sentence in sentences:
             if sentence.is_context_set():
                 continue
-            sentence._context.is_set = True
-            sentence._previous_sentence = previous
+            context = sentence._own_context()
+            context.is_set, context.previous = True, previous
             if previous is not None:
-                previous._next_sentence = sentence
+                previous._own_context().next = sentence
             previous = sentence
 
-    @property
-    def _previous_sentence(self) -> Sentence | None:
-        return self._context.previous
-
-    @_previous_sentence.setter
-    def _previous_sentence(self, sentence: Sentence | None) -> None:
-        self._context.previous = sentence
-
-    @property
-    def _next_sentence(self) -> Sentence | None:
-        return self._context.next
-
-    @_next_sentence.setter
-    def _next_sentence(self, sentence: Sentence | None) -> None:
-        self._context.next = sentence
-
-    @property
-    def _position_in_dataset(self) -> tuple[Sequence[Sentence], int] | None:
-        return self._context.position_in_dataset
-
-    @_position_in_dataset.setter
-    def _position_in_dataset(self, position: tuple[Sequence[Sentence], int] | None) -> None:
-        self._context.position_in_dataset = position
-
-    def _neighbour(self, step: int) -> Sentence | None:
-        if self._position_in_dataset is None:
-            return None
-        dataset, position = self._position_in_dataset
-        return dataset[position + step] if 0 <= position + step < len(dataset) else None
+    def _context_tokens(self, step: int, respect_document_boundaries: bool) -> Iterator[Token]:
+        """Yield the tokens of the following sentences (`step` 1), or of the preceding ones from last to first (-1)."""
+        sentence = self.next_sentence() if step > 0 else self.previous_sentence()
+        while sentence is not None and not (respect_document_boundaries and sentence.is_document_boundary):
+            yield from sentence.tokens[::step]
+            sentence = sentence.next_sentence() if step > 0 else sentence.previous_sentence()

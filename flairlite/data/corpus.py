@@ -1,7 +1,8 @@
-"""A corpus: sentences in a training, a development and a test split."""
+"""Corpora: sentences in a training, a development and a test split."""
 
 from __future__ import annotations
 
+import difflib
 import json
 import logging
 import random
@@ -12,13 +13,20 @@ from itertools import chain
 from types import GenericAlias
 from typing import Any, ClassVar
 
-from flairlite.data.dataset import FlairDataset, Subset, chosen, is_in_memory, joined
+from flairlite.data.data_points import check_count
+from flairlite.data.dataset import ConcatDataset, FlairDataset, Subset, concatenate, is_in_memory, select
 from flairlite.data.dictionary import Dictionary
-from flairlite.data.examples import Example, examples_of_frame, sentences_of
-from flairlite.data.noise import add_noise, uniform_noise
+from flairlite.data.examples import Example, make_sentences, rows_of_table
+from flairlite.data.label_values import check_type, is_number
 from flairlite.data.sentence import Sentence
-from flairlite.data.statistics import count_labels as count_labels
-from flairlite.data.statistics import has_several_labels, statistics_of
+from flairlite.data.statistics import (
+    add_noise,
+    check_noise_weights,
+    count_labels,
+    has_several_labels,
+    statistics_of,
+    uniform_noise,
+)
 from flairlite.errors import LabelError, SettingError
 from flairlite.runtime import get_seed
 from flairlite.tokenization import Tokenizer
@@ -35,19 +43,21 @@ class Corpus:
         train: The training split.
         dev: The development split, or None.
         test: The test split, or None.
-        name: What to call the corpus.
-        sample_missing_splits: Take a tenth of the training split for each of test and dev that is missing, or for one
-            of them: `"only_test"`, `"only_dev"`. Flair does so without being asked; here a split is only sampled on
-            request. The log says what is done, and what is missing.
-        random_seed: Seed of the sampling; the process's default seed when None.
+        name: Name of the corpus.
+        sample_missing_splits: Whether to move a tenth of the training split to each of test and dev that is missing;
+            `"only_test"` or `"only_dev"` for one of them. Flair does so by default; here it has to be requested.
+        random_seed: Seed of the sampling; the default seed of the process if None.
+
+    Raises:
+        SettingError: If a split is not a sequence of sentences.
 
     Example:
         >>> print(Corpus([Sentence(["Hello"])], name="tiny"))
         Corpus: 1 train + 0 dev + 0 test sentences
     """
 
-    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)  # Flair's scripts write Corpus[Sentence]
-    tokenizer: Tokenizer | None = None  # what split the text of a corpus anew, where something did
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)  # scripts for Flair write Corpus[Sentence]
+    tokenizer: Tokenizer | None = None  # set by readers that split the text of their files with a tokenizer
 
     def __init__(
         self,
@@ -63,9 +73,7 @@ class Corpus:
                 f"sample_missing_splits must be True, False, 'only_dev' or 'only_test', not {sample_missing_splits!r}"
             )
         self.name = name
-        self.train: Sequence[Sentence] | None = train
-        self.dev: Sequence[Sentence] | None = dev
-        self.test: Sequence[Sentence] | None = test
+        self.train, self.dev, self.test = map(_check_split, SPLITS, (train, dev, test))
         for split in ("test", "dev"):  # in Flair's order
             if getattr(self, split) is None and self.train:
                 self._sample(split, sample_missing_splits in (True, f"only_{split}"), random_seed)
@@ -79,33 +87,41 @@ class Corpus:
         *,
         label_type: str,
         use_tokenizer: bool | Tokenizer = True,
+        labels_of: str | None = None,
+        label_names: Sequence[str] | None = None,
         **options: Any,
     ) -> Corpus:
-        """Make a corpus of pairs of a text or its words, and what is known of it.
+        """Make a corpus of plain Python values.
 
-        A pair is one of
+        An example is one of
 
         - words and a tag for each: `(["in", "Berlin"], ["O", "B-LOC"])`. Tags such as `B-LOC`, in any scheme, become
-          spans, others labels of the words; None is no label;
-        - a text and its spans, from character to character: `("in Berlin", [(3, 9, "LOC")])`; with words in place of
-          the text, from word to word;
-        - a text and a label of the whole, or a list of them: `("in Berlin", "place")`, `("in Berlin", ["place"])`.
+          spans, other values labels of the words; None is no label;
+        - a text and its spans by character: `("in Berlin", [(3, 9, "LOC")])`; with words instead of the text, spans by
+          word. An empty list is no span;
+        - a text and its label, or a list of labels: `("in Berlin", "place")`, `("in Berlin", ["place"])`;
+        - spaCy's form: `("in Berlin", {"entities": [(3, 9, "LOC")]})`, `("in Berlin", {"cats": {"place": 1}})`;
+        - a row of Hugging Face's datasets: `{"tokens": ["in", "Berlin"], "ner_tags": [0, 5]}`, `{"text": "in Berlin",
+          "label": 1}`, where `label_type` is `ner` for `ner_tags`.
+
+        All examples must have labels of the same kind: of words, of spans or of whole texts.
 
         Args:
-            train: The pairs of the training split.
+            train: The examples of the training split.
             dev: Those of the development split, or None.
             test: Those of the test split, or None.
-            label_type: What to call the labels, such as `ner`.
-            use_tokenizer: What splits texts into words, as for `Sentence`.
-            options: Others of the corpus: `name`, `sample_missing_splits`, `random_seed`.
+            label_type: The label type, such as `ner`.
+            use_tokenizer: Splits texts into words, see `Sentence`.
+            labels_of: `"word"`, `"span"` or `"text"`, if this cannot be derived: a list of labels beside words is read
+                as one tag a word unless `labels_of="text"`.
+            label_names: The name of each class, if labels are integer class ids.
+            options: Further arguments of `Corpus`: `name`, `sample_missing_splits`, `random_seed`.
 
         Raises:
-            DataFormatError: for a pair that is none of these, with its split and number.
+            DataFormatError: If an example has another form, with its split and number.
         """
-        examples = {
-            split: list(given) for split, given in zip(SPLITS, (train, dev, test), strict=True) if given is not None
-        }
-        made = sentences_of(examples, label_type, use_tokenizer)
+        given = {name: part for name, part in zip(SPLITS, (train, dev, test), strict=True) if part is not None}
+        made = make_sentences(given, check_type(label_type), use_tokenizer, labels_of, label_names)
         return Corpus(made.get("train"), made.get("dev"), made.get("test"), **options)
 
     @classmethod
@@ -120,33 +136,37 @@ class Corpus:
         sentence_id: str | None = None,
         label_type: str | None = None,
         use_tokenizer: bool | Tokenizer = True,
+        labels_of: str | None = None,
+        label_names: Sequence[str] | None = None,
         **options: Any,
     ) -> Corpus:
-        """Make a corpus of tables, such as pandas DataFrames: a row a sentence, or a row a word.
+        """Make a corpus of tables, such as pandas DataFrames, with a row for each sentence or for each word.
 
         Args:
-            train: The table of the training split: `table[column]` gives the values of a column, in the order of rows.
-            dev: That of the development split, or None.
-            test: That of the test split, or None.
-            text: The column with the text, with a list of words or, where there is `sentence_id`, with the word.
-            label: The column with what `from_examples` takes beside it. None and NaN are no label.
-            sentence_id: The column whose value stays the same from word to word of a sentence, for tables of words.
-            label_type: What to call the labels; as the column when None.
-            use_tokenizer: What splits texts into words, as for `Sentence`.
-            options: Others of the corpus: `name`, `sample_missing_splits`, `random_seed`.
+            train: The table of the training split: `table[column]` returns the values of a column.
+            dev: The table of the development split, or None.
+            test: The table of the test split, or None.
+            text: The column with the text or with a list of words; with `sentence_id`, with the word.
+            label: The column with the labels, as in `from_examples`. None and NaN are no label.
+            sentence_id: The column whose value changes with each sentence, for tables of words.
+            label_type: The label type; the name of the column if None.
+            use_tokenizer: Splits texts into words, see `Sentence`.
+            labels_of: As for `from_examples`.
+            label_names: As for `from_examples`.
+            options: Further arguments of `Corpus`: `name`, `sample_missing_splits`, `random_seed`.
 
         Raises:
-            DataFormatError: for a column that is not there, and as `from_examples`.
+            DataFormatError: If a column is missing, and as `from_examples`.
         """
-        frames = {split: frame for split, frame in zip(SPLITS, (train, dev, test), strict=True) if frame is not None}
-        examples = {split: examples_of_frame(frame, text, label, sentence_id, split) for split, frame in frames.items()}
-        return cls.from_examples(
-            **{"train": [], **examples}, label_type=label_type or label, use_tokenizer=use_tokenizer, **options
-        )
+        tables = {name: table for name, table in zip(SPLITS, (train, dev, test), strict=True) if table is not None}
+        rows = {name: rows_of_table(table, text, label, sentence_id, name) for name, table in tables.items()}
+        label_type = label if label_type is None else label_type
+        made = make_sentences(rows, check_type(label_type), use_tokenizer, labels_of, label_names)
+        return Corpus(made.get("train"), made.get("dev"), made.get("test"), **options)
 
     @property
     def corpus_tokenizer(self) -> Tokenizer | None:
-        """What split the text anew when the corpus was read, or None where the words are those of its files."""
+        """The tokenizer that split the text of the corpus, or None if the words are those of its files."""
         return self.tokenizer
 
     def downsample(
@@ -157,46 +177,45 @@ class Corpus:
         downsample_test: bool = True,
         random_seed: int | None = None,
     ) -> Corpus:
-        """Keep a random part of each split, in the order it had, and return this corpus.
+        """Keep a random part of each split, in its order, at least one sentence, and return this corpus.
 
         Args:
-            percentage: The part to keep, between 0 and 1.
-            downsample_train: Whether the training split is made smaller.
-            downsample_dev: Whether the development split is.
-            downsample_test: Whether the test split is.
-            random_seed: Decides which sentences are kept; the same for the same seed, always. The process's default
-                seed (see `flairlite.set_seed`) when None.
+            percentage: The part to keep, above 0 and at most 1.
+            downsample_train: Whether to make the training split smaller.
+            downsample_dev: Whether to make the development split smaller.
+            downsample_test: Whether to make the test split smaller.
+            random_seed: Seed of the selection; the default seed of the process (see `flairlite.set_seed`) if None.
 
         Raises:
-            SettingError: when percentage is not in (0, 1].
+            SettingError: If `percentage` is not a number above 0 and at most 1.
         """
-        if not 0 < percentage <= 1:
-            raise SettingError(f"percentage must be above 0 and at most 1, as 0.1 for a tenth; it is {percentage}")
+        if isinstance(percentage, bool) or not is_number(percentage) or not 0 < percentage <= 1:
+            raise SettingError(f"percentage must be above 0 and at most 1, as 0.1 for a tenth; it is {percentage!r}")
         wanted = zip(SPLITS, (downsample_train, downsample_dev, downsample_test), strict=True)
         for split in (name for name, is_wanted in wanted if is_wanted):
             sentences = getattr(self, split)
             if sentences:
-                drawn = _drawn(len(sentences), round(len(sentences) * percentage), get_seed(random_seed))
-                setattr(self, split, chosen(sentences, drawn))
+                count = max(1, round(len(sentences) * percentage))
+                setattr(self, split, select(sentences, _draw(len(sentences), count, get_seed(random_seed))))
         return self
 
     def filter_empty_sentences(self) -> None:
-        """Take out the sentences without words, and say how many they were."""
+        """Remove the sentences without words, and log their number."""
         self._filter(lambda sentence: bool(sentence.words), "empty sentences")
 
     def filter_long_sentences(self, max_charlength: int) -> None:
-        """Take out the sentences whose text is longer than `max_charlength` characters, and say how many they were."""
+        """Remove the sentences whose text is longer than `max_charlength` characters, and log their number."""
+        limit = check_count(max_charlength, "max_charlength")
         self._filter(
-            lambda sentence: len(sentence.to_plain_string()) <= max_charlength,
-            f"sentences of more than {max_charlength:,} characters",
+            lambda sentence: len(sentence.to_plain_string()) <= limit, f"sentences of more than {limit:,} characters"
         )
 
     def get_all_sentences(self) -> Sequence[Sentence]:
         """Return the sentences of all splits."""
-        return joined([split for split in (self.train, self.dev, self.test) if split])
+        return concatenate([split for split in (self.train, self.dev, self.test) if split])
 
     def get_label_types(self) -> dict[str, int]:
-        """Return in how many sentences each label type occurs."""
+        """Return the number of sentences with labels of each label type."""
         return dict(Counter(chain.from_iterable(sentence.label_types() for sentence in self.get_all_sentences())))
 
     def make_label_dictionary(
@@ -210,45 +229,53 @@ class Corpus:
 
         Args:
             label_type: The label type, such as `upos`.
-            min_count: Leave out values that occur less often.
-            add_unk: Start with `<unk>`, for values that a model has not seen.
-            add_dev_test: Collect from the other splits too.
+            min_count: Minimum number of occurrences of a value.
+            add_unk: Whether to start with `<unk>`, for values that a model has not seen.
+            add_dev_test: Whether to collect from the other splits too.
 
         Raises:
-            LabelError: when no sentence has a label of this type; the error names the types that there are.
+            LabelError: If no sentence has a label of this type; the error names the existing types.
         """
+        label_type, min_count = check_type(label_type), check_count(min_count, "min_count")
         sentences = self.get_all_sentences() if add_dev_test else self.train or ()
         counts, has_spans = count_labels(sentences, label_type)
         if not counts:
-            raise LabelError(self._no_label_type(label_type))
+            raise LabelError(self._describe_label_types(label_type))
         dictionary = Dictionary.from_counts(counts, min_count=min_count, add_unk=add_unk)
         dictionary.span_labels = has_spans
         dictionary.multi_label = has_several_labels(sentences, label_type)
         rare = [value for value, count in counts.items() if count < min_count]
         if rare:
-            log.info("%d labels occur less than %d times and are left out: %s", len(rare), min_count, ", ".join(rare))
+            level = logging.WARNING if len(rare) == len(counts) else logging.INFO
+            shown = ", ".join(rare)
+            log.log(level, "%d labels occur less than %d times and are left out: %s", len(rare), min_count, shown)
         return dictionary
 
-    def _no_label_type(self, label_type: str) -> str:
+    def _describe_label_types(self, missing: str) -> str:
         types = self.get_label_types()
-        if label_type in types:
-            return f"label type {label_type!r} is in dev or test, but not in train: pass add_dev_test=True to use those"
-        by_count = sorted(types.items(), key=lambda item: -item[1])
-        known = ", ".join(f"{name} ({count:,} sentences)" for name, count in by_count) or "no labels at all"
-        return f"no label type {label_type!r} in this corpus; it has: {known}"
+        if missing in types or any(missing == name.lower() for name in types):
+            return f"label type {missing!r} is in dev or test, but not in train: pass add_dev_test=True to use those"
+
+        def rank(item: tuple[str, int]) -> tuple[float, int]:
+            ratio = difflib.SequenceMatcher(None, missing.lower(), item[0].lower()).ratio()
+            return -ratio if ratio >= 0.6 else 0, -item[1]
+
+        nearest_first = sorted(types.items(), key=rank)
+        known = ", ".join(f"{name} ({count:,} sentences)" for name, count in nearest_first) or "no labels at all"
+        return f"no label type {missing!r} in this corpus; it has: {known}"
 
     def make_vocab_dictionary(self, max_tokens: int = -1, min_freq: int = 1) -> Dictionary:
-        """Collect the words of the training split behind `<unk>`, the most frequent first.
+        """Collect `<unk>` and the words of the training split, the most frequent first.
 
         Args:
-            max_tokens: How many words to take at most; -1 for all.
-            min_freq: Leave out words that occur less often.
+            max_tokens: Maximum number of words; -1 for all.
+            min_freq: Minimum number of occurrences of a word.
         """
         counts = Counter(chain.from_iterable(sentence.words for sentence in self.train or ()))
         return Dictionary.from_counts(counts, min_count=min_freq, max_items=max_tokens)
 
     def make_tag_dictionary(self, tag_type: str) -> Dictionary:
-        """Collect the labels of words between `O` and `<START>`, `<STOP>`; Flair's old form of a label dictionary."""
+        """Collect `O`, the labels of words, `<START>` and `<STOP>`; Flair's old form of a label dictionary."""
         warnings.warn(
             "make_tag_dictionary is deprecated: use make_label_dictionary(label_type, add_unk=False)",
             DeprecationWarning,
@@ -259,17 +286,15 @@ class Corpus:
         return Dictionary.from_items(["O", *values, "<START>", "<STOP>"], add_unk=False)
 
     def obtain_statistics(self, label_type: str | None = None, pretty_print: bool = True) -> dict[str, Any] | str:
-        """Return how many sentences, words and labels the splits have, of one label type or of all.
+        """Return the numbers of sentences, words and labels of the splits.
 
         Args:
-            label_type: Count only labels of this type.
-            pretty_print: Return the figures as JSON, indented; else as a dict.
+            label_type: The label type to count; all if None.
+            pretty_print: Whether to return indented JSON instead of a dict.
         """
-        figures = {
-            name: statistics_of(split, name, label_type)
-            for name, split in (("TRAIN", self.train), ("TEST", self.test), ("DEV", self.dev))
-        }
-        return json.dumps(figures, indent=4) if pretty_print else figures
+        splits = (("TRAIN", self.train), ("TEST", self.test), ("DEV", self.dev))
+        statistics = {name: statistics_of(split, name, label_type) for name, split in splits}
+        return json.dumps(statistics, indent=4) if pretty_print else statistics
 
     def get_label_distribution(self, label_type: str | None = None) -> dict[str, int]:
         """Return how often each label occurs in the training split, of one label type or of all."""
@@ -284,59 +309,118 @@ class Corpus:
         noise_transition_matrix: Mapping[str, Sequence[float]] | None = None,
         random_seed: int | None = None,
     ) -> None:
-        """Put wrong labels in place of some in a split; the right ones are kept under `{label_type}_clean`.
+        """Replace some labels of a split by wrong ones; the original labels are kept as type `{label_type}_clean`.
 
         Args:
             label_type: The label type.
             labels: All its labels.
-            noise_share: The part to change, evenly among the others.
+            noise_share: The share of labels to change, to one of the others with equal probability.
             split: train, dev or test.
-            noise_transition_matrix: In place of `noise_share`: for each label, how likely it becomes each of the
-                labels, in the order of the matrix.
-            random_seed: Decides which labels are changed; the process's default seed when None.
+            noise_transition_matrix: Instead of `noise_share`: for each label, the probabilities with which it becomes
+                each of the labels, in the order of the matrix.
+            random_seed: Seed of the selection; the default seed of the process if None.
 
         Raises:
-            SettingError: when the split is none, or not in memory, or the matrix does not have these labels.
-            LabelError: when a label occurs that is not among `labels`.
+            SettingError: If the split does not exist or is not in memory, or the matrix does not fit the labels.
+            LabelError: If a label occurs that is not among `labels`.
         """
         sentences = getattr(self, split) if split in SPLITS else None
         if sentences is None or not is_in_memory(sentences):
-            raise SettingError(f"labels can be changed in a split that is there and in memory, which {split!r} is not")
-        weights = noise_transition_matrix or uniform_noise(labels, noise_share)
-        if set(weights) != set(labels) or any(len(row) != len(labels) for row in weights.values()):
-            raise SettingError(
-                "the noise_transition_matrix must have a row for each of the labels, and a number in it for each"
-            )
-        changed, total = add_noise(sentences, label_type, weights, random.Random(get_seed(random_seed)))
+            raise SettingError(f"labels can be changed in a split that exists and is in memory, but {split!r} is not")
+        weights = uniform_noise(labels, noise_share) if noise_transition_matrix is None else noise_transition_matrix
+        check_noise_weights(weights, labels)
+        generator = random.Random(get_seed(random_seed))
+        changed, total = add_noise(sentences, check_type(label_type), weights, generator)
         log.info("%d of %d %s labels of the %s split were changed", changed, total, label_type, split)
 
     def _filter(self, keeps: Callable[[Sentence], bool], dropped: str) -> None:
         for split in SPLITS:
             if sentences := getattr(self, split):
-                places = [place for place, sentence in enumerate(sentences) if keeps(sentence)]
-                log.info("%s: %d %s taken out of %d", split, len(sentences) - len(places), dropped, len(sentences))
-                setattr(self, split, chosen(sentences, places))
+                kept = [index for index, sentence in enumerate(sentences) if keeps(sentence)]
+                log.info("%s: %d %s taken out of %d", split, len(sentences) - len(kept), dropped, len(sentences))
+                setattr(self, split, select(sentences, kept))
 
-    def _sample(self, split: str, is_asked: bool, random_seed: int | None) -> None:
+    def _sample(self, split: str, is_requested: bool, random_seed: int | None) -> None:
         sentences = self.train or ()
-        if not is_asked:
+        if not is_requested:
             log.info("No %s split; sample_missing_splits=True takes a tenth of the training sentences for it", split)
             return
         size = max(1, round(len(sentences) * 0.1))
-        drawn = _drawn(len(sentences), size, get_seed(random_seed))
+        drawn = _draw(len(sentences), size, get_seed(random_seed))
         others = sorted(set(range(len(sentences))).difference(drawn))
-        part = Subset if isinstance(sentences, FlairDataset) else chosen  # a Subset asks for no sentence ahead of time
+        part = Subset if isinstance(sentences, FlairDataset) else select  # a Subset reads no sentence in advance
         setattr(self, split, part(sentences, drawn))
         self.train = part(sentences, others)
         log.warning("No %s split: %d of the training sentences were taken for it, as asked", split, size)
 
     def __str__(self) -> str:
         sizes = " + ".join(f"{len(getattr(self, split) or ())} {split}" for split in SPLITS)
-        return f"Corpus: {sizes} sentences"
+        return f"{'Multi' if isinstance(self, MultiCorpus) else ''}Corpus: {sizes} sentences"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
-def _drawn(count: int, size: int, seed: int) -> list[int]:
-    """Return `size` places drawn at random from `count`, in their order."""
+class MultiCorpus(Corpus):
+    """Several corpora as one, split by split.
+
+    Args:
+        corpora: The corpora.
+        task_ids: A name for each corpus, which its sentences have as their label of type `multitask_id`; `Task_0`,
+            `Task_1` and so on if None. The sentences are copies: those of `corpora` stay as they are.
+        name: Name of the whole.
+        corpusargs: Further arguments of `Corpus`.
+
+    Raises:
+        SettingError: If `corpora` are not corpora, or `task_ids` are not different names, one for each.
+    """
+
+    def __init__(
+        self,
+        corpora: Sequence[Corpus],
+        task_ids: Sequence[str] | None = None,
+        name: str = "multicorpus",
+        **corpusargs: Any,
+    ) -> None:
+        listed = list(corpora) if isinstance(corpora, Iterable) else []
+        if not listed or not all(isinstance(corpus, Corpus) for corpus in listed):
+            raise SettingError(f"a MultiCorpus is made of a list of corpora, not of {corpora!r:.60}")
+        self.corpora = listed
+        ids = [f"Task_{index}" for index in range(len(listed))] if task_ids is None else list(task_ids)
+        if len(ids) != len(listed) or len(set(ids)) != len(ids):
+            raise SettingError(f"task_ids must be {len(listed)} different names, one a corpus, not {ids}")
+        train, dev, test = (self._concatenate(split, ids) for split in SPLITS)
+        super().__init__(train, dev, test, name=name, **corpusargs)
+
+    def _concatenate(self, split: str, ids: Sequence[str]) -> ConcatDataset | None:
+        parts = {task: part for task, corpus in zip(ids, self.corpora, strict=True) if (part := getattr(corpus, split))}
+        return ConcatDataset(list(parts.values()), list(parts)) if parts else None
+
+    def __str__(self) -> str:
+        parts = [f"{type(corpus).__name__} {corpus} - {corpus.name}" for corpus in self.corpora]
+        return "\n - ".join([super().__str__(), *parts])
+
+
+def _check_split(name: str, sentences: Any) -> Sequence[Sentence] | None:
+    """Return a split; an iterator becomes a list, and the sentences of a list are checked."""
+    if sentences is None or isinstance(sentences, FlairDataset):
+        return sentences
+    if isinstance(sentences, (str, bytes, Sentence, Mapping)) or not isinstance(sentences, Iterable):
+        raise SettingError(
+            f"the {name} split must be a list of sentences, not {sentences!r:.60} ({type(sentences).__name__}). "
+            "Files are read by ColumnCorpus, ClassificationCorpus, CSVClassificationCorpus and JsonlCorpus"
+        )
+    split: Sequence[Any] = sentences if isinstance(sentences, Sequence) else list(sentences)
+    if isinstance(split, (list, tuple)):
+        for index, sentence in enumerate(split):
+            if not isinstance(sentence, Sentence):
+                raise SettingError(
+                    f"the {name} split must be a list of sentences, but element {index} is {sentence!r:.60} "
+                    f"({type(sentence).__name__}): make it one with Sentence(text), or use Corpus.from_examples"
+                )
+    return split
+
+
+def _draw(count: int, size: int, seed: int) -> list[int]:
+    """Return `size` indices below `count`, drawn at random, in ascending order."""
     return sorted(random.Random(seed).sample(range(count), size))

@@ -1,7 +1,8 @@
-"""Sequences of sentences that need not lie in memory: parts of others, and several put one behind the other."""
+"""Sequences of sentences that need not be in memory: selections and concatenations of other sequences."""
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -12,18 +13,18 @@ from flairlite.errors import SettingError
 
 
 class FlairDataset(Sequence[Sentence]):
-    """Sentences that can be counted and had by their place.
+    """A sequence of sentences.
 
-    A subclass has `__len__` and `sentence_at`, or `__getitem__` as with Flair. A sentence that is not in memory is made
-    anew each time, so what is written onto it is not kept.
+    A subclass defines `__len__`, and either `sentence_at` or, as in Flair, `__getitem__`. A dataset that is not in
+    memory makes a new sentence at each access, so changes of its sentences are lost.
     """
 
     def is_in_memory(self) -> bool:
-        """Tell whether the same place gives the same sentence each time."""
+        """Tell whether the same index always returns the same object."""
         return True
 
-    def sentence_at(self, place: int) -> Sentence:
-        """Return the sentence at a place from 0 to one less than the length."""
+    def sentence_at(self, index: int) -> Sentence:
+        """Return the sentence at an index of 0 or more."""
         raise NotImplementedError(f"{type(self).__name__} has neither sentence_at nor __getitem__")
 
     @overload
@@ -33,11 +34,11 @@ class FlairDataset(Sequence[Sentence]):
     def __getitem__(self, index: slice) -> list[Sentence]: ...
 
     def __getitem__(self, index: SupportsIndex | slice) -> Sentence | list[Sentence]:
-        places = range(len(self))[index]
-        return self.sentence_at(places) if isinstance(places, int) else [self.sentence_at(place) for place in places]
+        selected = range(len(self))[index]
+        return self.sentence_at(selected) if isinstance(selected, int) else list(map(self.sentence_at, selected))
 
     def __iter__(self) -> Iterator[Sentence]:
-        return (self[place] for place in range(len(self)))
+        return (self[index] for index in range(len(self)))
 
     def __add__(self, other: Sequence[Sentence]) -> ConcatDataset:
         return ConcatDataset([self, other])
@@ -50,29 +51,30 @@ class FlairDataset(Sequence[Sentence]):
 
 
 class Subset(FlairDataset):
-    """The sentences of another sequence at some places."""
+    """The sentences of another sequence at some indices."""
 
     def __init__(self, dataset: Sequence[Sentence], indices: Sequence[int]) -> None:
         self.dataset, self.indices = dataset, indices
 
     def is_in_memory(self) -> bool:
-        """Tell whether the same place gives the same sentence each time."""
+        """Tell whether the same index always returns the same object."""
         return is_in_memory(self.dataset)
 
-    def sentence_at(self, place: int) -> Sentence:
-        """Return the sentence at a place."""
-        return self.dataset[self.indices[place]]
+    def sentence_at(self, index: int) -> Sentence:
+        """Return the sentence at an index."""
+        return self.dataset[self.indices[index]]
 
     def __len__(self) -> int:
         return len(self.indices)
 
 
 class ConcatDataset(FlairDataset):
-    """Several sequences of sentences, one behind the other.
+    """Several sequences of sentences, one after the other.
 
     Args:
         datasets: The sequences.
-        ids: A name for each, that its sentences get as their label of the type `multitask_id`; None for no such label.
+        ids: A name for each sequence. Its sentences have the name as their label of type `multitask_id`; for this, they
+            are copies, which share the words with the sentences of `datasets`. None for no names.
     """
 
     def __init__(self, datasets: Sequence[Sequence[Sentence]], ids: Sequence[str] | None = None) -> None:
@@ -80,33 +82,44 @@ class ConcatDataset(FlairDataset):
             raise SettingError(f"ids must be one a dataset, {len(datasets)}, but there are {len(ids)}")
         self.datasets, self.ids = list(datasets), ids
         self._ends = list(accumulate(map(len, self.datasets)))
+        self._copies: dict[int, Sentence] = {}  # of sentences in memory, so that an index always has the same object
 
     def is_in_memory(self) -> bool:
-        """Tell whether the same place gives the same sentence each time."""
+        """Tell whether the same index always returns the same object."""
         return all(map(is_in_memory, self.datasets))
 
-    def sentence_at(self, place: int) -> Sentence:
-        """Return the sentence at a place, with the name of its data set where there are names."""
-        number = bisect_right(self._ends, place)
-        sentence = self.datasets[number][place - (self._ends[number - 1] if number else 0)]
-        return sentence if self.ids is None else sentence.set_label("multitask_id", self.ids[number])
+    def sentence_at(self, index: int) -> Sentence:
+        """Return the sentence at an index."""
+        if (known := self._copies.get(index)) is not None:
+            return known
+        part = bisect_right(self._ends, index)
+        dataset = self.datasets[part]
+        sentence = dataset[index - (self._ends[part - 1] if part else 0)]
+        if self.ids is None:
+            return sentence
+        if not is_in_memory(dataset):
+            return sentence.set_label("multitask_id", self.ids[part])
+        twin = copy.copy(sentence).set_label("multitask_id", self.ids[part])
+        if sentence.is_context_set():
+            twin.copy_context_from_sentence(sentence)
+        return self._copies.setdefault(index, twin)
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
 
 def is_in_memory(sentences: Sequence[Sentence]) -> bool:
-    """Tell whether the same place gives the same sentence each time, as in a list."""
+    """Tell whether the same index always returns the same object, as in a list."""
     return not isinstance(sentences, FlairDataset) or sentences.is_in_memory()
 
 
-def chosen(sentences: Sequence[Sentence], places: Sequence[int]) -> Sequence[Sentence]:
-    """Return the sentences at some places: a list, or where they are not in memory something that leaves them there."""
-    return [sentences[place] for place in places] if is_in_memory(sentences) else Subset(sentences, places)
+def select(sentences: Sequence[Sentence], indices: Sequence[int]) -> Sequence[Sentence]:
+    """Return the sentences at some indices: as a list, or as a `Subset` if they are not in memory."""
+    return [sentences[index] for index in indices] if is_in_memory(sentences) else Subset(sentences, indices)
 
 
-def joined(parts: Sequence[Sequence[Sentence]]) -> Sequence[Sentence]:
-    """Return all sentences, one part behind the other, as `chosen` does."""
+def concatenate(parts: Sequence[Sequence[Sentence]]) -> Sequence[Sentence]:
+    """Return all sentences: as a list, or as a `ConcatDataset` if some are not in memory."""
     if all(map(is_in_memory, parts)):
         return [sentence for part in parts for sentence in part]
     return ConcatDataset(parts)

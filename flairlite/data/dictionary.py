@@ -1,26 +1,29 @@
-"""A dictionary between strings and integers."""
+"""A dictionary between strings and integer ids."""
 
 from __future__ import annotations
 
 import json
+import operator
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from flairlite.data.label_values import to_plain_str
 from flairlite.errors import DataFormatError, SettingError, UnknownItemError
 from flairlite.storage.atomic import atomic_write
 
 UNKNOWN, START, STOP = "<unk>", "<START>", "<STOP>"
-# the characters of European languages: Latin, Greek, Cyrillic, punctuation, currencies
+# The characters of European languages: Latin, Greek, Cyrillic, punctuation, currencies.
 _SCRIPTS = ((0x20, 0x7F), (0xA0, 0x180), (0x370, 0x400), (0x400, 0x460), (0x2010, 0x2030), (0x20A0, 0x20C0))
 _OTHER_LISTS = {f"{prefix}chars-{size}" for prefix in ("", "common-") for size in ("large", "xl", "lemmatizer")}
 
 
 class Dictionary:
-    """Items and their numbers, in the order they were added.
+    """Items and their ids, which count from 0 in the order of adding.
 
     Args:
-        add_unk: Start with `<unk>`, which stands for every item that is not there.
+        add_unk: Whether to start with `<unk>`, whose id all unknown items have.
 
     Example:
         >>> dictionary = Dictionary()
@@ -43,7 +46,13 @@ class Dictionary:
 
     @classmethod
     def from_items(cls, items: Iterable[str], *, add_unk: bool | None = None) -> Dictionary:
-        """Make a dictionary of `items`; with `add_unk` None, it knows unknown items if `<unk>` is among them."""
+        """Make a dictionary of `items`; with `add_unk=None`, it has unknown items if `<unk>` is among them.
+
+        Raises:
+            SettingError: If `items` is a single string, or an item is not a string.
+        """
+        if isinstance(items, (str, bytes)) or not isinstance(items, Iterable):
+            raise SettingError(f"items must be a list of strings, not {items!r:.60}")
         listed = list(items)
         dictionary = cls(add_unk=UNKNOWN in listed if add_unk is None else add_unk)
         for item in listed:
@@ -54,13 +63,13 @@ class Dictionary:
     def from_counts(
         cls, counts: Counter[str], *, min_count: int = 1, max_items: int = -1, add_unk: bool = True
     ) -> Dictionary:
-        """Make a dictionary of what was counted, the most frequent first; of equally frequent items the earlier.
+        """Make a dictionary of counted items, the most frequent first, equally frequent ones in their order.
 
         Args:
             counts: How often each item occurs.
-            min_count: Leave out items that occur less often.
-            max_items: How many items to take at most beside `<unk>`; -1 for all.
-            add_unk: Start with `<unk>`.
+            min_count: Minimum number of occurrences of an item.
+            max_items: Maximum number of items besides `<unk>`; -1 for all.
+            add_unk: Whether to start with `<unk>`.
         """
         frequent = [item for item, count in counts.most_common() if count >= min_count]
         dictionary = cls(add_unk=add_unk)
@@ -69,35 +78,41 @@ class Dictionary:
         return dictionary
 
     def add_item(self, item: str) -> int:
-        """Add an item unless it is there, and return its number."""
-        number = self.item2idx.setdefault(item, len(self.idx2item))
-        if number == len(self.idx2item):
+        """Add an item unless it exists, and return its id.
+
+        Raises:
+            SettingError: If the item is not a string.
+        """
+        item = item if type(item) is str else _check_item(item)
+        index = self.item2idx.setdefault(item, len(self.idx2item))
+        if index == len(self.idx2item):
             self.idx2item.append(item)
-        return number
+        return index
 
     def remove_item(self, item: str) -> None:
-        """Remove an item if it is there; those behind it move up, so that numbers stay without gaps.
+        """Remove an item if it exists; the ids of later items decrease by one, so that there is no gap.
 
-        It takes time in proportion to the number of items.
+        This takes time in proportion to the number of items.
         """
         if item in self.item2idx:
             self.idx2item.remove(item)
-            self.item2idx = {other: number for number, other in enumerate(self.idx2item)}
+            self.item2idx = {other: index for index, other in enumerate(self.idx2item)}
             self.add_unk = self.add_unk and item != UNKNOWN
 
     def has_item(self, item: str) -> bool:
-        """Tell whether the item itself is there."""
+        """Tell whether the item exists."""
         return item in self.item2idx
 
     def get_idx_for_item(self, item: str) -> int:
-        """Return the number of an item, or 0 for an unknown one where there is `<unk>`.
+        """Return the id of an item; 0 for an unknown one if there is `<unk>`.
 
         Raises:
-            UnknownItemError: for an unknown item where there is no `<unk>`.
+            UnknownItemError: If the item is unknown and there is no `<unk>`.
+            SettingError: If the item is not a string.
         """
-        number = self.item2idx.get(item)
-        if number is not None:
-            return number
+        index = self.item2idx.get(item if type(item) is str else _check_item(item))
+        if index is not None:
+            return index
         if self.add_unk:
             return 0
         raise UnknownItemError(
@@ -106,32 +121,34 @@ class Dictionary:
         )
 
     def get_idx_for_items(self, items: Iterable[str]) -> list[int]:
-        """Return the number of each item, as `get_idx_for_item` does."""
+        """Return the id of each item, see `get_idx_for_item`."""
         return [self.get_idx_for_item(item) for item in items]
 
     def get_item_for_index(self, idx: int) -> str:
-        """Return the item of a number.
+        """Return the item of an id.
 
         Raises:
-            UnknownItemError: when no item has this number.
+            UnknownItemError: If there is no such id.
         """
-        if not 0 <= idx < len(self.idx2item):
-            raise UnknownItemError(
-                f"no item has the number {idx}: this dictionary has {len(self)} items, numbered from 0"
-            )
-        return self.idx2item[idx]
+        try:
+            index = operator.index(idx)
+        except TypeError:
+            index = -1
+        if not 0 <= index < len(self.idx2item):
+            raise UnknownItemError(f"no item has the id {idx}: this dictionary has {len(self)} items, with ids from 0")
+        return self.idx2item[index]
 
     def get_items(self) -> list[str]:
-        """Return all items in the order of their numbers."""
+        """Return all items in the order of their ids."""
         return list(self.idx2item)
 
     def set_start_stop_tags(self) -> None:
-        """Add `<START>` and `<STOP>`, as Flair's chains of tags want them; the chains here do without."""
+        """Add `<START>` and `<STOP>`, which Flair's CRF needs; the CRF here does not."""
         self.add_item(START)
         self.add_item(STOP)
 
     def start_stop_tags_are_set(self) -> bool:
-        """Tell whether `<START>` and `<STOP>` are there."""
+        """Tell whether `<START>` and `<STOP>` exist."""
         return START in self.item2idx and STOP in self.item2idx
 
     def is_span_prediction_problem(self) -> bool:
@@ -139,14 +156,14 @@ class Dictionary:
         return self.span_labels or any(item.startswith(("B-", "S-", "I-")) for item in self.idx2item)
 
     def save(self, savefile: str | Path) -> None:
-        """Write the dictionary as JSON, whole or not at all."""
+        """Write the dictionary as JSON; the file is replaced as a whole or not at all."""
         content = {
             "items": self.idx2item,
             "add_unk": self.add_unk,
             "multi_label": self.multi_label,
             "span_labels": self.span_labels,
         }
-        with atomic_write(Path(savefile)) as file:
+        with atomic_write(_check_path(savefile)) as file:
             file.write((json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "surrogatepass"))
 
     @classmethod
@@ -154,31 +171,41 @@ class Dictionary:
         """Read a dictionary that `save` wrote.
 
         Raises:
-            DataFormatError: when the file is none.
+            DataFormatError: If the file cannot be read, or is not a dictionary.
         """
+        path = _check_path(filename)
         try:
-            content = json.loads(Path(filename).read_bytes().decode("utf-8", "surrogatepass"))
-            if not (isinstance(content["items"], list) and all(isinstance(item, str) for item in content["items"])):
+            content = json.loads(path.read_bytes().decode("utf-8-sig", "surrogatepass"))
+            items = content["items"]
+            if not (isinstance(items, list) and all(isinstance(item, str) for item in items)):
                 raise TypeError("its items are not a list of strings")
-            dictionary = cls.from_items(content["items"], add_unk=content["add_unk"])
-            dictionary.multi_label, dictionary.span_labels = content["multi_label"], content["span_labels"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            flags = [content[name] for name in ("add_unk", "multi_label", "span_labels")]
+            if not all(isinstance(flag, bool) for flag in flags):
+                raise TypeError("add_unk, multi_label and span_labels must be true or false")
+            dictionary = cls.from_items(items, add_unk=flags[0])
+            if dictionary.idx2item != items:
+                raise ValueError("an item occurs twice, or <unk> is not the first one")
+            dictionary.multi_label, dictionary.span_labels = flags[1:]
+        except OSError as error:
+            problem = f"no dictionary can be read: {error.strerror or error}"
+            raise DataFormatError(problem, path=path, remedy="Check the path and its permissions") from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataFormatError(
-                f"no dictionary of flairlite's: {error!r}", path=filename, remedy="Save one with Dictionary.save"
+                f"no dictionary of flairlite's: {error!r}", path=path, remedy="Save one with Dictionary.save"
             ) from error
         return dictionary
 
     @classmethod
     def load(cls, name: str | Path) -> Dictionary:
-        """Read a dictionary that `save` wrote, or return the one of common characters.
+        """Read a dictionary that `save` wrote, or return that of common characters.
 
         Args:
             name: A file, or `chars` or `common-chars`: the characters of European languages (Latin, Greek, Cyrillic),
-                punctuation and currencies. It is not Flair's list, which was counted in one corpus.
+                punctuation and currencies. It differs from Flair's list, which was counted in a corpus.
 
         Raises:
-            SettingError: for another of the names that Flair has.
-            DataFormatError: when the file is no dictionary.
+            SettingError: If `name` is one of Flair's other lists.
+            DataFormatError: If the file is not a dictionary.
         """
         if name in ("chars", "common-chars"):
             characters = (chr(code) for first, end in _SCRIPTS for code in range(first, end))
@@ -204,6 +231,19 @@ class Dictionary:
         return f"Dictionary with {len(self)} tags: {_shown(self.idx2item, 50)}"
 
     __repr__ = __str__
+
+
+def _check_item(item: Any) -> str:
+    text = to_plain_str(item)
+    if text is None:
+        raise SettingError(f"an item of a dictionary must be a string, not {item!r:.60} ({type(item).__name__})")
+    return text
+
+
+def _check_path(path: Any) -> Path:
+    if not isinstance(path, (str, Path)):
+        raise SettingError(f"a dictionary needs the path of a file, not {path!r:.60}")
+    return Path(path)
 
 
 def _shown(items: list[str], limit: int) -> str:

@@ -1,48 +1,43 @@
-"""A sentence: words and labels, stored column by column."""
+"""A sentence: words and their annotations, stored column by column."""
 
 from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, SupportsIndex, overload
 
-from flairlite.data.context import Context, InDocument
-from flairlite.data.extras import Extras
-from flairlite.data.label import ARROW
-from flairlite.data.label_store import NO_LABELS, LabelStore
-from flairlite.data.place import Place
-from flairlite.data.sentence_labels import SentenceLabels
-from flairlite.data.sentence_vectors import SentenceVectors
+from flairlite.data.annotations import SentenceAnnotations
+from flairlite.data.context import Context, SentenceInDocument
+from flairlite.data.data_points import DataPoint, Span, Token, check_count
+from flairlite.data.label_values import to_plain_str
+from flairlite.data.labels import ARROW, NO_LABELS, LabelStore
 from flairlite.data.serialization import add_annotations, annotations_of, fill_from_dict, sentence_to_dict
-from flairlite.data.span import Span
-from flairlite.data.text_layout import TextLayout, infer_spaces, placed_layout
-from flairlite.data.token import Token
+from flairlite.data.text_layout import Location, TextLayout, infer_spaces, layout_with_starts
+from flairlite.data.vectors import Vectors
 from flairlite.errors import SettingError
 from flairlite.tokenization import NoTokenizer, SpaceTokenizer, Tokenizer, default_tokenizer
 from flairlite.tokenization.base import align
 
-if TYPE_CHECKING:
-    pass
-
 log = logging.getLogger("flairlite")
 
 
-class Sentence(SentenceLabels, SentenceVectors, InDocument):
-    """A sentence or text: its words, and labels of the whole, of single tokens and of spans.
+class Sentence(SentenceAnnotations, SentenceInDocument):
+    """A sentence or text: its words, and labels of the whole sentence, of single tokens and of spans.
 
-    Labels of tokens lie in one list a label type beside the list of words; `Token` and `Label` objects are made when
-    somebody asks for them.
+    Labels of tokens are stored in one list per label type; `Token` and `Label` objects are made when they are read. A
+    text is split into words when they are first read.
 
     Args:
-        text: A text, which is split into words, or the words themselves, or tokens made by hand.
+        text: A text, or a list of words, or a list of tokens that were made by hand.
         use_tokenizer: True for the default tokenizer, False to split at spaces, or a tokenizer.
-        language_code: ISO 639-1 code of the language, when it is known.
+        language_code: ISO 639-1 code of the language.
         start_position: Offset of the sentence in its document, in characters.
-        spaces: Number of spaces behind each word, when words are given; one each by default.
+        spaces: Number of spaces after each word, if words are given; one each by default.
 
     Raises:
-        SettingError: when tokens belong to a sentence already, or there is not one number of spaces a word.
+        SettingError: If `text` is neither a string nor a list of strings or tokens, if a token belongs to a sentence
+            already, or if `spaces` does not fit the words.
 
     Example:
         >>> sentence = Sentence("I love Berlin .", use_tokenizer=False)
@@ -54,13 +49,14 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
 
     __slots__ = (
         "__weakref__",
-        "_known_extras",
+        "_context",
         "_known_layout",
         "_labels",
         "_metadata",
         "_text",
         "_tokenizer",
         "_tokens",
+        "_vectors",
         "_words",
         "language_code",
         "start_position",
@@ -78,33 +74,43 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
         spaces: Sequence[int] | None = None,
     ) -> None:
         self.language_code = language_code
-        self.start_position = start_position
+        self.start_position = start_position if type(start_position) is int else check_count(start_position, "start")
         self._labels = NO_LABELS
         self._known_layout: TextLayout | None = None
         self._tokens: list[Token] | None = None
         self._metadata: dict[str, Any] | None = None
-        self._known_extras: Extras | None = None
-        self._tokenizer: Tokenizer | dict[str, Any] | None = None  # one that was pickled is described
+        self._vectors: Vectors | None = None
+        self._context: Context | None = None
+        self._tokenizer: Tokenizer | dict[str, Any] | None = None  # of an unpickled sentence, its description
         self._text: str | None = None  # until it is split into words
         self._words: list[str] | None = None
-        if isinstance(text, str):
-            self._text, self._tokenizer = text, _tokenizer(use_tokenizer)
-        else:
+        if type(text) is list or type(text) is tuple:
             self._take_words(list(text))
+        elif (plain := to_plain_str(text)) is not None:
+            self._text, self._tokenizer = plain, _choose_tokenizer(use_tokenizer)
+        else:
+            self._take_words(_list_words(text))
         if spaces is not None:
-            if isinstance(text, str) or self._tokens is not None:
+            if self._text is not None or self._tokens is not None:
                 raise SettingError("spaces go with words: a text has its own, a token has whitespace_after")
             self.set_spaces(spaces)
 
     @classmethod
-    def _from_columns(
+    def from_columns(
         cls,
         words: list[str],
         spaces: Sequence[int],
         columns: Mapping[str, Sequence[str | None]],
         metadata: dict[str, Any],
     ) -> Sentence:
-        """Make a sentence from columns that the caller has checked and gives away; tuples may be shared."""
+        """Make a sentence of columns without copying or checking them, for readers that have checked a file.
+
+        Args:
+            words: The words.
+            spaces: Number of spaces after each word.
+            columns: One label or None a word, by label type; label types may share a tuple, but not a list.
+            metadata: The metadata of the sentence.
+        """
         sentence = cls(())
         sentence._words, sentence._metadata = words, metadata
         sentence._known_layout, sentence._labels = TextLayout(words, spaces), LabelStore(columns)
@@ -112,38 +118,36 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
 
     @classmethod
     def from_dict(cls, sentence_dict: Mapping[str, Any]) -> Sentence:
-        """Make a sentence of what `to_dict` returned, here or in Flair.
+        """Make a sentence from the plain data that `to_dict` returned, here or in Flair.
 
         Raises:
-            SettingError: when it has not this form, or its tokenizer is not known or wraps a function.
+            SettingError: If the data have another form, or the tokenizer is unknown or wraps a function.
         """
         sentence = cls(())
         fill_from_dict(sentence, sentence_dict)
         return sentence
 
     def to_dict(self) -> dict[str, Any]:
-        """Return text, tokens, labels and metadata as plain data, which JSON takes if the metadata allow it."""
+        """Return text, tokens, labels and metadata as plain data, ready for JSON if the metadata are."""
         return sentence_to_dict(self)
 
     # Words and text
 
     @property
     def words(self) -> list[str]:
-        """The words, in order; a text is split into them when somebody first asks."""
+        """The words, in order."""
         return self._words if self._words is not None else self._split_text()
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """What splits the text into words; assigning another one splits it anew, see `retokenize`."""
+        """The tokenizer that splits the text into words; assigning another one calls `retokenize`."""
         if isinstance(self._tokenizer, dict):
             self._tokenizer = Tokenizer.from_dict(self._tokenizer)
         return self._tokenizer or _NO_TOKENIZER
 
     @tokenizer.setter
     def tokenizer(self, tokenizer: Tokenizer) -> None:
-        if self._words is None:
-            self._tokenizer = tokenizer
-        elif tokenizer != self.tokenizer:
+        if self._words is None or tokenizer != self.tokenizer:
             self.retokenize(tokenizer)
 
     @property
@@ -160,7 +164,7 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
 
     @property
     def end_position(self) -> int:
-        """Offset behind the sentence in its document."""
+        """Offset after the sentence in its document."""
         return self.start_position + len(self.text)
 
     @property
@@ -170,7 +174,7 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What is known of the sentence beside its labels, such as the comments of a CoNLL-U file."""
+        """Further properties of the sentence, such as the comments of a CoNLL-U file."""
         if self._metadata is None:
             self._metadata = {}
         return self._metadata
@@ -184,74 +188,97 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
         return self.text
 
     def to_plain_string(self) -> str:
-        """Return the words with what stands between them in the text."""
+        """Return the text from the first word to the last."""
         return self.text[self._layout.start_of(0) :].rstrip() if self.words else ""
 
     def to_tokenized_string(self) -> str:
-        """Return the words with one space between each two."""
+        """Return the words, joined with single spaces."""
         return " ".join(self.words)
 
     def to_tagged_string(self, main_label: str | None = None) -> str:
         """Return text and labels, of one label type or of all, as in `Sentence[2]: "Go on" → ["Go"/VERB, "on"/ADP]`."""
         points = dict.fromkeys(label.data_point for label in self.get_labels(main_label))
         points.pop(self, None)
-        parts = [f'"{point.text}"{point._printed_labels(main_label, with_scores=False)}' for point in points]
-        head = self.unlabeled_identifier + self._printed_labels(main_label)
+        parts = [f'"{point.text}"{point._format_labels(main_label, with_scores=False)}' for point in points]
+        head = self.unlabeled_identifier + self._format_labels(main_label)
         return head + (f"{ARROW}[{', '.join(parts)}]" if parts else "")
 
     def __str__(self) -> str:
         return self.to_tagged_string()
 
     def set_spaces(self, spaces: Sequence[int]) -> Sentence:
-        """Say how many spaces stand behind each word; the text and the places of the words follow.
+        """Set the number of spaces after each word; the text and the offsets of the words change with it.
 
         Raises:
-            SettingError: when there is not one number of 0 or more for each word.
+            SettingError: If there is not an integer of 0 or more for each word.
         """
-        if len(spaces) != len(self.words) or any(space < 0 for space in spaces):
-            raise SettingError(f"spaces must be a number of 0 or more for each of {len(self.words)} words: {spaces}")
-        self._known_layout = TextLayout(self.words, list(spaces))
+        listed = [] if isinstance(spaces, (str, bytes)) else list(spaces)
+        if len(listed) != len(self.words) or any(not _is_index(space) or space < 0 for space in listed):
+            raise SettingError(f"spaces must be an integer of 0 or more for each of {len(self.words)} words: {spaces}")
+        self._known_layout = TextLayout(self.words, list(map(int, listed)))
         return self
 
     def infer_space_after(self) -> Sentence:
-        """Take spaces out where English has none: before `,` or behind `(`; for words that came without their text."""
+        """Remove the spaces that English does not write, as before `,` and after `(`, for words without their text."""
         return self.set_spaces(infer_spaces(self.words, list(map(self._layout.spaces_after, range(len(self))))))
 
-    def retokenize(self, new_tokenizer: Tokenizer) -> None:
-        """Split the text anew. Labels of the sentence and of spans stay, those of tokens and all embeddings go.
+    def retokenize(self, new_tokenizer: Tokenizer, *, warn: bool = True) -> None:
+        """Split the text into words with another tokenizer.
 
-        A span is put onto the words that it covers, in part or whole; a warning names one that covers none.
+        If the words are the same, everything stays. Else labels of the sentence and of spans stay, while labels of
+        tokens, embeddings and existing `Token` and `Span` objects become invalid. A span is moved to the words that it
+        covers in part or whole.
+
+        Args:
+            new_tokenizer: The tokenizer.
+            warn: Whether to log a warning if labels are lost.
+
+        Raises:
+            SettingError: If `new_tokenizer` is not a `Tokenizer`.
         """
-        text, annotations = self.text, annotations_of(self)
-        self._words, self._text, self._tokenizer = None, text, new_tokenizer
-        self._labels, self._known_layout, self._tokens = NO_LABELS, None, None
-        if self._known_extras is not None:
-            self._extras.forget_parts()
-        for lost in add_annotations(self, annotations):
-            log.warning("No word of %s is in %s: its labels are gone", new_tokenizer.name, lost)
+        if not isinstance(new_tokenizer, Tokenizer):
+            raise SettingError(f"a sentence needs a Tokenizer, not {new_tokenizer!r:.60}: wrap a function, {_WRAP}")
+        if self._words is None:
+            self._tokenizer = new_tokenizer
+            return
+        old_layout, text = self._layout, self.text
+        words = list(new_tokenizer.tokenize(text))
+        starts = align(text, words, tokenizer=new_tokenizer.name)
+        if words == self._words and starts == list(map(old_layout.start_of, range(len(words)))):
+            self._tokenizer = new_tokenizer
+            return
+        annotations, num_lost = annotations_of(self), self._labels.count_token_labels()
+        for token in self._tokens or ():
+            token._invalidate()
+        self._tokens, self._labels, self._vectors = None, NO_LABELS, None
+        self._set_words(words, TextLayout(words, text=text, starts=starts), new_tokenizer)
+        lost_spans = add_annotations(self, annotations)
+        if warn and num_lost:
+            log.warning("%d labels of tokens are lost: %s splits %.60r differently", num_lost, new_tokenizer.name, text)
+        for name in lost_spans if warn else ():
+            log.warning("The labels of %s are lost: no word of %s is in it", name, new_tokenizer.name)
 
     def truncate(self, max_tokens: int) -> None:
-        """Keep the first tokens only, with the text up to them; spans that reach beyond them go."""
-        if max_tokens < 0:
-            raise SettingError(f"max_tokens must be 0 or more, not {max_tokens}")
-        if len(self) <= max_tokens:
+        """Keep the first `max_tokens` tokens and the text up to them; spans that end after them are removed."""
+        count = check_count(max_tokens, "max_tokens")
+        if len(self) <= count:
             return
-        layout = self._layout.ends_with(max_tokens)
-        self._tokens = self.tokens[:max_tokens]
-        self._words, self._known_layout = self.words[:max_tokens], layout
-        self._labels_to_change().keep_tokens(max_tokens)
-        if self._known_extras is not None:
-            self._extras.keep_tokens(max_tokens)
+        self._known_layout, tokens = self._layout.truncate(count), self.tokens
+        for token in tokens[count:]:
+            token._invalidate()
+        self._words, self._tokens = self.words[:count], tokens[:count]
+        self._own_labels().keep_tokens(count)
+        for point in self._labels.points(None).values():
+            if isinstance(point, Span):
+                point._words = self._words
+        if self._vectors is not None:
+            self._vectors.keep_tokens(count)
 
     # Tokens and spans
 
     def get_token(self, token_id: int) -> Token | None:
-        """Return the token of a 1-based position, or None."""
+        """Return the token of a 1-based index, or None."""
         return self.tokens[token_id - 1] if 1 <= token_id <= len(self.words) else None
-
-    def get_span(self, start: int, stop: int) -> Span:
-        """Return the span of tokens `start` to `stop` (0-based, exclusive)."""
-        return self[start:stop]
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Token: ...
@@ -264,8 +291,9 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
             return self.tokens[index]
         start, stop, step = index.indices(len(self.words))
         if step != 1 or start >= stop:
-            raise SettingError(f"a span is at least one token, side by side: [{index.start}:{index.stop}:{index.step}]")
-        return self._span(start, stop)
+            shown = f"[{index.start}:{index.stop}:{index.step}]"
+            raise SettingError(f"a span is at least one token, and all tokens from start to stop, not {shown}")
+        return self.get_span(start, stop)
 
     def __iter__(self) -> Iterator[Token]:
         return iter(self.tokens)
@@ -274,13 +302,13 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
         return len(self.words)
 
     def __bool__(self) -> bool:
-        return True  # an empty sentence is a sentence
+        return True  # also without words
 
-    # What construction needs
+    # Construction
 
     def _split_text(self) -> list[str]:
         text, tokenizer = self._text or "", self.tokenizer
-        words = tokenizer.tokenize(text)
+        words = list(tokenizer.tokenize(text))
         starts = align(text, words, tokenizer=tokenizer.name)
         self._set_words(words, TextLayout(words, text=text, starts=starts), tokenizer)
         return words
@@ -288,74 +316,82 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
     def _set_words(self, words: list[str], layout: TextLayout | None, tokenizer: Tokenizer | None) -> None:
         self._words, self._known_layout, self._tokenizer, self._text = words, layout, tokenizer, None
 
-    def _is_tokenized(self) -> bool:
-        return self._words is not None
-
-    def _take_words(self, given: list[Any]) -> None:
-        types = set(map(type, given))
+    def _take_words(self, listed: list[Any]) -> None:
+        types = set(map(type, listed))
         if types <= {str}:
-            self._words = given
-        elif not any(issubclass(kind, Token) for kind in types):
-            self._words = [str(word) for word in given]
-        elif all(issubclass(kind, Token) for kind in types):
-            self._take_tokens(given)
-        else:
+            self._words = listed
+        elif types and all(issubclass(kind, Token) for kind in types):
+            self._take_tokens(listed)
+        elif any(issubclass(kind, Token) for kind in types):
             raise SettingError("a sentence takes words or tokens, not some of both: make the words tokens, Token(word)")
+        else:
+            self._words = [_check_word(word, index) for index, word in enumerate(listed)]
 
     def _take_tokens(self, tokens: list[Token]) -> None:
         taken = [token for token in tokens if token.sentence is not None]
         if taken or len(set(map(id, tokens))) < len(tokens):
             which = repr(taken[0].text) if taken else "one that comes twice here"
             raise SettingError(f"a token is part of one sentence only, not {which}: make another, Token(text)")
-        labels = [token.get_labels() for token in tokens]
+        labels = [[(label, dict(label.metadata)) for label in token.get_labels()] for token in tokens]
         self._words = words = [token.text for token in tokens]
         spaces, starts = [token.whitespace_after for token in tokens], [token.start_position for token in tokens]
-        self._known_layout = placed_layout(words, spaces, starts) if any(starts) else TextLayout(words, spaces)
+        self._known_layout = layout_with_starts(words, spaces, starts) if any(starts) else TextLayout(words, spaces)
         for index, token in enumerate(tokens):
             token._bind(self, index)
         self._tokens = tokens
-        for token, own in zip(tokens, labels, strict=True):
-            for label in own:
-                token.add_label(str(label.typename), label.value, label.score, **label.metadata)
+        for token, token_labels in zip(tokens, labels, strict=True):
+            for label, metadata in token_labels:
+                self._own_labels().add(token, str(label.typename), label.value, label.score, metadata)
 
-    # What tokens and spans ask of their sentence
+    # Storage of this sentence and its parts
 
     @property
     def _home(self) -> Sentence:
         return self
 
     @property
-    def _place(self) -> None:
+    def _location(self) -> None:
         return None
 
     @property
     def _layout(self) -> TextLayout:
         if self._known_layout is None:
-            words = self.words  # of a text, they come with their layout
+            words = self.words  # splitting a text also sets the layout
             self._known_layout = self._known_layout or TextLayout(words)
         return self._known_layout
 
-    def _labels_to_change(self) -> LabelStore:
+    def _own_labels(self) -> LabelStore:
         if self._labels is NO_LABELS:
             self._labels = LabelStore()
         return self._labels
 
-    @property
-    def _extras(self) -> Extras:
-        if self._known_extras is None:
-            self._known_extras = Extras()
-        return self._known_extras
+    def _own_vectors(self) -> Vectors:
+        if self._vectors is None:
+            self._vectors = Vectors()
+        return self._vectors
 
-    @property
-    def _context(self) -> Context:
-        return self._extras.context
+    def _own_context(self) -> Context:
+        if self._context is None:
+            self._context = Context()
+        return self._context
 
-    def _metadata_of(self, place: Place) -> dict[str, Any]:
-        return self.metadata if place is None else self._extras.part_metadata.setdefault(place, {})
+    def add_metadata(self, key: str, value: Any) -> None:
+        """Store a value under a name; see `metadata`."""
+        self.metadata[key] = value
+
+    def _metadata_to_read(self) -> Mapping[str, Any]:
+        return self._metadata or {}
+
+    def _point_at(self, location: Location) -> DataPoint:
+        if location is None:
+            return self
+        return self.tokens[location] if isinstance(location, int) else self.get_span(*location)
+
+    # Copies
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is pickled: words, so that no tokenizer need be, which may be large or a function."""
-        self.words  # noqa: B018  # splits the text if it is not split yet
+        """Return the state for pickle: words, so that the tokenizer, which may be a function, is not pickled."""
+        self.words  # noqa: B018  # splits the text
         tokenizer = self._tokenizer.to_dict() if isinstance(self._tokenizer, Tokenizer) else self._tokenizer
         return self._state() | {"_tokenizer": tokenizer}
 
@@ -363,6 +399,16 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
         for name, value in state.items():
             setattr(self, name, value)
         self._labels = self._labels or NO_LABELS
+
+    def __copy__(self) -> Sentence:
+        """Return a copy with labels and metadata of its own, but without neighbours; words and tensors are shared."""
+        twin = self.__class__.__new__(self.__class__)
+        own = {"_tokens": None, "_labels": None, "_vectors": self._vectors and self._vectors.copy()}
+        copied = {"_context": copy.copy(self._context), "_metadata": copy.copy(self._metadata)}
+        twin.__setstate__(self._state() | own | copied)
+        if self._labels is not NO_LABELS:
+            twin._labels = self._labels.copy_for(twin._point_at)
+        return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Sentence:
         memo[id(self)] = twin = self.__class__.__new__(self.__class__)
@@ -376,11 +422,33 @@ class Sentence(SentenceLabels, SentenceVectors, InDocument):
 
 
 _NO_TOKENIZER, _SPACE_TOKENIZER = NoTokenizer(), SpaceTokenizer()
+_WRAP = "TokenizerWrapper(function)"
 
 
-def _tokenizer(chosen: bool | Tokenizer) -> Tokenizer:
-    if isinstance(chosen, Tokenizer):
-        return chosen
-    if not isinstance(chosen, bool):
-        raise SettingError(f"use_tokenizer must be True, False or a Tokenizer, not {chosen!r}")
-    return default_tokenizer() if chosen else _SPACE_TOKENIZER
+def _choose_tokenizer(use_tokenizer: bool | Tokenizer) -> Tokenizer:
+    if isinstance(use_tokenizer, Tokenizer):
+        return use_tokenizer
+    if not isinstance(use_tokenizer, bool):
+        raise SettingError(f"use_tokenizer must be True, False or a Tokenizer, such as {_WRAP}, not {use_tokenizer!r}")
+    return default_tokenizer() if use_tokenizer else _SPACE_TOKENIZER
+
+
+def _list_words(given: Any) -> list[Any]:
+    is_list = isinstance(given, Iterable) and not isinstance(given, (bytes, bytearray, memoryview, Mapping, Set))
+    if not is_list or getattr(given, "ndim", 1) != 1:  # arrays and tables have ndim
+        remedy = "decode it, as text.decode('utf-8')" if isinstance(given, (bytes, bytearray)) else "give one of them"
+        raise SettingError(
+            f"a sentence is made of a text or a list of words, not of {given!r:.60} ({type(given).__name__}): {remedy}"
+        )
+    return list(given)
+
+
+def _check_word(word: Any, index: int) -> str:
+    text = to_plain_str(word)
+    if text is None:
+        raise SettingError(f"word {index} of a sentence must be a string, not {word!r:.60} ({type(word).__name__})")
+    return text
+
+
+def _is_index(value: Any) -> bool:
+    return hasattr(value, "__index__")

@@ -1,38 +1,42 @@
-"""How often labels, words and lengths occur in sentences."""
+"""Counts of labels and words, and noise in labels."""
 
 from __future__ import annotations
 
+import math
+import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flairlite.data.label import Label
+from flairlite.data.data_points import Token
+from flairlite.data.label_values import is_number
+from flairlite.data.labels import Label
 from flairlite.data.sentence import Sentence
-from flairlite.data.token import Token
+from flairlite.errors import LabelError, SettingError
 
 
 def count_labels(sentences: Iterable[Sentence], label_type: str) -> tuple[Counter[str], bool]:
-    """Count the values of a label type, and tell whether spans carry them."""
-    counts: Counter[str] = Counter()
+    """Return how often each label value occurs, and whether spans have labels of this type."""
+    counts: Counter[Any] = Counter()
     has_spans = False
     for sentence in sentences:
         column = sentence.token_labels(label_type)
         if column is not None:
-            counts.update(column)  # type: ignore[arg-type]  # None is taken out below
-        for place, label in sentence._labels.others(label_type):
+            counts.update(column)
+        for location, label in sentence._labels.others(label_type):
             counts[label.value] += 1
-            has_spans = has_spans or isinstance(place, tuple)
-    counts.pop(None, None)  # type: ignore[call-overload]
+            has_spans = has_spans or isinstance(location, tuple)
+    counts.pop(None, None)  # of tokens without a label
     return counts, has_spans
 
 
 def has_several_labels(sentences: Iterable[Sentence], label_type: str) -> bool:
-    """Tell whether a sentence, not only its words or spans, has more than one label of a type."""
+    """Tell whether a sentence itself has more than one label of a type."""
     return any(len(sentence.sentence_labels(label_type)) > 1 for sentence in sentences)
 
 
 def statistics_of(sentences: Sequence[Sentence] | None, name: str, label_type: str | None) -> dict[str, Any]:
-    """Return the figures of a split under Flair's names; nothing for a split without sentences."""
+    """Return the counts of a split under Flair's names; empty for a split without sentences."""
     if not sentences:
         return {}
     per_class: Counter[str] = Counter()
@@ -41,7 +45,7 @@ def statistics_of(sentences: Sequence[Sentence] | None, name: str, label_type: s
     for sentence in sentences:
         labels = sentence.get_labels(label_type)
         per_class.update(label.value for label in labels)
-        per_tag.update(label.value for label in _first_of_tokens(labels))
+        per_tag.update(label.value for label in _first_labels_of_tokens(labels))
         lengths.append(len(sentence.words))
     total = sum(lengths)
     return {
@@ -58,9 +62,85 @@ def statistics_of(sentences: Sequence[Sentence] | None, name: str, label_type: s
     }
 
 
-def _first_of_tokens(labels: Iterable[Label]) -> list[Label]:
+def _first_labels_of_tokens(labels: Iterable[Label]) -> list[Label]:
     first: dict[tuple[int, str | None], Label] = {}
     for label in labels:
         if isinstance(label.data_point, Token):
             first.setdefault((label.data_point.idx, label.typename), label)
     return list(first.values())
+
+
+def add_noise(
+    sentences: Sequence[Sentence],
+    label_type: str,
+    weights: Mapping[str, Sequence[float]],
+    generator: random.Random,
+) -> tuple[int, int]:
+    """Replace labels by random ones; the original labels are kept as labels of the type `{label_type}_clean`.
+
+    Noise that is added a second time keeps the original labels of the first time.
+
+    Args:
+        sentences: The sentences to change.
+        label_type: The label type to change.
+        weights: For each label, the weights with which it becomes each of the labels, in the order of this mapping.
+        generator: The random generator.
+
+    Returns:
+        The number of labels that changed, and of all labels.
+
+    Raises:
+        LabelError: If a label has no weights; no sentence is changed then.
+    """
+    values = list(weights)
+    for sentence in sentences:
+        for label in sentence.get_labels(label_type):
+            if label.value not in weights:
+                raise LabelError(f"{label.value!r} is not among the labels given: {', '.join(values)}. Give all labels")
+    changed = total = 0
+    clean_type = f"{label_type}_clean"
+    for sentence in sentences:
+        labels = sentence.get_labels(label_type)
+        # Decided before any label is added: a data point with several labels keeps all of them.
+        is_first = [not label.data_point._home._labels.labels_of(label.data_point, clean_type) for label in labels]
+        for label, is_original in zip(labels, is_first, strict=True):
+            value = label.value
+            noisy = generator.choices(values, weights[value])[0]
+            label.set_value(noisy)
+            if is_original:
+                label.data_point.add_label(clean_type, value)
+            changed += noisy != value
+            total += 1
+    return changed, total
+
+
+def uniform_noise(labels: Sequence[str], noise_share: float) -> dict[str, list[float]]:
+    """Return the weights with which a share of all labels becomes one of the other labels, all equally likely.
+
+    Raises:
+        SettingError: If the share is not between 0 and 1, or there are fewer than two labels.
+    """
+    if not is_number(noise_share) or not 0 <= noise_share <= 1 or len(set(labels)) < 2:
+        raise SettingError(f"give a noise_share from 0 to 1 and two labels or more, not {noise_share!r} and {labels}")
+    other = noise_share / (len(labels) - 1)
+    return {label: [1 - noise_share if value == label else other for value in labels] for label in labels}
+
+
+def check_noise_weights(weights: Any, labels: Sequence[str]) -> None:
+    """Check that there is a row of weights for each label, with a weight for each label.
+
+    Raises:
+        SettingError: If there is not, or a row has a negative weight or no positive one.
+    """
+    if isinstance(labels, str) or len(set(labels)) < len(labels):
+        raise SettingError(f"labels must be a list of different labels, not {labels!r:.60}")
+    if not isinstance(weights, Mapping) or set(weights) != set(labels):
+        raise SettingError("the noise_transition_matrix must have a row for each of the labels, by label")
+    for label, row in weights.items():
+        if len(row) != len(labels) or not all(is_number(weight) and weight >= 0 for weight in row):
+            raise SettingError(
+                f"the noise_transition_matrix must have a row for each of the labels, with a weight of 0 or more for "
+                f"each of the {len(labels)} labels; the row of {label!r} is {list(row)}"
+            )
+        if not math.fsum(row):
+            raise SettingError(f"the row of {label!r} in the noise_transition_matrix has no weight above 0")

@@ -1,21 +1,30 @@
-"""Where the words of a sentence stand in its text."""
+"""Positions of words in the text of a sentence, and locations of data points among its words."""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
 from flairlite.errors import SettingError
 
+# The (start, end) of a span, end exclusive; the index of a token; None for the whole sentence.
+Location = tuple[int, int] | int | None
+
+
+def is_within(location: Location, num_tokens: int) -> bool:
+    """Tell whether a location is within the first `num_tokens` tokens, as the whole sentence always is."""
+    return location is None or (location < num_tokens if isinstance(location, int) else location[1] <= num_tokens)
+
 
 class TextLayout:
-    """The text of words and the place of each in it; what was not given is worked out when somebody asks.
+    """The text of a sentence and the offset of each word in it, each computed when it is first needed.
 
     Args:
         words: The words.
-        spaces: Number of spaces behind each word; one when neither they nor a text are given.
-        text: The text that the words were found in.
-        starts: The offset of each word in it.
+        spaces: Number of spaces after each word; one each without `spaces` and `text`.
+        text: The text that contains the words.
+        starts: The offset of each word in `text`.
     """
 
     __slots__ = ("_spaces", "_starts", "_text", "_words")
@@ -32,27 +41,27 @@ class TextLayout:
 
     @property
     def text(self) -> str:
-        """The text; what follows the last of given words is no part of it."""
+        """The text; without the spaces after the last word if it is made from words."""
         if self._text is None:
-            spaces = self._widths()
+            spaces = self._spaces_or_ones()
             joined = "".join([word + " " * space for word, space in zip(self._words, spaces, strict=True)])
             last = spaces[-1] if len(spaces) else 0
             self._text = joined[: len(joined) - last]
         return self._text
 
     def start_of(self, index: int) -> int:
-        """Return the offset of a word."""
+        """Return the offset of the first character of a word."""
         if self._starts is None:
-            widths = (len(word) + space for word, space in zip(self._words, self._widths(), strict=True))
+            widths = (len(word) + space for word, space in zip(self._words, self._spaces_or_ones(), strict=True))
             self._starts = [0, *accumulate(widths)][:-1]
         return self._starts[index]
 
     def end_of(self, index: int) -> int:
-        """Return the offset behind a word."""
+        """Return the offset after the last character of a word."""
         return self.start_of(index) + len(self._words[index])
 
     def spaces_after(self, index: int) -> int:
-        """Return how many characters stand between a word and the next one, or the end of a text that was given."""
+        """Return the number of characters between a word and the next one, or the end of a given text."""
         if self._spaces is not None:
             return self._spaces[index]
         if self._starts is None or self._text is None:
@@ -60,59 +69,66 @@ class TextLayout:
         following = self._starts[index + 1] if index + 1 < len(self._words) else len(self._text)
         return following - self.end_of(index)
 
-    def ends_with(self, number: int) -> TextLayout:
-        """Return the layout of the first words alone, the text ending behind the last of them."""
-        spaces = [self.spaces_after(index) for index in range(number)]
-        starts = [self.start_of(index) for index in range(number)]
-        text = self.text[: self.end_of(number - 1)] if number else ""
-        return TextLayout(self._words[:number], spaces, text=text, starts=starts)
+    def words_in(self, start: int, end: int) -> tuple[int, int]:
+        """Return (first, end) of the words that characters `start` to `end` cover, in part or whole.
 
-    def _widths(self) -> Sequence[int]:
+        `end` is not above `first` if they cover no word.
+        """
+        indices = range(len(self._words))
+        return bisect_right(indices, start, key=self.end_of), bisect_left(indices, end, key=self.start_of)
+
+    def truncate(self, count: int) -> TextLayout:
+        """Return the layout of the first `count` words; the text ends with the last of them."""
+        spaces = [self.spaces_after(index) for index in range(count)]
+        starts = [self.start_of(index) for index in range(count)]
+        text = self.text[: self.end_of(count - 1)] if count else ""
+        return TextLayout(self._words[:count], spaces, text=text, starts=starts)
+
+    def _spaces_or_ones(self) -> Sequence[int]:
         return self._spaces if self._spaces is not None else [1] * len(self._words)
 
 
-def placed_layout(words: list[str], spaces: Sequence[int], starts: Sequence[int]) -> TextLayout:
-    """Return the layout of words some of which have their place in the text.
+def layout_with_starts(words: list[str], spaces: Sequence[int], starts: Sequence[int]) -> TextLayout:
+    """Return the layout of words some of which have a known offset.
 
     Args:
         words: The words.
-        spaces: Number of spaces behind each word whose follower has no place.
-        starts: The offset of each word, 0 where it has none.
+        spaces: Number of spaces after each word; used before words without a known offset.
+        starts: The offset of each word, 0 where it is not known.
 
     Raises:
-        SettingError: when the place of a word is inside the one before.
+        SettingError: If a word would begin inside the previous one.
     """
     parts: list[str] = []
-    places: list[int] = []
+    offsets: list[int] = []
     end, gap = 0, 0
     for word, space, start in zip(words, spaces, starts, strict=True):
-        place = start or end + gap
-        if place < end:
-            raise SettingError(f"{word!r} cannot begin at character {place}: the word before ends at {end}")
-        parts += [" " * (place - end), word]
-        places.append(place)
-        end, gap = place + len(word), space
-    return TextLayout(words, text="".join(parts), starts=places)
+        offset = start or end + gap
+        if offset < end:
+            raise SettingError(f"{word!r} cannot begin at character {offset}: the word before ends at {end}")
+        parts += [" " * (offset - end), word]
+        offsets.append(offset)
+        end, gap = offset + len(word), space
+    return TextLayout(words, text="".join(parts), starts=offsets)
+
+
+_NO_SPACE_BEFORE = frozenset((".", ":", ",", ";", ")", "n't", "!", "?"))
 
 
 def infer_spaces(words: Sequence[str], spaces: Sequence[int]) -> list[int]:
-    """Return the numbers of spaces behind words, none where English has none: `( a , " b " ) !` is `(a, "b")!`.
+    """Return the number of spaces after each word as English writes them: `( a , " b " ) !` is `(a, "b")!`.
 
     Args:
         words: The words.
-        spaces: The numbers that stay elsewhere.
+        spaces: The number of spaces after words for which there is no rule.
     """
     inferred = list(spaces)
     is_open = False
     for index, word in enumerate(words):
         if word == '"':
             is_open = not is_open
-        opens = word == "(" or (word == '"' and is_open)
-        if opens:
+        if word == "(" or (word == '"' and is_open):
             inferred[index] = 0
         elif index and (word in _NO_SPACE_BEFORE or word.startswith("'") or word == '"'):
             inferred[index - 1] = 0
     return inferred
-
-
-_NO_SPACE_BEFORE = frozenset((".", ":", ",", ";", ")", "n't", "!", "?"))

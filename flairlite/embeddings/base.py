@@ -15,7 +15,7 @@ from flairlite.batching import bucketed_batches
 from flairlite.data import Sentence
 from flairlite.encoding import Table, encode, index_words
 from flairlite.errors import ModelFileError, SettingError
-from flairlite.nn.mode import evaluating
+from flairlite.nn.functional import evaluating
 from flairlite.tensors import copy_to, map_tensors
 
 Inputs = Any  # tensors, or nested tuples of tensors, for a batch of (B, T) words

@@ -14,10 +14,10 @@ from typing import BinaryIO
 
 import numpy as np
 
+from flairlite.download import cache_lock
 from flairlite.embeddings.vector_formats import read_vector_file
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import DataUnavailableError, FileWriteError, ModelFileError, SettingError
-from flairlite.resources import cache_lock
 from flairlite.runtime import get_cache_root
 
 log = logging.getLogger("flairlite")

@@ -12,13 +12,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from flairlite.download import Resource, bundled_path, fetch
 from flairlite.embeddings.base import Inputs, TokenEmbeddings, register_embeddings
 from flairlite.embeddings.vector_cache import load_cached_vectors, load_vectors
 from flairlite.embeddings.vector_formats import split_keyed_vectors
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.encoding import Table
 from flairlite.errors import SettingError, UnknownNameError
-from flairlite.resources import Resource, bundled_path, fetch
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors

@@ -16,7 +16,7 @@ from flairlite.data import Sentence
 from flairlite.encoding import Batch, Dataset
 from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.inputs import SentenceReader
-from flairlite.nn.mode import evaluating
+from flairlite.nn.functional import evaluating
 from flairlite.storage.atomic import atomic_write, to_path
 from flairlite.tasks import Decoded, Gold
 from flairlite.tensors import copy_to

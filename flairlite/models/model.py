@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +33,8 @@ from flairlite.storage.atomic import to_path
 from flairlite.tasks import Decoded, Task
 from flairlite.tensors import copy_to, map_tensors
 from flairlite.tokenization import Tokenizer
+
+log = logging.getLogger("flairlite")
 
 ModelType = TypeVar("ModelType", bound="Model")
 
@@ -140,10 +143,10 @@ class Model(nn.Module, ABC):
         return self.embeddings(inputs, batch.lengths, generator)  # type: ignore[no-any-return]
 
     def targets(self, batch: Batch) -> Tensor:
-        """Return the targets of a batch to learn, on the model's device; see `Batch.targets` and `Task.learnable`."""
+        """Return the targets of a batch on the model's device; see `Batch.targets` and `Task.mask_unknown`."""
         if batch.targets is None:
             raise LabelError("these sentences were encoded without labels: there is nothing to learn from")
-        return self.task.learnable(copy_to(batch.targets, self.device))
+        return self.task.mask_unknown(copy_to(batch.targets, self.device))
 
     def forward_loss(self, sentences: Sequence[Sentence]) -> tuple[Tensor, int]:
         """Compute the loss of sentences with gold labels, for your own training loop.
@@ -310,7 +313,7 @@ class Model(nn.Module, ABC):
             return_loss: Whether to compute the loss; otherwise it is 0.
 
         Raises:
-            LabelError: If no sentence has a gold label.
+            LabelError: If no word or sentence has a gold label. Spans may be absent: then the scores are 0.
             FileWriteError: If `out_path` cannot be written.
             SettingError: If a `gold_label_dictionary` is given, or another setting is invalid.
         """
@@ -329,12 +332,9 @@ class Model(nn.Module, ABC):
             sentences = read_labelled(path, label_type=label_type, unit=unit, allow_unlabelled=self.task.multi_label)
         else:
             sentences = to_sentences(data_points)
-        if not self.task.count(sentences, label_type):
-            types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
-            raise LabelError(
-                f"no {self.task.unit} has a gold label of the type {label_type!r}: there is nothing to compare with. "
-                f"There are {len(sentences)} sentences with: {', '.join(types) or 'no labels at all'}"
-            )
+        exclude = [exclude_labels] if isinstance(exclude_labels, str) else list(exclude_labels or ())
+        for message in self.task.check(sentences, "the data to evaluate", label_type=label_type, exclude=exclude):
+            log.warning(message)
         gold = self.task.gold(sentences, label_type)
         encoded = self.encode(sentences, label_type=label_type, labels=gold.labels)
         return evaluate_dataset(
@@ -344,7 +344,7 @@ class Model(nn.Module, ABC):
             mini_batch_size=mini_batch_size,
             main_metric=main_evaluation_metric,
             out_path=out_path,
-            exclude=(exclude_labels,) if isinstance(exclude_labels, str) else exclude_labels or (),
+            exclude=exclude,
             with_loss=return_loss,
         )
 

@@ -13,7 +13,7 @@ from flairlite.models.inference import score_batches
 from flairlite.models.model import Model
 from flairlite.nn import LinearChainCRF
 from flairlite.nn.crf_paths import best_paths
-from flairlite.nn.mode import evaluating
+from flairlite.nn.functional import evaluating
 from flairlite.tasks import SpanTask
 
 

@@ -1,4 +1,4 @@
-"""Building blocks of models: tensors in, tensors out; and, under Flair's names, what all models are."""
+"""Building blocks of models: tensors in, tensors out. Flair's model classes are available here under Flair's names."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from flairlite.nn.crf import LinearChainCRF
 from flairlite.nn.dropout import FeatureDropout, LockedDropout, WordDropout
-from flairlite.nn.loss import class_loss
-from flairlite.nn.rnn import PaddedRNN, last_states
-from flairlite.nn.span_scores import SpanScorer
+from flairlite.nn.forward_backward import SpanScorer
+from flairlite.nn.functional import class_loss, evaluating, last_states
+from flairlite.nn.rnn import PaddedRNN
 
 __all__ = [
     "FeatureDropout",
@@ -19,12 +19,13 @@ __all__ = [
     "SpanScorer",
     "WordDropout",
     "class_loss",
+    "evaluating",
     "last_states",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Find a class of models when it is asked for: it is built of what is here."""
+    """Import a model class when it is requested: importing it here would be circular."""
     if name in ("Classifier", "DefaultClassifier", "Model"):
         return getattr(importlib.import_module("flairlite.models"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

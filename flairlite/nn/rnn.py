@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -10,35 +11,36 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from flairlite.errors import SettingError
-from flairlite.nn.prepacked_lstm import prepack_layer
 from flairlite.tensors import copy_to
 
 RNN = nn.LSTM | nn.GRU | nn.RNN
 _TYPES: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 Layer = Callable[[Tensor], Tensor]  # features (T, B, D) to states (T, B, H or 2 H)
-_SHUT = 10_000.0  # the sigmoid of minus this is 0, whatever biases and states add
+_CLOSED = 10_000.0  # the sigmoid of minus this is 0, whatever biases and states add
+_LSTM_MODE = 2  # id of the LSTM among oneDNN's recurrent networks
 
 
 class PaddedRNN(nn.Module):
     """An LSTM, GRU or plain RNN over sentences of different lengths in one padded batch.
 
-    The result is that of packed sequences. On a CPU, oneDNN's fused LSTM runs only unpacked, where the second direction
-    would start in the padding. There, the input gets one more feature, 1 on padding and 0 on words, with fixed weights
-    that shut the gates through which an input enters the state: state and output stay 0 until the sentence's last word.
-    A plain RNN has no gates, and stays packed; so does a network whose first state is learned.
+    The result equals that of packed sequences. On a CPU, oneDNN's fused LSTM only takes unpacked input, where the
+    backward direction would start in the padding. Therefore the input gets one more feature there, 1 on padding and 0
+    on words, with fixed weights that close the gates through which input enters the state: state and output stay 0
+    until the sentence's last word. A plain RNN has no gates and stays packed; so does a network whose initial state is
+    learned.
 
     Args:
         input_size: Features D of a word.
-        hidden_size: Features of the state of one direction, H.
-        num_layers: Layers on top of one another.
+        hidden_size: Features H of the state of one direction.
+        num_layers: Number of stacked layers.
         rnn_type: LSTM, GRU or RNN.
-        bidirectional: Whether a second network reads from the end; its states are joined to the first's.
-        train_initial_state: Whether the state before the first word is learned; else it is 0.
-        rnn: A network to use in place of one of its own, such as one that another model trains too. The other settings
-            must be its own.
+        bidirectional: Whether a second network reads from the end; its states are concatenated to the first's.
+        train_initial_state: Whether the state before the first word is learned; otherwise it is 0.
+        rnn: A network to use instead of a new one, for example one shared with another model. Its settings must equal
+            those given here.
 
     Raises:
-        SettingError: for another type, a size below 1, or a network that is none of these or has other settings.
+        SettingError: If `rnn_type` is unknown, a size is below 1, or `rnn` has other settings.
     """
 
     def __init__(
@@ -53,17 +55,20 @@ class PaddedRNN(nn.Module):
         rnn: RNN | None = None,
     ) -> None:
         super().__init__()
-        if rnn_type not in _TYPES:
+        if not isinstance(rnn_type, str) or rnn_type not in _TYPES:
             raise SettingError(f"rnn_type must be one of {', '.join(_TYPES)}; it is {rnn_type!r}")
-        if hidden_size < 1 or num_layers < 1:
-            raise SettingError(f"hidden_size and rnn_layers must be at least 1, not {hidden_size} and {num_layers}")
-        made = _TYPES[rnn_type](
+        if not all(isinstance(size, Integral) and size >= 1 for size in (hidden_size, num_layers)):
+            raise SettingError(
+                "hidden_size and rnn_layers must be whole numbers of at least 1, "
+                f"not {hidden_size!r} and {num_layers!r}"
+            )
+        new_rnn = _TYPES[rnn_type](
             input_size, hidden_size, num_layers=num_layers, bidirectional=bidirectional, batch_first=True
         )
-        if rnn is not None and str(rnn) != str(made):  # all settings are in it, no weights
-            raise SettingError(f"a shared rnn must be {made} here, but it is {rnn}")
-        self.rnn: RNN = made if rnn is None else rnn
-        self._kept: tuple[list[object], list[Layer]] | None = None  # for weights that nobody trains
+        if rnn is not None and str(rnn) != str(new_rnn):  # the string contains all settings and no weights
+            raise SettingError(f"a shared rnn must be {new_rnn} here, but it is {rnn}")
+        self.rnn: RNN = new_rnn if rnn is None else rnn
+        self._cache: _LayerCache | None = None
         self.output_size = hidden_size * (2 if bidirectional else 1)
         num_states, size = 2 if rnn_type == "LSTM" else 1, num_layers * (2 if bidirectional else 1)
         self.start: nn.Parameter | None  # states and cells, by layer and direction
@@ -75,15 +80,15 @@ class PaddedRNN(nn.Module):
 
         Args:
             inputs: (B, T, D) features.
-            lengths: (B,) words a sentence, each at least 1, on the CPU.
+            lengths: (B,) words per sentence, at least 1, on the CPU.
 
         Returns:
             (B, T, H) states, or (B, T, 2 H) in two directions; zero or meaningless on padding.
 
         Raises:
-            SettingError: when it is to compute in bfloat16 on a processor for which torch cannot.
+            SettingError: If the inputs are bfloat16 and torch has no such network for this processor.
         """
-        if torch.is_autocast_enabled(inputs.device.type):  # oneDNN refuses float32 features beside weights in bfloat16
+        if torch.is_autocast_enabled(inputs.device.type):  # oneDNN refuses float32 features with bfloat16 weights
             inputs = inputs.to(torch.get_autocast_dtype(inputs.device.type))
         try:
             return self._states(inputs, lengths)
@@ -95,36 +100,36 @@ class PaddedRNN(nn.Module):
                 "in float32, without use_amp, autocast and bfloat16()"
             ) from error
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the cached layers, which cannot be pickled or copied."""
+        return {**self.__dict__, "_cache": None}
+
     def _states(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        # in one direction padding comes last, where nobody looks
+        # in one direction padding comes last and affects no word
         may_enter = self.rnn.bidirectional and int(lengths.min()) < inputs.shape[1]
         has_gates = inputs.device.type == "cpu" and self.rnn.mode != "RNN_TANH" and self.start is None
         if has_gates and (may_enter or (self.rnn.mode == "LSTM" and not torch.is_grad_enabled())):
-            return self._gated(inputs, lengths)
-        return self._packed(inputs, lengths) if may_enter else self.rnn(inputs, self._start(inputs))[0]
+            return self._run_gated(inputs, lengths)
+        return self._run_packed(inputs, lengths) if may_enter else self.rnn(inputs, self._initial_state(inputs))[0]
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is kept for prediction: it can be neither pickled nor copied, and is soon made again."""
-        return {**self.__dict__, "_kept": None}
-
-    def _packed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Run over packed sequences; they are sorted here because torch would wait for the device to do so."""
+    def _run_packed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Run over packed sequences; they are sorted here because torch's own sorting waits for the device."""
         order = lengths.argsort(descending=True)
         ordered = inputs.index_select(0, copy_to(order, inputs.device))
         packed = pack_padded_sequence(ordered, lengths[order], batch_first=True)
-        states, _ = self.rnn(packed, self._start(inputs))
+        states, _ = self.rnn(packed, self._initial_state(inputs))
         padded, _ = pad_packed_sequence(states, batch_first=True, total_length=inputs.shape[1])
         return padded.index_select(0, copy_to(order.argsort(), inputs.device))
 
-    def _start(self, inputs: Tensor) -> Any:
-        """Return the learned state before the first word of each of B sentences, or None."""
+    def _initial_state(self, inputs: Tensor) -> Any:
+        """Return the learned initial states of B sentences in the form that torch takes, or None."""
         if self.start is None:
             return None
         states = self.start.to(inputs.dtype).expand(-1, -1, len(inputs), -1).contiguous().unbind(0)
         return states if self.rnn.mode == "LSTM" else states[0]
 
-    def _gated(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Run each layer over padding that is shut out."""
+    def _run_gated(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Run each layer with the padding feature, which closes the gates on padding."""
         padding = (torch.arange(inputs.shape[1]).unsqueeze(1) >= lengths).unsqueeze(2)  # (T, B, 1)
         states = inputs.transpose(0, 1)  # (T, B, D)
         for layer in self._layers(inputs.dtype):
@@ -132,23 +137,20 @@ class PaddedRNN(nn.Module):
         return states.transpose(0, 1)
 
     def _layers(self, dtype: torch.dtype) -> list[Layer]:
-        """Return the layers with the weights of the padding feature; kept while nobody trains them."""
+        """Return the layers with the weights of the padding feature; cached without gradients, until weights change."""
         if torch.is_grad_enabled():
-            return [_TorchLayer(self.rnn.mode, weights) for weights in self._widened()]
-        # weights that were made where nothing is learned count no changes
-        versions = (0 if weight.is_inference() else weight._version for weight in self.rnn.parameters())
-        state = [dtype, *versions, *(weight.data_ptr() for weight in self.rnn.parameters())]
-        if self._kept is None or self._kept[0] != state:
-            widened = [[[weight.to(dtype) for weight in weights] for weights in layer] for layer in self._widened()]
-            is_lstm = self.rnn.mode == "LSTM"
-            packed = [prepack_layer(layer) if is_lstm else None for layer in widened]
-            layers: list[Layer] = [
-                ready or _TorchLayer(self.rnn.mode, layer) for ready, layer in zip(packed, widened, strict=True)
-            ]
-            self._kept = (state, layers)
-        return self._kept[1]
+            return [_TorchLayer(self.rnn.mode, weights) for weights in self._widened_weights()]
+        weights = list(self.rnn.parameters())
+        if self._cache is None or not self._cache.is_valid(weights, dtype):
+            layers: list[Layer] = []
+            for widened in self._widened_weights():
+                cast = [[weight.to(dtype) for weight in direction] for direction in widened]
+                packed = _prepack_layer(cast) if self.rnn.mode == "LSTM" else None
+                layers.append(packed or _TorchLayer(self.rnn.mode, cast))
+            self._cache = _LayerCache(layers, weights, dtype)
+        return self._cache.layers
 
-    def _widened(self) -> list[list[list[Tensor]]]:
+    def _widened_weights(self) -> list[list[list[Tensor]]]:
         """Return the weights of each layer and direction: from input and padding, from state, and both biases."""
         layers = []
         for layer in range(self.rnn.num_layers):
@@ -156,25 +158,57 @@ class PaddedRNN(nn.Module):
             for suffix in ("", "_reverse") if self.rnn.bidirectional else ("",):
                 names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
                 from_input, *others = (getattr(self.rnn, f"{name}_l{layer}{suffix}") for name in names)
-                directions.append([torch.cat((from_input, self._shutter(from_input)), dim=1), *others])
+                directions.append([torch.cat((from_input, self._padding_weights(from_input)), dim=1), *others])
             layers.append(directions)
         return layers
 
-    def _shutter(self, weight: Tensor) -> Tensor:
-        """Return the fixed weights of the padding feature, a column for `weight` (gates x H, D)."""
+    def _padding_weights(self, weight: Tensor) -> Tensor:
+        """Return the fixed weights of the padding feature, one column for `weight` (gates x H, D)."""
         column = weight.new_zeros(weight.shape[0], 1)
         size = self.rnn.hidden_size
         if self.rnn.mode == "LSTM":  # gates in torch's order: input, forget, cell, output
-            column[:size] = column[3 * size :] = -_SHUT
-        else:  # reset, update, new: a state is kept where the update gate is open
-            column[size : 2 * size] = _SHUT
+            column[:size] = column[3 * size :] = -_CLOSED
+        else:  # reset, update, new: an open update gate keeps the state
+            column[size : 2 * size] = _CLOSED
         return column
 
 
-def last_states(states: Tensor, lengths: Tensor) -> Tensor:
-    """Return the states (B, H) of the last words of sentences with states (B, T, H) and lengths (B,) on the CPU."""
-    rows, places = (copy_to(index, states.device) for index in (torch.arange(len(states)), lengths - 1))
-    return states[rows, places]
+class _LayerCache:
+    """Layers ready for prediction, with what is needed to notice that their weights have changed.
+
+    Most writes to a tensor change its version or address, but writes through `weight.data` do not (moving averages of
+    weights are often loaded so). Therefore the product of each matrix with a fixed vector is compared too, which costs
+    one pass over the weights. A change that does not show in this product in float32 does not show in the states.
+    """
+
+    def __init__(self, layers: list[Layer], weights: Sequence[Tensor], dtype: torch.dtype) -> None:
+        self.layers = layers
+        self._dtype = dtype
+        self._identity = _identify(weights)
+        wide = [torch.promote_types(weight.dtype, torch.float32) for weight in weights]
+        self._probes = [
+            torch.linspace(1, 2, weight.shape[-1], dtype=dtype) for weight, dtype in zip(weights, wide, strict=True)
+        ]
+        self._sums = self._checksums(weights)
+
+    def is_valid(self, weights: Sequence[Tensor], dtype: torch.dtype) -> bool:
+        """Tell whether layers for these weights and this dtype would be the same."""
+        if dtype != self._dtype or _identify(weights) != self._identity:
+            return False
+        return all(map(torch.equal, self._sums, self._checksums(weights)))
+
+    def _checksums(self, weights: Sequence[Tensor]) -> list[Tensor]:
+        """Return the product of each matrix, or of each element of a bias, with the fixed vector."""
+        products = []
+        for weight, probe in zip(weights, self._probes, strict=True):
+            weight = weight.detach().to(probe.dtype)
+            products.append(weight @ probe if weight.dim() == 2 else weight * probe)
+        return products
+
+
+def _identify(weights: Sequence[Tensor]) -> list[tuple[int, int]]:
+    # tensors made in inference mode have no version
+    return [(0 if weight.is_inference() else weight._version, weight.data_ptr()) for weight in weights]
 
 
 class _TorchLayer:
@@ -188,8 +222,54 @@ class _TorchLayer:
         num_directions = len(self._weights)
         start = inputs.new_zeros(num_directions, inputs.shape[1], self._weights[0][1].shape[1])
         weights = [weight for direction in self._weights for weight in direction]
-        # with biases, 1 layer, no dropout, whether to keep what the backward pass needs, directions, not B first
+        # biases, 1 layer, no dropout, whether to keep what the backward pass needs, bidirectional, not batch first
         options = (weights, True, 1, 0.0, torch.is_grad_enabled(), num_directions == 2, False)
         if self._mode == "LSTM":
             return torch.lstm(inputs, (start, start), *options)[0]
         return torch.gru(inputs, start, *options)[0]
+
+
+class _PrepackedLayer:
+    """One LSTM layer, in one direction or both, whose weights are in oneDNN's own layout; it cannot be trained.
+
+    `torch.lstm` converts the weights at each call, which takes a twentieth of the time of a batch and a third of that
+    of a single sentence. torch's compiler converts them once, with undocumented operators; these are used here.
+
+    Args:
+        weights: Of each direction: from input (4 H, D), from state (4 H, H), and both biases (4 H,).
+    """
+
+    def __init__(self, weights: Sequence[Sequence[Tensor]]) -> None:
+        self._size = weights[0][1].shape[1]
+        self._directions = []
+        for index, (from_input, from_state, *biases) in enumerate(weights):
+            # hidden size, reverse, biases, batch first, shape of the input (any)
+            options = (self._size, bool(index), True, False, None)
+            packed = torch.ops.mkldnn._reorder_mkldnn_rnn_layer_weight(from_input, from_state, *options)
+            self._directions.append((*packed, *biases))
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Compute the states (T, B, H), or (T, B, 2 H) in two directions, of contiguous inputs (T, B, D)."""
+        start = inputs.new_zeros(1, inputs.shape[1], self._size)
+        # batch sizes (none: not packed), mode, hidden size, layers, biases, bidirectional, batch first, train
+        options: tuple[Any, ...] = ([], _LSTM_MODE, self._size, 1, True, False, False, False)
+        states = [
+            torch.ops.aten.mkldnn_rnn_layer(inputs, *direction, start, start, bool(index), *options)[0]
+            for index, direction in enumerate(self._directions)
+        ]
+        return states[0] if len(states) == 1 else torch.cat(states, dim=2)
+
+
+def _prepack_layer(weights: Sequence[Sequence[Tensor]]) -> _PrepackedLayer | None:
+    """Return a layer with these weights (see `_PrepackedLayer`), or None where torch or the processor has none."""
+    weight = weights[0][0]
+    if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
+        return None
+    try:
+        if not torch.backends.mkldnn.enabled:
+            return None
+        layer = _PrepackedLayer(weights)
+        layer(weight.new_zeros(1, 1, weight.shape[1]))
+    except (AttributeError, RuntimeError):
+        return None
+    return layer

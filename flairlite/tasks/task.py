@@ -1,36 +1,41 @@
-"""What a model labels, and all that follows from it: targets, what is written, how gold and predicted are compared."""
+"""The interface between labels of sentences and class ids: targets, decoding, writing labels, and evaluation."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from flairlite.data import Sentence
+from flairlite.data import Dictionary, Sentence
 from flairlite.data.dictionary import UNKNOWN
+from flairlite.data.tag_schemes import OUTSIDE
 from flairlite.encoding import Batch, Targets
 from flairlite.errors import LabelError, SettingError
-from flairlite.metrics import DEFAULT_METRIC, Confusion, Result, evaluate_confusion
-from flairlite.tensors import UNLABELLED, copy_to
+from flairlite.metrics import DEFAULT_METRIC, Result, evaluate_classes
+from flairlite.tensors import UNLABELLED
+
+_SAMPLE_SIZE = 200  # sentences whose labels are inspected for scores
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a model chose for a batch, or for all N words or S sentences of a data set.
+    """Predictions for a batch, or for all N words or S sentences of a data set.
 
     Attributes:
-        class_ids: Ids of the classes: (B, T) or (N + 1,) of words, meaningless on padding; (B,) or (S,) of sentences,
-            or (B, K) and (S, K) of 0 and 1 where a sentence can have several.
-        scores: How sure the model is of each, between 0 and 1, in the same shape; None when nobody asked.
-        span_scores: Where classes are tags of spans, how sure the model is of the span that begins at a word, in the
-            same shape; 0 where none begins.
-        probabilities: Probability of each class, with one more dimension (K) where a word or sentence has one of them;
+        class_ids: Predicted classes: (B, T) or (N + 1,) of words, meaningless on padding; (B,) or (S,) of sentences, or
+            (B, K) and (S, K) of 0 and 1 where a sentence can have several.
+        scores: Probability of each prediction, in the same shape; None unless requested.
+        probabilities: Probability of each class, with one more dimension (K) where a word or sentence has one class;
             None unless requested.
+        span_scores: Where classes are tags of spans, the probability of the span that begins at a word, in the same
+            shape; 0 where none begins.
     """
 
     class_ids: Tensor
@@ -41,13 +46,13 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Gold:
-    """The gold labels of a data set, for a comparison.
+    """The gold labels of a data set.
 
     Attributes:
         sentences: The sentences.
-        label_type: The type of their gold labels.
+        label_type: The type of the labels.
         labels: All labels that occur or that the model knows, the model's first.
-        targets: The same as integers.
+        targets: The labels as integers.
     """
 
     sentences: Sequence[Sentence]
@@ -57,21 +62,20 @@ class Gold:
 
 
 class Task(ABC):
-    """Stands between the labels of sentences and the numbers that a model works with.
+    """Converts between the labels of sentences and the class ids of a model, and compares predictions with gold labels.
 
-    A label is what sentences carry; a class is what a model scores. They are the same, except for spans, whose classes
-    are tags of words.
+    Sentences have labels, models score classes. The two are the same except for spans, whose classes are tags of words.
 
     Args:
         label_type: The label type.
-        label_names: The L labels that the model can predict. If `<unk>` is among them, it is the label of all that have
-            another one; else these teach nothing.
-        class_names: Its K classes, when they are not the labels.
+        label_names: The L labels that the model can predict. If `<unk>` is among them, all other labels are learned as
+            `<unk>`; otherwise they are ignored in training.
+        class_names: The K classes, if they are not the labels.
     """
 
-    unit: ClassVar[str]  # what carries the labels, in messages
+    unit: ClassVar[str]  # what has labels, in messages
     by_word: ClassVar[bool]  # whether words have classes, not sentences
-    multi_label: bool = False  # whether one of them can have several
+    multi_label: bool = False  # whether a unit can have several labels
 
     def __init__(self, label_type: str, label_names: Sequence[str], class_names: Sequence[str] | None = None) -> None:
         self.label_type = label_type
@@ -79,139 +83,226 @@ class Task(ABC):
         self.class_names = tuple(label_names if class_names is None else class_names)
         self.unknown = self.label_names.index(UNKNOWN) if UNKNOWN in self.label_names else None
 
-    # From labels to numbers
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether data without any label is fully annotated: there just are no spans, or no label applies."""
+        return self.multi_label
+
+    # From labels to class ids
 
     @abstractmethod
+    def labels_in(self, sentence: Sentence, label_type: str) -> Sequence[str]:
+        """Return the labels of one type in a sentence, one per labelled unit."""
+
     def count(self, sentences: Iterable[Sentence], label_type: str | None = None) -> Counter[str]:
-        """Count the labels of one type (the task's own by default), in the order in which they come."""
+        """Count the labels of one type (default: the task's own), in order of first occurrence."""
+        counts: Counter[str] = Counter()
+        for sentence in sentences:
+            counts.update(self.labels_in(sentence, label_type or self.label_type))
+        return counts
 
     def all_labels(self, sentences: Iterable[Sentence], label_type: str | None = None) -> tuple[str, ...]:
-        """Return the labels that the model knows, and behind them those that only the sentences have."""
+        """Return the labels that the model knows, followed by those that only the sentences have."""
         return tuple(dict.fromkeys((*self.label_names, *self.count(sentences, label_type))))
 
     @abstractmethod
     def targets(self, sentences: Sequence[Sentence], labels: Sequence[str], label_type: str | None = None) -> Targets:
-        """Turn gold labels into integers.
+        """Convert gold labels to integers.
 
         Args:
             sentences: The sentences.
-            labels: All labels that occur, those of the model first, as `all_labels` lists them.
-            label_type: The label type, when it is not the task's own.
+            labels: All labels that occur, the model's first, as `all_labels` lists them.
+            label_type: The label type; default: the task's own.
 
         Raises:
-            LabelError: when a label is not among `labels`, or something has more labels than the model can give it.
+            LabelError: If a label is not in `labels`, or a unit has more labels than the model can predict for it.
         """
 
     def gold(self, sentences: Sequence[Sentence], label_type: str | None = None) -> Gold:
-        """Collect the gold labels of one type (the task's own by default)."""
+        """Collect the gold labels of one type (default: the task's own)."""
         label_type = label_type or self.label_type
         labels = self.all_labels(sentences, label_type)
         return Gold(sentences, label_type, labels, self.targets(sentences, labels, label_type))
 
-    def learnable(self, targets: Tensor) -> Tensor:
-        """Return targets with -1, or the class of `<unk>`, in place of the classes that the model does not know."""
+    def mask_unknown(self, targets: Tensor) -> Tensor:
+        """Return targets with -1, or the class of `<unk>`, for classes that the model does not know."""
         return targets.masked_fill(
             targets >= len(self.class_names), UNLABELLED if self.unknown is None else self.unknown
         )
 
     def num_known(self, class_names: Sequence[str]) -> int:
-        """Return how many of these classes, the model's being first, teach something."""
+        """Return how many of these classes, the model's first, contribute to the loss."""
         return len(self.class_names) if self.unknown is None else len(class_names)
 
     def transition_mask(self) -> Tensor | None:
-        """Return which class of a word may follow which; see `LinearChainCRF`. None: any may follow any."""
+        """Return which class may follow which, as `LinearChainCRF` takes it; None if any may follow any."""
         return None
 
     def class_weights(self, loss_weights: Mapping[str, float] | None) -> Tensor:
-        """Return how much each class counts in the loss, (K,): as given for it or its label, otherwise 1.
+        """Return the weight of each class in the loss, (K,): as given for the class or its label, otherwise 1.
 
         Raises:
-            LabelError: when a weight is given for what the model does not know.
+            LabelError: If a weight is given for a label that the model does not know.
+            SettingError: If `loss_weights` is not a mapping to finite numbers of at least 0.
         """
-        given = loss_weights or {}
-        if unknown := sorted(set(given) - {*self.class_names, *self.label_names}):
+        given = {} if loss_weights is None else loss_weights
+        if not isinstance(given, Mapping):
+            raise SettingError(f"loss_weights must map labels to weights, not be a {type(given).__name__}")
+        if unknown := sorted(map(str, set(given) - {*self.class_names, *self.label_names})):
             raise LabelError(
                 f"loss_weights name {', '.join(unknown)}, but the labels are {', '.join(self.label_names)}"
             )
+        if wrong := [value for value in given.values() if not (isinstance(value, Real) and 0 <= value < math.inf)]:
+            raise SettingError(f"a weight of loss_weights must be a finite number of at least 0, not {wrong[0]!r}")
         return torch.tensor([given.get(name, given.get(self.label_of(name), 1.0)) for name in self.class_names])
 
     def label_of(self, class_name: str) -> str:
-        """Return the label that a class is one of: itself, or that of a tag."""
+        """Return the label that a class belongs to."""
         return class_name
 
-    def check(self, sentences: Sequence[Sentence], place: str, effect: str) -> list[str]:
-        """Check that there is something to learn or to compare with.
+    def scored_labels(self, exclude: Collection[str] = ()) -> tuple[str, ...]:
+        """Return the labels of the model that have scores of their own in an evaluation."""
+        return tuple(label for label in self.label_names if label not in exclude)
+
+    # Checks of data
+
+    def check(
+        self,
+        sentences: Sequence[Sentence],
+        name: str,
+        *,
+        for_training: bool = False,
+        label_type: str | None = None,
+        exclude: Collection[str] = (),
+    ) -> list[str]:
+        """Check that there is something to learn, or to compare with, in one pass over the sentences.
 
         Args:
             sentences: The sentences.
-            place: What to call them in messages, as in "the train split".
-            effect: What becomes of labels that the model does not know, as in "count as misses".
+            name: Name of the data in messages, for example "the train split".
+            for_training: Whether the labels are learned; otherwise predictions are compared with them.
+            label_type: The label type; default: the task's own.
+            exclude: Labels that are left out of the comparison.
 
         Returns:
-            What is worth saying about their labels: each unknown label once, and what is left out.
+            Warnings: missing labels, labels that the model does not know, units that are left out, and gold labels that
+            look like predictions.
 
         Raises:
-            LabelError: when nothing has a label that the model knows.
+            LabelError: If there is nothing to learn; or, for a comparison, if no word, or sentence with a single label,
+                is labelled, or if other units than the task's have the labels. Spans may be absent.
         """
-        counts = self.count(sentences)
-        if not counts:
-            raise LabelError(self._no_labels(sentences, place))
-        unknown = [label for label in counts if label not in self.label_names and label != UNKNOWN]
-        if len(unknown) == len(counts) and self.unknown is None:
-            raise LabelError(
-                f"the model knows none of the labels of {place}: it knows {', '.join(self.label_names[:20])}, "
-                f"and {place} has {', '.join(unknown[:20])}. Make the dictionary from this corpus"
+        label_type = label_type or self.label_type
+        counts: Counter[str] = Counter()
+        omitted: Counter[str] = Counter()
+        sampled, predicted = 0, 0
+        step = max(1, len(sentences) // _SAMPLE_SIZE)
+        for index, sentence in enumerate(sentences):
+            labels = self.labels_in(sentence, label_type)
+            counts.update(labels)
+            omitted.update(self.count_omitted(sentence, label_type, labels))
+            if labels and not for_training and index % step == 0:
+                sampled += 1
+                predicted += any(label.score != 1 for label in sentence.get_labels(label_type))
+        warnings = []
+        if predicted:
+            warnings.append(
+                f"{predicted} of {sampled} sampled sentences of {name} have {label_type!r} labels with scores other "
+                "than 1, as predict writes them: if they are predictions, they have replaced the gold labels and are "
+                "compared with themselves. Predict with label_name='predicted', or on copies"
             )
-        if not unknown:
-            return []
-        shown = ", ".join(f"{label} ({counts[label]})" for label in unknown[:20])
-        if self.unknown is not None:
-            effect = f"are learned as {UNKNOWN}; in an evaluation they count as misses"
-        return [f"{len(unknown)} labels of {place} are not in the model's dictionary and {effect}: {shown}"]
+        if unused := [label for label in exclude if label not in (*counts, *self.label_names, OUTSIDE)]:
+            warnings.append(f"excluded labels that neither {name} nor the model has: {', '.join(map(str, unused))}")
+        if not counts:
+            warnings.append(self._describe_absence(sentences, name, label_type, for_training))
+        else:
+            warnings += self._describe_labels(counts, name, for_training)
+            if set(counts) <= set(exclude):
+                warnings.append(f"all labels of {name} are excluded: predictions are false alarms, and scores are 0")
+        return warnings + [
+            f"{omitted[kind]} {text.format(name=name, label_type=label_type)}"
+            for kind, text in self.omissions(for_training).items()
+            if omitted[kind] and counts
+        ]
 
-    def _no_labels(self, sentences: Sequence[Sentence], place: str) -> str:
+    def count_omitted(self, sentence: Sentence, label_type: str, labels: Sequence[str]) -> Mapping[str, int]:
+        """Count the units of a sentence that are left out, by a kind that is a key of `omissions`."""
+        return {}
+
+    def omissions(self, for_training: bool) -> dict[str, str]:
+        """Return the message for each kind of units that are left out; it follows their number."""
+        return {}
+
+    def _describe_absence(self, sentences: Iterable[Sentence], name: str, label_type: str, for_training: bool) -> str:
+        """Return the warning that data has no label of a type, or raise it as an error."""
         types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
-        if self.label_type not in types:
-            return f"no label type {self.label_type!r} in {place}; it has: {', '.join(types) or 'no labels at all'}"
-        others = " or ".join(f"{unit}s" for unit in ("word", "span", "whole sentence") if unit != self.unit)
-        remedy = f". Make its dictionary with corpus.make_label_dictionary({self.label_type!r})" if self.by_word else ""
-        return (
-            f"no {self.unit} of {place} has a label of the type {self.label_type!r}: {others} have, "
-            f"and this model labels {self.unit}s{remedy}"
-        )
+        if label_type not in types:
+            message = f"no label type {label_type!r} in {name}; it has: {', '.join(types) or 'no labels at all'}"
+        else:
+            others = " or ".join(f"{unit}s" for unit in ("word", "span", "whole sentence") if unit != self.unit)
+            message = (
+                f"no {self.unit} of {name} has a label of the type {label_type!r}: {others} have, "
+                f"and this model labels {self.unit}s"
+            )
+            if self.by_word:
+                message += f". Make its dictionary with corpus.make_label_dictionary({label_type!r})"
+        if for_training or label_type in types or not self.may_be_absent:
+            raise LabelError(message)
+        return f"{message}. Predictions for it are false alarms, and its scores are 0"
 
-    # From numbers to labels
+    def _describe_labels(self, counts: Counter[str], name: str, for_training: bool) -> list[str]:
+        warnings = []
+        unknown = [label for label in counts if label not in self.label_names and label != UNKNOWN]
+        if for_training and len(unknown) == len(counts) and self.unknown is None:
+            raise LabelError(
+                f"the model knows none of the labels of {name}: it knows {', '.join(self.label_names[:20])}, "
+                f"and {name} has {', '.join(unknown[:20])}. Make the dictionary from this corpus"
+            )
+        if unknown:
+            effect = "teach the model nothing" if for_training else "count as misses"
+            if self.unknown is not None:
+                effect = f"are learned as {UNKNOWN}; in an evaluation they count as misses"
+            shown = ", ".join(f"{label} ({counts[label]})" for label in unknown[:20])
+            warnings.append(f"{len(unknown)} labels of {name} are not in the model's dictionary and {effect}: {shown}")
+        if for_training and len(self.class_names) == 1 and not self.multi_label:
+            warnings.append(
+                f"the model knows one label only, {self.label_names[0]!r}, and predicts it for every {self.unit} with "
+                f"the score 1: give the other {self.unit}s a label of their own, such as 'other'"
+            )
+        return warnings
+
+    # From class ids to labels
 
     def decode(self, scores: Tensor, *, with_probabilities: bool = False) -> Decoded:
-        """Choose the best class by scores (..., K), each by itself; its score is its probability."""
+        """Choose the class with the highest of the scores (..., K) for each unit; its score is its probability."""
         probabilities = scores.softmax(dim=-1)
         best = probabilities.max(dim=-1)
         return Decoded(best.indices, best.values, probabilities if with_probabilities else None)
 
     def positions(self, batch: Batch) -> Tensor:
-        """Return where what is decoded of a batch belongs in its data set, (B, T) or (B,)."""
+        """Return where the predictions for a batch belong in its data set, (B, T) or (B,)."""
         return batch.positions if self.by_word else batch.indices
 
     def empty_predictions(self, lengths: Tensor, device: torch.device) -> Tensor:
-        """Return room for the classes of a data set: -1 for each word and for padding, (N + 1,), or each sentence."""
+        """Return class ids to fill for a data set: -1 for each word and for padding, (N + 1,), or each sentence."""
         size = int(lengths.sum()) + 1 if self.by_word else len(lengths)
         return torch.full((size,), UNLABELLED, dtype=torch.int64, device=device)
 
     @abstractmethod
     def write(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
-        """Write what was decoded of a data set onto its sentences, in place of their labels of this type."""
+        """Write the predictions for a data set onto its sentences, replacing their labels of this type."""
 
     def write_classes(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
-        """Write the classes of words onto these, also where they are tags of spans.
+        """Write classes onto words, even if they are tags of spans.
 
         Raises:
-            SettingError: when words have no classes.
+            SettingError: If words have no classes.
         """
         if not self.by_word:
             raise SettingError(f"force_token_predictions is for models that label words, not {self.unit}s")
         self.write(sentences, decoded, label_name)
 
-    # Comparison
+    # Evaluation
 
     @abstractmethod
     def score(
@@ -223,36 +314,46 @@ class Task(ABC):
         main_metric: tuple[str, str] = DEFAULT_METRIC,
         exclude: Collection[str] = (),
     ) -> Result:
-        """Compare predicted classes, in the shape of `Decoded.class_ids` of a data set, with gold labels.
+        """Compare predicted classes with gold labels; without any gold label, all scores are 0.
 
         Args:
             gold: The gold labels.
-            predicted: The predicted classes.
-            loss: The loss, to stand beside.
-            main_metric: Which figure is the main score.
-            exclude: Labels to leave out: what has only these as gold labels is not compared, and they have no part in
-                the figures.
-
-        Raises:
-            LabelError: when nothing has a gold label.
+            predicted: Predicted classes of the data set, in the shape of `Decoded.class_ids`.
+            loss: Loss to report.
+            main_metric: The main score.
+            exclude: Labels to leave out of the scores; units with only these as gold labels are not compared.
         """
 
     @abstractmethod
     def rows(self, gold: Gold, predicted: Tensor) -> Iterator[str]:
-        """Yield the lines of each sentence, with gold and predicted labels beside one another."""
+        """Yield the lines of each sentence, with gold and predicted labels side by side."""
 
     def _score_single(
-        self, gold: Gold, predicted: Tensor, *, loss: float, main_metric: tuple[str, str], exclude: Collection[str]
+        self,
+        gold: Gold,
+        predicted: Tensor,
+        *,
+        loss: float,
+        main_metric: tuple[str, str],
+        exclude: Collection[str],
+        outside: Collection[str] = (),
     ) -> Result:
-        """Compare where each unit has one label at most."""
-        numbers = copy_to(gold.targets.class_ids, predicted.device)
-        excluded = [place for place, label in enumerate(gold.labels) if label in exclude]
-        if excluded:
-            numbers = numbers.masked_fill(torch.isin(numbers, numbers.new_tensor(excluded)), UNLABELLED)
-        confusion = Confusion.empty(len(gold.labels), predicted.device).add(numbers, predicted)
-        if not int(confusion.counts.sum()):
-            raise self._nothing_to_compare()
-        return evaluate_confusion(confusion, gold.labels, loss=loss, main_metric=main_metric, exclude=exclude)
+        """Compare units that have at most one label each."""
+        ids = gold.targets.class_ids.cpu()
+        if excluded := [index for index, label in enumerate(gold.labels) if label in exclude]:
+            ids = ids.masked_fill(torch.isin(ids, ids.new_tensor(excluded)), UNLABELLED)
+        return evaluate_classes(
+            ids, predicted, gold.labels, loss=loss, main_metric=main_metric, exclude=exclude, outside=outside
+        )
 
-    def _nothing_to_compare(self) -> LabelError:
-        return LabelError(f"no {self.unit} has a gold label: there is nothing to compare with")
+
+def labels_of(dictionary: Dictionary, *, with_unknown: bool = False) -> list[str]:
+    """Return the labels of a dictionary: without `<unk>`, or with `<unk>` first where it is to be learned.
+
+    Raises:
+        LabelError: If there is no other label.
+    """
+    names = [item for item in dictionary.get_items() if item != UNKNOWN]
+    if not names:
+        raise LabelError("the dictionary has no label besides <unk>: make it with corpus.make_label_dictionary")
+    return [UNKNOWN, *names] if with_unknown else names

@@ -2,7 +2,21 @@
 
 from flairlite.trainers.callbacks.annealing import Annealing
 from flairlite.trainers.callbacks.base import Callback
-from flairlite.trainers.run import Run
+from flairlite.trainers.reproduce.run_record import RunComparison, compare_runs, read_run_record
+from flairlite.trainers.settings import TrainingSettings
+from flairlite.trainers.state import TrainingState
 from flairlite.trainers.trainer import ModelTrainer
 
-__all__ = ["Annealing", "Callback", "ModelTrainer", "Run"]
+Run = TrainingState  # the earlier name
+
+__all__ = [
+    "Annealing",
+    "Callback",
+    "ModelTrainer",
+    "Run",
+    "RunComparison",
+    "TrainingSettings",
+    "TrainingState",
+    "compare_runs",
+    "read_run_record",
+]

@@ -1,8 +1,8 @@
-"""In which batches an epoch visits the sentences."""
+"""The order in which an epoch visits the sentences, in batches."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+from collections.abc import Iterable, Mapping, Sized
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from flairlite.batching import bucketed_batches, even_batches, ordered_batches, plain_batches
+from flairlite.checks import positions, shown
 from flairlite.errors import SettingError
 from flairlite.samplers import FlairSampler
 
@@ -18,14 +19,14 @@ class BatchOrder:
     """Draws the batches of one epoch after the other.
 
     Args:
-        lengths: (S,) words a sentence.
-        batch_size: Sentences a batch, at most; on average in buckets of which words are learned.
-        seed: Decides the order.
-        shuffle: Draw a new order for each epoch; else sentences come in the order they have.
-        shuffle_first: Do so for the first epoch too.
-        bucketing: When shuffling, put sentences of about the same length together.
-        by_word: Whether words are learned from: buckets of long sentences are smaller then.
-        sampler: Yields the positions of the sentences of an epoch, in place of all this.
+        lengths: (S,) words per sentence.
+        batch_size: The largest number of sentences per batch; the average, if `bucketing` and `by_word`.
+        seed: The seed of the order.
+        shuffle: Whether to draw a new order for each epoch.
+        shuffle_first: Whether to do so for the first epoch too.
+        bucketing: Whether to put sentences of similar length together when shuffling.
+        by_word: Whether words are labelled; batches of long sentences are smaller then.
+        sampler: Yields the positions of the sentences of an epoch, and replaces all this.
     """
 
     def __init__(
@@ -44,46 +45,73 @@ class BatchOrder:
         self._shuffle, self._shuffle_first = shuffle, shuffle_first
         self._make = (even_batches if by_word else bucketed_batches) if bucketing else plain_batches
         self._generator = torch.Generator().manual_seed(seed)
-        self._before = self._generator.get_state()
-        self._drawn = torch.zeros(0, dtype=torch.int64)  # what the sampler gave for the epoch
+        self._state_before = self._generator.get_state()  # of the generator, before the last epoch was drawn
+        self._sampled = torch.zeros(0, dtype=torch.int64)  # positions that the sampler yielded for the epoch
 
     @property
     def expected_length(self) -> int:
-        """Batches of an epoch; very long sentences may make it some more, or fewer."""
-        count = int(self._lengths.count_nonzero()) if self._sampler is None else _size(self._sampler)
+        """The expected number of batches per epoch; very long sentences may make it slightly different."""
+        count = int(self._lengths.count_nonzero()) if self._sampler is None else _length_of(self._sampler)
         return -(-count // self._batch_size)
 
     def draw(self, epoch: int, *, again: bool = False) -> list[Tensor]:
-        """Return positions of the sentences of each batch of an epoch, from 1.
+        """Return the positions of the sentences of each batch of an epoch.
 
         Args:
-            epoch: The epoch.
-            again: It is a resumed one, whose order was drawn before.
+            epoch: The epoch, from 1.
+            again: Whether the epoch is resumed, so that its order was drawn before.
+
+        Raises:
+            SettingError: If the sampler yields anything but positions of sentences, or none of a sentence with words.
         """
         if self._sampler is not None:
             if not again:
-                self._drawn = torch.tensor(list(self._sampler), dtype=torch.int64)  # (N,)
-            return ordered_batches(self._drawn, self._lengths, self._batch_size)
-        self._before = self._generator.get_state()
+                found = positions("sampler", self._sampler, len(self._lengths))
+                self._sampled = torch.tensor(found, dtype=torch.int64)  # (N,)
+            batches = ordered_batches(self._sampled, self._lengths, self._batch_size)
+            if not batches:
+                raise SettingError("sampler must yield the position of at least one sentence that has words")
+            return batches
+        self._state_before = self._generator.get_state()
         if self._shuffle and (self._shuffle_first or epoch > 1):
             return self._make(self._lengths, self._batch_size, generator=self._generator)
         return plain_batches(self._lengths, self._batch_size)
 
     def state_dict(self, *, is_in_epoch: bool) -> dict[str, Any]:
-        """Return from where to draw: the last order once more when its epoch is not over, else the next one."""
-        state = {"generator": self._before if is_in_epoch else self._generator.get_state(), "drawn": self._drawn}
+        """Return the state from which to draw: within an epoch the state before its order was drawn."""
+        state = {"generator": self._state_before if is_in_epoch else self._generator.get_state()}
         sampler = self._sampler.state_dict() if isinstance(self._sampler, FlairSampler) else None
-        return {**state, "sampler": sampler}
+        return {**state, "drawn": self._sampled, "sampler": sampler}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Draw from where `state_dict` was called."""
+        """Restore the state that `state_dict` returned."""
         self._generator.set_state(state["generator"])
-        self._drawn = state["drawn"]
+        self._sampled = state["drawn"]
         if isinstance(self._sampler, FlairSampler):
             self._sampler.load_state_dict(state["sampler"])
 
 
-def _size(sampler: Sampler[int]) -> int:
+def make_sampler(sampler: Any) -> Sampler[int] | None:
+    """Return a sampler for the argument of `train`: a sampler, or a class of samplers, or None.
+
+    Raises:
+        SettingError: If it is neither of them, or the class needs arguments.
+    """
+    if isinstance(sampler, type) and issubclass(sampler, Iterable):
+        try:
+            sampler = sampler()
+        except TypeError as error:
+            raise SettingError(f"sampler {sampler.__name__} needs arguments; give an object: {error}") from error
+    if sampler is not None and (isinstance(sampler, (type, str, bytes, Mapping)) or not isinstance(sampler, Iterable)):
+        raise SettingError(
+            f"sampler must be a sampler such as those of flairlite.samplers, or its class; it is {shown(sampler)}"
+        )
+    if sampler is not None:
+        _length_of(sampler)
+    return sampler  # type: ignore[return-value]  # any iterable with a length will do
+
+
+def _length_of(sampler: Any) -> int:
     if not isinstance(sampler, Sized):
-        raise SettingError("a sampler must have a length, the number of positions that it yields: give it a __len__")
+        raise SettingError("sampler must have a length, the number of positions that it yields: give it a __len__")
     return len(sampler)

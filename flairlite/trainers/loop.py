@@ -1,21 +1,26 @@
-"""The loop over batches: where the loss is computed and the weights are changed."""
+"""The loop over batches: losses are computed and weights are changed here."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from flairlite.data import Sentence
 from flairlite.encoding import Batch
+from flairlite.errors import TrainingError
 from flairlite.trainers.callbacks.base import Callback
-from flairlite.trainers.loss_check import LossWatch
-from flairlite.trainers.run import Run
 from flairlite.trainers.splits import Split
+from flairlite.trainers.state import TrainingState
+
+_MAX_PENDING = 50  # losses kept on a device before they are read, which waits for the device
+_MAX_SHOWN = 60  # characters of a sentence in an error message
 
 
 def train_epoch(
-    run: Run,
+    state: TrainingState,
     split: Split,
     batches: Sequence[Tensor],
     generator: torch.Generator,
@@ -25,55 +30,111 @@ def train_epoch(
     chunk_size: int | None = None,
     use_amp: bool = False,
 ) -> None:
-    """Train on each batch of an epoch once, from the one on where the run stands.
+    """Train on each batch of an epoch once, starting with batch `state.iteration`.
 
     Args:
-        run: The run; its counts are kept up to date.
+        state: The state of the run, which is updated.
         split: The encoded sentences.
-        batches: Positions of the sentences of each batch of the epoch.
-        generator: Decides what dropout drops, on the model's device.
+        batches: Positions of the sentences of each batch.
+        generator: Draws dropout masks, on the model's device.
         callbacks: Called before, within and after each step.
-        max_grad_norm: What the norm of the gradients is clipped to, or None.
-        chunk_size: Sentences computed at once, where a batch does not fit into memory; None computes it whole.
-        use_amp: Compute in bfloat16 what bears it; weights stay as they are.
+        max_grad_norm: The norm to which gradients are clipped, or None.
+        chunk_size: Sentences computed at once, if a whole batch does not fit into memory.
+        use_amp: Whether to run operations that support it in bfloat16 (autocast); weights stay as they are.
 
     Raises:
-        TrainingError: when the loss of a batch is not finite, with its sentences.
+        TrainingError: If the loss of a batch is not finite, with its sentences.
     """
-    if not run.is_in_epoch:  # else a resumed run goes on within it
-        run.num_batches = len(batches)
-        run.begin_epoch()
+    if not state.is_in_epoch:  # a resumed run continues within its epoch
+        state.num_batches = len(batches)
+        state.begin_epoch()
         for callback in callbacks:
-            callback.on_epoch_begin(run)
-    run.model.train()
-    parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
-    watch = LossWatch(run, split.sentences)
-    for indices in batches[run.iteration :]:
-        run.indices = indices
+            callback.on_epoch_begin(state)
+    state.model.train()
+    state.optimizer.zero_grad()  # gradients that the caller, or an interrupted run, has left
+    parameters = [parameter for group in state.optimizer.param_groups for parameter in group["params"]]
+    watch = LossWatch(state, split.sentences)
+    for indices in batches[state.iteration :]:
+        state.indices = indices
         for callback in callbacks:
-            callback.on_batch_begin(run)
+            callback.on_batch_begin(state)
         chunks = (indices,) if chunk_size is None else torch.split(indices, chunk_size)
-        losses = [_backward(run, split.dataset.batch(chunk), generator, watch, use_amp=use_amp) for chunk in chunks]
-        run.batch_loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        losses = [_backward(state, split.dataset.batch(chunk), generator, watch, use_amp=use_amp) for chunk in chunks]
+        state.batch_loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         for callback in callbacks:
-            callback.on_backward_end(run)
+            callback.on_backward_end(state)
         if max_grad_norm is not None:
-            run.gradient_norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
-        run.optimizer.step()
-        run.optimizer.zero_grad()
-        run.loss_sum += run.batch_loss
-        run.iteration += 1
+            state.gradient_norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        state.loss_sum += state.batch_loss
+        state.iteration += 1
         for callback in callbacks:
-            callback.on_batch_end(run)
+            callback.on_batch_end(state)
     watch.check()
 
 
-def _backward(run: Run, batch: Batch, generator: torch.Generator, watch: LossWatch, *, use_amp: bool) -> Tensor:
-    """Add to the gradients those of the loss of a batch, and return that loss, a tensor ()."""
-    with torch.autocast(run.model.device.type, torch.bfloat16, enabled=use_amp):
-        loss = run.model.loss(run.model(batch, generator), batch)
-    watch.note(loss, batch.indices)
+def _backward(
+    state: TrainingState, batch: Batch, generator: torch.Generator, watch: LossWatch, *, use_amp: bool
+) -> Tensor:
+    """Add the gradients of a batch's summed loss to those of the weights, and return the loss, ()."""
+    with torch.autocast(state.model.device.type, torch.bfloat16, enabled=use_amp):
+        loss = state.model.loss(state.model(batch, generator), batch)
+    watch.add(loss, batch.indices)
     loss.backward()  # type: ignore[no-untyped-call]  # the sum, not the mean: the learning rates assume it
-    run.num_words += batch.num_tokens
-    run.num_labels += batch.num_labels
+    state.num_words += batch.num_tokens
+    state.num_labels += batch.num_labels
     return loss.detach()
+
+
+class LossWatch:
+    """Checks that the loss of each batch is finite; on the CPU before the weights are changed.
+
+    Reading a loss waits for other devices, so that many losses are read at once there.
+
+    Args:
+        state: The state of the run.
+        sentences: The training sentences.
+    """
+
+    def __init__(self, state: TrainingState, sentences: Sequence[Sentence]) -> None:
+        self._state, self._sentences = state, sentences
+        self._pending: list[tuple[Tensor, Tensor]] = []
+
+    def add(self, loss: Tensor, indices: Tensor) -> None:
+        """Add the loss of the next batch, and the positions of its sentences."""
+        self._pending.append((loss.detach(), indices))
+        if loss.device.type == "cpu" or len(self._pending) == _MAX_PENDING:
+            self.check()
+
+    def check(self) -> None:
+        """Check the losses that have not been read yet.
+
+        Raises:
+            TrainingError: If a loss is not finite, with the sentences of the first such batch.
+        """
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        losses = torch.stack([loss for loss, _ in pending]).tolist()  # waits for the device
+        for loss, (_, indices) in zip(losses, pending, strict=True):
+            if not math.isfinite(loss):
+                lines = [
+                    f"  sentence {index + 1}: {_shorten(self._sentences[index].to_tokenized_string())}"
+                    for index in indices.tolist()
+                ]
+                location = ", in this batch:\n" + "\n".join(lines) + "\n"
+                raise make_not_finite_error(self._state, f"the loss became {loss}", location)
+
+
+def make_not_finite_error(state: TrainingState, problem: str, location: str | None = None) -> TrainingError:
+    """Return the error of a run whose loss or weights are not finite, by default after the current batch."""
+    location = location or f", after batch {state.iteration} of {state.num_batches}. "
+    return TrainingError(
+        f"{problem} in epoch {state.epoch}{location}Lower the learning rate, which is {state.epoch_learning_rate}, or "
+        "check the data. The best model and the last checkpoint are kept"
+    )
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"

@@ -1,7 +1,8 @@
-"""Optimizers: by name, for checkpoints and records of runs, and without what only a compiled program needs."""
+"""Optimizers: found by name, built for a model, recorded in checkpoints, and freed of torch's compiler."""
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import sys
@@ -10,66 +11,157 @@ from typing import Any
 
 import torch
 
+from flairlite.checks import shown
 from flairlite.errors import SettingError
 from flairlite.models import Model
 
-_DECORATED = ("step", "zero_grad", "add_param_group", "state_dict", "load_state_dict")
-
 OptimizerFactory = Callable[..., torch.optim.Optimizer]  # of parameters and `lr`
+
+_DECORATED = ("step", "zero_grad", "add_param_group", "state_dict", "load_state_dict")
+_UNFIT = {"LBFGS": "its step needs a closure", "SparseAdam": "gradients are dense here"}
+
+
+def find_optimizer(name: str, value: Any) -> OptimizerFactory:
+    """Return the factory that a setting means: a class, a function, or the name of a class of `torch.optim`.
+
+    Args:
+        name: The name of the setting.
+        value: Its value; upper and lower case do not matter in names.
+
+    Raises:
+        SettingError: If it is neither of them, or an optimizer that does not fit here.
+    """
+    factory = _find_by_name(name, value) if isinstance(value, str) else value
+    kind = factory.func if isinstance(factory, functools.partial) else factory
+    if isinstance(factory, torch.optim.Optimizer):
+        raise SettingError(
+            f"{name} must be a class such as torch.optim.{type(factory).__name__}, not an optimizer that exists: "
+            "training makes it of the model's weights. Give its options to train, such as weight_decay=0.01"
+        )
+    is_other_class = isinstance(kind, type) and not issubclass(kind, torch.optim.Optimizer)
+    if not callable(factory) or is_other_class or kind is torch.optim.Optimizer:
+        raise SettingError(f"{name} must be a class of torch.optim, or its name; it is {shown(value)}")
+    if (reason := _UNFIT.get(getattr(kind, "__name__", ""))) and _is_of_torch(kind.__name__, kind):
+        raise SettingError(f"{name} cannot be {kind.__name__}: {reason}. Use torch.optim.SGD or torch.optim.AdamW")
+    return factory
+
+
+def _find_by_name(name: str, value: str) -> OptimizerFactory:
+    classes: dict[str, OptimizerFactory] = {
+        key.lower(): item
+        for key, item in vars(torch.optim).items()
+        if _is_of_torch(key, item) and item is not torch.optim.Optimizer
+    }
+    wanted = value.lower().removeprefix("torch.optim.")
+    if wanted not in classes:
+        close = difflib.get_close_matches(wanted, classes, n=1)
+        hint = f"Did you mean {getattr(classes[close[0]], '__name__', close[0])}?" if close else "Use SGD or AdamW"
+        raise SettingError(f"{name} {value!r} is not an optimizer of torch.optim. {hint}")
+    return classes[wanted]
 
 
 def make_optimizer(
-    factory: OptimizerFactory, model: Model, learning_rate: float, decoder_learning_rate: float | None
+    factory: Any,
+    model: Model,
+    learning_rate: float,
+    decoder_learning_rate: float | None,
+    *,
+    without_compiler: bool = False,
 ) -> torch.optim.Optimizer:
-    """Make the optimizer of what can be trained.
+    """Make the optimizer of the weights that can be trained.
 
     Args:
-        factory: Makes it of weights, or groups of them, and `lr`.
+        factory: Makes an optimizer of weights, or groups of them, and `lr`.
         model: The model.
-        learning_rate: The learning rate of all.
-        decoder_learning_rate: Another one for all but the embeddings; these are then the second group.
+        learning_rate: The learning rate of all weights.
+        decoder_learning_rate: Another one for all weights but the embeddings', which are the second group then.
+        without_compiler: Whether to avoid importing torch's compiler; see `remove_compiler`.
+
+    Raises:
+        SettingError: If the model has no weights to train, or the factory refuses its options or makes something else.
     """
-    factory = without_compiler(factory)
     weights = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-    if decoder_learning_rate is None:
-        return factory([weight for _, weight in weights], lr=learning_rate)
-    groups = [
-        {"params": [weight for name, weight in weights if not _is_embedding(name)], "lr": decoder_learning_rate},
-        {"params": [weight for name, weight in weights if _is_embedding(name)], "lr": learning_rate},
-    ]
-    return factory([group for group in groups if group["params"]], lr=learning_rate)
+    if not weights:
+        raise SettingError("the model has no weights to train: none has requires_grad")
+    groups: list[Any] = [weight for _, weight in weights]
+    if decoder_learning_rate is not None:
+        parts = [[weight for name, weight in weights if _is_embedding(name) == chosen] for chosen in (False, True)]
+        rates = (decoder_learning_rate, learning_rate)
+        groups = [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True) if part]
+    try:
+        optimizer = (remove_compiler(factory) if without_compiler else factory)(groups, lr=learning_rate)
+    except (TypeError, ValueError) as error:
+        raise SettingError(
+            f"the optimizer {optimizer_to_plain(factory)['name']} cannot be made of the weights and lr: {error}"
+        ) from error
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise SettingError(f"optimizer must make an optimizer of torch's; it made {shown(optimizer)}")
+    return optimizer
 
 
 def _is_embedding(name: str) -> bool:
     return name.split(".")[0] == "embeddings"
 
 
-def optimizer_to_plain(factory: OptimizerFactory) -> dict[str, Any]:
+def optimizer_to_plain(factory: Any) -> dict[str, Any]:
     """Return the name and the options of an optimizer: a class, or a `functools.partial` of one."""
-    kind: Any = factory
-    options: dict[str, Any] = {}
-    if isinstance(factory, functools.partial) and not factory.args:
-        kind, options = factory.func, {name: _plain(value) for name, value in factory.keywords.items()}
+    kind, options = _split_options(factory)
     module = getattr(kind, "__module__", type(kind).__module__)
     name = getattr(kind, "__qualname__", type(kind).__qualname__)
-    return {"name": f"torch.optim.{name}" if _is_torchs(name, kind) else f"{module}.{name}", "options": options}
+    return {
+        "name": f"torch.optim.{name}" if _is_of_torch(name, kind) else f"{module}.{name}",
+        "options": {key: _to_plain(value) for key, value in options.items()},
+    }
 
 
 def optimizer_from_plain(plain: Mapping[str, Any]) -> OptimizerFactory:
     """Find an optimizer of torch's by what `optimizer_to_plain` returned.
 
     Raises:
-        SettingError: when it is not one of torch's.
+        SettingError: If it is not one of torch's.
     """
     package, _, name = str(plain["name"]).rpartition(".")
     factory = getattr(torch.optim, name, None)
-    if package != "torch.optim" or factory is None or not _is_torchs(name, factory):
+    if package != "torch.optim" or factory is None or not _is_of_torch(name, factory):
         raise SettingError(f"the optimizer {plain['name']} is not one of torch's: give it again, as optimizer=")
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in plain["options"].items()}
     return functools.partial(factory, **options) if options else factory
 
 
-def _is_torchs(name: str, factory: Any) -> bool:
+def remove_compiler(factory: OptimizerFactory) -> OptimizerFactory:
+    """Return a factory of the same optimizer that does not import torch's compiler.
+
+    Torch's optimizers tell the compiler to leave them alone, and import it for that: more than a second and 80 MB in a
+    program that compiles nothing. The class made here calls the functions inside those decorators; its objects are
+    pickled as objects of torch's class. If the program has imported the compiler, or the factory is not a class of
+    torch's, the factory itself is returned.
+    """
+    kind, options = _split_options(factory)
+    if _has_compiler() or not _is_of_torch(getattr(kind, "__name__", ""), kind):
+        return factory
+    if options.get("differentiable"):  # the step itself must have gradients then
+        return factory
+    members: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in _DECORATED}
+    members["step"] = torch.no_grad()(members["step"])
+    members["__reduce_ex__"] = lambda self, protocol: (_make_empty, (kind,), self.__getstate__())
+    return functools.partial(type(kind.__name__, (kind,), members), **options)
+
+
+def _make_empty(kind: type[torch.optim.Optimizer]) -> torch.optim.Optimizer:
+    return kind.__new__(kind)
+
+
+def _has_compiler() -> bool:
+    return "torch._dynamo" in sys.modules
+
+
+def _split_options(factory: Any) -> tuple[Any, Mapping[str, Any]]:
+    if isinstance(factory, functools.partial) and not factory.args:
+        return factory.func, factory.keywords
+    return factory, {}
+
+
+def _is_of_torch(name: str, factory: Any) -> bool:
     return (
         isinstance(factory, type)
         and issubclass(factory, torch.optim.Optimizer)
@@ -77,30 +169,7 @@ def _is_torchs(name: str, factory: Any) -> bool:
     )
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        return [_to_plain(item) for item in value]
     return value if value is None or isinstance(value, (bool, int, float, str)) else repr(value)
-
-
-def without_compiler(factory: OptimizerFactory) -> OptimizerFactory:
-    """Return a factory of the same optimizer that does not import torch's compiler.
-
-    Torch's optimizers tell the compiler to leave them alone, and import it for that: more than a second and 80 MB in a
-    program that compiles nothing. The class that is made here calls what stands behind those decorators. A program that
-    has the compiler already, and a factory that is no class of torch's, are left as they are.
-    """
-    options: dict[str, Any] = {}
-    kind: Any = factory
-    if isinstance(factory, functools.partial) and not factory.args:
-        kind, options = factory.func, factory.keywords
-    if _has_compiler() or not _is_torchs(getattr(kind, "__name__", ""), kind):
-        return factory
-    if options.get("differentiable"):  # the step itself is to have gradients then
-        return factory
-    plain = {name: inspect.unwrap(getattr(kind, name)) for name in _DECORATED}
-    return functools.partial(type(kind.__name__, (kind,), plain | {"step": torch.no_grad()(plain["step"])}), **options)
-
-
-def _has_compiler() -> bool:
-    return "torch._dynamo" in sys.modules

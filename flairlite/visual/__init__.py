@@ -1,1 +1,1 @@
-"""Pictures of training runs."""
+"""Plots of training runs."""

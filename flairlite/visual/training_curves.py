@@ -1,14 +1,16 @@
-"""Curves of a training run: figures an epoch, weights, learning rates."""
+"""Plots of a training run: metrics by epoch, single weights, and the loss by learning rate."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flairlite.errors import MissingExtraError, SettingError
+from flairlite.errors import DataFormatError, MissingExtraError, SettingError
+from flairlite.storage.atomic import atomic_write
 from flairlite.trainers.callbacks.loss_table import read_loss_table
 from flairlite.trainers.callbacks.weights_table import read_weights_table
 
@@ -20,64 +22,74 @@ log = logging.getLogger("flairlite")
 _SPLITS = {"train": ("training", "#4c78a8"), "dev": ("dev", "#f58518"), "test": ("test", "#54a24b")}
 _GREY = "#6b7280"
 _DPI = 150
+_REMEDY = "Give a loss.tsv or weights.txt that training wrote"
 
 
 class Plotter:
-    """Draws what training writes, loss.tsv and weights.txt, into PNG files beside them; needs matplotlib.
+    """Plots loss.tsv and weights.txt, which training writes, into PNG files in the same folder; needs matplotlib.
 
     Example:
         >>> Plotter().plot_training_curves("resources/taggers/example-upos/loss.tsv")  # doctest: +SKIP
         PosixPath('resources/taggers/example-upos/training.png')
     """
 
-    def plot_training_curves(self, file_name: str | Path, plot_values: Sequence[str] = ("loss", "F1")) -> Path:
-        """Draw figures by epoch, a panel a figure with a curve a split, into training.png.
+    def plot_training_curves(self, file_name: str | Path, plot_values: str | Sequence[str] = ("loss", "F1")) -> Path:
+        """Plot metrics by epoch into training.png, with a panel per metric and a curve per split.
 
-        A large point marks the best epoch on dev, dotted lines where the learning rate was lowered.
+        A large dot marks the best epoch on dev; dotted lines mark reductions of the learning rate.
 
         Args:
             file_name: A loss.tsv.
-            plot_values: Figures, such as `loss`, `F1`, `precision`, `recall` or `accuracy`.
+            plot_values: The metrics: `loss`, `F1`, `precision`, `recall` or `accuracy`.
 
         Returns:
-            The path of the picture.
+            The path of the plot.
 
         Raises:
-            MissingExtraError: when matplotlib is not installed.
-            DataFormatError: when the file is not a loss.tsv.
-            SettingError: when it has none of the figures for any split.
+            MissingExtraError: If matplotlib is not installed.
+            DataFormatError: If the file cannot be read, is not a loss.tsv or has no rows.
+            SettingError: If a metric is not in the table for any split.
         """
-        columns = read_loss_table(file_name)
-        curves = [_curves(columns, value) for value in plot_values]
-        figure = _figure(8, 3.2 * len(curves))
+        columns = _read_losses(file_name)
+        names = [plot_values] if isinstance(plot_values, str) else list(plot_values)
+        if not names or not all(isinstance(name, str) for name in names):
+            raise SettingError(f"plot_values must be names of metrics, such as 'loss' and 'F1'; got {plot_values!r}")
+        curves = [_find_curves(columns, name) for name in names]
+        figure = _make_figure(8, 3.2 * len(curves))
         panels = figure.subplots(len(curves), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, value, lines in zip(panels, plot_values, curves, strict=True):
-            for split, values in lines.items():
-                _draw_curve(axes, columns["EPOCH"], values, split, is_loss=value.lower() == "loss")
-            for place, epoch in enumerate(_annealed(columns)):
-                label = None if place else "learning rate lowered"
+        reductions = _find_reductions(columns)
+        for axes, name, splits in zip(panels, names, curves, strict=True):
+            for split, values in splits.items():
+                _draw_curve(axes, columns["EPOCH"], values, split, is_loss=name.lower() == "loss")
+            for index, epoch in enumerate(reductions):
+                label = "learning rate reduced" if index == 0 else None
                 axes.axvline(epoch, color=_GREY, linewidth=0.9, linestyle=":", zorder=0, label=label)
-            axes.set_ylabel(value)
+            axes.set_ylabel(name)
             axes.legend(framealpha=0.9, edgecolor="none")
-        _count_epochs(panels[-1])
+        _set_epoch_axis(panels[-1])
         return _save(figure, Path(file_name).with_name("training.png"))
 
     def plot_weights(self, file_name: str | Path) -> Path:
-        """Draw how single weights went, a panel a tensor, into weights.png.
+        """Plot the values of single weights during training into weights.png, with a panel per tensor.
 
         Args:
-            file_name: A weights.txt, as `train(write_weights=True)` writes it.
+            file_name: A weights.txt, which `train(write_weights=True)` writes.
 
         Returns:
-            The path of the picture.
+            The path of the plot.
 
         Raises:
-            MissingExtraError: when matplotlib is not installed.
-            DataFormatError: when the file is not a weights.txt.
+            MissingExtraError: If matplotlib is not installed.
+            DataFormatError: If the file cannot be read, is not a weights.txt or is empty.
         """
-        tensors = read_weights_table(file_name)
-        num_rows = max(1, math.ceil(len(tensors) / 2))
-        figure = _figure(10, 2.1 * num_rows + 0.4)
+        with _reading(file_name):
+            tensors = read_weights_table(file_name)
+        if not tensors:
+            raise DataFormatError(
+                "the table is empty", path=file_name, remedy="Train with write_weights=True for at least one epoch"
+            )
+        num_rows = math.ceil(len(tensors) / 2)
+        figure = _make_figure(10, 2.1 * num_rows + 0.4)
         panels = figure.subplots(num_rows, 2, sharex=True, squeeze=False).flatten()
         for axes, (name, weights) in zip(panels, tensors.items(), strict=False):
             axes.set_title(name, fontsize=8, loc="left")
@@ -86,37 +98,42 @@ class Plotter:
                 axes.plot(*zip(*points, strict=True), linewidth=0.8)
         for axes in panels[len(tensors) :]:
             axes.set_visible(False)
-        for axes in panels[max(0, len(tensors) - 2) : len(tensors)]:  # the last of each column
+        for axes in panels[max(0, len(tensors) - 2) : len(tensors)]:  # the last panel of each column
             axes.tick_params(labelbottom=True)
         figure.supxlabel("batches", fontsize=9)
         return _save(figure, Path(file_name).with_name("weights.png"))
 
     def plot_learning_rate(self, file_name: str | Path, skip_first: int = 10, skip_last: int = 5) -> Path:
-        """Draw the training loss by learning rate into learning_rate.png.
+        """Plot the training loss by learning rate into learning_rate.png.
 
         Args:
-            file_name: A loss.tsv of a run whose learning rate was raised step by step.
-            skip_first: Rows to leave out at the start, where the loss is still high.
-            skip_last: Rows to leave out at the end, where it runs away.
+            file_name: A loss.tsv of a run that raised the learning rate step by step.
+            skip_first: Rows to skip at the start, where the loss is still high.
+            skip_last: Rows to skip at the end, where the loss diverges.
 
         Returns:
-            The path of the picture.
+            The path of the plot.
 
         Raises:
-            MissingExtraError: when matplotlib is not installed.
-            DataFormatError: when the file is not a loss.tsv.
-            SettingError: when no row is left, or there are no such columns.
+            MissingExtraError: If matplotlib is not installed.
+            DataFormatError: If the file cannot be read, is not a loss.tsv or has no rows.
+            SettingError: If no rows remain, or the table has no learning rates or training losses.
         """
-        columns = read_loss_table(file_name)
+        columns = _read_losses(file_name)
         if missing := {"LEARNING_RATE", "TRAIN_LOSS"} - set(columns):
             raise SettingError(f"{file_name} has no column {' and no column '.join(sorted(missing))}")
-        end = len(columns["EPOCH"]) - skip_last
+        if any(not isinstance(count, int) or count < 0 for count in (skip_first, skip_last)):
+            raise SettingError(
+                f"skip_first and skip_last must be integers of at least 0; got {skip_first!r} and {skip_last!r}"
+            )
+        num_rows = len(columns["EPOCH"])
+        end = num_rows - skip_last
         if skip_first >= end:
             raise SettingError(
-                f"{file_name} has {len(columns['EPOCH'])} rows: none is left without the first {skip_first} and the "
-                f"last {skip_last}. Give a smaller skip_first and skip_last"
+                f"{file_name} has {num_rows} rows, so none remain without the first {skip_first} and the last "
+                f"{skip_last}. Use a smaller skip_first and skip_last"
             )
-        figure = _figure(8, 4)
+        figure = _make_figure(8, 4)
         axes = figure.subplots()
         rates, losses = columns["LEARNING_RATE"][skip_first:end], columns["TRAIN_LOSS"][skip_first:end]
         axes.plot(rates, losses, color=_SPLITS["train"][1], marker="o", markersize=3)
@@ -124,13 +141,34 @@ class Plotter:
         return _save(figure, Path(file_name).with_name("learning_rate.png"))
 
 
-def _curves(columns: dict[str, list[float]], value: str) -> dict[str, list[float]]:
-    """Return the column of a figure for each split that has it."""
-    found = {split: columns.get(f"{split.upper()}_{value.upper()}", []) for split in _SPLITS}
+@contextmanager
+def _reading(path: str | Path) -> Iterator[None]:
+    """Turn the errors of opening and decoding a file into errors that name it."""
+    if not isinstance(path, (str, Path)):
+        raise SettingError(f"file_name must be a path; got {path!r}")
+    try:
+        yield
+    except OSError as error:
+        raise DataFormatError(f"cannot be read ({error.strerror or error})", path=path, remedy=_REMEDY) from error
+    except UnicodeDecodeError as error:
+        raise DataFormatError("is not a text file in UTF-8", path=path, remedy=_REMEDY) from error
+
+
+def _read_losses(path: str | Path) -> dict[str, list[float]]:
+    with _reading(path):
+        columns = read_loss_table(path)
+    if not columns["EPOCH"]:
+        raise DataFormatError("the table has no rows", path=path, remedy="Train for at least one epoch")
+    return columns
+
+
+def _find_curves(columns: dict[str, list[float]], metric: str) -> dict[str, list[float]]:
+    """Return the column of a metric for each split that has finite values."""
+    found = {split: columns.get(f"{split.upper()}_{metric.upper()}", []) for split in _SPLITS}
     curves = {split: values for split, values in found.items() if any(map(math.isfinite, values))}
     if not curves:
         known = {name.partition("_")[2] for name in columns if name.partition("_")[0].lower() in _SPLITS}
-        raise SettingError(f"no figure {value!r} in this table; it has: {', '.join(sorted(known)) or 'none'}")
+        raise SettingError(f"no values of {metric!r} in this table; its metrics: {', '.join(sorted(known)) or 'none'}")
     return curves
 
 
@@ -138,21 +176,21 @@ def _draw_curve(axes: Any, epochs: list[float], values: list[float], split: str,
     name, color = _SPLITS[split]
     if split == "dev":
         points = [(value, epoch) for value, epoch in zip(values, epochs, strict=True) if math.isfinite(value)]
-        value, epoch = min(points) if is_loss else max(points, key=lambda point: (point[0], -point[1]))  # the first
+        value, epoch = min(points, key=lambda point: point[0] if is_loss else -point[0])  # the first of equal values
         axes.plot([epoch], [value], marker="o", markersize=9, color=color, markeredgecolor="white", zorder=3)
         name = f"{name}, best {value:.4g} in epoch {epoch:g}"
     axes.plot(epochs, values, color=color, label=name, linewidth=1.8, marker="o", markersize=3)
 
 
-def _annealed(columns: dict[str, list[float]]) -> list[float]:
-    """Return where the rate was lowered between epochs; nothing where it changed so often that it has a schedule."""
+def _find_reductions(columns: dict[str, list[float]]) -> list[float]:
+    """Return the epochs at which the learning rate was reduced; empty if more than a third of the epochs reduced it."""
     rates = columns.get("LEARNING_RATE", [])
-    lowered = [place for place in range(1, len(rates)) if rates[place] < rates[place - 1]]
-    return [columns["EPOCH"][place] - 0.5 for place in lowered] if len(lowered) <= len(rates) / 3 else []
+    reduced = [index for index in range(1, len(rates)) if rates[index] < rates[index - 1]]
+    return [columns["EPOCH"][index] - 0.5 for index in reduced] if len(reduced) <= len(rates) / 3 else []
 
 
-def _figure(width: float, height: float) -> Figure:
-    """Make a figure of its own, in inches: pyplot, a display or a user's settings are not touched."""
+def _make_figure(width: float, height: float) -> Figure:
+    """Return a figure, with the size in inches, without pyplot: no display or user settings are touched."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -160,7 +198,7 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _count_epochs(axes: Any) -> None:
+def _set_epoch_axis(axes: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.set_xlabel("epoch")
@@ -172,6 +210,7 @@ def _save(figure: Figure, path: Path) -> Path:
     for axes in figure.axes:
         axes.grid(visible=True, alpha=0.25, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=_DPI)
-    log.info("The plot is saved in %s", path)
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=_DPI)
+    log.info("Saved the plot in %s", path)
     return path

@@ -46,12 +46,14 @@ def words(corpus: Corpus) -> list[str]:
 
 
 @given(st.lists(st.integers(0, 60), min_size=3, max_size=3), st.floats(0.001, 1.0), st.integers(0, 3))
-def test_sizes_are_rounded_and_the_order_is_kept(sizes: list[int], percentage: float, seed: int) -> None:
+def test_sizes_are_rounded_but_never_to_zero_and_the_order_is_kept(
+    sizes: list[int], percentage: float, seed: int
+) -> None:
     corpus = numbered(*sizes)
     before = corpus.get_all_sentences()
     assert corpus.downsample(percentage, random_seed=seed) is corpus
     kept = [len(getattr(corpus, split)) for split in SPLITS]
-    assert kept == [round(size * percentage) for size in sizes]
+    assert kept == [max(1, round(size * percentage)) if size else 0 for size in sizes]
     places = [before.index(sentence) for sentence in corpus.get_all_sentences()]  # the same objects, each once
     assert places == sorted(set(places))
 
@@ -376,8 +378,8 @@ def test_noise_follows_the_matrix() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"labels": ["X", "Y"], "split": "tst"}, "which 'tst' is not"),
-        ({"labels": ["X", "Y"], "split": "test"}, "which 'test' is not"),
+        ({"labels": ["X", "Y"], "split": "tst"}, "but 'tst' is not"),
+        ({"labels": ["X", "Y"], "split": "test"}, "but 'test' is not"),
         ({"labels": ["X", "Y"], "noise_share": 2}, "give a noise_share from 0 to 1"),
         ({"labels": ["X"]}, "two labels or more"),
         ({"labels": ["X", "Y"], "noise_transition_matrix": {"X": [1, 0]}}, "must have a row for each of the labels"),

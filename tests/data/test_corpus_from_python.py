@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flairlite.data import Corpus, Sentence
-from flairlite.data.spanning import label_characters
+from flairlite.data.serialization import label_characters
 from flairlite.data.tag_schemes import SCHEMES, tags_of
 from flairlite.errors import DataFormatError, LabelError
 

@@ -23,10 +23,10 @@ from flairlite.data import Corpus
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets import UD_ENGLISH, read_conllu
 from flairlite.datasets.treebanks import Treebank
+from flairlite.download import Resource
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vector_cache import load_vectors
 from flairlite.models import SequenceTagger
-from flairlite.resources import Resource
 from flairlite.runtime import set_cache_root
 from flairlite.trainers import ModelTrainer
 

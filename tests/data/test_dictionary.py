@@ -136,7 +136,7 @@ def test_looking_up_takes_the_same_time_in_a_large_dictionary() -> None:
 
 @pytest.mark.parametrize("number", [-1, 2, 99])
 def test_number_of_no_item_is_an_error(number: int) -> None:
-    with pytest.raises(LabelError, match=f"no item has the number {number}: this dictionary has 2 items"):
+    with pytest.raises(LabelError, match=f"no item has the id {number}: this dictionary has 2 items"):
         Dictionary.from_items(["a", "b"]).get_item_for_index(number)
 
 

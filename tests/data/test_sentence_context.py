@@ -73,7 +73,7 @@ def test_being_a_border_is_no_context() -> None:
 def test_neighbours_can_come_from_a_data_set() -> None:
     sentences = [Sentence(text) for text in "abc"]
     for position, sentence in enumerate(sentences):
-        sentence._position_in_dataset = (sentences, position)
+        sentence.set_position_in_dataset(sentences, position)
     assert [sentence.next_sentence() for sentence in sentences] == [*sentences[1:], None]
     assert [sentence.previous_sentence() for sentence in sentences] == [None, *sentences[:-1]]
 

@@ -19,8 +19,8 @@ from flairlite.data import Sentence
 from flairlite.datasets import conllu as reader
 from flairlite.datasets import iterate_conllu, read_conllu
 from flairlite.datasets.conllu import FIELDS, LABEL_TYPES
+from flairlite.download import bundled_path
 from flairlite.errors import DataFormatError, FlairliteError
-from flairlite.resources import bundled_path
 
 EWT = "ud_english/r2.16/en_ewt-ud-{}.conllu"
 
@@ -285,26 +285,26 @@ BAD: dict[str, tuple[str | bytes, int, str]] = {
     "two spaces for tabs": (row(1).replace("\t", "  ") + "\n", 1, "has 1"),
     "doubled tab": (row(1).replace("\t_", "\t\t_", 1) + "\n", 1, "has 11"),
     "blank line with a space": (row(1) + "\n \n" + row(1) + "\n", 2, "' ' has 1"),
-    "fault behind blank lines": ("\n\n" + row(1) + "\n\n\n\n# c\n" + row(2) + "\n", 8, "the id '2' does not fit"),
+    "fault after blank lines": ("\n\n" + row(1) + "\n\n\n\n# c\n" + row(2) + "\n", 8, "the id '2' does not fit"),
     "fault between comments": ("# a\n" + row(1) + "\n# b\n# c\n" + row(1) + "\n", 5, "the id '1' does not fit"),
-    "id 0": (row(0) + "\n" + row(1) + "\n", 1, "the id '0' does not fit behind 0 words"),
+    "id 0": (row(0) + "\n" + row(1) + "\n", 1, "the id '0' does not fit after 0 words"),
     "id that is no number": (row(1) + "\n" + row("x") + "\n", 2, "the id must be like 1, 1-2 or 1.1, but is 'x'"),
     "id _": (row("_") + "\n", 1, "the id '_' does not fit"),
     "id 01": (row("01") + "\n", 1, "but is '01'"),
     "id of other digits": (row("１") + "\n", 1, "but is '１'"),
     "id of 5000 digits": (row("1" * 5000) + "\n", 1, "the id must be like"),
     "range of 5000 digits": (row("1-" + "2" * 5000) + "\n" + row(1) + "\n", 1, "the id must be like"),
-    "2 first": (row(2) + "\n" + row(1) + "\n", 1, "the id '2' does not fit behind 0 words"),
-    "id left out": (row(1) + "\n" + row(3) + "\n", 2, "the id '3' does not fit behind 1 words"),
+    "2 first": (row(2) + "\n" + row(1) + "\n", 1, "the id '2' does not fit after 0 words"),
+    "id left out": (row(1) + "\n" + row(3) + "\n", 2, "the id '3' does not fit after 1 words"),
     "id twice": (row(1) + "\n" + row(1) + "\n", 2, "the id '1' does not fit"),
     "reversed range": (row("2-1") + "\n" + row(1) + "\n" + row(2) + "\n", 1, "but is '2-1'"),
-    "range too late": (row(1) + "\n" + row("1-2") + "\n" + row(2) + "\n", 2, "the id '1-2' does not fit behind 1"),
+    "range too late": (row(1) + "\n" + row("1-2") + "\n" + row(2) + "\n", 2, "the id '1-2' does not fit after 1"),
     "range too early": (row("2-3") + "\n" + row(1) + "\n", 1, "the id '2-3' does not fit"),
     "overlapping ranges": (rows("1-2", 1, "2-3", 2, 3), 3, "the id '2-3' does not fit"),
     "same range twice": (rows("1-2", "1-2", 1, 2), 2, "the id '1-2' does not fit"),
-    "range without its words": (rows(1, "2-3", 2) + "\n" + row(1), 3, "ends behind 2 words"),
-    "range alone": (row("1-2") + "\n", 1, "ends behind 0 words"),
-    "empty node alone": (row("0.1") + "\n", 1, "ends behind 0 words"),
+    "range without its words": (rows(1, "2-3", 2) + "\n" + row(1), 3, "ends after 2 words"),
+    "range alone": (row("1-2") + "\n", 1, "ends after 0 words"),
+    "empty node alone": (row("0.1") + "\n", 1, "ends after 0 words"),
     "empty node elsewhere": (row(1) + "\n" + row("2.1") + "\n" + row(2) + "\n", 2, "the id '2.1' does not fit"),
     "empty word": (row(1) + "\n" + row(2, "") + "\n", 2, "column 2, form, is empty"),
     "empty word in a range": (row("1-2", "") + "\n" + row(1) + "\n" + row(2) + "\n", 1, "column 2, form, is empty"),
@@ -315,10 +315,10 @@ BAD: dict[str, tuple[str | bytes, int, str]] = {
     "head below 0": (row(1, head="-1") + "\n", 1, "but is '-1'"),
     "head that is no number": (row(1, head="root") + "\n", 1, "but is 'root'"),
     "head 01": (row(1, head="01") + "\n", 1, "but is '01'"),
-    "bad head behind a range": (row("1-1", head="9") + "\n" + row(1, head="9") + "\n", 2, "but is '9'"),
+    "bad head after a range": (row("1-1", head="9") + "\n" + row(1, head="9") + "\n", 2, "but is '9'"),
     "not UTF-8": (row(1).encode() + b"\n\n" + row(1, "gr\xfcn").encode("latin-1") + b"\n", 3, "byte 0xfc is not UTF-8"),
-    "not UTF-8, old line ends": (row(1).encode() + b"\r\r" + b"\xff", 3, "byte 0xff is not UTF-8"),
-    "cut inside a character": (row(1).encode() + b"\n\xc3", 2, "byte 0xc3 is not UTF-8"),
+    "not UTF-8, old line ends": (row(1).encode() + b"\r\r" + b"\xff", 3, "byte 0xff is not UTF-8 text"),
+    "cut inside a character": (row(1).encode() + b"\n\xc3", 2, "byte 0xc3 is not UTF-8 text"),
     "surrogate": (b"# a\n\xed\xa0\x80\n", 2, "byte 0xed is not UTF-8"),
     "UTF-16": (SMALL.encode("utf-16"), 1, "is not UTF-8"),
 }

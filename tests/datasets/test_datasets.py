@@ -73,7 +73,7 @@ def test_folder_that_leaves_doubt_is_an_error(tmp_path: Path) -> None:
         find_train_dev_test_files(tmp_path / "none", None, None, None)
     for name in ("train.1.txt", "train.2.txt"):
         (tmp_path / name).write_text("x", encoding="utf-8")
-    with pytest.raises(SettingError, match=r"may be the train split, train\.1\.txt, train\.2\.txt: give train_file"):
+    with pytest.raises(SettingError, match=r"may be the train split, train\.1\.txt, train\.2\.txt: pass train_file"):
         find_train_dev_test_files(tmp_path, None, None, None)
 
 

@@ -11,8 +11,8 @@ import pytest
 from flairlite.data import Corpus, Sentence
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets import SAMPLE_ENGLISH
+from flairlite.download import bundled_path
 from flairlite.errors import DataUnavailableError
-from flairlite.resources import bundled_path
 
 OPEN_CLASSES = {"ADJ", "ADV", "INTJ", "NOUN", "PROPN", "VERB"}
 CLOSED_CLASSES = {"ADP", "AUX", "CCONJ", "DET", "NUM", "PART", "PRON", "SCONJ"}

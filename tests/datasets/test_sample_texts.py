@@ -9,7 +9,7 @@ import pytest
 
 from flairlite.data import Sentence
 from flairlite.datasets import SAMPLE_NER, SAMPLE_REVIEWS, SAMPLE_TOPICS
-from flairlite.resources import bundled_path
+from flairlite.download import bundled_path
 
 SPLITS = ("train", "dev", "test")
 ENTITIES = {"PER", "LOC", "ORG", "MISC"}

@@ -13,8 +13,8 @@ import flairlite
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets import UD_CZECH, UD_ENGLISH, UD_KAZAKH, iterate_conllu, read_conllu, treebanks
 from flairlite.datasets.treebanks import Treebank
+from flairlite.download import Resource, bundled_path
 from flairlite.errors import DataUnavailableError
-from flairlite.resources import Resource, bundled_path
 
 TREEBANKS = {name: value for name, value in vars(treebanks).items() if isinstance(value, Treebank)}
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from flairlite.data import Sentence
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets import UniversalDependenciesCorpus, UniversalDependenciesDataset, read_conllu
+from flairlite.download import bundled_path
 from flairlite.errors import DataFormatError
-from flairlite.resources import bundled_path
 
 BLANK = "_"
 

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from flairlite.data import Corpus, Sentence
+from flairlite.download import bundled_path
 from flairlite.embeddings import StackedEmbeddings, TokenEmbeddings, WordEmbeddings, base, load_embeddings
 from flairlite.embeddings.base import embedding_from_params, embedding_to_params, register_embeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.encoding import encode
 from flairlite.errors import DataUnavailableError, LabelError, ModelFileError, SettingError
-from flairlite.resources import bundled_path
 from flairlite.tensors import copy_to, map_tensors
 
 WORDS = ["a", "b", "The", "the", "x#", "x0", "x7", "00"]

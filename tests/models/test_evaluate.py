@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flairlite.data import Corpus, Dictionary, Sentence
+from flairlite.download import bundled_path
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import FileWriteError, FlairliteError, LabelError, SettingError
 from flairlite.metrics import Result
 from flairlite.models import SequenceTagger
-from flairlite.resources import bundled_path
 
 WORDS = [f"w{number}" for number in range(20)]
 VECTORS = WordVectors(WORDS, np.random.default_rng(0).standard_normal((len(WORDS), 8)))

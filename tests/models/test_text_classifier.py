@@ -278,7 +278,7 @@ class TestEvaluation:
     def test_labels_of_words_are_no_gold_labels(self) -> None:
         sentence = Sentence(["w1"])
         sentence[0].add_label("topic", "sports")
-        with pytest.raises(LabelError, match="no whole sentence has a gold label of the type 'topic'"):
+        with pytest.raises(LabelError, match="no whole sentence of the data to evaluate has a label"):
             make_classifier().evaluate([sentence])
 
 

@@ -1,15 +1,31 @@
-"""The CRF: every figure is that of all tag sequences enumerated, and what lies on padding never matters."""
+"""The CRF agrees with enumerating all tag sequences, and padding never matters."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from crf_cases import (
+    UNKNOWN,
+    Case,
+    assert_near,
+    cases,
+    drawn,
+    enumerated,
+    few,
+    gradients,
+    make_crf,
+    mild,
+    random_case,
+    run,
+    slow_losses,
+    slow_partitions,
+)
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
@@ -17,146 +33,7 @@ from torch import Tensor
 from flairlite.errors import SettingError
 from flairlite.nn import LinearChainCRF
 
-UNKNOWN = -1
 IMPOSSIBLE = -1e4
-
-# `device` is one value for all examples of a test, which is what the check is about
-drawn = settings(max_examples=40)
-few = settings(drawn, max_examples=20)
-
-mild = st.floats(-5, 5, width=32)
-scores_of_all_sizes = st.floats(-3, 3, width=32) | st.sampled_from([-50.0, 0.0, 1.0, 50.0])  # these make ties, too
-
-
-@dataclass(frozen=True)
-class Case:
-    """A CRF and a padded batch, in float32."""
-
-    crf: LinearChainCRF
-    emissions: Tensor  # (B, T, K)
-    tags: Tensor  # (B, T), -1 for unknown, and on padding
-    lengths: Tensor  # (B,) on the CPU
-
-    @property
-    def mask(self) -> Tensor:
-        return (torch.arange(self.emissions.shape[1]) < self.lengths.unsqueeze(1)).to(self.emissions.device)
-
-    def on(self, device: torch.device, dtype: torch.dtype = torch.float32) -> Case:
-        return Case(
-            make_crf(self.crf.transitions, self.crf.start, self.crf.end).to(device, dtype),
-            self.emissions.to(device, dtype).requires_grad_(),
-            self.tags.to(device),
-            self.lengths,
-        )
-
-
-def make_crf(transitions: Tensor, start: Tensor, end: Tensor) -> LinearChainCRF:
-    crf = LinearChainCRF(len(start))
-    crf.load_state_dict({"transitions": transitions.detach(), "start": start.detach(), "end": end.detach()})
-    return crf
-
-
-@st.composite
-def cases(draw: st.DrawFn, *, scores: st.SearchStrategy[float] = scores_of_all_sizes, unknown: bool = False) -> Case:
-    num_tags, width = draw(st.integers(1, 4)), draw(st.integers(1, 5))
-    lengths = draw(st.lists(st.integers(1, width), min_size=1, max_size=3))
-    size = len(lengths)
-
-    def numbers(*shape: int) -> Tensor:
-        return torch.from_numpy(draw(arrays(np.float32, shape, elements=scores)))
-
-    crf = make_crf(numbers(num_tags, num_tags), numbers(num_tags), numbers(num_tags))
-    lowest = UNKNOWN if unknown else 0
-    tags = torch.from_numpy(draw(arrays(np.int64, (size, width), elements=st.integers(lowest, num_tags - 1))))
-    case = Case(crf, numbers(size, width, num_tags), tags, torch.tensor(lengths))
-    return Case(crf, case.emissions, tags.masked_fill(~case.mask, UNKNOWN), case.lengths)
-
-
-def random_case(
-    lengths: list[int], num_tags: int, *, seed: int = 0, width: int | None = None, scale: float = 1.0
-) -> Case:
-    generator = torch.Generator().manual_seed(seed)
-
-    def numbers(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator) * scale
-
-    crf = make_crf(numbers(num_tags, num_tags), numbers(num_tags), numbers(num_tags))
-    shape = (len(lengths), width or max(lengths))
-    tags = torch.randint(num_tags, shape, generator=generator)
-    case = Case(crf, numbers(*shape, num_tags), tags, torch.tensor(lengths))
-    return Case(crf, case.emissions, tags.masked_fill(~case.mask, UNKNOWN), case.lengths)
-
-
-@dataclass(frozen=True)
-class Enumeration:
-    """All P tag sequences of one sentence and their scores: the definition of the model, and the oracle here."""
-
-    paths: Tensor  # (P, T)
-    scores: Tensor  # (P,)
-
-    @classmethod
-    def of(cls, crf: LinearChainCRF, emissions: Tensor) -> Enumeration:
-        """Score the sequences over `emissions` (T, K)."""
-        length, num_tags = emissions.shape
-        paths = torch.cartesian_prod(*[torch.arange(num_tags)] * length).view(-1, length)
-        scores = (
-            crf.start[paths[:, 0]]
-            + emissions[torch.arange(length), paths].sum(1)
-            + crf.transitions[paths[:, :-1], paths[:, 1:]].sum(1)
-            + crf.end[paths[:, -1]]
-        )
-        return cls(paths, scores)
-
-    @property
-    def log_partition(self) -> Tensor:
-        return self.scores.logsumexp(0)
-
-    def loss(self, tags: Tensor) -> Tensor:
-        """Return the negative log-likelihood of `tags` (T,): that of all sequences that agree where a tag is known."""
-        agrees = ((self.paths == tags) | (tags == UNKNOWN)).all(1)
-        return self.log_partition - self.scores[agrees].logsumexp(0)
-
-    def marginals(self) -> Tensor:
-        """Return the probability (T, K) of each tag at each word."""
-        is_tag = self.paths.unsqueeze(2) == torch.arange(int(self.paths.max()) + 1)  # (P, T, K)
-        return (self.scores.softmax(0).view(-1, 1, 1) * is_tag).sum(0)
-
-    def score_of(self, tags: Tensor) -> Tensor:
-        return self.scores[(self.paths == tags).all(1)].squeeze(0)
-
-
-def enumerated(case: Case) -> Iterator[tuple[Enumeration, Tensor]]:
-    """Yield the enumeration of each sentence, with its tags."""
-    for emissions, tags, length in zip(case.emissions, case.tags, case.lengths.tolist(), strict=True):
-        yield Enumeration.of(case.crf, emissions[:length]), tags[:length]
-
-
-def slow_losses(case: Case) -> Tensor:
-    return torch.stack([every.loss(tags) for every, tags in enumerated(case)])
-
-
-def slow_partitions(case: Case) -> Tensor:
-    return torch.stack([every.log_partition for every, _ in enumerated(case)])
-
-
-def gradients(case: Case, losses: Tensor) -> list[Tensor]:
-    """Differentiate a sum of the losses in which each has another weight."""
-    weights = torch.arange(1.0, len(losses) + 1, dtype=losses.dtype, device=losses.device)
-    crf = case.crf
-    wanted = torch.autograd.grad((losses * weights).sum(), [case.emissions, crf.transitions, crf.start, crf.end])
-    return [gradient.cpu().double() for gradient in wanted]
-
-
-def assert_near(found: Tensor, expected: Tensor, dtype: torch.dtype, *, scale: float = 1.0) -> None:
-    """Compare at the precision of `dtype`, for figures that come from scores of size `scale`."""
-    tolerance = scale * (1e-11 if dtype == torch.float64 else 2e-6)
-    torch.testing.assert_close(found.detach().cpu().double(), expected.detach().double(), rtol=0, atol=tolerance)
-
-
-def run(case: Case) -> Tensor:
-    losses: Tensor = case.crf(case.emissions, case.tags, case.lengths)
-    return losses
-
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 SUM = 600.0  # of twelve scores up to 50, the largest sum that a sequence of five words can have
@@ -218,7 +95,7 @@ def test_decode_finds_a_best_sequence(device: torch.device, dtype: torch.dtype, 
     found = ours.crf.decode(ours.emissions, ours.lengths).cpu()
     assert (found.shape, found.dtype) == (case.tags.shape, torch.int64)
     for sentence, (every, tags) in zip(found, enumerated(slow), strict=True):
-        best = every.score_of(sentence[: len(tags)])  # where sequences tie, any of them will do
+        best = every.score_of(sentence[: len(tags)])  # any of several equally good sequences is right
         assert_near(best, every.scores.max(), dtype, scale=SUM)
         assert (sentence[len(tags) :] == sentence[len(tags) - 1]).all(), "padding repeats the last tag"
 
@@ -269,14 +146,37 @@ def test_a_sentence_with_no_known_tag_has_no_loss_and_no_gradient(device: torch.
 
 @given(case=cases(unknown=True))
 @few
-def test_being_told_that_tags_are_unknown_changes_nothing(device: torch.device, case: Case) -> None:
+def test_passing_is_partial_changes_nothing(device: torch.device, case: Case) -> None:
     ours = case.on(device)
     is_partial = bool((ours.tags.lt(0) & ours.mask).any())
     losses = run(ours)
-    told = ours.crf(ours.emissions, ours.tags, ours.lengths, is_partial=is_partial)
-    assert told.tolist() == losses.tolist()
-    careful = ours.crf(ours.emissions, ours.tags, ours.lengths, is_partial=True)  # holds for complete tags, too
-    torch.testing.assert_close(careful, losses, rtol=0, atol=1e-3)
+    passed = ours.crf(ours.emissions, ours.tags, ours.lengths, is_partial=is_partial)
+    assert passed.tolist() == losses.tolist()
+    general = ours.crf(ours.emissions, ours.tags, ours.lengths, is_partial=True)  # valid for complete tags, too
+    torch.testing.assert_close(general, losses, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("gap", [690.0, 720.0, 800.0, 5000.0])
+def test_a_gold_tag_far_below_the_best_has_a_finite_loss_beside_unknown_tags(device: torch.device, gap: float) -> None:
+    emissions = torch.tensor([[[0.5, -gap, 1.0], [0.1, 0.2, 0.3], [0.0, 0.4, -gap]]])
+    tags = torch.tensor([[1, UNKNOWN, 2]])  # both known tags are far below the best
+    case = random_case([3], 3)
+    slow = Case(case.crf, emissions, tags, case.lengths).on(torch.device("cpu"), torch.float64)
+    ours = Case(case.crf, emissions, tags, case.lengths).on(device)
+    found, expected = run(ours), slow_losses(slow)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    for gradient, slow_gradient in zip(gradients(ours, found), gradients(slow, expected), strict=True):
+        assert_near(gradient, slow_gradient, torch.float32, scale=30)
+
+
+def test_a_loss_through_a_hopeless_unknown_tag_is_not_finite(device: torch.device) -> None:
+    """A limit: the tag before an unknown one may only be reached by a tag more than 745 below the others."""
+    mask = torch.ones(3, 3, dtype=torch.bool)
+    mask[0, 1] = False  # tag 1 follows tag 1 only
+    crf = LinearChainCRF(2, transition_mask=mask).to(device)
+    emissions = torch.tensor([[[0.0, -800.0], [0.0, 0.0]]], device=device)
+    loss = crf(emissions, torch.tensor([[UNKNOWN, 1]], device=device), torch.tensor([2]))
+    assert not loss.isfinite().any()
 
 
 # one tag, one word
@@ -303,7 +203,7 @@ def test_with_one_word_it_is_a_softmax(device: torch.device) -> None:
 
 @st.composite
 def cases_with_bans(draw: st.DrawFn) -> tuple[Case, Case]:
-    """Draw a case with impossible transitions, starts and ends, and what it means: the same with minus infinity."""
+    """Draw a case with impossible transitions, starts and ends, and the same case with minus infinity for these."""
     case = draw(cases(scores=mild))
     bans = {
         name: torch.from_numpy(draw(arrays(np.bool_, tuple(parameter.shape))))
@@ -322,7 +222,7 @@ def cases_with_bans(draw: st.DrawFn) -> tuple[Case, Case]:
 
 @given(pair=cases_with_bans())
 @drawn
-def test_impossible_moves_take_no_part(device: torch.device, pair: tuple[Case, Case]) -> None:
+def test_impossible_transitions_have_no_effect(device: torch.device, pair: tuple[Case, Case]) -> None:
     ours, meant = pair[0].on(device), pair[1]
     assert_near(ours.crf.log_partition(ours.emissions, ours.lengths), slow_partitions(meant), torch.float32, scale=60)
     found = zip(
@@ -338,9 +238,11 @@ def test_impossible_moves_take_no_part(device: torch.device, pair: tuple[Case, C
 
 @given(pair=cases_with_bans())
 @drawn
-def test_losses_and_gradients_beside_impossible_moves_are_exact(device: torch.device, pair: tuple[Case, Case]) -> None:
+def test_losses_and_gradients_with_impossible_transitions_are_exact(
+    device: torch.device, pair: tuple[Case, Case]
+) -> None:
     written, meant = pair
-    best = written.on(torch.device("cpu")).crf.decode(written.emissions, written.lengths)  # surely possible
+    best = written.on(torch.device("cpu")).crf.decode(written.emissions, written.lengths)  # certainly possible
     tags = best.masked_fill(~written.mask, UNKNOWN)
     tags[:, ::2] = torch.where(torch.arange(len(tags)).unsqueeze(1) % 2 == 1, UNKNOWN, tags[:, ::2])
     ours = Case(written.crf, written.emissions, tags, written.lengths).on(device)
@@ -366,9 +268,9 @@ def test_a_tag_that_nothing_may_follow_can_end_a_short_sentence(device: torch.de
 
 
 @pytest.mark.parametrize(("score", "expected"), [(IMPOSSIBLE, 1e4), (-math.inf, math.inf)])
-def test_impossible_tags_cost_what_their_move_costs(device: torch.device, score: float, expected: float) -> None:
+def test_impossible_gold_tags_cost_their_transition_score(device: torch.device, score: float, expected: float) -> None:
     transitions = torch.zeros(2, 2)
-    transitions[0, 0] = score  # the tags on padding are 0, too: that move must not count
+    transitions[0, 0] = score  # the tags on padding are 0, too: that transition must not count
     crf = make_crf(transitions, torch.zeros(2), torch.zeros(2)).to(device)
     emissions = torch.zeros(2, 3, 2, device=device)
     tags = torch.tensor([[0, 0, 1], [0, UNKNOWN, UNKNOWN]], device=device)
@@ -383,7 +285,7 @@ def test_a_sentence_without_a_possible_sequence_never_gets_a_finite_loss(device:
     emissions, lengths = torch.zeros(2, 3, 2, device=device), torch.tensor([3, 2])
     partitions = crf.log_partition(emissions, lengths)
     assert not torch.isfinite(partitions[0])
-    assert partitions[1].item() == pytest.approx(0), "its neighbour in the batch is none the worse"
+    assert partitions[1].item() == pytest.approx(0), "the other sentence of the batch is not affected"
     tags = torch.tensor([[0, UNKNOWN, 1], [0, 1, UNKNOWN]], device=device)
     losses = crf(emissions, tags, lengths)
     assert not torch.isfinite(losses[0])
@@ -395,7 +297,7 @@ def test_a_sentence_without_a_possible_sequence_never_gets_a_finite_loss(device:
 
 @pytest.mark.parametrize("filling", [0.0, 1e6, -1e6, math.inf, -math.inf, math.nan])
 @pytest.mark.parametrize("unknown", [False, True])
-def test_what_lies_on_padding_never_matters(device: torch.device, filling: float, unknown: bool) -> None:
+def test_values_on_padding_never_matter(device: torch.device, filling: float, unknown: bool) -> None:
     case = random_case([4, 1, 2, 6], 3, width=7)
     tags = case.tags.clone()
     if unknown:
@@ -418,30 +320,30 @@ def test_a_batch_gives_what_its_sentences_give_alone(device: torch.device, case:
     ours = case.on(device, torch.float64)
     losses, tags = run(ours), ours.crf.decode(ours.emissions, ours.lengths)
     marginals = ours.crf.marginals(ours.emissions, ours.lengths)
-    for place, length in enumerate(case.lengths.tolist()):
-        emissions, lengths = ours.emissions[place : place + 1, :length], torch.tensor([length])
-        alone = ours.crf(emissions, ours.tags[place : place + 1, :length], lengths)
-        torch.testing.assert_close(alone[0], losses[place], rtol=0, atol=1e-9)
-        torch.testing.assert_close(ours.crf.marginals(emissions, lengths)[0], marginals[place, :length])
-        assert ours.crf.decode(emissions, lengths)[0].tolist() == tags[place, :length].tolist()
+    for index, length in enumerate(case.lengths.tolist()):
+        emissions, lengths = ours.emissions[index : index + 1, :length], torch.tensor([length])
+        alone = ours.crf(emissions, ours.tags[index : index + 1, :length], lengths)
+        torch.testing.assert_close(alone[0], losses[index], rtol=0, atol=1e-9)
+        torch.testing.assert_close(ours.crf.marginals(emissions, lengths)[0], marginals[index, :length])
+        assert ours.crf.decode(emissions, lengths)[0].tolist() == tags[index, :length].tolist()
 
 
-def test_lengths_may_lie_on_the_device_and_emissions_apart_in_memory(device: torch.device) -> None:
+def test_lengths_may_be_on_the_device_and_emissions_not_contiguous(device: torch.device) -> None:
     case = random_case([4, 2, 5], 3).on(device)
-    apart = case.emissions.detach().transpose(0, 2).contiguous().transpose(0, 2).requires_grad_()
-    assert not apart.is_contiguous()
-    other = Case(case.crf, apart, case.tags, case.lengths.to(device))
+    strided = case.emissions.detach().transpose(0, 2).contiguous().transpose(0, 2).requires_grad_()
+    assert not strided.is_contiguous()
+    other = Case(case.crf, strided, case.tags, case.lengths.to(device))
     torch.testing.assert_close(run(other), run(case))
     for found, expected in zip(gradients(other, run(other)), gradients(case, run(case)), strict=True):
         torch.testing.assert_close(found, expected)
-    assert case.crf.decode(apart, other.lengths).tolist() == case.crf.decode(case.emissions, case.lengths).tolist()
+    assert case.crf.decode(strided, other.lengths).tolist() == case.crf.decode(case.emissions, case.lengths).tolist()
     torch.testing.assert_close(
-        case.crf.marginals(apart, other.lengths), case.crf.marginals(case.emissions, case.lengths)
+        case.crf.marginals(strided, other.lengths), case.crf.marginals(case.emissions, case.lengths)
     )
 
 
 @pytest.mark.parametrize("context", [torch.enable_grad, torch.no_grad, torch.inference_mode])
-def test_figures_can_be_asked_for_with_and_without_gradients(
+def test_results_are_available_with_and_without_gradients(
     device: torch.device, context: Callable[[], torch.enable_grad]
 ) -> None:
     case = random_case([3, 2], 3).on(device)
@@ -496,14 +398,14 @@ def test_long_sentences_lose_no_precision(device: torch.device, scale: float) ->
         tags = ours.crf.decode(ours.emissions, ours.lengths).cpu()
         marginals = ours.crf.marginals(ours.emissions, ours.lengths).cpu()
         relative = 1e-12 if dtype == torch.float64 else 3e-6
-        for place, length in enumerate(case.lengths.tolist()):
-            emissions = slow.emissions[place, :length]
+        for index, length in enumerate(case.lengths.tolist()):
+            emissions = slow.emissions[index, :length]
             expected = LogSpace.of(slow.crf, emissions)
             tolerance = relative * abs(expected.best)
-            gold = score(slow.crf, emissions, case.tags[place, :length])
-            assert losses[place].item() == pytest.approx(expected.log_partition - gold, abs=tolerance)
-            assert score(slow.crf, emissions, tags[place, :length]) == pytest.approx(expected.best, abs=tolerance)
-            assert_near(marginals[place, :length], expected.marginals, dtype, scale=50 * scale)
+            gold = score(slow.crf, emissions, case.tags[index, :length])
+            assert losses[index].item() == pytest.approx(expected.log_partition - gold, abs=tolerance)
+            assert score(slow.crf, emissions, tags[index, :length]) == pytest.approx(expected.best, abs=tolerance)
+            assert_near(marginals[index, :length], expected.marginals, dtype, scale=50 * scale)
         assert all(torch.isfinite(gradient).all() for gradient in gradients(ours, losses))
 
 
@@ -528,7 +430,7 @@ def test_decode_stays_in_range_whatever_the_scores(device: torch.device) -> None
         ((2, 5, 4), r"tags must be \(B, T\) = \(2, 5\), got \(2, 3\)"),
     ],
 )
-def test_a_wrong_shape_is_told_beside_the_right_one(shape: tuple[int, ...], message: str) -> None:
+def test_an_error_names_the_wrong_and_the_right_shape(shape: tuple[int, ...], message: str) -> None:
     crf, lengths = LinearChainCRF(4), torch.tensor([3, 1])
     emissions = torch.zeros(shape)
     with pytest.raises(SettingError, match=message):
@@ -544,14 +446,14 @@ def test_a_crf_without_tags_is_refused() -> None:
         LinearChainCRF(0)
 
 
-def test_its_weights_are_a_score_a_move_a_start_and_an_end() -> None:
+def test_its_weights_are_scores_of_transitions_starts_and_ends() -> None:
     crf = LinearChainCRF(3)
     shapes = {name: tuple(tensor.shape) for name, tensor in crf.state_dict().items()}
     assert shapes == {"transitions": (3, 3), "start": (3,), "end": (3,)}
     assert "num_tags=3" in repr(crf)
 
 
-def test_transitions_lead_from_the_row_to_the_column(device: torch.device) -> None:
+def test_transitions_are_from_the_row_to_the_column(device: torch.device) -> None:
     transitions = torch.full((3, 3), -9.0)
     transitions[0, 2] = transitions[2, 1] = 9.0
     crf = make_crf(transitions, torch.tensor([20.0, 0, 0]), torch.zeros(3)).to(device)
@@ -560,7 +462,7 @@ def test_transitions_lead_from_the_row_to_the_column(device: torch.device) -> No
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @given(seed=st.integers(0, 10**6), length=st.integers(1, 12), num_tags=st.integers(1, 6), part=st.floats(0, 0.6))
-def test_sentence_alone_is_treated_as_one_among_others(
+def test_a_single_sentence_gives_the_same_as_in_a_batch(
     dtype: torch.dtype, seed: int, length: int, num_tags: int, part: float
 ) -> None:
     case = random_case([length, length], num_tags, seed=seed, scale=3.0)

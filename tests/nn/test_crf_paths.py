@@ -8,10 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from test_crf import (
+from crf_cases import (
     Case,
     assert_near,
     cases,
@@ -25,6 +22,9 @@ from test_crf import (
     slow_losses,
     slow_partitions,
 )
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
 from flairlite.errors import SettingError
@@ -34,8 +34,8 @@ from flairlite.nn.crf_paths import best_paths
 CPU = torch.device("cpu")
 
 
-def with_rules(case: Case, legal: Tensor, *, is_learned: bool = True) -> Case:
-    """Return the case with a CRF that has rules."""
+def with_mask(case: Case, legal: Tensor, *, is_learned: bool = True) -> Case:
+    """Return the case with a CRF that has a transition mask."""
     crf = LinearChainCRF(case.crf.num_tags, transition_mask=legal, is_learned=is_learned)
     if is_learned:
         crf.load_state_dict(case.crf.state_dict())
@@ -43,7 +43,7 @@ def with_rules(case: Case, legal: Tensor, *, is_learned: bool = True) -> Case:
 
 
 def with_infinities(case: Case, legal: Tensor, *, is_learned: bool = True) -> Case:
-    """Return what it means: the case with minus infinity where something is not legal, and gold tags that are."""
+    """Return the case with scores of minus infinity in place of a transition mask."""
     weights = (case.crf.transitions, case.crf.start, case.crf.end)
     parts = (legal[:-1, :-1], legal[-1, :-1], legal[:-1, -1])
     scores = [weight.masked_fill(~part, -math.inf) for weight, part in zip(weights, parts, strict=True)]
@@ -53,14 +53,14 @@ def with_infinities(case: Case, legal: Tensor, *, is_learned: bool = True) -> Ca
 
 
 @st.composite
-def ruled(draw: st.DrawFn, *, is_learned: bool = True) -> tuple[Case, Case]:
-    """Draw a case whose CRF has rules, and what it means, in float64; each sentence has a sequence left."""
+def masked_cases(draw: st.DrawFn, *, is_learned: bool = True) -> tuple[Case, Case]:
+    """Draw a case whose CRF has a transition mask, and the same with infinite scores in float64; a sequence remains."""
     case = draw(cases(scores=mild))
     size = case.crf.num_tags + 1
     legal = torch.from_numpy(draw(arrays(np.bool_, (size, size))))
     meant = with_infinities(case, legal, is_learned=is_learned).on(CPU, torch.float64)
     assume(bool(torch.isfinite(slow_partitions(meant)).all()))
-    ours = with_rules(case, legal, is_learned=is_learned)
+    ours = with_mask(case, legal, is_learned=is_learned)
     best = ours.crf.decode(case.emissions, case.lengths).masked_fill(~case.mask, -1)
     return replace(ours, tags=best), replace(meant, tags=best)
 
@@ -70,12 +70,14 @@ def to_device(case: Case, device: torch.device) -> Case:
     return replace(case, crf=case.crf.to(device), emissions=emissions, tags=case.tags.to(device))
 
 
-class TestRules:
+class TestTransitionMask:
     @pytest.mark.parametrize("is_learned", [True, False])
     @given(data=st.data())
     @drawn
-    def test_only_legal_sequences_take_part(self, device: torch.device, is_learned: bool, data: st.DataObject) -> None:
-        written, meant = data.draw(ruled(is_learned=is_learned))
+    def test_only_allowed_sequences_have_an_effect(
+        self, device: torch.device, is_learned: bool, data: st.DataObject
+    ) -> None:
+        written, meant = data.draw(masked_cases(is_learned=is_learned))
         ours = to_device(written, device)
         found = ours.crf.log_partition(ours.emissions, ours.lengths)
         assert_near(found, slow_partitions(meant), torch.float32, scale=60)
@@ -85,39 +87,39 @@ class TestRules:
             assert_near(probabilities[: len(tags)], every.marginals(), torch.float32, scale=30)
             assert_near(every.score_of(path[: len(tags)]), every.scores.max(), torch.float32, scale=60)
 
-    @given(pair=ruled())
+    @given(pair=masked_cases())
     @drawn
-    def test_losses_and_gradients_are_those_over_legal_sequences(
+    def test_losses_and_gradients_are_those_over_allowed_sequences(
         self, device: torch.device, pair: tuple[Case, Case]
     ) -> None:
         ours, meant = to_device(pair[0], device), pair[1]
         found, expected = run(ours), slow_losses(meant)
         assert_near(found, expected, torch.float32, scale=60)
-        slow = [gradient.nan_to_num() for gradient in gradients(meant, expected)]  # 0 times an infinite score
+        slow = [gradient.nan_to_num() for gradient in gradients(meant, expected)]  # 0 times an infinite score is nan
         for gradient, slow_gradient in zip(gradients(ours, found), slow, strict=True):
             assert_near(gradient, slow_gradient, torch.float32, scale=30)
 
-    def test_rules_are_no_weights(self) -> None:
+    def test_a_transition_mask_is_not_a_weight(self) -> None:
         legal = torch.ones(3, 3, dtype=torch.bool)
         assert set(LinearChainCRF(2, transition_mask=legal).state_dict()) == {"transitions", "start", "end"}
         fixed = LinearChainCRF(2, transition_mask=legal, is_learned=False)
         assert [*fixed.state_dict(), *fixed.parameters()] == []
         assert str(fixed) == "LinearChainCRF(num_tags=2, is_learned=False)"
 
-    def test_without_scores_and_rules_words_are_on_their_own(self, device: torch.device) -> None:
+    def test_without_scores_and_mask_words_are_independent(self, device: torch.device) -> None:
         emissions = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0)).to(device)
         crf, lengths = LinearChainCRF(3, is_learned=False).to(device), torch.tensor([4, 4])
         torch.testing.assert_close(crf.marginals(emissions, lengths), emissions.softmax(2))
         assert torch.equal(crf.decode(emissions, lengths), emissions.argmax(2))
 
-    def test_rules_of_another_shape_are_refused(self) -> None:
+    def test_a_mask_of_another_shape_is_refused(self) -> None:
         with pytest.raises(SettingError, match=r"\(K \+ 1, K \+ 1\) with K = 3, got \(3, 3\)"):
             LinearChainCRF(3, transition_mask=torch.ones(3, 3, dtype=torch.bool))
 
 
-@given(pair=ruled())
+@given(pair=masked_cases())
 @drawn
-def test_probabilities_of_neighbours_are_sums_over_sequences(device: torch.device, pair: tuple[Case, Case]) -> None:
+def test_conditional_probabilities_are_sums_over_sequences(device: torch.device, pair: tuple[Case, Case]) -> None:
     ours, meant = to_device(pair[0], device), pair[1]
     tags = ours.crf.decode(ours.emissions, ours.lengths)
     chains = ours.crf.forward_backward(ours.emissions, ours.lengths)
@@ -125,29 +127,27 @@ def test_probabilities_of_neighbours_are_sums_over_sequences(device: torch.devic
         found = chains.conditionals(tags, torch.full_like(tags, asked)).cpu()
         for row, (path, (every, gold)) in enumerate(zip(tags.cpu(), enumerated(meant), strict=True)):
             probabilities = every.scores.detach().softmax(0)
-            for place in range(tags.shape[1] - 1):
+            for step in range(tags.shape[1] - 1):
                 expected = 0.0
-                if place + 1 < len(gold):
-                    has_tag = every.paths[:, place] == path[place]
-                    has_both = has_tag & (every.paths[:, place + 1] == asked)
+                if step + 1 < len(gold):
+                    has_tag = every.paths[:, step] == path[step]
+                    has_both = has_tag & (every.paths[:, step + 1] == asked)
                     expected = float(probabilities[has_both].sum() / probabilities[has_tag].sum())
-                assert float(found[row, place]) == pytest.approx(expected, abs=2e-5)
+                assert float(found[row, step]) == pytest.approx(expected, abs=2e-5)
 
 
 class TestBestPaths:
-    @given(pair=ruled(), n=st.integers(1, 5))
+    @given(pair=masked_cases(), n=st.integers(1, 5))
     @drawn
-    def test_they_are_the_most_probable_of_all_sequences(
-        self, device: torch.device, pair: tuple[Case, Case], n: int
-    ) -> None:
+    def test_the_most_probable_sequences_are_found(self, device: torch.device, pair: tuple[Case, Case], n: int) -> None:
         ours, meant = to_device(pair[0], device), pair[1]
         found = best_paths(ours.crf, ours.emissions, ours.lengths, n)
         assert found.tags.shape == (len(ours.lengths), n, ours.emissions.shape[1])
         for paths, probabilities, (every, tags) in zip(
             found.tags.cpu(), found.probabilities.cpu(), enumerated(meant), strict=True
         ):
-            probabilities = every.scores.detach().softmax(0)
-            expected = torch.nn.functional.pad(probabilities.sort(descending=True).values, (0, n))[:n]
+            best_first = every.scores.detach().softmax(0).sort(descending=True).values
+            expected = torch.nn.functional.pad(best_first, (0, n))[:n]
             assert probabilities.tolist() == pytest.approx(expected.tolist(), abs=1e-5)
             real = paths[probabilities > 0]
             own = [float((every.score_of(path[: len(tags)]) - every.log_partition).detach().exp()) for path in real]
@@ -164,6 +164,6 @@ class TestBestPaths:
             pair = [every.score_of(path[: len(tags)]) for path in (one, other)]
             assert_near(pair[0], pair[1], torch.float32, scale=60)
 
-    def test_no_sequence_at_all_is_refused(self) -> None:
+    def test_n_of_zero_is_refused(self) -> None:
         with pytest.raises(SettingError, match="at least 1; it is 0"):
             best_paths(LinearChainCRF(2), torch.zeros(1, 2, 2), torch.tensor([2]), 0)

@@ -1,4 +1,4 @@
-"""Dropouts drop what they say at the rate they say, from the generator they are given and no other."""
+"""Dropouts drop the right units at the right rate, from the given generator only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def drop(kind: Kind, rate: float, features: Tensor, *, seed: int = 0) -> Tensor:
 
 
 def units(kind: Kind, kept: Tensor) -> Tensor:
-    """Return whether each unit that is dropped as one was kept, one after the other; `kept` is (B, T, D)."""
+    """Return whether each unit was kept, as a vector; `kept` is (B, T, D)."""
     if kind is WordDropout:
         return kept[:, :, 0].flatten()
     return kept[:, 0].flatten() if kind is LockedDropout else kept.flatten()
@@ -42,7 +42,7 @@ def units(kind: Kind, kept: Tensor) -> Tensor:
 
 @kinds
 @pytest.mark.parametrize("rate", [0.05, 0.5, 0.9])
-def test_the_rate_is_the_part_that_is_dropped(device: torch.device, kind: Kind, rate: float) -> None:
+def test_the_rate_is_the_fraction_that_is_dropped(device: torch.device, kind: Kind, rate: float) -> None:
     kept = units(kind, drop(kind, rate, torch.ones(200, 150, 200, device=device)) != 0)
     deviation = math.sqrt(rate * (1 - rate) / len(kept))
     assert abs(1 - kept.double().mean().item() - rate) < 4 * deviation
@@ -52,7 +52,7 @@ def test_the_rate_is_the_part_that_is_dropped(device: torch.device, kind: Kind, 
     ("kind", "shared", "apart"),
     [(WordDropout, [2], [0, 1]), (LockedDropout, [1], [0, 2]), (FeatureDropout, [], [0, 1, 2])],
 )
-def test_what_is_dropped_together_and_what_on_its_own(
+def test_units_are_dropped_as_a_whole_and_independently(
     device: torch.device, kind: Kind, shared: list[int], apart: list[int]
 ) -> None:
     kept = drop(kind, 0.5, torch.ones(SHAPE, device=device)) != 0
@@ -62,15 +62,13 @@ def test_what_is_dropped_together_and_what_on_its_own(
     for dimension in apart:
         size = SHAPE[dimension] - 1
         is_same = kept.narrow(dimension, 0, size) == kept.narrow(dimension, 1, size)
-        assert 0.4 < is_same.double().mean() < 0.6, "neighbours have nothing to do with one another"
+        assert 0.4 < is_same.double().mean() < 0.6, "neighbours are independent"
 
 
 @kinds
 @given(rate=st.floats(0.01, 0.95), seed=st.integers(0, 2**40))
 @settings(max_examples=30)
-def test_what_is_kept_is_rescaled_unless_it_is_whole_words(
-    device: torch.device, kind: Kind, rate: float, seed: int
-) -> None:
+def test_kept_values_are_rescaled_except_for_words(device: torch.device, kind: Kind, rate: float, seed: int) -> None:
     features = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(1)).to(device)
     dropped = drop(kind, rate, features, seed=seed)
     factor = 1.0 if kind is WordDropout else 1 / (1 - rate)
@@ -92,11 +90,11 @@ def test_single_values_are_dropped_from_any_shape(device: torch.device, shape: t
 
 @kinds
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_type_and_shape_stay(device: torch.device, kind: Kind, dtype: torch.dtype) -> None:
+def test_dtype_and_shape_are_kept(device: torch.device, kind: Kind, dtype: torch.dtype) -> None:
     features = torch.ones(SHAPE, device=device, dtype=dtype)
     dropped = drop(kind, 0.5, features)
     assert (dropped.dtype, dropped.shape, dropped.device) == (dtype, features.shape, features.device)
-    assert (features == 1).all(), "what is given is not written to"
+    assert (features == 1).all(), "the input is not written to"
 
 
 @kinds
@@ -117,7 +115,7 @@ def test_nothing_is_dropped_outside_training_or_at_rate_zero(device: torch.devic
     state = generator.get_state()
     for module in (kind(0.9).eval(), kind(0.0)):
         assert module(features, generator) is features
-    assert torch.equal(generator.get_state(), state), "nor is anything drawn"
+    assert torch.equal(generator.get_state(), state), "and nothing is drawn"
     assert (kind(0.9).eval().train()(features, generator) == 0).any()
 
 
@@ -134,7 +132,7 @@ def test_the_generator_decides_everything(device: torch.device, kind: Kind) -> N
 
 
 @kinds
-def test_the_global_generators_are_left_alone(device: torch.device, kind: Kind) -> None:
+def test_global_generators_are_not_used(device: torch.device, kind: Kind) -> None:
     features = torch.ones(SHAPE, device=device)
     states = [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if device.type == "cuda" else [])]
     first = drop(kind, 0.5, features)
@@ -153,8 +151,8 @@ def test_the_global_generators_are_left_alone(device: torch.device, kind: Kind) 
 
 @kinds
 @pytest.mark.parametrize("rate", [-0.1, 1, 1.5, math.nan, math.inf])
-def test_a_rate_that_makes_no_sense_is_refused(kind: Kind, rate: float) -> None:
-    with pytest.raises(SettingError, match=f"from 0 up to 1, exclusive; it is {rate}"):
+def test_an_invalid_rate_is_refused(kind: Kind, rate: float) -> None:
+    with pytest.raises(SettingError, match=f"at least 0 and below 1; it is {rate}"):
         kind(rate)
 
 

@@ -1,11 +1,11 @@
-"""The padded network computes what torch computes over packed sequences, and padding never enters a state."""
+"""The padded network agrees with torch's packed sequences, and padding never enters a state."""
 
 from __future__ import annotations
 
 import copy
 import itertools
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,7 @@ def make_case(
 def tolerance(dtype: torch.dtype, device: torch.device) -> float:
     if dtype == torch.float64:
         return 1e-11
-    return 1e-5 if device.type == "cpu" else 5e-4  # cuDNN adds up in another order
+    return 1e-5 if device.type == "cpu" else 5e-4  # cuDNN sums in another order
 
 
 @pytest.fixture(params=[1, 2])
@@ -140,7 +140,7 @@ def test_gradients_are_those_of_packed_sequences(
 
 
 @SHAPES
-def test_one_way_of_running_serves_training_and_prediction(
+def test_training_and_prediction_agree(
     device: torch.device, rnn_type: str, num_layers: int, bidirectional: bool
 ) -> None:
     case = make_case(device, rnn_type, num_layers, bidirectional, dtype=torch.float32)
@@ -155,17 +155,17 @@ def test_one_way_of_running_serves_training_and_prediction(
 
 
 @pytest.mark.parametrize("lengths", [[1], [4], [1, 1, 1], [5, 5], [6, 5, 4, 3, 2, 1], [1, 9]])
-def test_batches_of_every_form_work(device: torch.device, lengths: list[int]) -> None:
+def test_batches_of_every_shape_work(device: torch.device, lengths: list[int]) -> None:
     for width in (max(lengths), max(lengths) + 3):
         case = make_case(device, lengths=lengths, width=width)
         assert_near(case.found(case.inputs), case.expected(case.inputs))
 
 
-def test_a_batch_may_have_been_turned_in_memory(device: torch.device) -> None:
+def test_a_batch_need_not_be_contiguous(device: torch.device) -> None:
     case = make_case(device)
-    turned = case.inputs.transpose(0, 1).contiguous().transpose(0, 1)
-    assert not turned.is_contiguous()
-    assert_near(case.found(turned), case.expected(case.inputs))
+    strided = case.inputs.transpose(0, 1).contiguous().transpose(0, 1)
+    assert not strided.is_contiguous()
+    assert_near(case.found(strided), case.expected(case.inputs))
 
 
 # threads and graphs
@@ -179,12 +179,12 @@ def test_the_number_of_threads_changes_nothing(device: torch.device, rnn_type: s
     for context in (torch.no_grad, torch.inference_mode):
         with context():
             assert_near(case.found(case.inputs), case.expected(case.inputs))
-    assert torch.get_num_threads() == num_threads, "and it stays what it was"
+    assert torch.get_num_threads() == num_threads, "and it is unchanged"
 
 
 def test_the_same_batch_gives_the_same_bits_again(device: torch.device, num_threads: int) -> None:
-    if device.type == "cuda":  # cuDNN adds up in any order
-        pytest.skip("promised on a CPU alone")
+    if device.type == "cuda":  # cuDNN sums in any order
+        pytest.skip("guaranteed on CPUs only")
     case = make_case(device, num_layers=2, dtype=torch.float32)
     inputs = case.inputs.requires_grad_()
     one, two = (gradients(case.found(inputs), case.ours.rnn, inputs) for _ in range(2))
@@ -192,7 +192,7 @@ def test_the_same_batch_gives_the_same_bits_again(device: torch.device, num_thre
     assert all(torch.equal(gradient, two[name]) for name, gradient in one.items())
 
 
-def test_weights_and_inputs_that_do_not_learn_get_no_gradient(device: torch.device, num_threads: int) -> None:
+def test_frozen_weights_and_inputs_get_no_gradient(device: torch.device, num_threads: int) -> None:
     frozen = {"weight_hh_l0", "bias_ih_l0_reverse", "weight_ih_l1_reverse"}
     case = make_case(device, num_layers=2)
     for network in (case.ours.rnn, case.torchs):
@@ -211,7 +211,7 @@ def test_weights_and_inputs_that_do_not_learn_get_no_gradient(device: torch.devi
             assert_near(found, expected.grad)
 
 
-def test_inputs_learn_where_all_weights_are_frozen(device: torch.device, num_threads: int) -> None:
+def test_inputs_get_gradients_if_all_weights_are_frozen(device: torch.device, num_threads: int) -> None:
     case = make_case(device, num_layers=2)
     for network in (case.ours.rnn, case.torchs):
         network.requires_grad_(False)
@@ -243,7 +243,7 @@ def test_gradients_of_two_batches_add_up(device: torch.device, num_threads: int)
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
 @SHAPES
-def test_what_lies_on_padding_never_matters(
+def test_values_on_padding_never_matter(
     device: torch.device, rnn_type: str, num_layers: int, bidirectional: bool, scale: float
 ) -> None:
     case = make_case(device, rnn_type, num_layers, bidirectional)
@@ -258,7 +258,7 @@ def test_what_lies_on_padding_never_matters(
     assert found["inputs"][~case.mask].abs().max() < 1e-12, "padding has no gradient"
 
 
-def test_large_weights_open_no_way_for_padding(device: torch.device) -> None:
+def test_large_weights_do_not_let_padding_in(device: torch.device) -> None:
     for rnn_type in TYPES:
         case = make_case(device, rnn_type, 2, scale=30.0)
         zeros = case.inputs.masked_fill(~case.mask.unsqueeze(2), 0.0)
@@ -272,12 +272,12 @@ def test_a_batch_gives_what_its_sentences_give_alone(
 ) -> None:
     case = make_case(device, rnn_type, num_layers, bidirectional)
     together = case.found(case.inputs)
-    for place, length in enumerate(LENGTHS):
-        alone = case.ours(case.inputs[place : place + 1, :length], torch.tensor([length]))
-        assert_near(together[place, :length], alone[0])
+    for index, length in enumerate(LENGTHS):
+        alone = case.ours(case.inputs[index : index + 1, :length], torch.tensor([length]))
+        assert_near(together[index, :length], alone[0])
 
 
-def test_the_first_direction_sees_what_came_and_the_second_what_comes(device: torch.device) -> None:
+def test_each_direction_sees_its_side_of_the_sentence(device: torch.device) -> None:
     case = make_case(device, lengths=[5, 3])
     changed = case.inputs.clone()
     changed[:, 1] += 1
@@ -305,7 +305,7 @@ def test_the_size_of_the_output_counts_directions() -> None:
     assert PaddedRNN(SIZE, HIDDEN, bidirectional=False).output_size == HIDDEN
 
 
-def test_an_unknown_type_is_told_beside_those_there_are() -> None:
+def test_an_unknown_type_is_refused_with_the_known_ones() -> None:
     with pytest.raises(SettingError, match=r"rnn_type must be one of LSTM, GRU, RNN; it is 'lstm'"):
         PaddedRNN(SIZE, HIDDEN, rnn_type="lstm")
 
@@ -333,34 +333,77 @@ def test_a_copy_on_disk_computes_the_same(device: torch.device) -> None:
     assert_near(other(case.inputs, case.lengths), case.ours(case.inputs, case.lengths))
 
 
-@pytest.mark.parametrize("change", ["in place", "loaded", "new memory", "other type"])
-def test_weights_that_change_between_predictions_are_used(change: str) -> None:
-    rnn = PaddedRNN(3, 4)
-    inputs, lengths = torch.randn(2, 5, 3), torch.tensor([5, 3])
+def average_into(rnn: nn.LSTM | nn.GRU | nn.RNN) -> None:
+    """Load a moving average of the weights as older code does, without a trace in version or address."""
+    for weight in rnn.parameters():
+        weight.data.copy_(0.5 * weight.data + 0.5)
+
+
+def swap_rows(rnn: nn.LSTM | nn.GRU | nn.RNN) -> None:
+    rnn.weight_hh_l0.data.copy_(rnn.weight_hh_l0.data.flip(0))
+
+
+def swap_columns(rnn: nn.LSTM | nn.GRU | nn.RNN) -> None:
+    rnn.weight_hh_l0.data.copy_(rnn.weight_hh_l0.data.flip(1))
+
+
+CHANGES: dict[str, Callable[[nn.LSTM | nn.GRU | nn.RNN], Any]] = {
+    "in index": lambda rnn: torch.no_grad()(rnn.weight_ih_l0.mul_)(2),
+    "loaded": lambda rnn: rnn.load_state_dict({name: 2 * value for name, value in rnn.state_dict().items()}),
+    "new memory": lambda rnn: setattr(rnn.weight_ih_l0, "data", rnn.weight_ih_l0.data * 2),
+    "data.mul_": lambda rnn: rnn.weight_ih_l0.data.mul_(2),
+    "data.neg_": lambda rnn: rnn.weight_hh_l0_reverse.data.neg_(),
+    "moving average": average_into,
+    "one element": lambda rnn: rnn.weight_hh_l0.data[3, 1].add_(0.5),
+    "bias": lambda rnn: rnn.bias_hh_l0.data[1].add_(0.5),
+    "rows swapped": swap_rows,
+    "columns swapped": swap_columns,
+    "through NumPy": lambda rnn: rnn.weight_ih_l0.detach().numpy().__imul__(2),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rnn_type", ["LSTM", "GRU"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_predictions_follow_weights_that_change(change: str, rnn_type: str, dtype: torch.dtype) -> None:
+    network = PaddedRNN(3, 4, rnn_type=rnn_type).to(dtype)
+    inputs, lengths = torch.randn(2, 5, 3, dtype=dtype), torch.tensor([5, 3])
     with torch.inference_mode():
-        before = rnn(inputs, lengths)
-    if change == "in place":
-        with torch.no_grad():
-            rnn.rnn.weight_ih_l0.mul_(2)
-    elif change == "loaded":
-        rnn.load_state_dict({name: 2 * value for name, value in rnn.state_dict().items()})
-    elif change == "new memory":
-        rnn.rnn.weight_ih_l0.data = rnn.rnn.weight_ih_l0.data * 2
-    else:
-        rnn.double()
-        inputs = inputs.double()
+        before = network(inputs, lengths)
+    CHANGES[change](network.rnn)
     with torch.inference_mode():
-        after = rnn(inputs, lengths)
-    expected = rnn(inputs, lengths)  # with gradients, nothing is kept
+        after = network(inputs, lengths)
+    expected = network(inputs, lengths)  # nothing is cached where gradients are computed
     torch.testing.assert_close(after[0], expected[0])
     torch.testing.assert_close(after[1, :3], expected[1, :3])
-    if change != "other type":
-        assert not torch.allclose(after, before)
+    assert not torch.allclose(after, before)
+
+
+def test_predictions_follow_a_change_of_dtype() -> None:
+    network = PaddedRNN(3, 4)
+    inputs, lengths = torch.randn(2, 5, 3), torch.tensor([5, 3])
+    with torch.inference_mode():
+        network(inputs, lengths)
+        found = network.double()(inputs.double(), lengths)
+    torch.testing.assert_close(found[0], network(inputs.double(), lengths)[0])
+
+
+def test_unchanged_weights_are_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = PaddedRNN(3, 4)
+    inputs, lengths = torch.randn(2, 5, 3), torch.tensor([5, 3])
+    calls = []
+    prepare = network._widened_weights
+    monkeypatch.setattr(network, "_widened_weights", lambda: calls.append(1) or prepare())
+    with torch.inference_mode():
+        for _ in range(5):
+            network(inputs, lengths)
+            network.train().eval()
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("has_onednn", [True, False])
 @SHAPES
-def test_predicting_gives_what_training_sees(
+def test_prediction_gives_the_states_of_training(
     rnn_type: str, num_layers: int, bidirectional: bool, has_onednn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "enabled", has_onednn)
@@ -381,14 +424,14 @@ def test_a_network_that_predicted_can_be_copied(how: str) -> None:
         assert torch.equal(other(inputs, lengths), expected)
 
 
-def test_a_network_made_where_nothing_is_learned_predicts() -> None:
+def test_a_network_made_in_inference_mode_predicts() -> None:
     with torch.inference_mode():
         rnn = PaddedRNN(SIZE, HIDDEN)
         states = rnn(torch.randn(2, 5, SIZE), torch.tensor([5, 3]))
     assert states.shape == (2, 5, 2 * HIDDEN)
 
 
-def test_a_processor_without_bfloat16_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_processor_without_bfloat16_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> Tensor:
         raise RuntimeError("could not create a primitive descriptor for an LSTM forward propagation primitive")
 
@@ -416,12 +459,12 @@ def test_it_may_run_under_autocast(rnn_type: str, num_layers: int, bidirectional
         torch.testing.assert_close(network(inputs, lengths)[words], rough[words], atol=0.01, rtol=0.01)
 
 
-# a learned start, and a network of somebody else
+# a learned initial state, and a shared network
 
 
 @SHAPES
 @pytest.mark.parametrize("lengths", [LENGTHS, [5, 5]], ids=["padded", "of one length"])
-def test_a_learned_state_is_where_each_sentence_starts(
+def test_each_sentence_starts_from_the_learned_state(
     device: torch.device, rnn_type: str, num_layers: int, bidirectional: bool, lengths: list[int]
 ) -> None:
     options: dict[str, Any] = {"num_layers": num_layers, "bidirectional": bidirectional}
@@ -444,7 +487,7 @@ def test_a_learned_state_is_where_each_sentence_starts(
 def test_without_a_learned_state_there_is_no_weight_for_it() -> None:
     assert "start" not in PaddedRNN(SIZE, HIDDEN).state_dict()
     ours = PaddedRNN(SIZE, HIDDEN, train_initial_state=True)
-    assert not ours.start.any(), "at first it is what it is without"  # type: ignore[union-attr]
+    assert not ours.start.any(), "it is 0 before training"  # type: ignore[union-attr]
 
 
 def test_a_shared_network_must_have_the_same_settings() -> None:

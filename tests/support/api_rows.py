@@ -1,4 +1,4 @@
-"""The rows of API.md, each beside the test that runs it."""
+"""Link each row of docs/API.md to the test that runs it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _Test = TypeVar("_Test", bound=Callable[..., Any])
 
 
 def row(name: str) -> Callable[[_Test], _Test]:
-    """Say which row of API.md a test runs."""
+    """Return a decorator that registers a test for the row of API.md with this first cell."""
 
-    def note(test: _Test) -> _Test:
-        assert name not in ROWS or ROWS[name].__qualname__ == test.__qualname__, f"two tests of the row {name}"
+    def register(test: _Test) -> _Test:
+        assert name not in ROWS or ROWS[name].__qualname__ == test.__qualname__, f"two tests for the row {name}"
         ROWS[name] = test
         return test
 
-    return note
+    return register
 
 
 def assert_missing(module: str, *names: str) -> None:
-    """Check that what API.md says is not offered is not there."""
+    """Check that the names, which API.md lists as not offered, do not exist."""
     for name in names:
         found: Any = importlib.import_module(module)
         *path, last = name.split(".")
         for part in path:
             found = getattr(found, part)
-        assert not hasattr(found, last), f"{module}.{name} is there: say so in API.md"
+        assert not hasattr(found, last), f"{module}.{name} exists: API.md should say so"

@@ -546,8 +546,8 @@ def rows(*pairs: tuple[str, str]) -> list[list[str]]:
     return [list(pair) for pair in pairs]
 
 
-def test_benchmark_places_words_and_surface_tokens(benchmark: Any) -> None:
-    gold = benchmark.place_gold(
+def test_benchmark_aligns_words_and_surface_tokens(benchmark: Any) -> None:
+    gold = benchmark.align_gold(
         "don't go, wanna",
         rows(
             ("1-2", "don't"), ("1", "do"), ("2", "n't"), ("2.1", "unseen"), ("3", "go"), ("4", ","),

@@ -21,9 +21,9 @@ from flairlite.errors import SettingError
 from flairlite.metrics import Result
 from flairlite.models import SequenceTagger
 from flairlite.trainers import Callback, ModelTrainer
-from flairlite.trainers import session as session_module
+from flairlite.trainers import training_run as training_run_module
 from flairlite.trainers.callbacks.annealing import Annealing
-from flairlite.trainers.callbacks.base import Run
+from flairlite.trainers.callbacks.base import TrainingState
 
 
 def a_result(score: float) -> Result:
@@ -44,7 +44,7 @@ def anneal(
     The scores are those on dev or, without dev, training losses.
     """
     weight = torch.nn.Parameter(torch.zeros(1))
-    run = Run(a_tagger(), torch.optim.SGD([weight], lr=rate), Path(), max_epochs=len(scores))
+    run = TrainingState(a_tagger(), torch.optim.SGD([weight], lr=rate), Path(), max_epochs=len(scores))
     annealing = Annealing(**options)
     annealing.on_train_begin(run)
     rows = []
@@ -53,7 +53,7 @@ def anneal(
         if has_dev:
             run.dev = a_result(score)
         run.loss_sum, run.num_labels = torch.tensor(score * 4), 4
-        run.judge()
+        run.compare_with_best()
         annealing.on_evaluated(run)
         rows.append((run.learning_rate, run.bad_epochs, run.is_best, run.stop_reason is not None))
         if run.stop_reason is not None:
@@ -165,7 +165,7 @@ class Scripted(Callback):
     def __init__(self) -> None:
         self.rates: list[float] = []
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, run: TrainingState) -> None:
         self.rates.append(run.learning_rate)
 
 
@@ -182,7 +182,7 @@ class TestTraining:
         self, scores: Sequence[float], corpus: Corpus, folder: Path, patch: pytest.MonkeyPatch, **options: Any
     ) -> tuple[list[float], dict[str, Any]]:
         left: Iterator[float] = iter(scores)
-        patch.setattr(session_module, "evaluate_dataset", lambda *arguments, **named: a_result(next(left)))
+        patch.setattr(training_run_module, "evaluate_dataset", lambda *arguments, **named: a_result(next(left)))
         noted = Scripted()
         settings = {"max_epochs": len(scores), "plugins": [noted], **options}
         result = ModelTrainer(a_tagger(), corpus).train(folder, **settings)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from flairlite.trainers import optimizers
-from flairlite.trainers.optimizers import OptimizerFactory, without_compiler
+from flairlite.trainers.optimizers import OptimizerFactory, remove_compiler
 
 FACTORIES: dict[str, OptimizerFactory] = {
     "SGD": torch.optim.SGD,
@@ -46,7 +46,7 @@ def step(optimizer: torch.optim.Optimizer, model: nn.Linear, num_steps: int) -> 
 def test_weights_and_state_are_those_of_torch(name: str) -> None:
     model = nn.Linear(3, 2)
     other = copy.deepcopy(model)
-    light = without_compiler(FACTORIES[name])
+    light = remove_compiler(FACTORIES[name])
     optimizer, expected = trained(light, model, 5), trained(FACTORIES[name], other, 5)
     assert isinstance(optimizer, type(expected))
     assert type(optimizer).__name__ == type(expected).__name__
@@ -61,7 +61,7 @@ def test_weights_and_state_are_those_of_torch(name: str) -> None:
 
 def test_schedulers_of_torch_take_it() -> None:
     model = nn.Linear(3, 2)
-    optimizer = without_compiler(torch.optim.SGD)(model.parameters(), lr=1.0)
+    optimizer = remove_compiler(torch.optim.SGD)(model.parameters(), lr=1.0)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
     step(optimizer, model, 1)
     scheduler.step()
@@ -70,7 +70,7 @@ def test_schedulers_of_torch_take_it() -> None:
 
 def test_hooks_are_called() -> None:
     model, calls = nn.Linear(3, 2), []
-    optimizer = without_compiler(torch.optim.SGD)(model.parameters(), lr=0.1)
+    optimizer = remove_compiler(torch.optim.SGD)(model.parameters(), lr=0.1)
     optimizer.register_step_post_hook(lambda *_: calls.append("step"))
     step(optimizer, model, 2)
     assert calls == ["step", "step"]
@@ -84,12 +84,12 @@ class Own(torch.optim.SGD):
     "factory", [Own, lambda weights, lr: Own(weights, lr=lr), functools.partial(Own, momentum=0.1)]
 )
 def test_other_factories_are_left_as_they_are(factory: Any) -> None:
-    assert without_compiler(factory) is factory
+    assert remove_compiler(factory) is factory
 
 
 def test_program_that_has_the_compiler_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(optimizers, "_has_compiler", lambda: True)
-    assert without_compiler(torch.optim.SGD) is torch.optim.SGD
+    assert remove_compiler(torch.optim.SGD) is torch.optim.SGD
 
 
 def test_training_imports_no_compiler(tmp_path: Any) -> None:
@@ -102,7 +102,7 @@ from flairlite.trainers import ModelTrainer
 corpus = Corpus([Sentence(["The", "end"]).set_token_labels("pos", ["DET", "NOUN"])])
 labels = corpus.make_label_dictionary("pos")
 model = SequenceTagger(WordEmbeddings("glove-mini"), labels, "pos", hidden_size=4)
-ModelTrainer(model, corpus).train(sys.argv[1], max_epochs=1)
+ModelTrainer(model, corpus).train(sys.argv[1], max_epochs=1, tune_process=True)
 print([name for name in ("torch._dynamo", "torch._inductor", "sympy", "sklearn", "scipy") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)

@@ -22,7 +22,7 @@ from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import SettingError
 from flairlite.models import SequenceTagger
-from flairlite.trainers import Callback, ModelTrainer, Run
+from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers.callbacks.checkpoint import read_checkpoint
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -69,7 +69,7 @@ class Drift(Callback):
         self.steps = 0
         self.memory = torch.zeros(3)
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, run: TrainingState) -> None:
         self.steps += 1
         if self.steps == self.crash_at:
             raise self.error
@@ -147,7 +147,7 @@ class TestExactResume:
             train(make(), corpus, tmp_path / "parts", **options, plugins=[Drift(12)])
         checkpoint = read_checkpoint(tmp_path / "parts")
         assert checkpoint is not None
-        assert checkpoint["session"]["run"]["epoch"] == 2
+        assert checkpoint["state"]["run"]["epoch"] == 2
         with pytest.raises(SettingError, match="plugins lacks 'Drift'"):
             ModelTrainer(make(), corpus).resume(tmp_path / "parts")
         with pytest.raises(Crash):
@@ -172,7 +172,7 @@ class TestExactResume:
 
         class Forget(Callback):
             @torch.no_grad()
-            def on_batch_end(self, run: Run) -> None:
+            def on_batch_end(self, run: TrainingState) -> None:
                 for weight in run.model.parameters() if run.epoch > 2 else ():
                     weight.zero_()
                 if run.epoch > 2:
@@ -204,7 +204,7 @@ class Stop(Callback):
     def __init__(self, error: type[BaseException] = Crash, step: int = 0) -> None:
         self.error, self.steps, self.step = error, 0, step
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, run: TrainingState) -> None:
         self.steps += 1
         if self.steps == self.step:
             raise self.error

@@ -17,7 +17,7 @@ from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import SettingError
 from flairlite.models import SequenceTagger
 from flairlite.samplers import ChunkSampler, ExpandingChunkSampler, ImbalancedClassificationDatasetSampler
-from flairlite.trainers import Callback, ModelTrainer, Run
+from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers.plugins import AnnealingPlugin, LinearSchedulerPlugin, MetricHistoryPlugin
 
 TEXTS = ["the/DET dog/NOUN sleeps/VERB", "the/DET dog/NOUN", "sleeps/VERB now/ADV", "dog/NOUN"]
@@ -40,7 +40,7 @@ class Kill(Callback):
     def __init__(self, step: int | None) -> None:
         self.left = step
 
-    def on_batch_begin(self, run: Run) -> None:
+    def on_batch_begin(self, run: TrainingState) -> None:
         if self.left is not None:
             self.left -= 1
             if self.left < 0:

@@ -21,9 +21,10 @@ from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import SettingError
 from flairlite.models import SequenceTagger
 from flairlite.samplers import ChunkSampler, ExpandingChunkSampler, FlairSampler, ImbalancedClassificationDatasetSampler
-from flairlite.trainers import Callback, ModelTrainer, Run
+from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers.batch_order import BatchOrder
 from flairlite.trainers.callbacks.weights_table import read_weights_table
+from flairlite.trainers.options import OptimizerOptions, TrainingOptions
 from flairlite.trainers.plugins import AnnealingPlugin, LinearSchedulerPlugin
 from flairlite.trainers.settings import TrainingSettings
 from flairlite.trainers.splits import draw_sample
@@ -81,10 +82,10 @@ class Seen(Callback):
         self.optimizer: Any = None
         self.norms: list[float | None] = []
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, run: TrainingState) -> None:
         self.optimizer = run.optimizer
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, run: TrainingState) -> None:
         self.batches.append([run.sentences[place] for place in run.indices.tolist()])
         self.rates.append([group["lr"] for group in run.optimizer.param_groups])
         gradients = [weight.grad for weight in run.model.parameters() if weight.grad is not None]
@@ -99,9 +100,15 @@ class TestWhole:
         assert settings - set(arguments) == set()
 
     def test_each_argument_of_train_has_its_line_in_the_documentation(self) -> None:
-        described = inspect.getdoc(ModelTrainer.train) or ""
+        described = f"{inspect.getdoc(ModelTrainer.train)}\n{inspect.getdoc(TrainingSettings)}"
         for name in inspect.signature(ModelTrainer.train).parameters:
             assert name == "self" or f"\n    {name}: " in described, name
+
+    def test_type_checkers_know_each_setting_with_its_type(self) -> None:
+        typed = {**TrainingOptions.__annotations__}
+        for field in dataclasses.fields(TrainingSettings):
+            assert typed.pop(field.name).__forward_arg__ == field.type
+        assert set(typed) == set(OptimizerOptions.__annotations__)
 
     def test_settings_are_the_same_after_being_plain(self) -> None:
         kept: list[TrainingSettings] = []
@@ -236,20 +243,25 @@ class TestSplits:
 
     def test_a_sample_is_drawn_by_number_or_part(self) -> None:
         texts = [*sentences(9), Sentence("")]
-        assert len(draw_sample(texts, 4, 0)) == 4
-        assert len(draw_sample(texts, 1 / 3, 0)) == 3
-        assert len(draw_sample(texts, 1.0, 0)) == 9
-        assert len(draw_sample(texts, 0.001, 0)) == 1
-        assert list(map(id, draw_sample(texts, 4, 1))) == list(map(id, draw_sample(texts, 4, 1)))
-        chosen = {tuple(map(id, draw_sample(texts, 4, seed))) for seed in range(5)}
+        lengths = torch.tensor([len(sentence) for sentence in texts])
+
+        def draw(amount: float, seed: int = 0) -> list[int]:
+            return list(map(id, draw_sample(texts, lengths, amount, seed)))
+
+        assert len(draw(4)) == 4
+        assert len(draw(1 / 3)) == 3
+        assert len(draw(1.0)) == 9
+        assert len(draw(0.001)) == 1
+        assert draw(4, seed=1) == draw(4, seed=1)
+        chosen = {tuple(draw(4, seed)) for seed in range(5)}
         assert len(chosen) > 1
         for amount in (10, 1.5):
             with pytest.raises(SettingError, match="monitor_train_sample must be a part from 0 to 1"):
-                draw_sample(texts, amount, 0)
+                draw(amount)
 
     def test_the_last_model_may_be_the_one_that_counts(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         class Forget(Callback):
-            def on_epoch_trained(self, run: Run) -> None:
+            def on_epoch_trained(self, run: TrainingState) -> None:
                 if run.epoch == 2:
                     for weight in run.model.parameters():
                         weight.data.zero_()
@@ -356,7 +368,7 @@ class TestOrder:
         blocks = [drawn[start : start + 4] for start in range(0, 20, 4)]
         assert all(block == list(range(block[0], block[0] + 4)) for block in blocks)
         assert drawn != list(range(20))
-        with pytest.raises(SettingError, match="at least 1 data point"):
+        with pytest.raises(SettingError, match="block_size must be at least 1"):
             ChunkSampler(0)
 
     def test_blocks_become_longer(self) -> None:

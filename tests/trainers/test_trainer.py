@@ -28,7 +28,7 @@ from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import FileWriteError, FlairliteError, LabelError, SettingError, TrainingError
 from flairlite.models import Model, SequenceTagger
 from flairlite.trainers import Callback, ModelTrainer
-from flairlite.trainers.callbacks.base import Run
+from flairlite.trainers.callbacks.base import TrainingState
 
 FILES = {
     "best-model.pt",
@@ -120,7 +120,7 @@ class Notes(Callback):
         self.scores: list[float] = []
         self.words: list[int] = []
 
-    def on_epoch_end(self, run: Run) -> None:
+    def on_epoch_end(self, run: TrainingState) -> None:
         self.states.append(state_of(run.model))
         self.words.append(run.num_words)
 
@@ -132,7 +132,7 @@ class Forget(Callback):
         self.epoch = epoch
 
     @torch.no_grad()
-    def on_epoch_begin(self, run: Run) -> None:
+    def on_epoch_begin(self, run: TrainingState) -> None:
         if run.epoch == self.epoch:
             for weight in run.model.parameters():
                 weight.zero_()
@@ -273,7 +273,7 @@ class TestPlainLoop:
         seen: list[torch.optim.Optimizer] = []
 
         class See(Callback):
-            def on_train_begin(self, run: Run) -> None:
+            def on_train_begin(self, run: TrainingState) -> None:
                 seen.append(run.optimizer)
 
         result = train(tagger, corpus, tmp_path, optimizer=optimizer, learning_rate=0.01, plugins=[See()], max_epochs=3)
@@ -331,7 +331,7 @@ class TestFiles:
         notes, meanwhile = Notes(), []
 
         class Load(Callback):
-            def on_epoch_end(self, run: Run) -> None:
+            def on_epoch_end(self, run: TrainingState) -> None:
                 meanwhile.append(state_of(SequenceTagger.load(run.base_path / "best-model.pt")))
 
         tagger = SequenceTagger(mini_vectors, dictionary, "upos", hidden_size=16, seed=0)
@@ -672,48 +672,48 @@ class Record(Callback):
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def on_train_begin(self, run: Run) -> None:
+    def on_train_begin(self, run: TrainingState) -> None:
         self.calls.append("train begin")
 
-    def on_epoch_begin(self, run: Run) -> None:
+    def on_epoch_begin(self, run: TrainingState) -> None:
         assert run.model.device.type == "cpu"
         self.calls.append(f"epoch {run.epoch} begin, {run.iteration}/{run.num_batches}")
 
-    def on_batch_begin(self, run: Run) -> None:
+    def on_batch_begin(self, run: TrainingState) -> None:
         self.positions: list[int] = run.indices.tolist()
         assert all(weight.grad is None for weight in run.model.parameters())
 
-    def on_backward_end(self, run: Run) -> None:
+    def on_backward_end(self, run: TrainingState) -> None:
         assert run.indices.tolist() == self.positions
         gradients = [weight.grad for weight in run.model.parameters() if weight.grad is not None]
         self.norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
 
-    def on_batch_end(self, run: Run) -> None:
+    def on_batch_end(self, run: TrainingState) -> None:
         assert run.model.training
         assert run.gradient_norm is not None
         torch.testing.assert_close(run.gradient_norm, self.norm)
         self.calls.append(f"batch {run.iteration}/{run.num_batches}")
 
-    def on_epoch_trained(self, run: Run) -> None:
+    def on_epoch_trained(self, run: TrainingState) -> None:
         assert run.dev is None
         self.calls.append(f"epoch {run.epoch} trained")
 
-    def on_evaluated(self, run: Run) -> None:
+    def on_evaluated(self, run: TrainingState) -> None:
         assert run.dev is not None
         assert run.is_best == (run.dev.main_score == run.best_score)
         assert not run.history.dev_scores[run.epoch - 1 :]
         self.calls.append(f"evaluated {run.epoch}")
 
-    def on_epoch_end(self, run: Run) -> None:
+    def on_epoch_end(self, run: TrainingState) -> None:
         assert run.dev is not None
         assert run.history.dev_scores[run.epoch - 1] == run.dev.main_score
         self.calls.append(f"epoch {run.epoch} end")
 
-    def on_train_end(self, run: Run) -> None:
+    def on_train_end(self, run: TrainingState) -> None:
         assert not run.model.training
         self.calls.append("train end")
 
-    def on_close(self, run: Run, error: BaseException | None) -> None:
+    def on_close(self, run: TrainingState, error: BaseException | None) -> None:
         self.calls.append(f"closed, {error!r}")
 
 
@@ -724,7 +724,7 @@ class Stop(Callback):
         self.epoch = epoch
         setattr(self, hook, self._stop)
 
-    def _stop(self, run: Run) -> None:
+    def _stop(self, run: TrainingState) -> None:
         if run.epoch == self.epoch:
             run.stop_reason = "enough is enough"
 
@@ -736,7 +736,7 @@ class Raise(Callback):
         self.error, self.epoch = error, epoch
         setattr(self, hook, self._raise)
 
-    def _raise(self, run: Run) -> None:
+    def _raise(self, run: TrainingState) -> None:
         if run.epoch == self.epoch and run.iteration in (0, 2, run.num_batches):
             raise self.error
 
@@ -770,7 +770,7 @@ class TestPlugins:
             def __init__(self, number: int) -> None:
                 self.number = number
 
-            def on_epoch_end(self, run: Run) -> None:
+            def on_epoch_end(self, run: TrainingState) -> None:
                 calls.append(self.number)
 
         train(tagger, corpus, tmp_path, plugins=[Numbered(1), Numbered(2)])
@@ -799,7 +799,7 @@ class TestPlugins:
         self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         class Schedule(Callback):
-            def on_epoch_end(self, run: Run) -> None:
+            def on_epoch_end(self, run: TrainingState) -> None:
                 run.learning_rate = 0.1 / (run.epoch + 1)
 
         train(tagger, corpus, tmp_path, max_epochs=3, plugins=[Schedule()])
@@ -824,7 +824,7 @@ class TestInterruption:
         states: list[State] = []
 
         class Keep(Callback):
-            def on_batch_end(self, run: Run) -> None:
+            def on_batch_end(self, run: TrainingState) -> None:
                 states.append(state_of(run.model))
 
         plugins = [record, notes, Keep(), Raise(KeyboardInterrupt)]
@@ -869,7 +869,7 @@ class TestNotFinite:
         self, size: int, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         class Explode(Callback):
-            def on_epoch_end(self, run: Run) -> None:
+            def on_epoch_end(self, run: TrainingState) -> None:
                 run.learning_rate = 1e38
 
         notes = Notes()

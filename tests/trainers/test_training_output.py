@@ -282,12 +282,12 @@ class TestLossTable:
 
     def test_rows_are_there_as_soon_as_their_epoch_is_over(self, tmp_path: Path) -> None:
         from flairlite.trainers import Callback
-        from flairlite.trainers.callbacks.base import Run
+        from flairlite.trainers.callbacks.base import TrainingState
 
         lengths: list[int] = []
 
         class Look(Callback):
-            def on_epoch_end(self, run: Run) -> None:
+            def on_epoch_end(self, run: TrainingState) -> None:
                 lengths.append(len((run.base_path / "loss.tsv").read_text().splitlines()))
 
         train(Corpus(make_sentences(2)), tmp_path, max_epochs=3, plugins=[Look()])

@@ -1,28 +1,31 @@
-"""Lower the learning rate when the score stays where it is, and stop when it has become too low."""
+"""Lower the learning rate when the score does not improve, and stop when it has become too low."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flairlite.checks import flag, number, number_or_numbers, whole_number
 from flairlite.errors import SettingError
 from flairlite.trainers.callbacks.base import Callback
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 
 
 class Annealing(Callback):
-    """Anneal against the score of each epoch.
+    """Anneals the learning rate by the score of each epoch.
 
-    After `patience` epochs in a row without a better score the learning rate is multiplied by `factor`; below
-    `min_learning_rate`, training stops early.
+    After `patience` epochs in a row without a better score the learning rate is multiplied by `factor`. Training stops
+    when it falls below `min_learning_rate`.
 
     Args:
-        factor: What to multiply with, below 1.
-        patience: Epochs in a row, at least 1.
-        min_learning_rate: The lowest learning rate to train with; or one for each group of weights that the optimizer
-            has.
-        initial_extra_patience: So many more epochs before the learning rate is annealed for the first time.
-        restarts: Go on from the best model when the learning rate was annealed.
+        factor: The factor, between 0 and 1.
+        patience: The number of epochs, at least 1.
+        min_learning_rate: The lowest learning rate to train with, or one per parameter group of the optimizer.
+        initial_extra_patience: Further epochs before the learning rate is annealed for the first time.
+        restarts: Whether to continue from the best model when the learning rate was annealed.
+
+    Raises:
+        SettingError: If a value has the wrong type or makes no sense.
     """
 
     schedules = True
@@ -36,16 +39,15 @@ class Annealing(Callback):
         initial_extra_patience: int = 0,
         restarts: bool = False,
     ) -> None:
-        if not 0 < factor < 1:
-            raise SettingError(f"anneal_factor must be between 0 and 1, as 0.5 to halve; it is {factor}")
-        if patience < 1:
-            raise SettingError(f"patience must be at least 1 epoch; it is {patience}")
-        if initial_extra_patience < 0:
-            raise SettingError(f"initial_extra_patience must be at least 0 epochs; it is {initial_extra_patience}")
-        self.factor, self.patience, self.min_learning_rate = factor, patience, min_learning_rate
-        self.initial_extra_patience, self.restarts = initial_extra_patience, restarts
+        self.factor: float = number(above=0, below=1)("anneal_factor", factor)
+        self.patience: int = whole_number(least=1)("patience", patience)
+        self.min_learning_rate: float | tuple[float, ...] = number_or_numbers(least=0)(
+            "min_learning_rate", min_learning_rate
+        )
+        self.initial_extra_patience: int = whole_number(least=0)("initial_extra_patience", initial_extra_patience)
+        self.restarts = flag("anneal_with_restarts", restarts)
         self._waited = 0  # epochs without a better score since the last annealing
-        self._extra_patience = initial_extra_patience  # until the first one
+        self._extra_patience = self.initial_extra_patience  # until the first annealing
 
     def __str__(self) -> str:
         return (
@@ -54,30 +56,41 @@ class Annealing(Callback):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return how long it has waited."""
+        """Return the epochs waited and the extra patience that is left."""
         return {"waited": self._waited, "extra_patience": self._extra_patience}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on waiting."""
+        """Restore the state that `state_dict` returned."""
         self._waited, self._extra_patience = state["waited"], state["extra_patience"]
 
-    def on_train_begin(self, run: Run) -> None:
-        """Begin to wait; check that there is one lowest learning rate for each group of weights."""
-        self._waited, self._extra_patience = 0, self.initial_extra_patience
-        groups, lowest = len(run.optimizer.param_groups), self.min_learning_rate
-        if isinstance(lowest, Sequence) and len(lowest) != groups:
-            raise SettingError(f"min_learning_rate must be a number or {groups} of them, one a group; it is {lowest}")
+    def on_train_begin(self, state: TrainingState) -> None:
+        """Reset the patience.
 
-    def on_evaluated(self, run: Run) -> None:
-        """Anneal when it is time."""
-        self._waited = 0 if run.is_best else self._waited + 1
+        Raises:
+            SettingError: If there is not one lowest learning rate per parameter group.
+        """
+        self._waited, self._extra_patience = 0, self.initial_extra_patience
+        self._lowest_rates(state)
+
+    def on_evaluated(self, state: TrainingState) -> None:
+        """Anneal the learning rate if the patience is exhausted."""
+        self._waited = 0 if state.is_best else self._waited + 1
         if self._waited < self.patience + self._extra_patience:
             return
-        self._waited, self._extra_patience, run.is_annealed = 0, 0, True
-        run.goes_back = self.restarts
-        groups, lowest = run.optimizer.param_groups, self.min_learning_rate
-        for group in groups:  # each keeps its own rate
+        self._waited, self._extra_patience, state.is_annealed = 0, 0, True
+        state.goes_back = self.restarts
+        groups = state.optimizer.param_groups
+        for group in groups:
             group["lr"] *= self.factor
-        limits = lowest if isinstance(lowest, Sequence) else [lowest] * len(groups)
-        if any(group["lr"] < limit for group, limit in zip(groups, limits, strict=True)):
-            run.stop_reason = "learning rate too small - quitting training!"
+        if any(group["lr"] < lowest for group, lowest in zip(groups, self._lowest_rates(state), strict=True)):
+            state.stop_reason = "learning rate too small - quitting training!"
+
+    def _lowest_rates(self, state: TrainingState) -> Sequence[float]:
+        count, lowest = len(state.optimizer.param_groups), self.min_learning_rate
+        if not isinstance(lowest, tuple):
+            return [lowest] * count
+        if len(lowest) != count:
+            raise SettingError(
+                f"min_learning_rate must be a number or {count} of them, one per parameter group; it is {lowest}"
+            )
+        return lowest

@@ -9,57 +9,62 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from flairlite.models import Model
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.process.run_folder import BEST_MODEL
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 
 log = logging.getLogger("flairlite")
 
 
 class BestModel(Callback):
-    """Saves the model whenever an epoch is the best yet, and gives it back at the end.
+    """Saves the model whenever an epoch is the best so far, and restores it at the end.
 
-    While training goes on, the file has no word vectors in it, which do not change: writing some tens of megabytes
-    takes a tenth of a short epoch. However training ends, `complete` puts them in.
+    During training the file lacks the fixed word vectors: writing tens of megabytes would take a tenth of a short
+    epoch. However training ends, `complete` writes the whole model.
     """
 
     def __init__(self) -> None:
-        self._state: dict[str, Tensor] | None = None
-        self._current: dict[str, Tensor] = {}  # the weights of the model itself, as training goes on
+        self._best: dict[str, Tensor] | None = None
+        self._current: dict[str, Tensor] = {}  # the weights of the model itself, which training changes
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the weights of the best model; where it is the present one, its own, which a file then has once."""
-        best, current = self._state, self._current
+        """Return the best weights; the model's own tensors if they are equal, which a file then holds only once."""
+        best, current = self._best, self._current
         is_current = best is not None and all(
             name in current and torch.equal(current[name], weight) for name, weight in best.items()
         )
         return {"weights": current if is_current else best}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Have the best model of before: a worse one does not take its place."""
-        self._state = state["weights"]
+        """Restore the state that `state_dict` returned."""
+        self._best = state["weights"]
 
-    def on_epoch_end(self, run: Run) -> None:
-        """Save the model when it is the best, or go back to the best one."""
-        if run.is_best:
+    def on_epoch_end(self, state: TrainingState) -> None:
+        """Save the model if it is the best, or return to the best one after annealing."""
+        if state.is_best:
             log.info("saving best model")
-            self._current = dict(run.model.state_dict())
-            self._state = {name: tensor.detach().clone() for name, tensor in self._current.items()}
-            run.model.save(run.base_path / BEST_MODEL, whole=False)
-        elif run.goes_back and self.restore(run):
+            self._current = dict(state.model.state_dict())
+            self._best = _copy_weights(state.model)
+            state.model.save(state.base_path / BEST_MODEL, whole=False)
+        elif state.goes_back and self.restore(state):
             log.info("resetting to best model")
 
-    def complete(self, run: Run) -> None:
-        """Write the best model whole: finished files need no other."""
-        if self._state is not None:
-            last = {name: tensor.detach().clone() for name, tensor in run.model.state_dict().items()}
-            run.model.load_state_dict(self._state)
-            run.model.save(run.base_path / BEST_MODEL)
-            run.model.load_state_dict(last)
+    def complete(self, state: TrainingState) -> None:
+        """Write the best model with its word vectors, so that the file needs no other."""
+        if self._best is not None:
+            last = _copy_weights(state.model)
+            state.model.load_state_dict(self._best)
+            state.model.save(state.base_path / BEST_MODEL)
+            state.model.load_state_dict(last)
 
-    def restore(self, run: Run) -> bool:
-        """Put the weights of the best model into the model, and tell whether there was one."""
-        if self._state is None:
+    def restore(self, state: TrainingState) -> bool:
+        """Load the best weights into the model, and return whether there are any."""
+        if self._best is None:
             return False
-        run.model.load_state_dict(self._state)
+        state.model.load_state_dict(self._best)
         return True
+
+
+def _copy_weights(model: Model) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

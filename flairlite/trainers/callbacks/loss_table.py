@@ -1,4 +1,4 @@
-"""loss.tsv: a row of figures an epoch."""
+"""loss.tsv: a row of figures per epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flairlite.metrics import Result
 from flairlite.storage.atomic import atomic_write
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.process.run_folder import LOSS_TABLE
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 
 _FIGURES = ("LOSS", "PRECISION", "RECALL", "F1", "ACCURACY")
 
@@ -21,7 +21,7 @@ class LossTable(Callback):
     """Writes loss.tsv.
 
     Args:
-        splits: The splits that are evaluated after each epoch: `dev`, `test`, `train_sample`.
+        splits: Names of the splits evaluated after each epoch: `dev`, `test`, `train_sample`.
     """
 
     def __init__(self, splits: tuple[str, ...]) -> None:
@@ -33,27 +33,32 @@ class LossTable(Callback):
         return {"rows": self._rows}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Have the rows of before, and no later ones."""
+        """Restore the state that `state_dict` returned."""
         self._rows = list(state["rows"])
 
-    def on_train_begin(self, run: Run) -> None:
-        """Write the head of the table."""
-        if not run.is_resumed:
-            self._write(run)
+    def on_train_begin(self, state: TrainingState) -> None:
+        """Write the header of the table."""
+        if not state.is_resumed:
+            self._write(state)
 
-    def on_epoch_end(self, run: Run) -> None:
+    def on_epoch_end(self, state: TrainingState) -> None:
         """Write a row."""
-        row = [str(run.epoch), f"{datetime.now():%H:%M:%S}", f"{run.epoch_learning_rate:.6f}", f"{run.train_loss:.8f}"]
+        row = [
+            str(state.epoch),
+            f"{datetime.now():%H:%M:%S}",
+            f"{state.epoch_learning_rate:.6f}",
+            f"{state.train_loss:.8f}",
+        ]
         for split in self.splits:
-            row += _figures(getattr(run, split))
+            row += _figures(getattr(state, split))
         self._rows.append("\t".join(row))
-        self._write(run)
+        self._write(state)
 
-    def _write(self, run: Run) -> None:
+    def _write(self, state: TrainingState) -> None:
         columns = [f"{split.upper()}_{figure}" for split in self.splits for figure in _FIGURES]
-        head = ["EPOCH", "TIMESTAMP", "LEARNING_RATE", "TRAIN_LOSS", *columns]
-        with atomic_write(run.base_path / LOSS_TABLE) as file:
-            file.writelines(f"{row}\n".encode() for row in ("\t".join(head), *self._rows))
+        header = ["EPOCH", "TIMESTAMP", "LEARNING_RATE", "TRAIN_LOSS", *columns]
+        with atomic_write(state.base_path / LOSS_TABLE) as file:
+            file.writelines(f"{row}\n".encode() for row in ("\t".join(header), *self._rows))
 
 
 def _figures(result: Result | None) -> list[str]:
@@ -61,34 +66,46 @@ def _figures(result: Result | None) -> list[str]:
         return ["_"] * len(_FIGURES)
     micro = result.classification_report["micro avg"]
     values = (result.loss, micro["precision"], micro["recall"], micro["f1-score"], result.accuracy)
-    return [f"{value:.8f}" if place == 0 else f"{value:.4f}" for place, value in enumerate(values)]
+    return [f"{value:.8f}" if index == 0 else f"{value:.4f}" for index, value in enumerate(values)]
+
+
+def read_table_lines(path: str | Path) -> list[str]:
+    """Return the lines of a table that training wrote.
+
+    Raises:
+        DataFormatError: If the file cannot be read or is not text.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataFormatError(f"the table cannot be read: {error}", path=path) from error
 
 
 def read_loss_table(path: str | Path) -> dict[str, list[float]]:
-    """Read the columns of figures of a loss.tsv, this library's or Flair's; where there is no figure, NaN.
+    """Read the columns of numbers of a loss.tsv, written by this library or by Flair; a missing number is NaN.
 
-    Where a cell has several learning rates, the first is taken. The column of times is left out.
+    Of several learning rates in a cell the first is taken. The column of times is left out.
 
     Raises:
-        DataFormatError: when the file is no such table.
+        DataFormatError: If the file cannot be read or is not such a table.
     """
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    head = lines[0].split("\t") if lines else []
-    if "EPOCH" not in head or len(set(head)) < len(head):
-        raise DataFormatError("a head with a column EPOCH was expected", path=path, line=1, remedy="Give a loss.tsv")
-    columns: dict[str, list[float]] = {name: [] for name in head if name != "TIMESTAMP"}
-    for number, line in enumerate(lines[1:], start=2):
+    lines = read_table_lines(path)
+    header = lines[0].split("\t") if lines else []
+    if "EPOCH" not in header or len(set(header)) < len(header):
+        raise DataFormatError("expected a header with a column EPOCH", path=path, line=1, remedy="Give a loss.tsv")
+    columns: dict[str, list[float]] = {name: [] for name in header if name != "TIMESTAMP"}
+    for line_number, line in enumerate(lines[1:], start=2):
         cells = line.split("\t")
-        if len(cells) != len(head):
-            raise DataFormatError(f"{len(head)} columns were expected, {len(cells)} came", path=path, line=number)
-        for name, cell in zip(head, cells, strict=True):
+        if len(cells) != len(header):
+            raise DataFormatError(f"expected {len(header)} columns, found {len(cells)}", path=path, line=line_number)
+        for name, cell in zip(header, cells, strict=True):
             if name in columns:
-                columns[name].append(_figure(name, cell, path, number))
+                columns[name].append(_parse(name, cell, path, line_number))
     return columns
 
 
-def _figure(name: str, cell: str, path: str | Path, line: int) -> float:
+def _parse(name: str, cell: str, path: str | Path, line: int) -> float:
     try:
         return float("nan") if cell == "_" else float(cell.partition(",")[0])
     except ValueError:
-        raise DataFormatError(f"a number was expected for {name}, {cell!r} came", path=path, line=line) from None
+        raise DataFormatError(f"expected a number for {name}, found {cell!r}", path=path, line=line) from None

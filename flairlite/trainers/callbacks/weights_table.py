@@ -1,4 +1,4 @@
-"""weights.txt: how single weights go while a model is trained."""
+"""weights.txt: the values of some weights during training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from flairlite.errors import DataFormatError, SettingError
+from flairlite.checks import folder_path, whole_number
+from flairlite.checks import seed as check_seed
+from flairlite.errors import DataFormatError
+from flairlite.trainers.callbacks.loss_table import read_table_lines
 
 WEIGHTS_TABLE = "weights.txt"
 
@@ -17,61 +20,57 @@ Points = list[tuple[int, float]]  # (iteration, value)
 
 
 class WeightExtractor:
-    """Writes the values of some weights of each tensor into weights.txt, a line a value.
+    """Writes the values of some weights of each tensor into weights.txt, one value per line.
 
     Args:
-        directory: The folder to write into; an older weights.txt is continued.
-        number_of_weights: Weights to watch of each tensor, drawn at random once; all of a smaller one.
-        seed: Decides which.
+        directory: The folder to write into; an existing weights.txt is continued.
+        number_of_weights: Weights to watch per tensor, drawn at random once; all weights of a smaller tensor.
+        seed: The seed of the draw.
 
     Raises:
-        SettingError: when that number is below 1.
+        SettingError: If the number is not an integer of at least 1, or the seed not an integer.
     """
 
     def __init__(self, directory: str | Path, number_of_weights: int = 10, *, seed: int = 0) -> None:
-        if number_of_weights < 1:
-            raise SettingError(f"number_of_weights must be at least 1; it is {number_of_weights}")
-        self.weights_file = Path(directory) / WEIGHTS_TABLE
-        self.number_of_weights = number_of_weights
-        self._seed = seed
-        self._places: dict[str, Tensor] = {}
+        self.number_of_weights: int = whole_number(least=1)("number_of_weights", number_of_weights)
+        self.weights_file = folder_path("directory", directory) / WEIGHTS_TABLE
+        self._seed = check_seed("seed", seed)
+        self._positions: dict[str, Tensor] = {}  # of the watched weights of each tensor
 
     def extract_weights(self, state_dict: Mapping[str, Tensor], iteration: int) -> None:
-        """Append a line for each weight watched: the iteration, the tensor, the number of the weight and its value.
+        """Append a line per watched weight: the iteration, the tensor, the weight's index and its value.
 
         Reading the values waits for the device.
         """
         lines = []
         for name, tensor in state_dict.items():
             if tensor.is_floating_point() and tensor.numel():
-                values = tensor.detach().flatten()[self._places_in(name, tensor)].tolist()
-                lines += [f"{iteration}\t{name}\t{number}\t{value}\n" for number, value in enumerate(values)]
+                values = tensor.detach().flatten()[self._positions_in(name, tensor)].tolist()
+                lines += [f"{iteration}\t{name}\t{index}\t{value}\n" for index, value in enumerate(values)]
         with self.weights_file.open("a", encoding="utf-8") as file:
             file.writelines(lines)
 
-    def _places_in(self, name: str, tensor: Tensor) -> Tensor:
-        if name not in self._places:
+    def _positions_in(self, name: str, tensor: Tensor) -> Tensor:
+        if name not in self._positions:
             size = min(self.number_of_weights, tensor.numel())
-            chosen = sorted(random.Random(self._seed).sample(range(tensor.numel()), size))
-            self._places[name] = torch.tensor(chosen, device=tensor.device)  # (number_of_weights,)
-        return self._places[name]
+            drawn = sorted(random.Random(self._seed).sample(range(tensor.numel()), size))
+            self._positions[name] = torch.tensor(drawn, device=tensor.device)  # (number_of_weights,)
+        return self._positions[name]
 
 
 def read_weights_table(path: str | Path) -> dict[str, dict[int, Points]]:
-    """Read a weights.txt, this library's or Flair's: the points of each weight of each tensor.
+    """Read a weights.txt, written by this library or by Flair: the points of each weight of each tensor.
 
     Raises:
-        DataFormatError: when the file is no such table.
+        DataFormatError: If the file cannot be read or is not such a table.
     """
     tensors: dict[str, dict[int, Points]] = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    for line_number, line in enumerate(read_table_lines(path), start=1):
         try:
             iteration, name, weight, value = line.split("\t")
             point = int(iteration), float(value)
             tensors.setdefault(name, {}).setdefault(int(weight), []).append(point)
         except ValueError:
-            problem = "iteration, tensor, number and value were expected, with tabs between"
-            raise DataFormatError(
-                f"{problem}; {line[:80]!r} came", path=path, line=number, remedy="Give a weights.txt"
-            ) from None
+            problem = f"expected iteration, tensor, index and value between tabs, found {line[:80]!r}"
+            raise DataFormatError(problem, path=path, line=line_number, remedy="Give a weights.txt") from None
     return tensors

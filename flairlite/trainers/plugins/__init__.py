@@ -1,8 +1,12 @@
-"""Plugins of training, under Flair's names."""
+"""Training plugins with Flair's API."""
 
 from flairlite.trainers.plugins.base import BasePlugin, HookHandle, Pluggable, TrainerPlugin, TrainingInterrupt
-from flairlite.trainers.plugins.loggers import ClearmlLoggerPlugin, TensorboardLogger, WandbLogger
-from flairlite.trainers.plugins.metric_history import MetricHistoryPlugin
+from flairlite.trainers.plugins.loggers import (
+    ClearmlLoggerPlugin,
+    MetricHistoryPlugin,
+    TensorboardLogger,
+    WandbLogger,
+)
 from flairlite.trainers.plugins.metric_records import MetricName, MetricRecord, RecordType
 from flairlite.trainers.plugins.outputs import CheckpointPlugin, LogFilePlugin, WeightExtractorPlugin
 from flairlite.trainers.plugins.schedules import AnnealingPlugin, LinearSchedulerPlugin

@@ -1,31 +1,127 @@
-"""Send the figures of training to services that draw them."""
+"""Plugins that collect the recorded metrics: in the result of `train`, or in experiment trackers."""
 
 from __future__ import annotations
 
+import difflib
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from flairlite.errors import MissingExtraError
+from flairlite.errors import MissingExtraError, SettingError
 from flairlite.trainers.callbacks.training_log import FORMAT
 from flairlite.trainers.plugins.base import TrainerPlugin
 from flairlite.trainers.plugins.metric_records import MetricName, MetricRecord
 
 log = logging.getLogger("flairlite")
 
+default_metrics_to_collect: Mapping[tuple[str, ...], str] = {
+    ("train", "loss"): "train_loss_history",
+    ("dev", "score"): "dev_score_history",
+    ("dev", "loss"): "dev_loss_history",
+}
 
-class TensorboardLogger(TrainerPlugin):
-    """Writes the figures for TensorBoard.
+_OPTIONAL_SPLITS = ("dev", "test", "train_sample")  # evaluated in some runs only
+
+
+class MetricHistoryPlugin(TrainerPlugin):
+    """Adds the history of metrics to the result of `train`, which contains those of the default in any case.
 
     Args:
-        log_dir: The folder to write into; one below `runs`, named after time and machine, when None.
-        comment: What to put behind that name.
-        tracked_metrics: The figures to write besides losses, main scores and learning rates, as
-            `("macro avg", "f1-score")`; all when empty.
+        metrics_to_collect: A mapping of metrics, such as `("dev", "macro avg", "f1-score")`, to keys of the result.
+            Each metric must be recorded by the end of the first epoch.
 
     Raises:
-        MissingExtraError: when TensorBoard is not installed.
+        SettingError: If it is not such a mapping. In training, if no metric of this name is recorded.
+    """
+
+    def __init__(self, metrics_to_collect: Mapping[tuple[str, ...], str] = default_metrics_to_collect) -> None:
+        super().__init__()
+        self.metrics_to_collect = _check_metrics(metrics_to_collect)
+        self.metric_history: dict[str, list[Any]] = {key: [] for key in self.metrics_to_collect.values()}
+        self._keys = {"/".join(name): key for name, key in self.metrics_to_collect.items()}
+        self._recorded: set[str] = set()
+
+    @TrainerPlugin.hook
+    def after_setup(self, **parameters: Any) -> None:
+        """Clear the history."""
+        self._recorded.clear()
+        for values in self.metric_history.values():
+            values.clear()
+
+    @TrainerPlugin.hook
+    def metric_recorded(self, record: MetricRecord) -> None:
+        """Append the value of a collected metric."""
+        name = record.joined_name
+        self._recorded.add(name)
+        if name in self._keys:
+            self.metric_history[self._keys[name]].append(record.value)
+
+    @TrainerPlugin.hook
+    def after_evaluation(self, epoch: int, **parameters: Any) -> None:
+        """Check after the first epoch that every metric was recorded."""
+        if epoch == 1:
+            self._check_recorded()
+
+    @TrainerPlugin.hook
+    def after_training(self, **parameters: Any) -> None:
+        """Add the history to the result of `train`."""
+        self.trainer.return_values.update({key: list(values) for key, values in self.metric_history.items()})
+
+    def get_state(self) -> dict[str, Any]:
+        """Return a description of the plugin."""
+        return {**super().get_state(), "metrics_to_collect": dict(self.metrics_to_collect)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the history."""
+        return {"metric_history": self.metric_history}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the history."""
+        self.metric_history = {key: list(values) for key, values in state["metric_history"].items()}
+
+    def _check_recorded(self) -> None:
+        evaluated = {name.partition("/")[0] for name in self._recorded}
+        defaults = {"/".join(name) for name, key in default_metrics_to_collect.items() if key in self.metric_history}
+        for name in sorted(self._keys.keys() - self._recorded - defaults):
+            split = name.partition("/")[0]
+            if split in _OPTIONAL_SPLITS and split not in evaluated:
+                log.warning("metric %s is not recorded, because training does not evaluate %s", name, split)
+            elif not self.metric_history[self._keys[name]]:
+                known = sorted(self._recorded)
+                nearest = difflib.get_close_matches(name, known, n=3) or known
+                raise SettingError(f"no metric {name} is recorded; similar names: {', '.join(nearest)}")
+
+
+def _check_metrics(metrics: Any) -> dict[tuple[str, ...], str]:
+    if not isinstance(metrics, Mapping):
+        raise SettingError(f"metrics_to_collect must map metrics to keys of the result; got {metrics!r}")
+    checked: dict[tuple[str, ...], str] = {}
+    for name, key in metrics.items():
+        parts = MetricName(name).parts if isinstance(name, (str, tuple, MetricName)) else ()
+        if not parts or not all(isinstance(part, str) for part in (*parts, key)):
+            raise SettingError(
+                "metrics_to_collect must map names such as ('dev', 'micro avg', 'f1-score') to strings; "
+                f"got {name!r}: {key!r}"
+            )
+        checked[parts] = key
+    if len(set(checked.values())) < len(metrics):
+        raise SettingError(f"metrics_to_collect must map each metric to a different key; got {dict(metrics)!r}")
+    return checked
+
+
+class TensorboardLogger(TrainerPlugin):
+    """Writes metrics for TensorBoard.
+
+    Args:
+        log_dir: The folder to write to; None for a folder in `runs`, named after time and machine.
+        comment: The suffix of that name.
+        tracked_metrics: The metrics to write, such as `("macro avg", "f1-score")`, in addition to losses, main scores
+            and learning rates; all of them if empty.
+
+    Raises:
+        MissingExtraError: If TensorBoard is not installed.
+        SettingError: If `log_dir` is not a path, or `tracked_metrics` not a list of tuples of strings.
     """
 
     def __init__(
@@ -35,6 +131,12 @@ class TensorboardLogger(TrainerPlugin):
         tracked_metrics: Collection[tuple[str, ...]] = (),
     ) -> None:
         super().__init__()
+        if log_dir is not None and not isinstance(log_dir, (str, Path)):
+            raise SettingError(f"log_dir must be a path; got {log_dir!r}")
+        if isinstance(tracked_metrics, str) or not all(isinstance(name, (tuple, list)) for name in tracked_metrics):
+            raise SettingError(
+                f"tracked_metrics must be a list of tuples like ('macro avg', 'f1-score'); got {tracked_metrics!r}"
+            )
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
@@ -45,97 +147,111 @@ class TensorboardLogger(TrainerPlugin):
 
     @TrainerPlugin.hook
     def metric_recorded(self, record: MetricRecord) -> None:
-        """Write a figure."""
+        """Write a metric."""
         if record.is_scalar and self._is_tracked(record.name):
             self.writer.add_scalar(str(record.name), record.value, record.global_step, walltime=record.walltime)
         elif record.is_scalar_list:
-            for place, value in enumerate(record.value):
-                self.writer.add_scalar(f"{record.name}/{place}", value, record.global_step, walltime=record.walltime)
+            for index, value in enumerate(record.value):
+                self.writer.add_scalar(f"{record.name}/{index}", value, record.global_step, walltime=record.walltime)
 
     @TrainerPlugin.hook
     def _training_finally(self, **parameters: Any) -> None:
         self.writer.close()
 
     def _is_tracked(self, name: MetricName) -> bool:
-        return not self.tracked_metrics or len(name) <= 2 or tuple(name)[1:] in map(tuple, self.tracked_metrics)
+        return not self.tracked_metrics or len(name) <= 2 or name.parts[1:] in map(tuple, self.tracked_metrics)
 
 
 class ClearmlLoggerPlugin(TrainerPlugin):
-    """Reports the figures to ClearML.
+    """Reports metrics to ClearML.
 
     Args:
-        task_id_or_task: The task, or its id.
+        task_id_or_task: The task or its id.
+
+    Raises:
+        MissingExtraError: If the id is given and ClearML is not installed.
+        SettingError: If the argument is neither a task nor an id.
     """
 
     def __init__(self, task_id_or_task: Any) -> None:
         super().__init__()
+        if isinstance(task_id_or_task, str):
+            try:
+                import clearml
+            except ImportError as error:
+                raise MissingExtraError("ClearmlLoggerPlugin needs clearml", extra="clearml") from error
+            self._find_task = clearml.Task.get_task
+        elif not hasattr(task_id_or_task, "get_logger"):
+            raise SettingError(f"task_id_or_task must be a task of ClearML or its id; got {task_id_or_task!r}")
         self._task = task_id_or_task
 
     @property
     def logger(self) -> Any:
-        """The logger of the task.
-
-        Raises:
-            ImportError: when the task was given by its id and clearml is not installed.
-        """
+        """The logger of the task."""
         if isinstance(self._task, str):
-            import clearml
-
-            self._task = clearml.Task.get_task(task_id=self._task)
+            self._task = self._find_task(task_id=self._task)
         return self._task.get_logger()
 
     @TrainerPlugin.hook
     def metric_recorded(self, record: MetricRecord) -> None:
-        """Report a figure."""
+        """Report a metric."""
         name = ".".join(record.name)
         if record.is_scalar:
             self.logger.report_scalar(name, name, record.value, record.global_step)
         elif record.is_scalar_list:
-            for place, value in enumerate(record.value):
-                self.logger.report_scalar(name, f"{name}_{place}", value, record.global_step)
+            for index, value in enumerate(record.value):
+                self.logger.report_scalar(name, f"{name}_{index}", value, record.global_step)
         elif record.is_string:
             self.logger.report_text(record.value, print_console=False)
+        elif record.is_histogram:
+            self.logger.report_histogram(name, name, record.value, record.global_step)
 
 
 class WandbLogger(TrainerPlugin):
-    """Logs the figures to Weights & Biases.
+    """Logs metrics to Weights & Biases.
 
     Args:
-        wandb: The module, after `wandb.init`, or a run.
-        emit_alerts: Send warnings and errors of this library as alerts.
-        alert_level: From which level on.
+        wandb: The module `wandb` after `wandb.init`, or a run.
+        emit_alerts: Whether to send warnings and errors of flairlite as alerts.
+        alert_level: The lowest level of alerts.
+
+    Raises:
+        SettingError: If `wandb` has no function `log`.
     """
 
     def __init__(self, wandb: Any, emit_alerts: bool = True, alert_level: int = logging.WARNING) -> None:
         super().__init__()
+        if not callable(getattr(wandb, "log", None)):
+            raise SettingError(f"wandb must be the module wandb or a run of it; got {wandb!r}")
         self.wandb, self.emit_alerts, self.alert_level = wandb, emit_alerts, alert_level
         self._handler: logging.Handler | None = None
 
     @TrainerPlugin.hook
     def after_setup(self, **parameters: Any) -> None:
-        """Begin to send alerts, if they are wanted."""
+        """Start sending alerts, unless they are switched off."""
         if self.emit_alerts:
-            self._handler = _Alerts(self.wandb)
+            self._handler = _AlertHandler(self.wandb)
             self._handler.setLevel(self.alert_level)
             self._handler.setFormatter(logging.Formatter(FORMAT))
             log.addHandler(self._handler)
 
     @TrainerPlugin.hook
     def metric_recorded(self, record: MetricRecord) -> None:
-        """Log a figure."""
+        """Log a metric."""
         if record.is_scalar:
             self.wandb.log({str(record.name): record.value})
         elif record.is_scalar_list:
-            self.wandb.log({f"{record.name}/{place}": value for place, value in enumerate(record.value)})
+            self.wandb.log({f"{record.name}/{index}": value for index, value in enumerate(record.value)})
 
     @TrainerPlugin.hook
     def _training_finally(self, **parameters: Any) -> None:
         if self._handler is not None:
             log.removeHandler(self._handler)
+            self._handler.close()
             self._handler = None
 
 
-class _Alerts(logging.Handler):
+class _AlertHandler(logging.Handler):
     def __init__(self, wandb: Any) -> None:
         super().__init__()
         self.wandb = wandb
@@ -145,5 +261,5 @@ class _Alerts(logging.Handler):
             level = self.wandb.AlertLevel.ERROR if record.levelno >= logging.ERROR else self.wandb.AlertLevel.WARN
             title = f"{record.levelname.capitalize()} from {record.module}:{record.lineno}"
             self.wandb.alert(title=title, text=self.format(record), level=level)
-        except Exception:  # an alert that cannot be sent must not end training
+        except Exception:  # a failed alert must not end training
             self.handleError(record)

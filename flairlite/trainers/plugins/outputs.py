@@ -1,104 +1,160 @@
-"""Files that training can write beside those that it always writes, under Flair's names."""
+"""Additional output files of a training run, under Flair's names."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 from collections.abc import Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from flairlite.errors import SettingError
+from flairlite.storage.atomic import make_folder
 from flairlite.trainers.callbacks.base import Callback
-from flairlite.trainers.callbacks.training_log import logging_to
+from flairlite.trainers.callbacks.training_log import FORMAT
 from flairlite.trainers.callbacks.weights_table import WeightExtractor
-from flairlite.trainers.run import Run
+from flairlite.trainers.state import TrainingState
 
 log = logging.getLogger("flairlite")
 
 
 class CheckpointPlugin(Callback):
-    """Saves the model every few epochs, as model_epoch_5.pt.
+    """Saves the model every k epochs, as model_epoch_5.pt.
 
     Args:
-        save_model_each_k_epochs: Every how many.
-        save_optimizer_state: Not here; training writes a checkpoint to go on from by itself.
-        base_path: The folder; that of the run when None.
+        save_model_each_k_epochs: The number k of epochs.
+        save_optimizer_state: Not supported; use `trainer.resume(base_path)` to continue a run.
+        base_path: The folder; None for that of the run.
 
     Raises:
-        SettingError: when it is less than one epoch, or the optimizer's state is wanted.
+        SettingError: If k is not an integer of at least 1, `save_optimizer_state` is set, or `base_path` is not a path.
     """
 
     def __init__(
         self, save_model_each_k_epochs: int, save_optimizer_state: bool = False, base_path: str | Path | None = None
     ) -> None:
-        if save_model_each_k_epochs < 1:
-            raise SettingError(f"save_model_each_k_epochs must be at least 1; it is {save_model_each_k_epochs}")
+        count = save_model_each_k_epochs
+        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
+            raise SettingError(f"save_model_each_k_epochs must be an integer of at least 1; got {count!r}")
         if save_optimizer_state:
             raise SettingError(
-                "models are saved without the state of the optimizer: leave save_optimizer_state out, and go on with "
-                "an interrupted run by trainer.resume(base_path)"
+                "models are saved without the state of the optimizer: omit save_optimizer_state, and continue an "
+                "interrupted run with trainer.resume(base_path)"
             )
-        self.save_model_each_k_epochs, self.base_path = save_model_each_k_epochs, base_path
+        self.save_model_each_k_epochs: int = int(count)
+        self.base_path: Path | None = _to_path(base_path)
 
-    def on_epoch_trained(self, run: Run) -> None:
-        """Save the model when it is time."""
-        if run.epoch % self.save_model_each_k_epochs == 0:
-            path = Path(self.base_path or run.base_path) / f"model_epoch_{run.epoch}.pt"
-            log.info(f"saving model of epoch {run.epoch}")
-            run.model.save(path)
+    def on_train_begin(self, state: TrainingState) -> None:
+        """Create the folder."""
+        make_folder(self.base_path or state.base_path)
+
+    def on_epoch_trained(self, state: TrainingState) -> None:
+        """Save the model after every k-th epoch."""
+        if state.epoch % self.save_model_each_k_epochs == 0:
+            log.info("saving model of epoch %s", state.epoch)
+            state.model.save((self.base_path or state.base_path) / f"model_epoch_{state.epoch}.pt")
 
 
 class WeightExtractorPlugin(Callback):
-    """Writes some weights of each tensor into weights.txt, ten times an epoch; `Plotter.plot_weights` draws them.
+    """Writes some weights of each tensor to weights.txt ten times per epoch; `Plotter.plot_weights` plots them.
 
     Args:
-        base_path: The folder; that of the run when None.
+        base_path: The folder; None for that of the run.
+
+    Raises:
+        SettingError: If `base_path` is not a path.
     """
 
     def __init__(self, base_path: str | Path | None = None) -> None:
-        self.base_path = base_path
+        self.base_path = _to_path(base_path)
         self._extractor: WeightExtractor | None = None
 
-    def on_train_begin(self, run: Run) -> None:
-        """Choose the folder; the file begins anew, unless the run is resumed."""
-        self._extractor = WeightExtractor(self.base_path or run.base_path)
-        if not run.is_resumed:
+    def on_train_begin(self, state: TrainingState) -> None:
+        """Create the folder, and delete an older file unless the run is resumed."""
+        self._extractor = WeightExtractor(make_folder(self.base_path or state.base_path))
+        if not state.is_resumed:
             self._extractor.weights_file.unlink(missing_ok=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return how long the file is."""
-        path = None if self._extractor is None else self._extractor.weights_file
-        return {"bytes": path.stat().st_size if path is not None and path.exists() else 0}
+        """Return the length of the file."""
+        return {"bytes": 0} if self._extractor is None else _length(self._extractor.weights_file)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Cut off what was written behind the checkpoint: it is written again."""
-        if self._extractor is not None and self._extractor.weights_file.exists():
-            path = self._extractor.weights_file
-            os.truncate(path, min(state["bytes"], path.stat().st_size))
+        """Truncate the file to its length at the checkpoint."""
+        if self._extractor is not None:
+            _truncate(self._extractor.weights_file, state)
 
-    def on_batch_end(self, run: Run) -> None:
-        """Write weights when a tenth of the epoch is over."""
-        if self._extractor is not None and run.is_at_tenth:
-            self._extractor.extract_weights(run.model.state_dict(), (run.epoch - 1) * run.num_batches + run.iteration)
+    def on_batch_end(self, state: TrainingState) -> None:
+        """Write weights after each tenth of the epoch."""
+        if self._extractor is not None and state.is_at_tenth:
+            iteration = (state.epoch - 1) * state.num_batches + state.iteration
+            self._extractor.extract_weights(state.model.state_dict(), iteration)
 
 
 class LogFilePlugin(Callback):
-    """Writes what training prints into a training.log of another folder too.
+    """Writes the training log, from the first epoch on, to training.log in another folder too.
 
     Args:
         base_path: The folder.
+
+    Raises:
+        SettingError: If `base_path` is not a path.
     """
 
     def __init__(self, base_path: str | Path) -> None:
-        self.base_path = Path(base_path)
-        self._stack = contextlib.ExitStack()
+        path = _to_path(base_path)
+        if path is None:
+            raise SettingError("base_path must be a path; got None")
+        self.base_path = path
+        self._handler: logging.FileHandler | None = None
 
-    def on_train_begin(self, run: Run) -> None:
-        """Open the file."""
-        self._stack.enter_context(logging_to(self.base_path / "training.log"))
+    @property
+    def _path(self) -> Path:
+        return self.base_path / "training.log"
 
-    def on_close(self, run: Run, error: BaseException | None) -> None:
+    def on_train_begin(self, state: TrainingState) -> None:
+        """Open the file; a resumed run appends to it. Do nothing if this is the log file of the run itself."""
+        make_folder(self.base_path)
+        if _is_log_file(self._path):
+            return
+        self._handler = logging.FileHandler(self._path, mode="a" if state.is_resumed else "w", encoding="utf-8")
+        self._handler.setFormatter(logging.Formatter(FORMAT))
+        log.addHandler(self._handler)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the length of the file."""
+        return {} if self._handler is None else _length(self._path)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Truncate the file to its length at the checkpoint."""
+        if self._handler is not None:
+            _truncate(self._path, state)
+
+    def on_close(self, state: TrainingState, error: BaseException | None) -> None:
         """Close the file."""
-        self._stack.close()
+        if self._handler is not None:
+            log.removeHandler(self._handler)
+            self._handler.close()
+            self._handler = None
+
+
+def _is_log_file(path: Path) -> bool:
+    """Tell whether a handler of the library's logger writes to a file."""
+    names = [getattr(handler, "baseFilename", getattr(handler, "_path", None)) for handler in log.handlers]
+    return path.resolve() in [Path(name).resolve() for name in names if name is not None]
+
+
+def _length(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size if path.exists() else 0}
+
+
+def _truncate(path: Path, state: Mapping[str, Any]) -> None:
+    if path.exists() and "bytes" in state:
+        os.truncate(path, min(state["bytes"], path.stat().st_size))
+
+
+def _to_path(base_path: str | Path | None) -> Path | None:
+    if base_path is not None and not isinstance(base_path, (str, Path)):
+        raise SettingError(f"base_path must be a path; got {base_path!r}")
+    return None if base_path is None else Path(base_path)

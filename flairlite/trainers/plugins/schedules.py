@@ -1,4 +1,4 @@
-"""What changes the learning rate, under Flair's names and arguments."""
+"""Learning rate schedules under Flair's names and arguments."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from flairlite.trainers.callbacks.linear_schedule import LinearSchedule
 
 
 class AnnealingPlugin(Annealing):
-    """Anneals against the score on dev, as `train` does unless it has another plugin for the learning rate.
+    """Reduces the learning rate when the dev score stops improving; the default of `train`.
 
     Args:
-        base_path: Not needed: the best model is had from the run.
-        min_learning_rate: The lowest learning rate to train with.
-        anneal_factor: What the learning rate is multiplied with.
-        patience: Epochs in a row without a better score before that.
-        initial_extra_patience: So many more epochs before the first time.
-        anneal_with_restarts: Go on from the best model then.
+        base_path: Ignored; the run knows its best model.
+        min_learning_rate: Training stops when the learning rate falls below this; a number, or one per parameter group.
+        anneal_factor: The factor by which the learning rate is multiplied.
+        patience: The number of consecutive epochs without a better score after which this happens.
+        initial_extra_patience: The number of epochs added to the patience for the first reduction.
+        anneal_with_restarts: Whether each reduction continues from the best model.
+
+    Raises:
+        SettingError: If an argument is out of range or has the wrong type.
     """
 
     def __init__(
@@ -40,10 +43,13 @@ class AnnealingPlugin(Annealing):
 
 
 class LinearSchedulerPlugin(LinearSchedule):
-    """Warms up and then falls to nothing, as in `fine_tune`.
+    """Increases the learning rate linearly during a warm-up, then decreases it to zero; the default of `fine_tune`.
 
     Args:
-        warmup_fraction: The part of all steps in which the learning rate rises.
+        warmup_fraction: The fraction of all steps in which the learning rate increases, from 0 to below 1.
+
+    Raises:
+        SettingError: If the fraction is out of range or not a number.
     """
 
     def __init__(self, warmup_fraction: float = 0.1) -> None:

@@ -1,10 +1,9 @@
-"""Keep the memory of training together where glibc manages it.
+"""Keep the memory of training together if glibc manages it.
 
-Each step of training takes some blocks of megabytes and gives them back, and the first steps leave small ones between
-them that stay, such as oneDNN's primitives. glibc puts all on one heap once it has seen a large block go, and soon much
-of the heap is holes: the tutorial's script takes a quarter more memory so. With a fixed limit, large blocks lie beside
-the heap; and as the heap does not shrink meanwhile, no pages are given back only to be asked for again, which would
-take a third of the time.
+Each step of training allocates blocks of megabytes and frees them, and the first steps leave small blocks between them
+that stay, such as oneDNN's primitives. glibc puts all of them on one heap after it has seen a large block freed, and
+soon much of the heap is holes, about a quarter of the memory. With a fixed threshold, large blocks are mapped apart
+from the heap; and as the heap does not shrink meanwhile, no pages are returned only to be requested again.
 """
 
 from __future__ import annotations
@@ -15,20 +14,21 @@ import os
 import sys
 from collections.abc import Iterator
 
-_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # the numbers that mallopt knows them by
-_LARGE = 4 << 20  # bytes; smaller limits cost time, larger ones memory
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # mallopt's parameters
+_LARGE = 4 << 20  # bytes; smaller thresholds cost time, larger ones memory
 _NEVER = 1 << 30
-_USUAL = {_MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 << 20}  # where glibc's own limits end after large blocks
-_OF_THE_USER = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
+_USUAL = {_MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 << 20}  # glibc's own thresholds after large blocks
+_ENVIRONMENT = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
 
 
 @contextlib.contextmanager
 def tidy_heap() -> Iterator[None]:
-    """Keep large blocks off the heap until the block of code ends; then give back what is free.
+    """Keep large blocks off the heap within the `with` statement, then return free memory to the system.
 
-    Where the C library is not glibc, or the user has set its limits by the environment, nothing is changed.
+    glibc does not tell its thresholds, so that those it usually reaches are set at the end. If the C library is not
+    glibc, or the environment sets thresholds, nothing is changed.
     """
-    libc = None if any(name in os.environ for name in _OF_THE_USER) else _glibc()
+    libc = None if any(name in os.environ for name in _ENVIRONMENT) else _glibc()
     if libc is None:
         yield
         return
@@ -37,8 +37,8 @@ def tidy_heap() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, limit in _USUAL.items():
-            libc.mallopt(number, limit)
+        for parameter, threshold in _USUAL.items():
+            libc.mallopt(parameter, threshold)
         libc.malloc_trim(0)
 
 

@@ -1,4 +1,4 @@
-"""The folder of a run: what lies in it, and that one run at a time writes there."""
+"""The folder of a run: the names of its files, and a lock so that one run at a time writes there."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from flairlite.errors import TrainingError
-from flairlite.storage.atomic import remove_temporary
+from flairlite.storage.atomic import file_lock, remove_temporary
 
 log = logging.getLogger("flairlite")
 
@@ -20,81 +19,63 @@ CHECKPOINT = "checkpoint.pt"
 RUN_RECORD = "run.json"
 LOSS_TABLE = "loss.tsv"
 TRAINING_LOG = "training.log"
-LOCK = ".running"  # there while a run goes on, and after one that was killed
+OWNER = ".running"  # the id of the process that writes into the folder
+LOCK = ".running.lock"
 
-_RESULTS = (
-    BEST_MODEL,
-    FINAL_MODEL,
-    CHECKPOINT,
-    RUN_RECORD,
-    "dev.tsv",
-    "test.tsv",
-    "train_sample.tsv",
-)  # the others are begun anew anyway
+_RESULTS = (BEST_MODEL, FINAL_MODEL, CHECKPOINT, RUN_RECORD, "dev.tsv", "test.tsv", "train_sample.tsv")
 
 
 def clear_folder(folder: Path) -> None:
-    """Remove what an earlier run wrote: it would be taken for this run's."""
+    """Remove the results of an earlier run, which would be mistaken for those of this run."""
     for name in _RESULTS:
         (folder / name).unlink(missing_ok=True)
         remove_temporary(folder / name)
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder.
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder within the `with` statement.
 
-    The lock is the system's, on an open file. It ends with the process that has it, however that ends: a lock file that
-    a killed run has left is no obstacle, and no process id that belongs to another program by now is mistaken.
+    The operating system ends the lock with the process that holds it. So the lock file of a killed run is no obstacle,
+    and a process id that belongs to another program by now is not mistaken.
 
     Raises:
-        TrainingError: when another run has the folder, with the id of its process.
+        TrainingError: If another run has the folder, with the id of its process, or the folder cannot be written.
     """
-    path = folder / LOCK
-    file = _lock(path)
-    try:
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+    with contextlib.ExitStack() as stack:
+        try:
+            is_locked = stack.enter_context(file_lock(folder / LOCK, timeout=0))
+        except TimeoutError:
+            raise TrainingError(
+                f"another run writes into {folder}: the process {_read_owner(folder)}. Wait for it or end it, or "
+                "choose another base path"
+            ) from None
+        except OSError as error:
+            raise _not_writable(folder / LOCK, error) from error
+        if not is_locked:
+            log.warning("%s cannot be locked: make sure that no other run writes there", folder)
+        stack.callback(_remove, folder / LOCK)  # while it is locked, so that a process that has opened it sees that
+        stack.callback(_remove, folder / OWNER)
+        try:
+            (folder / OWNER).write_text(f"{os.getpid()}\n", encoding="utf-8")
+        except OSError as error:
+            raise _not_writable(folder / OWNER, error) from error
         for name in (*_RESULTS, LOSS_TABLE):
             remove_temporary(folder / name)
         yield
-    finally:
-        with contextlib.suppress(OSError):  # a folder that became read-only
-            path.unlink()  # while it is locked: whoever opened it meanwhile sees that it is gone
-        file.close()
 
 
-def _lock(path: Path) -> IO[str]:
-    while True:
-        try:
-            file = path.open("a+", encoding="utf-8")
-        except OSError as error:
-            raise TrainingError(f"{path} cannot be written: {error.strerror}. Choose another base path") from error
-        try:
-            _lock_file(file)
-            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file
-        except BlockingIOError:
-            file.seek(0)
-            owner = file.read().strip() or "unknown"
-            file.close()
-            raise TrainingError(
-                f"another run writes into {path.parent}: the process {owner}. Wait for it or end it, or choose another "
-                "base path"
-            ) from None
-        file.close()  # its owner removed it at this moment
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):  # the folder may have become read-only, and Windows removes no open file
+        path.unlink()
 
 
-def _lock_file(file: IO[str]) -> None:
+def _read_owner(folder: Path) -> str:
     try:
-        import fcntl
-    except ImportError:  # Windows
-        log.warning("this system cannot lock files: see to it that no other run writes into the same folder")
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError as error:
-        log.warning("%s cannot be locked: %s. See to it that no other run writes there", file.name, error.strerror)
+        return (folder / OWNER).read_text(encoding="utf-8").strip() or "unknown"
+    except OSError:
+        return "unknown"
+
+
+def _not_writable(path: Path, error: OSError) -> TrainingError:
+    return TrainingError(f"{path} cannot be written: {error.strerror or error}. Choose another base path")

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while training: answered between two steps, when all that a checkpoint keeps fits together."""
+"""Ctrl-C and SIGTERM while training: handled between two steps, when the parts of a checkpoint are consistent."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from typing import Any
 
 
 class Signals:
-    """Notes Ctrl-C and SIGTERM, within a `with` statement; `answer` is called where training can be left.
+    """Records Ctrl-C and SIGTERM within a `with` statement; `handle` is called where training can be left.
 
-    The second one is answered at once. Handlers that the program has set up itself stay, and outside the main thread,
-    which gets all signals, nothing is changed.
+    The second signal is handled at once. Handlers that the program has set stay. Outside the main thread, which
+    receives all signals, nothing is changed.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self._before: dict[int, Any] = {}
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
-            for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
-                if signal.getsignal(number) is usual:
-                    self._before[number] = signal.signal(number, self._note)
+            for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+                if signal.getsignal(number) is default:
+                    self._previous[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
-        self._before = {}
+        self._previous = {}
 
-    def answer(self) -> None:
-        """Do what was asked for, if something was.
+    def handle(self) -> None:
+        """Raise the exception of the signal, if one was received.
 
         Raises:
-            KeyboardInterrupt: after Ctrl-C.
-            SystemExit: after SIGTERM, with 143, which is how shells report a process that SIGTERM ended.
+            KeyboardInterrupt: After Ctrl-C.
+            SystemExit: After SIGTERM, with 143, the exit code that shells report for a process ended by SIGTERM.
         """
         if self.received is not None:
             raise _exception(self.received)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
             raise _exception(number)
         self.received = number

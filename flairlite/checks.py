@@ -1,0 +1,159 @@
+"""Checks of the values that callers pass as settings: each returns the value as a plain Python type."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flairlite.errors import SettingError
+
+Check = Callable[[str, Any], Any]  # of the setting's name and its value
+
+
+def whole_number(*, least: int, optional: bool = False) -> Check:
+    """Return a check that takes an integer from `least` on, Python's or NumPy's, and no bool."""
+
+    def check(name: str, value: Any) -> int | None:
+        if optional and value is None:
+            return None
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+            raise SettingError(f"{name} must be a whole number{_or_none(optional)}; it is {shown(value)}")
+        if value < least:
+            raise SettingError(f"{name} must be at least {least}; it is {value}")
+        return int(value)
+
+    return check
+
+
+def number(
+    *, least: float = -math.inf, above: float = -math.inf, below: float = math.inf, optional: bool = False
+) -> Check:
+    """Return a check that takes a finite number within the limits, Python's or NumPy's, and no bool.
+
+    Integers stay integers.
+    """
+
+    def check(name: str, value: Any) -> float | None:
+        if optional and value is None:
+            return None
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+            raise SettingError(f"{name} must be a number{_or_none(optional)}; it is {shown(value)}")
+        plain = int(value) if isinstance(value, numbers.Integral) else float(value)
+        if not (plain >= least and above < plain < below and math.isfinite(plain)):
+            limits = [f"at least {least}" if least > -math.inf else "", f"above {above}" if above > -math.inf else ""]
+            limits.append(f"below {below}" if below < math.inf else "")
+            wanted = " and ".join(filter(None, limits)) or "finite"
+            raise SettingError(f"{name} must be {wanted}; it is {value}")
+        return plain
+
+    return check
+
+
+def number_or_numbers(*, least: float) -> Check:
+    """Return a check that takes a number, or a sequence of numbers as a tuple."""
+    check_one = number(least=least)
+
+    def check(name: str, value: Any) -> float | tuple[float, ...]:
+        if isinstance(value, np.ndarray) and value.ndim == 1:
+            value = value.tolist()
+        if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and len(value):
+            return tuple(check_one(f"{name}[{index}]", item) for index, item in enumerate(value))
+        if not isinstance(value, numbers.Number):
+            raise SettingError(f"{name} must be a number or a sequence of numbers; it is {shown(value)}")
+        return check_one(name, value)  # type: ignore[no-any-return]
+
+    return check
+
+
+def flag(name: str, value: Any) -> bool:
+    """Take True or False.
+
+    Raises:
+        SettingError: If the value is anything else; numbers and texts such as "False" are not read as flags.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise SettingError(f"{name} must be True or False; it is {shown(value)}")
+    return bool(value)
+
+
+def one_of(*choices: str) -> Check:
+    """Return a check that takes one of the given strings."""
+
+    def check(name: str, value: Any) -> str:
+        if not isinstance(value, str) or value not in choices:
+            raise SettingError(f"{name} must be one of {', '.join(choices)}, not {shown(value)}")
+        return str(value)
+
+    return check
+
+
+def strings(*, count: int | None = None) -> Check:
+    """Return a check that takes several strings, `count` of them if given, as a tuple; None is the empty tuple."""
+    wanted = f"{count} strings" if count else "a list of strings"
+
+    def check(name: str, value: Any) -> tuple[str, ...]:
+        values = () if value is None and not count else value
+        if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+            raise SettingError(f"{name} must be {wanted}; it is {shown(value)}")
+        found = tuple(values)
+        if not all(isinstance(item, str) for item in found) or len(found) != (count or len(found)):
+            raise SettingError(f"{name} must be {wanted}; it is {shown(value)}")
+        return found
+
+    return check
+
+
+def seed(name: str, value: Any) -> int | None:
+    """Take a seed that torch accepts, or None.
+
+    Raises:
+        SettingError: If the value is not an integer of 64 bits.
+    """
+    found: int | None = whole_number(least=-(2**63), optional=True)(name, value)
+    if found is not None and found >= 2**64:
+        raise SettingError(f"{name} must be below 2 ** 64; it is {found}")
+    return found
+
+
+def folder_path(name: str, value: Any) -> Path:
+    """Take the path of a folder.
+
+    Raises:
+        SettingError: If the value is not a path, or an empty one.
+    """
+    if not isinstance(value, (str, os.PathLike)) or not str(value) or "\0" in str(value):
+        raise SettingError(f"{name} must be the path of a folder; it is {shown(value)}")
+    return Path(value)
+
+
+def positions(name: str, values: Iterable[Any], size: int) -> list[int]:
+    """Take positions in a sequence of `size` items.
+
+    Raises:
+        SettingError: If an item is not an integer from 0 to below `size`.
+    """
+    try:
+        found = list(map(operator.index, values))
+    except TypeError as error:
+        raise SettingError(f"{name} must yield positions, which are whole numbers: {error}") from error
+    if found and not (min(found) >= 0 and max(found) < size):
+        wrong = min(found) if min(found) < 0 else max(found)
+        raise SettingError(f"{name} must yield positions from 0 to {size - 1}; one is {wrong}")
+    return found
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message, cut to a length that fits into one."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _or_none(optional: bool) -> str:
+    return " or None" if optional else ""

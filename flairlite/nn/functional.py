@@ -1,0 +1,73 @@
+"""Functions that models share: the loss over classes, last states of a network, and evaluation mode."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from flairlite.nn.fork import hold_during_fork, run_in_forked_child
+from flairlite.tensors import UNLABELLED, copy_to
+
+_lock = threading.Lock()
+# for each module in training mode that is evaluated now: the ids of the threads that evaluate it
+_evaluating: WeakKeyDictionary[nn.Module, list[int]] = WeakKeyDictionary()
+
+
+def class_loss(scores: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Compute the cross entropy, summed over the labelled units; a tensor ().
+
+    Args:
+        scores: (..., K) score of each class.
+        targets: (...) class ids, -1 where there is no label.
+        weights: (K,) weight of each class.
+    """
+    weights = weights.to(scores.dtype)
+    return cross_entropy(scores.flatten(0, -2), targets.flatten(), weights, ignore_index=UNLABELLED, reduction="sum")
+
+
+def last_states(states: Tensor, lengths: Tensor) -> Tensor:
+    """Return the states (B, H) of the last words, given all states (B, T, H) and the lengths (B,) on the CPU."""
+    rows, columns = (copy_to(index, states.device) for index in (torch.arange(len(states)), lengths - 1))
+    return states[rows, columns]
+
+
+@contextlib.contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a module into evaluation mode; of several threads, the last one restores its training mode."""
+    thread = threading.get_ident()
+    with _lock:
+        is_counted = module.training or module in _evaluating
+        if is_counted:
+            _evaluating.setdefault(module, []).append(thread)
+        if module.training:
+            module.eval()
+    try:
+        yield
+    finally:
+        if is_counted:
+            with _lock:
+                _remove(module, [thread])
+
+
+def _remove(module: nn.Module, threads: list[int]) -> None:
+    for thread in threads:
+        _evaluating[module].remove(thread)
+    if not _evaluating[module]:
+        del _evaluating[module]
+        module.train()
+
+
+def _forget_other_threads() -> None:
+    """Remove the threads of the parent, which do not exist in a forked child."""
+    for module, threads in list(_evaluating.items()):
+        _remove(module, [thread for thread in threads if thread != threading.get_ident()])
+
+
+hold_during_fork(_lock)
+run_in_forked_child(_forget_other_threads)
