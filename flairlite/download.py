@@ -107,11 +107,11 @@ def cache_lock(path: Path) -> Iterator[bool]:
         FileWriteError: If the cache folder cannot be written.
     """
     root = get_cache_root()
-    name = hashlib.sha256(os.path.relpath(path, root).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    name = hashlib.sha256(ascii(os.path.relpath(path, root)).encode()).hexdigest()[:16]
     with contextlib.ExitStack() as stack:
         with _cache_errors(root):
             (root / ".locks").mkdir(parents=True, exist_ok=True)
-            is_held = stack.enter_context(file_lock(root / ".locks" / f"{path.name[:60]}-{name}.lock"))
+            is_held = stack.enter_context(file_lock(root / ".locks" / f"{path.name[:40]}-{name}.lock"))
         yield is_held
 
 

@@ -63,7 +63,7 @@ def get_cache_root() -> Path:
     if _cache_root is not None:
         return _cache_root
     root = os.environ.get("FLAIRLITE_CACHE_ROOT")
-    return Path(root).expanduser() if root else Path.home() / ".flairlite"
+    return _expand(root, "FLAIRLITE_CACHE_ROOT") if root else Path.home() / ".flairlite"
 
 
 def set_cache_root(path: str | Path | None) -> None:
@@ -75,7 +75,14 @@ def set_cache_root(path: str | Path | None) -> None:
     global _cache_root
     if path is not None and not isinstance(path, (str, os.PathLike)):
         raise SettingError(f"the cache folder must be a path, got {path!r} of type {type(path).__name__}")
-    _cache_root = None if path is None else Path(path).expanduser()
+    _cache_root = None if path is None else _expand(path, "the cache folder")
+
+
+def _expand(path: str | os.PathLike[str], name: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise SettingError(f"{name} is in the home folder of an unknown user: {path}") from error
 
 
 def set_seed(seed: int) -> None:

@@ -176,7 +176,7 @@ class TestVectors:
             vectors = WordEmbeddings(tmp_path / "vectors.txt").vectors
         assert vectors.words == ["a", "b"]
         assert vectors.matrix.tolist() == [[1, 2], [3, 4]]
-        assert "1 rows are of words that came before" in caplog.text
+        assert "1 rows repeat an earlier word" in caplog.text
 
 
 def test_the_table_of_the_report_adds_up() -> None:

@@ -245,7 +245,7 @@ def test_device_can_be_assigned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_environment_that_names_no_device_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLAIRLITE_DEVICE", "abacus")
-    with pytest.raises(SettingError, match="FLAIRLITE_DEVICE='abacus' is no device: use cpu, cuda or cuda:N"):
+    with pytest.raises(SettingError, match="FLAIRLITE_DEVICE='abacus' is not a device: use cpu, cuda or cuda:N"):
         _ = package.device
 
 

@@ -58,7 +58,7 @@ class OneHotEmbeddings(_TrainedTable):
         seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
-        SettingError: If `vocab_dictionary` is not a dictionary, or `embedding_length` is less than 1.
+        SettingError: If `vocab_dictionary`, `field` or `embedding_length` is invalid.
     """
 
     def __init__(
@@ -74,6 +74,8 @@ class OneHotEmbeddings(_TrainedTable):
             raise SettingError(
                 f"OneHotEmbeddings takes a Dictionary, got {type(vocab_dictionary).__name__}: {_hint(vocab_dictionary)}"
             )
+        if not isinstance(field, str):
+            raise SettingError(f"field must be {TEXT!r} or a label type, got {field!r}")
         super().__init__(len(vocab_dictionary) + 1, embedding_length, seed)  # the last row is padding's
         self.name = f"one-hot-{field}"
         self.vocab_dictionary, self.field, self.stable = vocab_dictionary, field, bool(stable)

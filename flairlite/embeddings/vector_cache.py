@@ -17,7 +17,7 @@ import numpy as np
 from flairlite.download import cache_lock
 from flairlite.embeddings.vector_formats import read_vector_file
 from flairlite.embeddings.vectors import WordVectors
-from flairlite.errors import DataUnavailableError, FileWriteError, ModelFileError
+from flairlite.errors import DataUnavailableError, FileWriteError, ModelFileError, SettingError
 from flairlite.runtime import get_cache_root
 
 log = logging.getLogger("flairlite")
@@ -44,9 +44,12 @@ def load_vectors(path: str | Path) -> WordVectors:
         The table, mapped from the cache, or in memory if the cache cannot be written, which is logged.
 
     Raises:
+        SettingError: If `path` is not a path.
         DataUnavailableError: If there is no such file, or it cannot be read.
         DataFormatError: If the file is damaged or of another format.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise SettingError(f"word vectors are loaded from a path, got {type(path).__name__}")
     path = Path(path).resolve()
     if not path.is_file():
         raise DataUnavailableError(f"no file of word vectors at {path}: check the path, or download the file first")
@@ -96,7 +99,7 @@ def _entry_name(path: Path) -> str:
     stats = [
         (str(part), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for part in parts for stat in [part.stat()]
     ]  # ctime too: copying with attributes restores the time of modification
-    return f"{path.name[:60]}-{hashlib.sha256(ascii(stats).encode()).hexdigest()[:16]}"
+    return f"{path.name[:40]}-{hashlib.sha256(ascii(stats).encode()).hexdigest()[:16]}"
 
 
 def _open_entry(entry: Path, *, log_level: int = logging.WARNING) -> WordVectors | None:

@@ -75,6 +75,10 @@ class WordEmbeddings(TokenEmbeddings):
         name: str | None = None,
     ) -> None:
         super().__init__()
+        if field is not None and not isinstance(field, str):
+            raise SettingError(
+                f"field must be a label type, got {field!r}: name other arguments, such as fine_tune=True"
+            )
         self.vectors = _to_vectors(embeddings)
         self.name = name or (str(embeddings) if isinstance(embeddings, (str, Path)) else "vectors")
         self.field, self.fine_tune, self.stable = field, bool(fine_tune), bool(stable)
@@ -176,13 +180,14 @@ def _to_vectors(embeddings: Any) -> WordVectors:
 def _find_file(embeddings: str | Path) -> Path:
     if isinstance(embeddings, str) and embeddings in _NAMED:
         return _NAMED[embeddings]()
-    path = Path(embeddings).expanduser()
+    path = Path(embeddings)
     try:
+        path = path.expanduser()
         if path.is_file():
             return path
         is_folder = path.is_dir()
         files = [str(file) for file in (path if is_folder else path.parent).iterdir() if file.is_file()]
-    except OSError:  # the text is too long for a path, or the folder is missing or cannot be read
+    except (OSError, RuntimeError):  # too long for a path, a missing folder, or an unknown user after `~`
         is_folder, files = False, []
     if is_folder and any((path / name).exists() for name in ("key2row", "vectors/key2row", "vocab/key2row")):
         raise UnknownNameError(

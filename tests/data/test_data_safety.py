@@ -231,7 +231,7 @@ def test_ten_programs_started_together_on_an_empty_cache_download_each_file_once
     assert [program.returncode for program in programs] == [0] * 10, answers
     assert {output.strip() for output, _ in answers} == {"Corpus: 2000 train + 2000 dev + 2000 test sentences"}
     assert {path: server.num_requests[path] for path in files} == dict.fromkeys(files, 1)
-    assert sorted(path.name for path in (tmp_path / "empty cache").rglob("*") if path.is_file()) == sorted(
+    assert sorted(path.name for path in (tmp_path / "empty cache").rglob("*.conllu")) == sorted(
         Path(path).name for path in files
     )
 

@@ -114,7 +114,7 @@ def test_sentences_can_stay_on_the_disk(made_up: Treebank) -> None:
 def test_changed_file_in_the_mirror_is_refused(made_up: Treebank, tmp_path: Path) -> None:
     with (tmp_path / "mirror" / "made_up" / "r1" / "x-ud-dev.conllu").open("ab") as file:
         file.write(b"\n")
-    with pytest.raises(DataUnavailableError, match=r"x-ud-dev\.conllu could not be had"):
+    with pytest.raises(DataUnavailableError, match=r"x-ud-dev\.conllu is not available"):
         made_up()
 
 
@@ -155,7 +155,7 @@ def test_files_of_the_release_alone_are_checked_by_the_id_that_git_gives_them(
         corpus = made_up(revision=revision)
     assert str(corpus) == "Corpus: 498 train + 111 dev + 111 test sentences"
     assert corpus.name == f"UD_Made-Up {revision or 'r1'}"
-    said = f"is not pinned: taken as it came, with sha256:{hashlib.sha256(files[dev]).hexdigest()}"
+    said = f"has no pinned hash: downloaded as is (sha256:{hashlib.sha256(files[dev]).hexdigest()})"
     assert (said in caplog.text) == (revision is not None)
 
 

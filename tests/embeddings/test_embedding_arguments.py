@@ -27,6 +27,7 @@ from flairlite.embeddings import (
     register_embeddings,
 )
 from flairlite.embeddings.vectors import WordVectors
+from flairlite.encoding import encode
 from flairlite.errors import DataUnavailableError, FlairliteError, ModelFileError, SettingError
 from flairlite.runtime import get_device, get_seed, set_cache_root, set_device, set_seed
 
@@ -135,6 +136,7 @@ def test_other_tables_are_refused(arguments: Any, message: str) -> None:
         ("no/such/folder/v.txt", "no such file"),
         ("x" * 5000, "no such file"),
         ("a\0b", "no such file"),
+        ("~nobody-of-this-name/v.txt", "no such file"),
         (Path("missing.vec"), "'missing.vec'"),
     ],
 )
@@ -175,6 +177,8 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "from_corpus of a list": (lambda: emb.OneHotEmbeddings.from_corpus([Sentence("a")]), "takes a Corpus, got list"),
     "from_corpus without such labels": (lambda: OneHotEmbeddings.from_corpus(CORPUS, "pos"), "no 'pos' of a token"),
     "from_corpus of rare words": (lambda: OneHotEmbeddings.from_corpus(CORPUS, min_freq=9), "occurs 9 times"),
+    "one-hot of no field": (lambda: emb.OneHotEmbeddings(Dictionary(), None), "field must be 'text' or a label type"),
+    "words of a flag": (lambda: emb.WordEmbeddings(TABLE, True), "got True: name other arguments"),
     "characters of a corpus": (lambda: emb.CharacterEmbeddings(CORPUS), "must be a Dictionary or the path"),
     "characters of a list": (lambda: emb.CharacterEmbeddings(["a"]), "got list: build one"),
     "characters of a missing file": (lambda: emb.CharacterEmbeddings(Path("missing")), "missing"),
@@ -302,6 +306,19 @@ def test_a_stored_copy_embeds_as_the_original(kind: str, is_renamed: bool, how: 
     }
 
 
+@pytest.mark.parametrize("kind", ALL)
+def test_embeddings_of_words_and_of_sentences_are_called_alike(kind: str) -> None:
+    embedding = ALL[kind]()
+    encoded = encode([Sentence(text) for text in SENTENCES], embedding.index, fields=embedding.fields)
+    batch = encoded.batch(torch.arange(len(SENTENCES)))
+    inputs = embedding.select(batch.table, batch.word_ids)
+    vectors = embedding(inputs, batch.lengths, torch.Generator())
+    assert vectors.shape[-1] == embedding.embedding_length
+    assert len(vectors) == len(SENTENCES)
+    if embedding.embedding_type == "word-level":
+        assert torch.equal(vectors, embedding(inputs))
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -352,6 +369,8 @@ def test_the_cache_folder_may_be_below_the_home_folder(tmp_path: Path, monkeypat
     monkeypatch.setenv("HOME", str(tmp_path))
     set_cache_root("~/cache")
     assert flairlite.cache_root == tmp_path / "cache"
+    with pytest.raises(SettingError, match="home folder of an unknown user: ~nobody-of-this-name"):
+        set_cache_root("~nobody-of-this-name/cache")
     with pytest.raises(SettingError, match="the cache folder must be a path, got 5"):
         set_cache_root(5)  # type: ignore[arg-type]
     assert flairlite.cache_root == tmp_path / "cache"

@@ -420,6 +420,8 @@ def test_each_other_form_is_named_with_the_remedy(tmp_path: Path, form: str) -> 
         load_vectors(path)
     assert re.search(remedy, caught.value.remedy)
     assert str(path) in str(caught.value)
+    again = pickle.loads(pickle.dumps(caught.value))  # as from a worker process
+    assert (str(again), again.path, again.line) == (str(caught.value), path, caught.value.line)
 
 
 # gensim and fastText

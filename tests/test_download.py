@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loopback_server import LoopbackServer, Manner
 
-from flairlite import resources, runtime
+from flairlite import download, runtime
 from flairlite.download import Resource, fetch
 from flairlite.errors import DataUnavailableError, FileWriteError, FlairliteError, SettingError
 
@@ -60,7 +60,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "127.0.0.1")
-    monkeypatch.setattr(resources, "BACKOFF", 0.001)
+    monkeypatch.setattr(download, "BACKOFF", 0.001)
     monkeypatch.setattr(runtime, "_cache_root", tmp_path / "cache")
     return tmp_path / "cache"
 
@@ -256,7 +256,7 @@ def test_path_outside_the_cache_is_refused(path: str, cache: Path) -> None:
 @given(st.lists(st.sampled_from(["..", ".", "a", "b c", "ü", "...", "/", "\\", "C:"]), max_size=6).map("/".join))
 def test_accepted_paths_are_inside_the_cache(path: str) -> None:
     try:
-        relative = resources._to_relative(path)
+        relative = download._to_relative(path)
     except SettingError:
         return
     root = Path("root").resolve()
@@ -582,7 +582,7 @@ def test_lock_is_released_although_a_forked_process_lives_on(resource: Resource,
     """The child is forked while the lock is held, and keeps its copy of the descriptor until it is told to end."""
     context = multiprocessing.get_context("fork")
     is_done = context.Event()
-    with resources.cache_lock(cache / PATH):
+    with download.cache_lock(cache / PATH):
         process = context.Process(target=is_done.wait)
         process.start()
     try:
@@ -600,7 +600,7 @@ def test_lock_is_released_although_a_forked_process_lives_on(resource: Resource,
 @allows_fork
 def test_process_forked_while_the_lock_is_held_can_fetch(resource: Resource, cache: Path) -> None:
     process = multiprocessing.get_context("fork").Process(target=fetch, args=(resource,))
-    with resources.cache_lock(cache / PATH):
+    with download.cache_lock(cache / PATH):
         process.start()
     process.join()
     assert process.exitcode == 0
@@ -613,7 +613,7 @@ def test_waiting_for_another_process_is_logged_once(
     import pooch  # noqa: F401  # before the lock, so that the thread waits for nothing else
 
     with caplog.at_level(logging.INFO, "flairlite"):
-        with resources.cache_lock(cache / PATH):
+        with download.cache_lock(cache / PATH):
             thread = threading.Thread(target=fetch, args=(resource,))
             thread.start()
             while "Waiting" not in caplog.text:
@@ -624,9 +624,9 @@ def test_waiting_for_another_process_is_logged_once(
 
 
 def test_files_of_one_folder_have_different_locks(cache: Path) -> None:
-    with resources.cache_lock(cache / "a" / "x"), resources.cache_lock(cache / "a" / "y"):
+    with download.cache_lock(cache / "a" / "x"), download.cache_lock(cache / "a" / "y"):
         locks = {path.name for path in cache.rglob("*.lock")}
-    with resources.cache_lock(cache / "b" / "x"):
+    with download.cache_lock(cache / "b" / "x"):
         assert len({path.name for path in cache.rglob("*.lock")}) == len(locks) + 1 == 3
 
 
