@@ -257,8 +257,9 @@ class Corpus:
             return f"label type {missing!r} is in dev or test, but not in train: pass add_dev_test=True to use those"
 
         def rank(item: tuple[str, int]) -> tuple[float, int]:
-            ratio = difflib.SequenceMatcher(None, missing.lower(), item[0].lower()).ratio()
-            return -ratio if ratio >= 0.6 else 0, -item[1]
+            asked, name = missing.lower(), item[0].lower()
+            ratio = difflib.SequenceMatcher(None, asked, name).ratio()
+            return 0 if ratio < 0.6 and asked not in name else -ratio, -item[1]
 
         nearest_first = sorted(types.items(), key=rank)
         known = ", ".join(f"{name} ({count:,} sentences)" for name, count in nearest_first) or "no labels at all"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flairlite.data.label_values import check_score, check_value
+from flairlite.data.label_values import check_score, check_type, check_value
 from flairlite.data.labels import ARROW, Label
 from flairlite.data.text_layout import Location
 from flairlite.data.vectors import join_vectors
@@ -89,7 +89,8 @@ class DataPoint(ABC):
 
     def set_label(self: Self, label_type: str, value: str, score: float = 1.0, **metadata: Any) -> Self:
         """Replace the labels of a type by one label, and return this data point; see `add_label`."""
-        value, score = check_value(value), check_score(score)  # raise before anything is removed
+        # raise before anything is removed
+        label_type, value, score = check_type(label_type), check_value(value), check_score(score)
         self.remove_labels(label_type)
         return self.add_label(label_type, value, score, **metadata)
 

@@ -103,13 +103,18 @@ def test_a_split_can_be_left_alone(left: str) -> None:
     ]
 
 
+def test_each_split_keeps_at_least_one_sentence() -> None:
+    corpus = numbered(40, 4, 1).downsample(0.1)
+    assert [len(getattr(corpus, split)) for split in SPLITS] == [4, 1, 1]
+
+
 def test_missing_and_empty_splits_stay_so() -> None:
     corpus = numbered(10, None, 0).downsample(0.5)
     assert (len(corpus.train or ()), corpus.dev, corpus.test) == (5, None, [])
 
 
-@pytest.mark.parametrize("percentage", [0, -0.1, 1.001, 10, float("nan"), float("inf")])
-def test_percentage_is_a_part(percentage: float) -> None:
+@pytest.mark.parametrize("percentage", [0, -0.1, 1.001, 10, float("nan"), float("inf"), "0.1", None, True, b"1", [0.1]])
+def test_percentage_is_a_part(percentage: Any) -> None:
     corpus = numbered(10)
     with pytest.raises(SettingError, match=r"percentage must be above 0 and at most 1, as 0\.1 for a tenth; it is"):
         corpus.downsample(percentage)
@@ -254,6 +259,35 @@ def test_features_have_a_dictionary_of_their_own() -> None:
     assert Corpus([sentence]).get_label_types() == {"feats": 1, "Number": 1, "Case": 1}
 
 
+def test_label_dictionary_knows_features_by_flairs_names() -> None:
+    sentence = Sentence(["a", "b"]).set_token_labels("feats", ["Tense=Past|Number[psor]=Sing", "Tense=Pres"])
+    corpus = Corpus([sentence], [Sentence(["c"]).set_token_labels("feats", ["VerbForm=Inf"])])
+    assert corpus.make_label_dictionary("tense").get_items() == ["<unk>", "Past", "Pres"]
+    assert corpus.make_label_dictionary("number[psor]").get_items() == ["<unk>", "Sing"]
+    with pytest.raises(LabelError, match="'verbform' is in dev or test, but not in train"):
+        corpus.make_label_dictionary("verbform")
+
+
+def test_error_of_an_unknown_label_type_names_the_nearest_first() -> None:
+    corpus = Corpus([Sentence("a").add_label("topic", "x").add_label("ner_tags", "x"), tagged("a/X"), tagged("b/X")])
+    with pytest.raises(LabelError, match=r"in this corpus; it has: ner_tags \(1 .*, pos \(2 .*, topic"):
+        corpus.make_label_dictionary("ner")
+    with pytest.raises(LabelError, match=r"no label type 'POS' in this corpus; it has: pos \(2 "):
+        corpus.make_label_dictionary("POS")
+
+
+@pytest.mark.parametrize("min_count", ["2", None, 1.5, -1])
+def test_minimum_count_is_a_count(min_count: Any) -> None:
+    with pytest.raises(SettingError, match="min_count must be an integer of 0 or more"):
+        Corpus([tagged("a/X")]).make_label_dictionary("pos", min_count)
+
+
+def test_dictionary_that_would_be_empty_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "flairlite"):
+        assert Corpus([tagged("a/X")]).make_label_dictionary("pos", min_count=2).get_items() == ["<unk>"]
+    assert "1 labels occur less than 2 times and are left out: X" in caplog.text
+
+
 def test_unknown_label_type_is_an_error_that_names_those_there_are() -> None:
     corpus = Corpus([tagged("a/X").add_label("topic", "t")] * 1, [tagged("a/X")] * 2_000)
     message = r"no label type 'ups' in this corpus; it has: pos \(2,001 sentences\), topic \(1 sentences\)"
@@ -369,6 +403,37 @@ def test_noise_changes_the_share_asked_for_and_keeps_what_was_there() -> None:
     assert 290 < changed < 430  # 360, standard deviation 16
 
 
+def test_noise_keeps_every_label_of_a_sentence_with_several() -> None:
+    for share in (0.0, 1.0):
+        sentence = Sentence(["a", "b"]).add_label("topic", "X", note=1).add_label("topic", "Y")
+        sentence[0].add_label("topic", "X").add_label("topic", "Z")
+        sentence[0:2].add_label("topic", "Z").add_label("topic", "Y")
+        Corpus([sentence]).add_label_noise("topic", ["X", "Y", "Z"], share, random_seed=1)
+        for point, values in ((sentence, ["X", "Y"]), (sentence[0], ["X", "Z"]), (sentence[0:2], ["Z", "Y"])):
+            own = [label.value for label in point.get_labels("topic") if label.data_point == point]
+            clean = [label.value for label in point.get_labels("topic_clean") if label.data_point == point]
+            assert clean == values
+            assert [value == right for value, right in zip(own, values, strict=True)] == [share == 0] * 2
+        assert sentence.get_label("topic").metadata == {"note": 1}
+
+
+def test_noise_twice_keeps_the_first_labels_as_clean() -> None:
+    corpus = Corpus([tagged("a/X b/Y")])
+    for seed in range(5):
+        corpus.add_label_noise("pos", ["X", "Y"], 1.0, random_seed=seed)
+    (sentence,) = corpus.train or ()
+    assert [label.value for label in sentence.get_labels("pos_clean")] == ["X", "Y"]
+    assert sentence.token_labels("pos") == ["Y", "X"]  # changed five times
+
+
+def test_noise_with_a_label_that_is_missing_changes_nothing() -> None:
+    first, second = tagged("a/X"), tagged("a/Z")
+    with pytest.raises(LabelError, match="'Z' is not among the labels given"):
+        Corpus([first, second]).add_label_noise("pos", ["X", "Y"], 1.0)
+    assert [sentence.token_labels("pos") for sentence in (first, second)] == [["X"], ["Z"]]
+    assert not first.has_label("pos_clean")
+
+
 def test_noise_follows_the_matrix() -> None:
     corpus = Corpus([tagged("a/X b/Y")], [tagged("a/X")])
     corpus.add_label_noise("pos", ["X", "Y"], noise_transition_matrix={"X": [0, 1], "Y": [1, 0]})
@@ -383,6 +448,14 @@ def test_noise_follows_the_matrix() -> None:
         ({"labels": ["X", "Y"], "noise_share": 2}, "give a noise_share from 0 to 1"),
         ({"labels": ["X"]}, "two labels or more"),
         ({"labels": ["X", "Y"], "noise_transition_matrix": {"X": [1, 0]}}, "must have a row for each of the labels"),
+        ({"labels": "XY"}, "must be a list of different labels"),
+        ({"labels": ["X", "X", "Y"]}, "must be a list of different labels"),
+        ({"labels": ["X", "Y"], "noise_share": "0.1"}, "give a noise_share from 0 to 1"),
+        ({"labels": ["X", "Y"], "noise_share": float("nan")}, "give a noise_share from 0 to 1"),
+        ({"labels": ["X", "Y"], "noise_transition_matrix": {"X": [1, -1], "Y": [0, 1]}}, "a weight of 0 or more"),
+        ({"labels": ["X", "Y"], "noise_transition_matrix": {"X": [1, float("nan")], "Y": [0, 1]}}, "a weight of 0 or"),
+        ({"labels": ["X", "Y"], "noise_transition_matrix": {"X": [0, 0], "Y": [0, 1]}}, "no weight above 0"),
+        ({"labels": ["X", "Y"], "noise_transition_matrix": [[1, 0], [0, 1]]}, "must have a row for each of the labels"),
         ({"labels": ["A", "B"]}, "'X' is not among the labels given: A, B"),
     ],
 )
@@ -406,6 +479,42 @@ def test_multi_corpus_has_the_splits_of_all_one_behind_the_other() -> None:
         " - Corpus Corpus: 2 train + 1 dev + 0 test sentences - corpus",
         " - Corpus Corpus: 3 train + 0 dev + 1 test sentences - corpus",
     ]
+
+
+def test_task_ids_are_not_written_on_the_sentences_that_were_given() -> None:
+    corpus = numbered(2)
+    corpus.train[0].add_label("topic", "x")[0:1].add_label("ner", "A")  # type: ignore[index]
+    Sentence.set_context_for_sentences(corpus.train or ())
+    before = [sentence.to_dict() for sentence in corpus.train or ()]
+    first, second = MultiCorpus([corpus], ["one"]), MultiCorpus([corpus], ["two"])
+    for multi, task in ((first, "one"), (second, "two"), (first, "one")):
+        assert multi.train
+        assert [sentence.get_label("multitask_id").value for sentence in multi.train] == [task] * 2
+        assert multi.train[0] is multi.train[0]
+        assert multi.train[0].get_labels("ner")[0].data_point.sentence is multi.train[0]
+        assert multi.train[0].next_sentence().text == "train1"
+    assert [sentence.to_dict() for sentence in corpus.train or ()] == before
+    assert first.train
+    first.train[0].add_label("later", "x")
+    assert first.train[0].has_label("later")
+    assert not corpus.get_all_sentences()[0].has_label("later")
+
+
+def test_task_ids_of_sentences_that_are_not_in_memory_are_on_each_new_sentence() -> None:
+    class Fresh(FlairDataset):
+        def is_in_memory(self) -> bool:
+            return False
+
+        def sentence_at(self, index: int) -> Sentence:
+            return Sentence([str(index)])
+
+        def __len__(self) -> int:
+            return 3
+
+    dataset = ConcatDataset([Fresh(), [Sentence("a")]], ["fresh", "kept"])
+    assert [sentence.get_label("multitask_id").value for sentence in dataset] == ["fresh"] * 3 + ["kept"]
+    assert dataset[0] is not dataset[0]
+    assert dataset[3] is dataset[3]
 
 
 def test_task_ids_are_one_a_corpus() -> None:

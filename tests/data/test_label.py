@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -126,6 +127,71 @@ def test_a_label_is_changed_where_it_is(point: DataPoint) -> None:
         label.set_value(value, 0.25)
         assert (label.value, label.score) == (value, 0.25)
     assert [(label.value, label.score) for label in point.get_labels("x")] == [("C", 0.25), ("D", 0.25)]
+
+
+def test_metadata_of_a_label_is_kept_whenever_it_is_added(point: DataPoint) -> None:
+    point.add_label("x", "A")
+    assert point.get_label("x").metadata == {}
+    point.get_label("x").metadata["source"] = "me"
+    point.get_label("x").metadata.update(rank=2)
+    point.get_label("x").metadata.setdefault("note", "n")
+    point.get_label("x").metadata |= {"page": 5}
+    assert point.get_label("x").metadata == {"source": "me", "rank": 2, "note": "n", "page": 5}
+    del point.get_label("x").metadata["page"]
+    assert point.get_label("x").metadata.pop("note") == "n"
+    assert point.get_label("x").metadata_str == "/source=me/rank=2"
+    for twin in (copy.deepcopy(point), pickle.loads(pickle.dumps(point))):
+        assert twin.get_label("x").metadata == {"source": "me", "rank": 2}
+        assert type(copy.deepcopy(twin.get_label("x")).metadata.copy()) is dict
+    point.get_label("x").metadata = {"new": 1}
+    assert point.get_label("x").metadata == {"new": 1}
+    point.get_label("x").metadata.clear()
+    assert point.set_label("x", "B").get_label("x").metadata == {}
+
+
+def test_value_of_a_label_is_set_through_any_of_its_objects(point: DataPoint) -> None:
+    point.add_label("x", "A", 0.5)
+    first, second = point.get_label("x"), point.get_label("x")
+    first.set_value("B", 0.25)
+    second.set_value("C", 0.75)
+    assert (point.get_label("x").value, point.get_label("x").score) == ("C", 0.75)
+
+
+def test_label_that_was_removed_changes_nothing_any_more(point: DataPoint) -> None:
+    label = point.add_label("x", "A", source="me").get_label("x")
+    point.remove_labels("x")
+    label.set_value("B")
+    label.metadata["k"] = 1
+    assert (label.value, label.metadata, point.get_labels("x")) == ("B", {"source": "me", "k": 1}, [])
+    assert point.add_label("x", "C").get_label("x").metadata == {}
+
+
+def test_reading_stores_nothing() -> None:
+    sentence = Sentence(["in", "Berlin"]).set_token_labels("pos", ["A", "B"])
+    assert [token.start_position for token in sentence] == [0, 3]  # makes the tokens and the offsets
+    assert sentence.text == "in Berlin"
+    before = len(pickle.dumps(sentence))
+    neighbour = Sentence("a")
+    for point in (sentence, *sentence):
+        point.has_metadata("m")
+        with pytest.raises(KeyError):
+            point.get_metadata("m")
+        point.get_each_embedding()
+        point.embedding_names()
+        point.clear_embeddings()
+        point.to("cpu")
+        str(point)
+    for label in sentence.get_labels():
+        str(label)
+        assert label.metadata == {}
+    assert not sentence.is_document_boundary
+    assert not sentence.is_context_set()
+    assert sentence.left_context(3) == sentence.right_context(3) == []
+    assert sentence[0].get_tags_proba_dist("pos") == []
+    sentence.to_dict()
+    neighbour.has_metadata("m")
+    assert len(pickle.dumps(sentence)) == before
+    assert neighbour._labels is Sentence("b")._labels  # the store that all sentences without labels share
 
 
 def test_a_feature_is_changed_by_its_label() -> None:
@@ -330,6 +396,17 @@ def test_each_feature_is_a_label_type() -> None:
     assert values(sentence, "Number") == ["Plur", "Plur"]
     assert values(sentence[1], "Mood") == ["Ind"]
     assert sentence.get_labels("Mood")[0].data_point is sentence[1]
+
+
+def test_features_have_lower_case_names_too_as_in_flair() -> None:
+    sentence = featured()
+    assert sentence.token_labels("number") == ["Plur", "Plur", None, None]
+    assert values(sentence[1], "mood") == ["Ind"]
+    assert (sentence.has_label("mood"), sentence.has_label("case"), sentence.has_label("MOOD")) == (True, False, False)
+    assert sentence.label_types() == ["feats", "Number", "Mood"]
+    sentence[0].set_label("number", "Dual")
+    assert sentence.token_labels("number") == ["Dual", "Plur", None, None]
+    assert sentence.token_labels("Number") == ["Plur", "Plur", None, None]
 
 
 def test_features_are_one_label_among_all_labels() -> None:

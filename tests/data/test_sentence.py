@@ -106,6 +106,13 @@ def test_words_have_one_space_between_them() -> None:
     assert (sentence.start_position, sentence.end_position) == (10, 22)
 
 
+def test_spaces_after_words_are_one_whatever_was_asked_before() -> None:
+    for ask in (lambda s: None, lambda s: s.text, lambda s: s[0].start_position, lambda s: s.to_dict()):
+        sentence = Sentence(["a", "b"])
+        ask(sentence)
+        assert [token.whitespace_after for token in sentence] == [1, 1]
+
+
 def test_spaces_between_words_can_be_given() -> None:
     sentence = Sentence(["It", "'s", "here", "!"], spaces=[0, 2, 0, 3])
     assert sentence.text == sentence.to_original_text() == "It's  here!"

@@ -155,6 +155,144 @@ def test_labels_of_spans_and_of_the_sentence_outlive_new_tokens() -> None:
     assert [(span.start, span.stop) for span in sentence.get_spans("ner")] == [(0, 1), (2, 4)]
 
 
+def everything(sentence: Sentence) -> tuple[Any, ...]:
+    vectors = [token.embedding.tolist() for token in sentence], sentence[0:2].embedding.tolist()
+    return described(sentence), vectors, [token.get_metadata("m") for token in sentence if token.has_metadata("m")]
+
+
+@pytest.mark.parametrize("assign", [True, False])
+def test_tokenizer_that_yields_the_same_words_changes_nothing(caplog: pytest.LogCaptureFixture, assign: bool) -> None:
+    sentence = Sentence("in New York", use_tokenizer=StaccatoTokenizer()).add_label("topic", "travel")
+    sentence.set_token_labels("upos", ["ADP", "PROPN", "PROPN"], [0.5, 1.0, 1.0])
+    sentence[1:3].add_label("ner", "LOC")
+    sentence[1].add_label("upos", "X", source="me").add_metadata("m", 1)
+    sentence.set_token_embeddings("v", torch.eye(3))
+    sentence[0:2].set_embedding("v", torch.ones(2))
+    before, tokens, span = everything(sentence), sentence.tokens, sentence.get_spans("ner")[0]
+    with caplog.at_level(logging.WARNING, "flairlite"):
+        if assign:
+            sentence.tokenizer = SpaceTokenizer()
+        else:
+            sentence.retokenize(SpaceTokenizer())
+    assert everything(sentence)[0][:4] == before[0][:4]
+    assert everything(sentence)[1:] == before[1:]
+    assert (sentence.tokenizer, sentence.tokens, caplog.text) == (SpaceTokenizer(), tokens, "")
+    assert (tokens[1].text, span.text) == ("New", "New York")
+
+
+def test_same_words_at_other_offsets_are_other_words() -> None:
+    sentence = Sentence("aa a", use_tokenizer=TokenizerWrapper(lambda text: ["a", "a"]))
+    assert [token.start_position for token in sentence] == [0, 1]
+    sentence.set_token_labels("pos", ["X", "Y"])
+    sentence.retokenize(TokenizerWrapper(lambda text: ["a", " a"] if text == "aa a" else []))
+    assert [token.start_position for token in sentence] == [0, 2]
+    assert sentence.token_labels("pos") is None
+
+
+def test_labels_that_other_words_lose_are_counted_in_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    def labelled() -> Sentence:
+        sentence = Sentence("well-known city", use_tokenizer=False).set_token_labels("pos", ["ADJ", "NOUN"])
+        sentence.set_token_labels("lemma", [None, "city"])
+        sentence[1].add_label("pos", "second")
+        return sentence.add_label("topic", "x")
+
+    with caplog.at_level(logging.WARNING, "flairlite"):
+        labelled().retokenize(StaccatoTokenizer())
+    assert "4 labels of tokens are lost: StaccatoTokenizer splits 'well-known city' differently" in caplog.text
+    caplog.clear()
+    labelled().retokenize(StaccatoTokenizer(), warn=False)
+    Sentence("well-known city", use_tokenizer=False).add_label("topic", "x").retokenize(StaccatoTokenizer())
+    assert caplog.text == ""
+
+
+STALE = "is outdated: the words of its sentence have changed.*Read it from the sentence again"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda point: point.text,
+        lambda point: point.start_position,
+        lambda point: point.end_position,
+        lambda point: point.unlabeled_identifier,
+        lambda point: point.get_labels(),
+        lambda point: point.get_label("x"),
+        lambda point: point.has_label("x"),
+        lambda point: point.labels,
+        lambda point: point.add_label("x", "A"),
+        lambda point: point.set_label("x", "A"),
+        lambda point: point.remove_labels("x"),
+        lambda point: point.to_dict(),
+        lambda point: point.add_metadata("m", 1),
+        lambda point: point.has_metadata("m"),
+        lambda point: point.set_embedding("v", torch.ones(1)),
+        lambda point: point.get_embedding(),
+        lambda point: point.clear_embeddings(),
+        lambda point: str(point),
+        lambda point: point.idx if isinstance(point, Token) else point.tokens,
+        lambda point: point.whitespace_after if isinstance(point, Token) else point[0],
+        lambda point: point.head_id if isinstance(point, Token) else list(point),
+        lambda point: Sentence([point]) if isinstance(point, Token) else point.get_labels("ner"),
+    ],
+)
+@pytest.mark.parametrize("change", ["retokenize", "tokenizer", "truncate"])
+def test_tokens_and_spans_of_replaced_words_raise_an_error(use: Any, change: str) -> None:
+    sentence = Sentence("It 's not so-so", use_tokenizer=False)
+    sentence[2:4].add_label("ner", "X")
+    old = [sentence[3], sentence[2:4], sentence[3:4]]
+    if change == "truncate":
+        sentence.truncate(3)
+    elif change == "retokenize":
+        sentence.retokenize(StaccatoTokenizer())
+    else:
+        sentence.tokenizer = StaccatoTokenizer()
+    labels = [str(label) for label in sentence.get_labels()]
+    for point in old:
+        with pytest.raises(SettingError, match=STALE):
+            use(point)
+    assert [str(label) for label in sentence.get_labels()] == labels
+    assert [token.text for token in sentence] == sentence.words
+
+
+def test_old_label_of_a_replaced_token_can_be_read_but_says_so_when_printed() -> None:
+    sentence = Sentence("well-known", use_tokenizer=False)
+    label = sentence[0].add_label("pos", "ADJ", 0.5).get_label("pos")
+    sentence.retokenize(StaccatoTokenizer())
+    assert (label.value, label.score) == ("ADJ", 0.5)
+    with pytest.raises(SettingError, match=STALE):
+        str(label)
+
+
+def test_tokens_that_truncation_keeps_stay_valid() -> None:
+    sentence = Sentence(["a", "b", "c"])
+    sentence[0:2].add_label("ner", "X")
+    first, span = sentence[0], sentence.get_spans("ner")[0]
+    sentence.truncate(2)
+    assert first is sentence[0]
+    assert (first.text, span.text, sentence.get_spans("ner")) == ("a", "a b", [span])
+
+
+def test_a_copy_shares_words_but_no_labels() -> None:
+    sentence = (
+        Sentence("in New York").add_label("topic", "x").set_token_labels("pos", ["A", None, "B"], [0.5, 1.0, 1.0])
+    )
+    sentence[1:3].add_label("ner", "LOC", 0.25, source="me").add_label("kind", "city")
+    sentence[0].add_label("pos", "second", note=1).add_metadata("m", 1)
+    sentence.set_token_embeddings("v", torch.eye(3))
+    twin = copy.copy(sentence)
+    before = described(sentence)
+    assert described(twin) == before
+    assert twin.words is sentence.words
+    assert twin.get_spans("ner")[0].sentence is twin.get_spans("kind")[0].sentence is twin[0].sentence is twin
+    twin[0].set_label("pos", "C").add_label("new", "D").add_metadata("m", 2)
+    twin[1:3].set_label("ner", "ORG")
+    twin.remove_labels("topic")
+    twin.clear_embeddings()
+    twin.metadata["k"] = 1
+    assert described(sentence) == before
+    assert (sentence[0].get_metadata("m"), sentence[2].embedding.tolist()) == (1, [0, 0, 1])
+
+
 def test_a_span_grows_to_the_words_that_it_covers_in_part() -> None:
     sentence = Sentence("well-known city", use_tokenizer=StaccatoTokenizer())
     sentence[0:1].add_label("x", "Y")
