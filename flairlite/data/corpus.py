@@ -13,11 +13,10 @@ from itertools import chain
 from types import GenericAlias
 from typing import Any, ClassVar
 
-from flairlite.data.data_points import check_count
 from flairlite.data.dataset import ConcatDataset, FlairDataset, Subset, concatenate, is_in_memory, select
 from flairlite.data.dictionary import Dictionary
 from flairlite.data.examples import Example, make_sentences, rows_of_table
-from flairlite.data.label_values import check_type, is_number
+from flairlite.data.label_values import check_count, check_type, is_number
 from flairlite.data.sentence import Sentence
 from flairlite.data.statistics import (
     add_noise,

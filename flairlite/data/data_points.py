@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flairlite.data.label_values import check_score, check_type, check_value
+from flairlite.data.label_values import check_count, check_score, check_type, check_value
 from flairlite.data.labels import ARROW, Label
 from flairlite.data.text_layout import Location
 from flairlite.data.vectors import join_vectors
@@ -447,17 +447,6 @@ class Span(DataPoint):
 
     def __len__(self) -> int:
         return self.stop - self.start
-
-
-def check_count(value: Any, name: str) -> int:
-    """Return an integer of 0 or more as an `int`.
-
-    Raises:
-        SettingError: If `value` is anything else.
-    """
-    if hasattr(value, "__index__") and not isinstance(value, bool) and value >= 0:
-        return int(operator.index(value))
-    raise SettingError(f"{name} must be an integer of 0 or more, not {value!r:.60}")
 
 
 def _stale(kind: str, remedy: str) -> SettingError:

@@ -324,6 +324,19 @@ def test_multi_corpus_of_no_corpora_is_an_error(corpora: Any) -> None:
         MultiCorpus(corpora)
 
 
+def test_dataset_that_returns_no_sentences_is_an_error_that_names_it() -> None:
+    class Texts(FlairDataset):
+        def sentence_at(self, index: int) -> Any:
+            return "a text"
+
+        def __len__(self) -> int:
+            return 2
+
+    for read in (lambda: Texts()[0], lambda: Texts()[:2], lambda: list(Texts())):
+        with pytest.raises(SettingError, match=r"Texts\.sentence_at must return a Sentence, not 'a text'"):
+            read()
+
+
 def test_dataset_without_access_is_an_error_that_names_it() -> None:
     class Half(FlairDataset):
         def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""A corpus is made of pairs of Python values, or of tables, without loss; a pair that is none is named."""
+"""Corpora of Python values: pairs, spaCy's and Hugging Face's forms, and tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flairlite.errors import DataFormatError, LabelError, SettingError
 
 
 class Table:
-    """What `from_dataframe` needs of a table: columns by name, as pandas has them."""
+    """Columns by name, all that `from_dataframe` needs of a pandas DataFrame."""
 
     def __init__(self, **columns: list[Any]) -> None:
         self._columns = columns
@@ -30,7 +30,7 @@ class Table:
 
 
 class NAType:
-    """Compares as pandas' NA does: the answer is neither true nor false."""
+    """Compares as pandas' NA: the result has no truth value."""
 
     def __ne__(self, other: object) -> Any:
         return self
@@ -67,7 +67,7 @@ def test_tags_of_any_scheme_become_spans(scheme: str) -> None:
     assert other.get_labels() == []
 
 
-def test_whether_tags_are_spans_is_decided_for_all_splits_at_once() -> None:
+def test_tags_of_all_splits_decide_whether_they_are_spans() -> None:
     corpus = Corpus.from_examples([(["a"], ["O"])], [(["b"], ["O"])], [(["c"], ["B-X"])], label_type="ner")
     assert [sentence.token_labels("ner") for sentence in corpus.get_all_sentences()] == [None] * 3
     corpus = Corpus.from_examples([(["a"], ["O"])], [(["b"], ["O"])], [(["c"], ["X"])], label_type="ner")
@@ -75,7 +75,7 @@ def test_whether_tags_are_spans_is_decided_for_all_splits_at_once() -> None:
 
 
 @given(st.lists(st.lists(st.tuples(st.text(), st.sampled_from(["A", "B"]) | st.none()), max_size=5), max_size=5))
-def test_what_is_given_is_what_the_sentences_have(given_pairs: list[list[tuple[str, str | None]]]) -> None:
+def test_words_and_labels_are_unchanged(given_pairs: list[list[tuple[str, str | None]]]) -> None:
     pairs = [([word for word, _ in pair], [tag for _, tag in pair]) for pair in given_pairs]
     sentences = made(*pairs, label_type="pos")
     columns = [sentence.token_labels("pos") or [None] * len(sentence) for sentence in sentences]
@@ -85,27 +85,27 @@ def test_what_is_given_is_what_the_sentences_have(given_pairs: list[list[tuple[s
 # ------------------------------------------------------------------------------------------------------ texts and spans
 
 
-def test_spans_from_character_to_character_are_put_on_words() -> None:
+def test_spans_by_character_become_spans_of_words() -> None:
     text = "George Washington went to Washington."
     (sentence,) = made((text, [(0, 17, "PER"), (26, 36, "LOC")]))
     assert spans(sentence) == [("George Washington", "PER"), ("Washington", "LOC")]
     assert sentence.text == text
 
 
-def test_spans_from_word_to_word_are_put_on_words() -> None:
+def test_spans_by_word_become_spans() -> None:
     (sentence,) = made((["New", "York", "is", "big"], [(0, 2, "LOC")]))
     assert spans(sentence) == [("New York", "LOC")]
 
 
 @given(st.text("ab ,.\t", min_size=1, max_size=30), st.data())
-def test_each_word_that_a_stretch_covers_is_labelled_and_no_other(text: str, data: st.DataObject) -> None:
+def test_exactly_the_covered_words_are_labelled(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text) - 1))
     end = data.draw(st.integers(start + 1, len(text)))
     sentence = Sentence(text)
     covered = [
         token.idx
         for token in sentence
-        if any(start <= place < end for place in range(token.start_position, token.end_position))
+        if any(start <= offset < end for offset in range(token.start_position, token.end_position))
     ]
     if not covered:
         with pytest.raises(LabelError, match="covers no word"):
@@ -120,7 +120,7 @@ def test_each_word_that_a_stretch_covers_is_labelled_and_no_other(text: str, dat
 # ----------------------------------------------------------------------------------------------------- texts and labels
 
 
-def test_labels_of_the_whole_are_one_or_several_or_none() -> None:
+def test_a_text_has_one_label_several_or_none() -> None:
     sentences = made(
         ("good", "pos"), ("so", ["pos", "neg"]), ("empty", []), ("none", None), ("number", 3), label_type="x"
     )
@@ -129,7 +129,7 @@ def test_labels_of_the_whole_are_one_or_several_or_none() -> None:
     ]  # fmt: skip
 
 
-def test_sentence_without_spans_stands_beside_sentences_with_spans() -> None:
+def test_sentences_with_and_without_spans_mix() -> None:
     for empty in ([], (), None, np.array([])):
         first, second, third = made((["no", "name"], empty), (["in", "Berlin"], [(1, 2, "LOC")]), ("no", empty))
         assert [spans(sentence) for sentence in (first, second, third)] == [[], [("Berlin", "LOC")], []]
@@ -310,12 +310,12 @@ def test_options_are_those_of_the_corpus() -> None:
         (("a", "b", "c"), "it must be a pair"),
     ],
 )
-def test_pair_that_is_none_is_an_error_with_its_split_and_number(pair: Any, problem: str) -> None:
+def test_invalid_pair_is_an_error_with_its_split_and_number(pair: Any, problem: str) -> None:
     with pytest.raises(DataFormatError, match=f"the dev examples, line 2: {problem}.*A pair is"):
         Corpus.from_examples([], [("fine", "X"), pair], label_type="ner")
 
 
-def test_a_value_that_is_no_tag_among_tags_is_an_error() -> None:
+def test_value_among_tags_that_is_not_a_tag_is_an_error() -> None:
     with pytest.raises(DataFormatError, match="the train examples, line 2: tag 1 of the sentence must be O or"):
         made((["a", "b"], ["B-X", "O"]), (["c"], ["X"]))
 
@@ -402,14 +402,14 @@ def test_missing_texts_words_and_sentence_ids_are_errors() -> None:
 
 
 @pytest.mark.parametrize("table", ["train.csv", 5, [("a", "b")]])
-def test_what_is_no_table_is_an_error(table: Any) -> None:
+def test_value_that_is_not_a_table_is_an_error(table: Any) -> None:
     with pytest.raises(SettingError, match="must be a DataFrame or a dict of columns"):
         Corpus.from_dataframe(table)
     corpus = Corpus.from_dataframe({"text": ["a"], "label": ["b"]})
     assert [sentence.sentence_labels("label") for sentence in corpus.train or ()] == [["b"]]
 
 
-def test_column_that_is_not_there_is_an_error_that_names_those_that_are() -> None:
+def test_missing_column_is_an_error_that_names_the_existing_columns() -> None:
     with pytest.raises(DataFormatError, match="the dev table: no column 'label'; it has text, topic"):
         Corpus.from_dataframe(Table(text=["a"], label=["b"]), Table(text=["a"], topic=["b"]))
     with pytest.raises(DataFormatError, match="are not of one length"):

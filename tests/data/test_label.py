@@ -1,4 +1,4 @@
-"""Labels of sentences, tokens and spans: what is put on is there, in order, and nothing else changes."""
+"""Labels of sentences, tokens and spans: adding, reading, changing and removing them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def values_of(labels: list[Label]) -> list[str]:
 # -------------------------------------------------------------------------------------------------------------- a label
 
 
-def test_label_is_printed_with_what_it_labels() -> None:
+def test_label_is_printed_with_its_data_point() -> None:
     token = Sentence("I love Berlin")[2].add_label("upos", "PROPN", 0.98765)
     label = token.get_label("upos")
     assert str(label) == 'Token[2]: "Berlin" → PROPN (0.9877)'
@@ -40,14 +40,14 @@ def test_label_is_printed_with_what_it_labels() -> None:
     assert label.to_dict() == {"value": "PROPN", "confidence": 0.98765}
 
 
-def test_metadata_is_printed_behind_the_value() -> None:
+def test_metadata_is_printed_after_the_value() -> None:
     token = Token("cats").add_label("lemma", "cat", 0.5, source="rule", rank=1)
     assert str(token.get_label()) == 'Token[0]: "cats" → cat/source=rule/rank=1 (0.5)'
     assert repr(token.get_label()) == "'Token[0]: \"cats\"'/'cat'/source=rule/rank=1 (0.5)"
     assert str(token) == 'Token[0]: "cats" → cat/source=rule/rank=1 (0.5000)'
 
 
-def test_labels_are_equal_when_value_score_and_place_are() -> None:
+def test_labels_are_equal_if_value_score_and_data_point_are() -> None:
     sentence = tagged("a/X b/X")
     first, second = sentence.get_labels("pos")
     assert first == sentence[0].get_label("pos")
@@ -79,12 +79,12 @@ POINTS = {
 
 @pytest.fixture(params=list(POINTS))
 def point(request: pytest.FixtureRequest) -> DataPoint:
-    """Each kind of thing that can have labels, in a sentence of four words."""
+    """Each kind of data point, in a sentence of four words."""
     made: DataPoint = POINTS[request.param](Sentence(["I", "love", "New", "York"]))
     return made
 
 
-def test_labels_of_a_type_are_added_beside_each_other(point: DataPoint) -> None:
+def test_labels_of_a_type_are_added_to_existing_ones(point: DataPoint) -> None:
     assert point.add_label("x", "B", 0.5) is point
     point.add_label("x", "A").add_label("y", "C", 0.25).add_label("x", "B")
     assert [(label.value, label.score) for label in point.get_labels("x")] == [("B", 0.5), ("A", 1.0), ("B", 1.0)]
@@ -96,7 +96,7 @@ def test_labels_of_a_type_are_added_beside_each_other(point: DataPoint) -> None:
     assert [label.typename for label in point.get_labels("x")] == ["x"] * 3
 
 
-def test_a_label_is_set_in_place_of_those_of_its_type(point: DataPoint) -> None:
+def test_set_label_replaces_the_labels_of_its_type(point: DataPoint) -> None:
     point.add_label("x", "A", 0.5).add_label("x", "B").add_label("y", "C")
     assert point.set_label("x", "D", 0.75, note=1) is point
     assert [(label.value, label.score, label.metadata) for label in point.get_labels("x")] == [("D", 0.75, {"note": 1})]
@@ -113,7 +113,7 @@ def test_labels_of_one_type_are_removed(point: DataPoint) -> None:
     assert [label.score for label in point.add_label("x", "B").get_labels("x")] == [1.0]
 
 
-def test_a_score_goes_with_its_label(point: DataPoint) -> None:
+def test_score_is_replaced_with_its_label(point: DataPoint) -> None:
     point.add_label("x", "A", 0.5)
     assert point.set_label("x", "B").score == 1.0
     assert point.set_label("x", "C", 0.25).score == 0.25
@@ -121,7 +121,7 @@ def test_a_score_goes_with_its_label(point: DataPoint) -> None:
     assert point.add_label("x", "D").score == 1.0
 
 
-def test_a_label_is_changed_where_it_is(point: DataPoint) -> None:
+def test_set_value_changes_the_stored_label(point: DataPoint) -> None:
     point.add_label("x", "A", 0.5).add_label("x", "B")
     for label, value in zip(point.get_labels("x"), "CD", strict=True):
         label.set_value(value, 0.25)
@@ -201,7 +201,7 @@ def test_a_feature_is_changed_by_its_label() -> None:
     assert sentence[0].get_label("feats").value == featured()[0].get_label("feats").value
 
 
-def test_labels_are_had_by_their_type_to_read_only(point: DataPoint) -> None:
+def test_annotation_layers_are_read_only(point: DataPoint) -> None:
     point.add_label("x", "A").add_label("y", "B").add_label("x", "C")
     layers = point.annotation_layers
     assert {name: values_of(labels) for name, labels in layers.items()} == {"x": ["A", "C"], "y": ["B"]}
@@ -237,12 +237,12 @@ def test_vectors_are_kept_under_the_name_of_their_embedding(point: DataPoint) ->
         point.embedding  # noqa: B018
 
 
-def test_points_are_ordered_by_their_place() -> None:
+def test_data_points_are_ordered_by_position() -> None:
     sentence = Sentence(["a", "b", "c"])
     assert sorted([sentence[2], sentence[0:2], sentence[1]]) == [sentence[0:2], sentence[1], sentence[2]]
 
 
-def test_a_labelled_span_is_one_object_however_it_is_got() -> None:
+def test_labelled_span_is_always_the_same_object() -> None:
     sentence = Sentence(["a", "b", "c"])
     span = sentence[0:2].add_label("x", "A")
     assert sentence[0:2] is sentence.get_span(0, 2) is sentence.get_spans("x")[0] is span
@@ -264,7 +264,7 @@ def test_a_labelled_span_is_one_object_however_it_is_got() -> None:
         lambda s: [Token("a")],
     ],
 )
-def test_a_span_is_made_of_tokens_side_by_side(choose: Any) -> None:
+def test_span_of_tokens_that_are_not_consecutive_is_an_error(choose: Any) -> None:
     with pytest.raises(SettingError):
         Span(choose(Sentence(["a", "b", "c"])))
 
@@ -311,7 +311,7 @@ def test_points_do_not_see_each_others_labels() -> None:
     assert values(sentence, "x") == ["sentence", "token", "short"]
 
 
-# ----------------------------------------------------------------------------------- what a sentence knows of its parts
+# ----------------------------------------------------------------------------------- labels of the parts of a sentence
 
 
 def test_labels_come_by_position_whatever_the_order_they_were_added_in() -> None:
@@ -467,7 +467,7 @@ def test_features_are_parsed_by_name(features: str | None, expected: dict[str, s
     assert parse_features(features) == expected
 
 
-# ------------------------------------------------------------------------------ random operations against a plain model
+# ------------------------------------------------------------------------------ random operations against a reference
 
 
 SIZE = 3
