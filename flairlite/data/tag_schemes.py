@@ -1,24 +1,29 @@
-"""Spans as one tag a word, in the schemes BIO1, BIO2, BIOES and BILOU: read, written, told apart and repaired.
+"""Spans as one tag per word, in the schemes BIO1, BIO2, BIOES and BILOU: read, write, detect and repair.
 
-The rule of reading, the same for all schemes and that of conlleval and seqeval: `B` and the tags of a single word (`S`,
-`U`) begin a span. So does any other tag that has nothing to go on from: the word before it has no span, or one of
-another label, or one that has ended (with `E`, `L`, `S` or `U`). A span goes on as long as no tag begins another and
-ends at the last such word. So each word with a label is in one span of this label, whatever tags stand beside it.
+All schemes are read by one rule, that of conlleval and seqeval: `B` and the tags of single words (`S`, `U`) begin a
+span. So does any other tag without a span to continue: if the previous word has no span, or one of another label, or
+one that has ended (with `E`, `L`, `S` or `U`). A span continues until a tag begins another one. Each labelled word is
+therefore in exactly one span of its label, whatever the tags next to it.
+
+Files write tags in several forms, such as `B-PER`, `b-per`, `B_PER`, `PER-B`, `B` and `(PER*`; see `TagForm`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from flairlite.errors import LabelError, SettingError
 
-TagSpan = tuple[int, int, str]  # first word, the one behind the last, label
-TagPair = tuple["str | None", "str | None"]  # a tag behind another
+TagSpan = tuple[int, int, str]  # start, exclusive end, label
+TagPair = tuple["str | None", "str | None"]  # two consecutive tags
 
 OUTSIDE = "O"
-NOTHING = ("", "_")  # what stands for O in some files
-# The prefixes of a span of one word, and of the first, an inner and the last of several.
+OUTSIDE_FORMS = ("O", "o", "0")
+NOTHING = ("", "_")  # no label, which some files write instead of O
+# The prefixes of a span of one word, and of the first, the inner and the last word of a longer span.
 _PREFIXES = {"BIO1": tuple("IIII"), "BIO2": tuple("BBII"), "BIOES": tuple("SBIE"), "BILOU": tuple("UBIL")}
 _ALIASES = {"BIO": "BIO2", "IOB": "BIO1", "IOB1": "BIO1", "IOB2": "BIO2", "IOBES": "BIOES", "BMES": "BIOES"}
 SCHEMES = tuple(_PREFIXES)
@@ -27,10 +32,10 @@ _ALL_PREFIXES = frozenset("BIESLUM")  # M, as in BMES, is I
 
 
 def scheme_named(name: str) -> str:
-    """Return the scheme of a name: BIO1, BIO2, BIOES, BILOU or another name of one of them, such as BIO for BIO2.
+    """Return the scheme of a name or an alias: BIO1, BIO2, BIOES or BILOU.
 
     Raises:
-        SettingError: when no scheme has this name.
+        SettingError: If no scheme has this name.
     """
     scheme = _ALIASES.get(name.upper(), name.upper())
     if scheme not in _PREFIXES:
@@ -40,38 +45,38 @@ def scheme_named(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def is_tag(value: str | None) -> bool:
-    """Tell whether a value is `O` or a prefix and a label, as in `B-PER`."""
+    """Return whether a value is `O` or a prefix and a label, as in `B-PER`."""
     return value is None or value == OUTSIDE or (len(value) > 2 and value[1] == "-" and value[0] in _ALL_PREFIXES)
 
 
 def spans_of(tags: Sequence[str | None]) -> list[TagSpan]:
-    """Return the spans that the tags of a sentence name, in order, by the rule of this module.
+    """Return the spans of the tags of a sentence, in order, by the rule of this module.
 
     Args:
-        tags: A tag a word, in any of the schemes; None is as good as `O`.
+        tags: One tag per word, in any scheme; None means `O`.
 
     Raises:
-        LabelError: for a value that is no tag, with its place.
+        LabelError: If a value is not a tag, with its position.
 
     Example:
         >>> spans_of(["B-PER", "I-PER", "O", "I-LOC", "E-ORG"])
         [(0, 2, 'PER'), (3, 4, 'LOC'), (4, 5, 'ORG')]
     """
     spans: list[TagSpan] = []
-    start, current, is_open = 0, "", False  # the span that the word before is in, and whether it can go on
-    for place, tag in enumerate(tags):
+    start, current, is_open = 0, "", False  # the span of the previous word, and whether it can continue
+    for index, tag in enumerate(tags):
         if tag == OUTSIDE or tag is None:
             if current:
-                spans.append((start, place, current))
+                spans.append((start, index, current))
                 current = ""
             continue
         if not is_tag(tag):
-            raise LabelError(f"tag {place + 1} of the sentence must be O or a prefix and a label (B-PER), not {tag!r}")
+            raise LabelError(f"tag {index + 1} of the sentence must be O or a prefix and a label (B-PER), not {tag!r}")
         prefix, label = tag[0], tag[2:]
         if prefix in _BEGINS or not is_open or label != current:
             if current:
-                spans.append((start, place, current))
-            start, current = place, label
+                spans.append((start, index, current))
+            start, current = index, label
         is_open = prefix not in _ENDS
     if current:
         spans.append((start, len(tags), current))
@@ -81,14 +86,14 @@ def spans_of(tags: Sequence[str | None]) -> list[TagSpan]:
 def get_spans_from_bio(
     bioes_tags: Sequence[str], bioes_scores: Sequence[float] | None = None
 ) -> list[tuple[list[int], float, str]]:
-    """Return the words, the mean score and the label of each span that tags name, as Flair's function of this name.
+    """Return the word indices, the mean score and the label of each span, as Flair's function of this name.
 
     Args:
-        bioes_tags: A tag a word, in any of the schemes; an empty one and `_` are as good as `O`.
-        bioes_scores: A score a word; 1 when not given.
+        bioes_tags: One tag per word, in any scheme; an empty tag and `_` mean `O`.
+        bioes_scores: One score per word; 1 when None.
 
     Raises:
-        LabelError: for a value that is no tag.
+        LabelError: If a value is not a tag.
     """
     spans = spans_of([None if tag in NOTHING else tag for tag in bioes_tags])
     scores = bioes_scores if bioes_scores is not None else [1.0] * len(bioes_tags)
@@ -96,15 +101,15 @@ def get_spans_from_bio(
 
 
 def tags_of(spans: Iterable[TagSpan], length: int, scheme: str = "BIOES") -> list[str]:
-    """Return one tag a word for spans that do not overlap.
+    """Return one tag per word for spans that do not overlap.
 
     Args:
         spans: The spans, in any order.
         length: Number of words.
-        scheme: A name of the scheme, see `scheme_named`.
+        scheme: Name of the scheme, see `scheme_named`.
 
     Raises:
-        LabelError: when a span is empty, has no label, overlaps another or leads out of the sentence.
+        LabelError: If a span is empty, has no label, overlaps another or exceeds the sentence.
 
     Example:
         >>> tags_of([(0, 2, "PER"), (3, 4, "LOC")], 5)
@@ -113,25 +118,25 @@ def tags_of(spans: Iterable[TagSpan], length: int, scheme: str = "BIOES") -> lis
     scheme = scheme_named(scheme)
     single, first, inner, last = _PREFIXES[scheme]
     tags = [OUTSIDE] * length
-    end, before = 0, ""
+    end, previous = 0, ""
     for start, stop, label in sorted(spans):
         if not end <= start < stop <= length or not label:
             raise LabelError(
                 f"a span must have words of its own and a label, but ({start}, {stop}, {label!r}) follows one that "
-                f"ends at {end}, in a sentence of {length} words: tags cannot write it"
+                f"ends at {end}, in a sentence of {length} words: tags cannot represent it"
             )
         if stop - start == 1:
             tags[start] = f"{single}-{label}"
         else:
             tags[start:stop] = [f"{first}-{label}", *[f"{inner}-{label}"] * (stop - start - 2), f"{last}-{label}"]
-        if scheme == "BIO1" and start == end and label == before:
+        if scheme == "BIO1" and start == end and label == previous:
             tags[start] = f"B-{label}"
-        end, before = stop, label
+        end, previous = stop, label
     return tags
 
 
 def count_repairs(tags: Sequence[str | None], scheme: str) -> int:
-    """Return how many tags of a sentence would be others if its spans were written in the scheme: 0 for a valid one.
+    """Return how many tags of a sentence change if its spans are written in the scheme: 0 for a valid sequence.
 
     Example:
         >>> count_repairs(["O", "I-PER", "I-PER"], "BIO2")
@@ -143,19 +148,18 @@ def count_repairs(tags: Sequence[str | None], scheme: str) -> int:
 
 
 def pairs_of(tags: Sequence[str | None]) -> Iterable[TagPair]:
-    """Return each tag of a sentence behind the one before it; None stands for the start and for the end."""
+    """Return the pairs of consecutive tags of a sentence; None is its start and its end."""
     written = [OUTSIDE if tag is None else f"I-{tag[2:]}" if tag[0] == "M" else tag for tag in tags]
     return zip((None, *written), (*written, None), strict=True)
 
 
 def detect_scheme(counts: Mapping[TagPair, int]) -> str:
-    """Return the scheme of some tags: that in which the fewest of them may not stand where they do.
+    """Return the scheme in which the fewest tags are invalid.
 
-    `E` or `S` make it BIOES, `L` or `U` BILOU. With `B` and `I` only, BIO2 is what says the same as BIO1 where both fit
-    equally.
+    `E` or `S` indicate BIOES, `L` or `U` BILOU. With `B` and `I` only, BIO2 is preferred to BIO1.
 
     Args:
-        counts: How often each pair of `pairs_of` occurs.
+        counts: Number of occurrences of each pair of `pairs_of`.
     """
     prefixes = {tag[0] for pair in counts for tag in pair if tag}
     if prefixes & set("ESLU"):
@@ -165,29 +169,29 @@ def detect_scheme(counts: Mapping[TagPair, int]) -> str:
 
 
 def invalid_pairs(counts: Mapping[TagPair, int], scheme: str) -> dict[TagPair, int]:
-    """Return the pairs of `pairs_of` that no valid sequence of the scheme has, and how often each occurs."""
+    """Return the pairs of `pairs_of` that no valid sequence of the scheme contains, with their counts."""
     scheme = scheme_named(scheme)
     known = {OUTSIDE, *("BI" if scheme == "BIO1" else _PREFIXES[scheme])}
     return {
-        (after, tag): count
-        for (after, tag), count in counts.items()
-        if not may_follow(tag, after, scheme) or any(each and each[0] not in known for each in (after, tag))
+        (previous, tag): count
+        for (previous, tag), count in counts.items()
+        if not may_follow(tag, previous, scheme) or any(each and each[0] not in known for each in (previous, tag))
     }
 
 
 def tags_for(labels: Iterable[str], scheme: str = "BIOES") -> list[str]:
-    """Return all tags that spans of these labels can have: `O`, and those of each label in turn."""
+    """Return all tags of spans with these labels: `O`, then those of each label."""
     prefixes = ("B", "I") if scheme_named(scheme) == "BIO1" else dict.fromkeys(_PREFIXES[scheme_named(scheme)])
     return [OUTSIDE, *(f"{prefix}-{label}" for label in labels for prefix in prefixes)]
 
 
 def may_follow(tag: str | None, after: str | None, scheme: str = "BIOES") -> bool:
-    """Tell whether `tag` may come directly after `after` in a valid sequence of the scheme.
+    """Return whether `tag` may directly follow `after` in a valid sequence of the scheme.
 
     Args:
         tag: A tag of the scheme, or None for the end of the sentence.
-        after: The tag before it, or None for the start of the sentence.
-        scheme: A name of the scheme, see `scheme_named`.
+        after: The previous tag, or None for the start of the sentence.
+        scheme: Name of the scheme, see `scheme_named`.
 
     Example:
         >>> may_follow("I-PER", after="B-PER"), may_follow("I-PER", after="O"), may_follow(None, after="B-PER")
@@ -195,26 +199,129 @@ def may_follow(tag: str | None, after: str | None, scheme: str = "BIOES") -> boo
     """
     scheme = scheme_named(scheme)
     prefix, label = (tag[0], tag[2:]) if tag else (OUTSIDE, "")
-    before, label_before = (after[0], after[2:]) if after else (OUTSIDE, "")
-    is_same = label == label_before and before != OUTSIDE and prefix != OUTSIDE
+    previous, previous_label = (after[0], after[2:]) if after else (OUTSIDE, "")
+    is_same = label == previous_label and previous != OUTSIDE and prefix != OUTSIDE
     if scheme == "BIO1":
         return prefix != "B" or is_same
     if scheme == "BIO2":
         return prefix != "I" or is_same
-    must_go_on = before in "BI"
-    goes_on = prefix in "IEL"
-    return must_go_on == goes_on and (is_same or not goes_on)
+    must_continue = previous in "BI"
+    continues = prefix in "IEL"
+    return must_continue == continues and (is_same or not continues)
 
 
 def are_tags(counts: Mapping[str, int]) -> bool:
-    """Tell whether the values of a column are tags, so that its labels are those of spans.
+    """Return whether the values of a column are tags of spans such as `B-PER`.
 
-    They are where `O` and tags make up half of the column or more, and where there is no more than `O`. So a few values
-    that are mistaken do not turn spans into labels of words, nor a few lemmas such as `E-mail` the other way round.
+    They are if at least half of them are tags or `O`, and not only `O`. So a few mistakes do not turn spans into labels
+    of words, and a few lemmas such as `E-mail` do not turn lemmas into spans.
 
     Args:
-        counts: How often each value occurs; the empty one and `_` count as `O`.
+        counts: Number of occurrences of each value; the empty one and `_` count as `O`, beside tags also `o` and `0`.
     """
-    odd = sum(count for value, count in counts.items() if not is_tag(value) and value not in NOTHING)
     has_spans = any(is_tag(value) and value != OUTSIDE for value in counts)
+    outside = (*NOTHING, *OUTSIDE_FORMS) if has_spans else NOTHING
+    odd = sum(count for value, count in counts.items() if not is_tag(value) and value not in outside)
     return odd == 0 or (has_spans and 2 * odd <= sum(counts.values()))
+
+
+@dataclass(frozen=True)
+class TagForm:
+    """A way in which files write tags of spans.
+
+    Attributes:
+        name: An example.
+        pattern: Regular expression of a tag, with the groups `prefix` and, unless spans have no type, `label`. None for
+            the brackets of OntoNotes and CoNLL-2012.
+    """
+
+    name: str
+    pattern: re.Pattern[str] | None
+
+    def parse(self, value: str, default_label: str) -> str | None:
+        """Return a value as `O` or a tag such as `B-PER`, or None if it has not this form.
+
+        Args:
+            value: A value of a column.
+            default_label: The label of spans without a type.
+        """
+        if value in NOTHING or value in OUTSIDE_FORMS:
+            return OUTSIDE
+        match = self.pattern.fullmatch(value) if self.pattern else None
+        if match is None:
+            return None
+        prefix = match["prefix"].upper()
+        return f"{'I' if prefix == 'M' else prefix}-{match.groupdict().get('label', default_label)}"
+
+    def spans_of(self, values: Sequence[str], default_label: str) -> list[TagSpan]:
+        """Return the spans of the values of a sentence.
+
+        Raises:
+            LabelError: If a value has not this form, or brackets do not match.
+        """
+        if self.pattern is None:
+            return _spans_of_brackets(values)
+        return spans_of([value if (tag := self.parse(value, default_label)) is None else tag for value in values])
+
+
+_PREFIX = "(?P<prefix>[BIESLUMbieslum])"
+STANDARD_FORM = TagForm("B-PER", re.compile("(?P<prefix>[BIESLUM])-(?P<label>.+)", re.DOTALL))
+BRACKETS = TagForm("(PER*", None)
+_OTHER_FORMS = (
+    TagForm("b-per", re.compile("(?P<prefix>[bieslum])-(?P<label>.+)", re.DOTALL)),
+    TagForm("B_PER", re.compile(f"{_PREFIX}_(?P<label>.+)", re.DOTALL)),
+    TagForm("PER-B", re.compile(f"(?P<label>.+)[-_]{_PREFIX}", re.DOTALL)),
+    TagForm("B", re.compile(f"{_PREFIX}[-_]?")),
+)
+_BRACKET = re.compile(r"(?P<open>\((?P<label>[^()*\s]+))?\*?(?P<close>\))?")
+
+
+@lru_cache(maxsize=4096)
+def may_be_tag(value: str) -> bool:
+    """Return whether a value is a tag in any form, `O` or empty."""
+    forms = (STANDARD_FORM, *_OTHER_FORMS)
+    return bool(_BRACKET.fullmatch(value)) or any(form.parse(value, "") is not None for form in forms)
+
+
+def detect_form(counts: Mapping[str, int]) -> TagForm | None:
+    """Return the form of the tags in a column, or None if its values are not tags.
+
+    `B-PER` is recognised by `are_tags`; another form only if all values have it. `PER-B` and `B`, which may be other
+    labels, also need `O`, `o` or `0` in the column.
+
+    Args:
+        counts: Number of occurrences of each value.
+    """
+    if are_tags(counts):
+        return STANDARD_FORM
+    labelled = [value for value in counts if value not in NOTHING and value not in OUTSIDE_FORMS]
+    has_outside = any(value in OUTSIDE_FORMS for value in counts)
+    for form in _OTHER_FORMS[:2] + _OTHER_FORMS[2:] * has_outside:
+        if all(form.parse(value, "") for value in labelled):
+            return form
+    is_bracketed = all(_BRACKET.fullmatch(value) for value in labelled) and any(value[0] == "(" for value in labelled)
+    return BRACKETS if is_bracketed else None
+
+
+def _spans_of_brackets(values: Sequence[str]) -> list[TagSpan]:
+    """Return the spans of values such as `(PER*`, `*`, `*)`, and `(PER)` for a single word."""
+    spans: list[TagSpan] = []
+    start, label = 0, ""
+    for index, value in enumerate(values):
+        match = None if value in NOTHING or value in OUTSIDE_FORMS else _BRACKET.fullmatch(value)
+        if match is None and (label or (value not in NOTHING and value not in OUTSIDE_FORMS)):
+            raise LabelError(f"value {index + 1} of the sentence must be like (PER*, * or *), not {value!r}")
+        if match is None:
+            continue
+        if match["open"]:
+            if label:
+                raise LabelError(f"value {index + 1} of the sentence, {value!r}, opens a span inside another")
+            start, label = index, match["label"]
+        if match["close"]:
+            if not label:
+                raise LabelError(f"value {index + 1} of the sentence, {value!r}, closes no span")
+            spans.append((start, index + 1, label))
+            label = ""
+    if label:
+        raise LabelError(f"the span {label!r} from value {start + 1} of the sentence on is not closed")
+    return spans

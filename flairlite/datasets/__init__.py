@@ -1,150 +1,38 @@
 """Readers of data files, and prepared corpora."""
 
-from flairlite.datasets.base import DataLoader, FlairDatapointDataset, SentenceDataset, StringDataset
+from typing import TYPE_CHECKING, Any
+
+from flairlite.datasets import treebanks
+from flairlite.datasets.base import FlairDatapointDataset, SentenceDataset, StringDataset
+from flairlite.datasets.columns import ColumnDataset
 from flairlite.datasets.conllu import iterate_conllu, read_conllu
-from flairlite.datasets.document_classification import (
+from flairlite.datasets.corpora import (
     ClassificationCorpus,
-    ClassificationDataset,
-    CSVClassificationCorpus,
-    CSVClassificationDataset,
-)
-from flairlite.datasets.sample import SAMPLE_ENGLISH, SAMPLE_NER, SAMPLE_REVIEWS, SAMPLE_TOPICS
-from flairlite.datasets.sequence_labeling import (
     ColumnCorpus,
-    ColumnDataset,
+    CSVClassificationCorpus,
+    FileCorpus,
     JsonlCorpus,
-    JsonlDataset,
     MultiFileColumnCorpus,
     MultiFileJsonlCorpus,
+    UniversalDependenciesCorpus,
 )
-from flairlite.datasets.splits import find_train_dev_test_files
-from flairlite.datasets.treebanks import (
-    UD_AFRIKAANS,
-    UD_ANCIENT_GREEK,
-    UD_ARABIC,
-    UD_ARMENIAN,
-    UD_BASQUE,
-    UD_BAVARIAN_MAIBAAM,
-    UD_BELARUSIAN,
-    UD_BULGARIAN,
-    UD_BURYAT,
-    UD_CATALAN,
-    UD_CHINESE,
-    UD_CHINESE_KYOTO,
-    UD_COPTIC,
-    UD_CROATIAN,
-    UD_CZECH,
-    UD_DANISH,
-    UD_DUTCH,
-    UD_ENGLISH,
-    UD_ESTONIAN,
-    UD_FAROESE,
-    UD_FINNISH,
-    UD_FRENCH,
-    UD_GALICIAN,
-    UD_GERMAN,
-    UD_GERMAN_HDT,
-    UD_GOTHIC,
-    UD_GREEK,
-    UD_HEBREW,
-    UD_HINDI,
-    UD_INDONESIAN,
-    UD_IRISH,
-    UD_ITALIAN,
-    UD_JAPANESE,
-    UD_KAZAKH,
-    UD_KOREAN,
-    UD_LATIN,
-    UD_LATVIAN,
-    UD_LITHUANIAN,
-    UD_LIVVI,
-    UD_MALTESE,
-    UD_MARATHI,
-    UD_NAIJA,
-    UD_NORTH_SAMI,
-    UD_NORWEGIAN,
-    UD_OLD_CHURCH_SLAVONIC,
-    UD_OLD_FRENCH,
-    UD_PERSIAN,
-    UD_POLISH,
-    UD_PORTUGUESE,
-    UD_ROMANIAN,
-    UD_RUSSIAN,
-    UD_SERBIAN,
-    UD_SLOVAK,
-    UD_SLOVENIAN,
-    UD_SPANISH,
-    UD_SWEDISH,
-    UD_TURKISH,
-    UD_UKRAINIAN,
-    UD_WOLOF,
-)
-from flairlite.datasets.universal_dependencies import UniversalDependenciesCorpus, UniversalDependenciesDataset
+from flairlite.datasets.csv_texts import CSVClassificationDataset
+from flairlite.datasets.fasttext import ClassificationDataset
+from flairlite.datasets.jsonl import JsonlDataset
+from flairlite.datasets.read_labelled import read_labelled
+from flairlite.datasets.sample import SAMPLE_ENGLISH, SAMPLE_NER, SAMPLE_REVIEWS, SAMPLE_TOPICS
+from flairlite.datasets.splits import Splits, find_train_dev_test_files
+from flairlite.datasets.treebanks import *  # noqa: F403  # UD_ENGLISH and the other treebanks
+from flairlite.datasets.universal_dependencies import UniversalDependenciesDataset
+
+if TYPE_CHECKING:
+    from flairlite.datasets.data_loader import DataLoader
 
 __all__ = [
     "SAMPLE_ENGLISH",
     "SAMPLE_NER",
     "SAMPLE_REVIEWS",
     "SAMPLE_TOPICS",
-    "UD_AFRIKAANS",
-    "UD_ANCIENT_GREEK",
-    "UD_ARABIC",
-    "UD_ARMENIAN",
-    "UD_BASQUE",
-    "UD_BAVARIAN_MAIBAAM",
-    "UD_BELARUSIAN",
-    "UD_BULGARIAN",
-    "UD_BURYAT",
-    "UD_CATALAN",
-    "UD_CHINESE",
-    "UD_CHINESE_KYOTO",
-    "UD_COPTIC",
-    "UD_CROATIAN",
-    "UD_CZECH",
-    "UD_DANISH",
-    "UD_DUTCH",
-    "UD_ENGLISH",
-    "UD_ESTONIAN",
-    "UD_FAROESE",
-    "UD_FINNISH",
-    "UD_FRENCH",
-    "UD_GALICIAN",
-    "UD_GERMAN",
-    "UD_GERMAN_HDT",
-    "UD_GOTHIC",
-    "UD_GREEK",
-    "UD_HEBREW",
-    "UD_HINDI",
-    "UD_INDONESIAN",
-    "UD_IRISH",
-    "UD_ITALIAN",
-    "UD_JAPANESE",
-    "UD_KAZAKH",
-    "UD_KOREAN",
-    "UD_LATIN",
-    "UD_LATVIAN",
-    "UD_LITHUANIAN",
-    "UD_LIVVI",
-    "UD_MALTESE",
-    "UD_MARATHI",
-    "UD_NAIJA",
-    "UD_NORTH_SAMI",
-    "UD_NORWEGIAN",
-    "UD_OLD_CHURCH_SLAVONIC",
-    "UD_OLD_FRENCH",
-    "UD_PERSIAN",
-    "UD_POLISH",
-    "UD_PORTUGUESE",
-    "UD_ROMANIAN",
-    "UD_RUSSIAN",
-    "UD_SERBIAN",
-    "UD_SLOVAK",
-    "UD_SLOVENIAN",
-    "UD_SPANISH",
-    "UD_SWEDISH",
-    "UD_TURKISH",
-    "UD_UKRAINIAN",
-    "UD_WOLOF",
     "CSVClassificationCorpus",
     "CSVClassificationDataset",
     "ClassificationCorpus",
@@ -152,16 +40,28 @@ __all__ = [
     "ColumnCorpus",
     "ColumnDataset",
     "DataLoader",
+    "FileCorpus",
     "FlairDatapointDataset",
     "JsonlCorpus",
     "JsonlDataset",
     "MultiFileColumnCorpus",
     "MultiFileJsonlCorpus",
     "SentenceDataset",
+    "Splits",
     "StringDataset",
     "UniversalDependenciesCorpus",
     "UniversalDependenciesDataset",
     "find_train_dev_test_files",
     "iterate_conllu",
     "read_conllu",
+    "read_labelled",
 ]
+__all__ += treebanks.__all__
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DataLoader":  # imported on first use, because it needs torch
+        from flairlite.datasets.data_loader import DataLoader
+
+        return DataLoader
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,87 +1,50 @@
-"""Sequences of sentences that are there already, and batches of them as lists."""
+"""Datasets of sentences or texts that are already in memory."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
-
-import torch
-import torch.utils.data
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from flairlite.data.dataset import FlairDataset
 from flairlite.data.sentence import Sentence
 from flairlite.datasets.splits import find_train_dev_test_files
-from flairlite.runtime import get_seed
 from flairlite.tokenization import SpaceTokenizer, Tokenizer
+
+if TYPE_CHECKING:
+    from flairlite.datasets.data_loader import DataLoader
 
 __all__ = ["DataLoader", "FlairDatapointDataset", "SentenceDataset", "StringDataset", "find_train_dev_test_files"]
 
 
-class DataLoader(torch.utils.data.DataLoader[Sentence]):
-    """Batches of sentences, each a list; made by this process alone.
+def __getattr__(name: str) -> Any:
+    if name == "DataLoader":  # imported on first use, because it needs torch
+        from flairlite.datasets.data_loader import DataLoader
 
-    Args:
-        dataset: The sentences.
-        batch_size: Sentences a batch.
-        shuffle: Whether they come in another random order each time.
-        sampler: Which sentences come, and in which order.
-        batch_sampler: Which sentences make a batch.
-        drop_last: Whether a last batch of fewer sentences is left out.
-        timeout: As for torch's class.
-        worker_init_fn: As for torch's class.
-        seed: Decides the order of shuffled sentences; the process's default seed when None. The global generators are
-            left alone.
-    """
-
-    def __init__(
-        self,
-        dataset: Sequence[Sentence],
-        batch_size: int | None = 1,
-        shuffle: bool = False,
-        sampler: Any = None,
-        batch_sampler: Any = None,
-        drop_last: bool = False,
-        timeout: float = 0,
-        worker_init_fn: Callable[[int], None] | None = None,
-        *,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            dataset,  # type: ignore[arg-type]  # torch's Dataset is no more than this
-            batch_size=batch_size,
-            shuffle=shuffle,
-            sampler=sampler,
-            batch_sampler=batch_sampler,
-            num_workers=0,
-            collate_fn=list,
-            drop_last=drop_last,
-            timeout=timeout,
-            worker_init_fn=worker_init_fn,
-            generator=torch.Generator().manual_seed(get_seed(seed)),
-        )
+        return DataLoader
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class FlairDatapointDataset(FlairDataset):
-    """Sentences in a list.
+    """A list of sentences as a dataset.
 
     Args:
-        datapoints: The sentences, or one.
+        datapoints: One sentence or several.
     """
 
     def __init__(self, datapoints: Sentence | Iterable[Sentence]) -> None:
         self.datapoints = [datapoints] if isinstance(datapoints, Sentence) else list(datapoints)
 
-    def sentence_at(self, place: int) -> Sentence:
-        """Return the sentence at a place."""
-        return self.datapoints[place]
+    def sentence_at(self, index: int) -> Sentence:
+        """Return the sentence at an index."""
+        return self.datapoints[index]
 
     def __len__(self) -> int:
         return len(self.datapoints)
 
 
 class SentenceDataset(FlairDatapointDataset):
-    """The older name of `FlairDatapointDataset`."""
+    """The former name of `FlairDatapointDataset`."""
 
     def __init__(self, sentences: Sentence | Iterable[Sentence]) -> None:
         warnings.warn("SentenceDataset is now FlairDatapointDataset", DeprecationWarning, stacklevel=2)
@@ -89,11 +52,11 @@ class SentenceDataset(FlairDatapointDataset):
 
 
 class StringDataset(FlairDataset):
-    """Texts, made a sentence each time one is asked for.
+    """Texts that become sentences on access.
 
     Args:
-        texts: The texts, or one.
-        use_tokenizer: What splits them into words, as for `Sentence`; blanks do when it is not given.
+        texts: One text or several.
+        use_tokenizer: The tokenizer, as for `Sentence`; splits at spaces when None.
     """
 
     def __init__(self, texts: str | Iterable[str], use_tokenizer: bool | Tokenizer | None = None) -> None:
@@ -101,12 +64,12 @@ class StringDataset(FlairDataset):
         self.use_tokenizer = SpaceTokenizer() if use_tokenizer is None else use_tokenizer
 
     def is_in_memory(self) -> bool:
-        """Tell whether the same place gives the same sentence each time, which it does not."""
+        """Return False: each access makes a new sentence."""
         return False
 
-    def sentence_at(self, place: int) -> Sentence:
-        """Return the sentence of the text at a place."""
-        return Sentence(self.texts[place], use_tokenizer=self.use_tokenizer)
+    def sentence_at(self, index: int) -> Sentence:
+        """Return a new sentence of the text at an index."""
+        return Sentence(self.texts[index], use_tokenizer=self.use_tokenizer)
 
     def __len__(self) -> int:
         return len(self.texts)

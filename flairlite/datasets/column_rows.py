@@ -1,4 +1,4 @@
-"""The lines of a column file as rows and comments: what separates columns, what is a comment, what a document."""
+"""Split the lines of a column file into rows and comments, and find document starts and CoNLL-U ids."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flairlite.datasets.text_file import Record, TextFile, is_blank
+from flairlite.datasets.column_labels import TEXT
+from flairlite.datasets.text_file import Record, TextFile, is_blank, split_lines
 from flairlite.errors import SettingError
 
 Row = list[str]
 DOCUMENT_START = "-DOCSTART-"  # of CoNLL 2003
-BLANKS = r"[ \t]+"
+WHITE_SPACE = r"[ \t]+"
+_BLANKS = " \u00a0"
+_BLANK_MARKS = (" \t", "\t ", "\u00a0\t", "\t\u00a0", " \n", "\n ", "\u00a0\n")
+_CONLLU_ID = re.compile(r"[1-9][0-9]*-[1-9][0-9]*|[0-9]+\.[1-9][0-9]*")  # of ranges and empty nodes
 
 
 @dataclass(frozen=True)
@@ -20,40 +24,42 @@ class Rows:
     """The rows of a sentence.
 
     Attributes:
-        rows: A row a word, with one value a column.
-        numbers: The 1-based line of each.
+        rows: One row per word, with one value per column.
+        lines: The 1-based line of each row.
         comments: The comment lines.
-        is_separator: Whether the only row stands for the start of a document.
-        doubtful: The line of a comment that may be a word, or None.
+        is_document_start: Whether the only row marks the start of a document.
+        doubtful_comment: The line of a comment that may be a word, or None.
+        num_left_out: Number of rows of multiword ranges and empty nodes.
     """
 
     rows: list[Row]
-    numbers: Sequence[int]
+    lines: Sequence[int]
     comments: list[str]
-    is_separator: bool = False
-    doubtful: int | None = None
+    is_document_start: bool = False
+    doubtful_comment: int | None = None
+    num_left_out: int = 0
 
 
 class RowReader:
-    """Divides the lines of a column file into columns.
+    """Splits the lines of a column file into columns.
 
     Args:
         file: The file.
-        indices: The columns that are wanted, from 0; negative ones count from the last.
-        delimiter: A regular expression for what separates columns. When None it is found: a tab where most rows have
-            enough of them, else spaces and tabs, any number.
-        comment_symbol: What comments begin with, or None.
-        separator: The word of a row that stands for the start of a document, beside -DOCSTART-.
-        is_document: Whether a whole document is one sentence.
+        columns: The names of the columns by index; a negative index counts from the end.
+        delimiter: A regular expression for the delimiter. When None it is detected: a tab if most rows have enough of
+            them, else spaces and tabs.
+        comment_symbol: The start of comments, or None.
+        separator: The word of a row that marks the start of a document, in addition to -DOCSTART-.
+        is_document: Whether each document is one sentence.
 
     Raises:
-        SettingError: for a delimiter that is no regular expression, and whole documents without a separator.
+        SettingError: If the delimiter is not a regular expression, or there is no separator for documents.
     """
 
     def __init__(
         self,
         file: TextFile,
-        indices: Mapping[int, str],
+        columns: Mapping[int, str],
         delimiter: str | None,
         comment_symbol: str | None,
         separator: str | None,
@@ -61,16 +67,18 @@ class RowReader:
     ) -> None:
         if is_document and not separator:
             raise SettingError("documents_as_sentences needs a document_separator_token, such as -DOCSTART-")
-        self.file = file
-        self.num_needed = 1 + max([-1, *(i for i in indices if i >= 0)]) - min([0, *indices])
+        self.file, self.columns = file, columns
+        self.num_needed = 1 + max([-1, *(i for i in columns if i >= 0)]) - min([0, *columns])
+        self.text_index = next(index for index, name in columns.items() if name == TEXT)
         self.comment_symbol, self.separator, self.is_document = comment_symbol, separator, is_document
+        self._may_have_ids = 0 not in columns
         self._comment_start = (comment_symbol or "").strip()
-        self.delimiter = delimiter if delimiter is not None else self._found_delimiter()
-        self._pattern = None if self.delimiter in ("\t", r"\t") else _pattern(self.delimiter)
+        self.delimiter = delimiter if delimiter is not None else self._detect_delimiter()
+        self._pattern = None if self.delimiter in ("\t", r"\t") else _compile(self.delimiter)
 
     @property
     def is_border(self) -> Callable[[bytes], bool]:
-        """Tells a line that stands between two sentences."""
+        """Whether a line separates two sentences."""
         if not self.is_document:
             return bytes.isspace
         separator = str(self.separator).encode(self.file.encoding)
@@ -79,16 +87,16 @@ class RowReader:
     def rows_of(self, record: Record) -> Rows:
         """Return the rows of a record.
 
-        A line that begins with the comment symbol is a comment. But where it stands behind a word, and has as many
-        columns as that word, it is a word too: `# # B-NP` is one in CoNLL 2000. Before the first word a line of one
-        more blank, `#` and a tab, is a comment where it has other columns than the words.
+        A line that begins with the comment symbol is a comment. But after a word, a line with as many columns as that
+        word is a word too: `# # B-NP` occurs in CoNLL 2000. Before the first word, a line of the symbol without its
+        trailing blank and a tab is a comment if it has other columns than the words.
 
         Raises:
-            DataFormatError: for a row with too few columns, or not as many as the others, or no word.
+            DataFormatError: If a row has too few columns, another number of columns than the others, or no word.
         """
         rows = self._plain_rows(record.text)
         if rows is not None:
-            return Rows(rows, range(record.line, record.line + len(rows)), [])
+            return self._without_ids(Rows(rows, range(record.line, record.line + len(rows)), []))
         words: list[tuple[int, str, Row]] = []
         comments: list[tuple[int, str, Row]] = []
         for number, line in enumerate(record.lines, record.line):
@@ -100,78 +108,107 @@ class RowReader:
         if self._begins_with_comment(words):
             comments.append(words.pop(0))
         rows = [row for _, _, row in words]
-        numbers = [number for number, _, _ in words]
-        is_separator = len(rows) == 1 and rows[0][0] in (DOCUMENT_START, self.separator)
-        if not is_separator:
-            self._check(rows, numbers)
+        lines = [number for number, _, _ in words]
+        is_document_start = len(rows) == 1 and self._is_document_start(rows[0])
+        if not is_document_start:
+            self._check(rows, lines)
+            rows = list(map(self._strip, rows))
         width = len(rows[0]) if rows else 0
         doubtful = next((number for number, _, row in comments if len(row) == width > 1), None)
-        return Rows(rows, numbers, [line for _, line, _ in comments], is_separator, doubtful)
+        return self._without_ids(Rows(rows, lines, [line for _, line, _ in comments], is_document_start, doubtful))
 
     def _plain_rows(self, text: str) -> list[Row] | None:
-        """Return the rows of most sentences, all alike and without comments, quickly; None for those of the others."""
-        sign = {"\t": "\t", BLANKS: " "}.get(self.delimiter)
-        if not text or sign is None or self.is_document or "\r" in text:
+        """Return the rows of a regular sentence, which most are, quickly; None for an irregular one."""
+        sign = {"\t": "\t", WHITE_SPACE: " "}.get(self.delimiter)
+        if not text or sign is None or self.is_document or DOCUMENT_START in text:
             return None
         if self._comment_start and self._comment_start in text:
             return None
-        if sign == " " and ("\t" in text or "  " in text or " \n" in text or text[-1] == " "):
+        if sign == " " and ("\t" in text or "  " in text or " \n" in text or "\n " in text or text[-1] == " "):
+            return None
+        if text[0] in _BLANKS or text[-1] in _BLANKS or any(mark in text for mark in _BLANK_MARKS):
             return None
         rows = [line.split(sign) for line in text.removesuffix("\n").split("\n")]
         widths = set(map(len, rows))
-        is_separator = len(rows) == 1 and rows[0][0] in (DOCUMENT_START, self.separator)
-        return rows if len(widths) == 1 and widths.pop() >= self.num_needed and not is_separator else None
+        is_regular = len(widths) == 1 and widths.pop() >= self.num_needed
+        return rows if is_regular and not self._is_document_start(rows[0]) else None
+
+    def _is_document_start(self, row: Row) -> bool:
+        return row[0].strip() in (DOCUMENT_START, self.separator)
 
     def _split(self, line: str) -> Row:
         if self._pattern is None:
             return line.split("\t")
         row = self._pattern.split(line)
-        while len(row) > 1 and not row[-1]:  # what separates columns may also stand at the end of a line
+        while len(row) > 1 and not row[-1]:  # a delimiter at the end of the line
             row.pop()
         return row
+
+    def _strip(self, row: Row) -> Row:
+        """Remove blanks around values; a no-break space may be a word."""
+        values = [value.strip() for value in row]
+        values[self.text_index] = row[self.text_index].strip(" ")
+        return values
+
+    def _without_ids(self, found: Rows) -> Rows:
+        """Leave out the rows of multiword ranges and empty nodes, if the first column has ids of CoNLL-U."""
+        if not self._may_have_ids or all(row[0].isdigit() for row in found.rows):
+            return found
+        is_word = [row[0].isdigit() for row in found.rows]
+        ids = [int(row[0]) for row, is_one in zip(found.rows, is_word, strict=True) if is_one and len(row[0]) < 10]
+        others = [row[0] for row, is_one in zip(found.rows, is_word, strict=True) if not is_one]
+        if not ids or ids != list(range(1, sum(is_word) + 1)) or not all(map(_CONLLU_ID.fullmatch, others)):
+            return found
+        rows = [row for row, is_one in zip(found.rows, is_word, strict=True) if is_one]
+        lines = [line for line, is_one in zip(found.lines, is_word, strict=True) if is_one]
+        return Rows(rows, lines, found.comments, False, found.doubtful_comment, len(others))
 
     def _is_comment(self, line: str) -> bool:
         return bool(self.comment_symbol) and line.startswith(str(self.comment_symbol))
 
     def _begins_with_comment(self, words: list[tuple[int, str, Row]]) -> bool:
-        """Tell whether the first row is a comment by its columns: the symbol alone, and not as many as the others."""
+        """Return whether the first row is a comment: the symbol alone, with other columns than the next row."""
         if not self.comment_symbol or len(words) < 2:
             return False
         row = words[0][2]
         return row[0] == self._comment_start and len(row) != len(words[1][2])
 
-    def _check(self, rows: list[Row], numbers: Sequence[int]) -> None:
+    def _check(self, rows: list[Row], lines: Sequence[int]) -> None:
         widths = list(map(len, rows))
+        starts = [index for index, row in enumerate(rows) if row[0] == DOCUMENT_START]
+        if starts and not self.is_document:
+            problem = f"{DOCUMENT_START} is a row of a sentence"
+            raise self.file.error(problem, lines[starts[0]], "Put an empty line before and after it")
         if len(set(widths)) > 1:
             usual = Counter(widths).most_common(1)[0][0]
-            place = next(place for place, width in enumerate(widths) if width != usual)
-            problem = f"the row has {widths[place]} columns, {rows[place]}, but others of its sentence have {usual}"
-            raise self.file.problem(problem, numbers[place], self._remedy())
+            index = next(index for index, width in enumerate(widths) if width != usual)
+            problem = f"the row has {widths[index]} columns, {rows[index]}, but others of its sentence have {usual}"
+            raise self.file.error(problem, lines[index], self._remedy())
         if rows and widths[0] < self.num_needed:
             problem = f"a row must have {self.num_needed} columns or more, but {rows[0]} has {widths[0]}"
-            raise self.file.problem(problem, numbers[0], self._remedy())
+            raise self.file.error(problem, lines[0], self._remedy())
 
     def _remedy(self) -> str:
-        between = {r"\t": "a tab", "\t": "a tab", BLANKS: "spaces or tabs"}.get(self.delimiter, repr(self.delimiter))
+        names = {r"\t": "a tab", "\t": "a tab", WHITE_SPACE: "spaces or tabs"}
         return (
-            f"Columns are separated by {between}: correct the row, or give column_delimiter, "
-            f"or comment_symbol (it is {self.comment_symbol!r})"
+            f"Columns are separated by {names.get(self.delimiter, repr(self.delimiter))}: correct the row, or check "
+            f"column_delimiter, comment_symbol ({self.comment_symbol!r}) and the column map {dict(self.columns)}"
         )
 
-    def _found_delimiter(self) -> str:
+    def _detect_delimiter(self) -> str:
         least = max(1, self.num_needed - 1)
         comment = self._comment_start.encode(self.file.encoding)
         num_rows = num_tabbed = 0
-        with self.file.opened() as file:
-            for line in file:
+        with self.file.open() as file:
+            for line in split_lines(file):
                 if not line.isspace() and not (comment and line.startswith(comment)):
                     num_rows += 1
                     num_tabbed += line.count(b"\t") >= least
-        return "\t" if 2 * num_tabbed > num_rows else BLANKS
+        return "\t" if 2 * num_tabbed > num_rows else WHITE_SPACE
 
 
-def _pattern(delimiter: str) -> re.Pattern[str]:
+def _compile(delimiter: str) -> re.Pattern[str]:
     try:
         return re.compile(delimiter)
-    except re.error as error:
+    except (re.error, TypeError) as error:
         raise SettingError(f"column_delimiter must be a regular expression, not {delimiter!r}: {error}") from error

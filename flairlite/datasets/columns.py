@@ -1,4 +1,4 @@
-"""Read column files: a line a word, with its labels in columns, and an empty line behind each sentence."""
+"""Read column files: one line per word, with its labels in columns, and an empty line after each sentence."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from pathlib import Path
 from sys import intern
 
 from flairlite.data.sentence import Sentence
-from flairlite.data.tag_schemes import NOTHING, OUTSIDE, spans_of
+from flairlite.data.tag_schemes import NOTHING, OUTSIDE, TagForm
 from flairlite.datasets.column_labels import (
     FEATURES,
     HEADS,
     SPACE_AFTER,
     TEXT,
+    FeatureColumn,
     LabelColumn,
-    checked_columns,
-    outside_as_none,
-    span_columns,
+    assign_forms,
+    check_columns,
+    check_label_names,
+    parse_feature_values,
 )
 from flairlite.datasets.column_rows import RowReader, Rows
 from flairlite.datasets.file_dataset import FileDataset
@@ -27,45 +29,54 @@ from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
 
+_BANNED = "%d sentences are left out, banned"
+_EMPTY = "%d rows have neither a word nor a label and are left out"
+_NO_WORDS = "%d rows of multiword ranges and empty nodes are left out"
+_DOUBTFUL = "%d lines are read as comments, with as many columns as a word; comment_symbol=None reads them as words"
+
 
 class ColumnDataset(FileDataset):
     """The sentences of a column file.
 
-    A column of labels becomes labels of words, or of spans where most of its values are tags such as `B-PER`, in BIO1,
-    BIO2, BIOES or BILOU; all rows are looked at to tell, not the first few. Tags that cannot stand where they do are
-    read by the rule of `flairlite.data.tag_schemes`, and the log says how many there are. `_` and nothing at all are no
-    label; `O` is one of words, where it is not that of spans. A row of `-DOCSTART-` that stands alone is a sentence
-    without labels, whatever its other columns.
+    A column has labels of spans if at least half of its values are `O` or tags such as `B-PER`, in BIO1, BIO2, BIOES or
+    BILOU, or if all are written as `b-per`, `B_PER`, `PER-B`, `B` (a span named after the column) or `(PER*`; else it
+    has labels of words. All rows are considered. Invalid sequences of tags are read by the rule of
+    `flairlite.data.tag_schemes`, with a logged count. `_` and an empty value are no label; `O` is a label of words. A
+    row of `-DOCSTART-` is a sentence without labels, whatever its other columns.
 
-    Columns named `feats` or `misc` hold values such as `Number=Sing|Person=3`, each a label type of its own, and
-    `SpaceAfter=No`. In a column named `space-after`, `-` says that no space follows. One named `head` has numbers.
+    Columns named `feats` or `misc` hold values such as `Number=Sing|name=B-PER`, each a label type of its own, of spans
+    if all its values are tags, and `SpaceAfter=No`. In a column named `space-after`, `-` means that no space follows. A
+    column named `head` has numbers. If the first column is not named and has the ids of CoNLL-U, multiword ranges
+    (`3-4`) and empty nodes (`5.1`) are left out. Blanks around values are removed.
 
     Args:
         path_to_column_file: The file.
-        column_name_map: The label type of each column that is wanted, and `text` for that of the words; columns count
-            from 0, or from -1, the last.
-        column_delimiter: A regular expression for what separates columns. When None it is found: a tab where most rows
-            have enough of them, else spaces and tabs.
-        comment_symbol: What comments begin with. Those such as `# id = 7` are kept in `sentence.metadata`.
-        banned_sentences: Sentences with one of these texts in them are left out, and the log says how many were.
-        in_memory: Whether the sentences are kept, or read from the file each time one is asked for.
-        document_separator_token: The only word of a sentence that stands for the start of a document.
-        every_sentence_is_independent: Whether no sentence has its neighbours as context.
+        column_name_map: The label type of each column to read, and `text` for the words; columns count from 0, or
+            backwards from -1, the last one.
+        column_delimiter: A regular expression for the delimiter. When None it is detected: a tab if most rows have
+            enough of them, else spaces and tabs.
+        comment_symbol: The start of comments. Comments such as `# id = 7` are kept in `sentence.metadata`.
+        banned_sentences: Leave out sentences that contain one of these texts, with a logged count.
+        in_memory: Whether to keep the sentences, or to read them from the file on each access.
+        document_separator_token: The only word of a sentence that marks the start of a document.
+        every_sentence_is_independent: Whether sentences have no neighbours as context.
         encoding: The encoding of the file.
         skip_first_line: Whether the first line is a header.
-        label_name_map: Other names for labels; `O` leaves a label out.
-        default_whitespace_after: Number of spaces behind a word where the file does not say.
-        documents_as_sentences: Whether all that stands between two separators is one sentence.
-        use_tokenizer: What splits the text into words anew, in place of those of the file. Labels of spans stay; those
-            of words go, and the log says so.
-        span_label_types: The columns with tags of spans; found from the values when None.
-        tag_to_bioes: One of those, or several; Flair's older name, beside which others are found.
+        label_name_map: New names of labels; `O` leaves a label out.
+        default_whitespace_after: Number of spaces after a word if the file does not tell.
+        documents_as_sentences: Whether all lines between two separators are one sentence.
+        use_tokenizer: Splits the text into words again. Labels of spans are kept; those of words are lost, which is
+            logged.
+        span_label_types: The label types of spans; detected when None.
+        tag_to_bioes: Label types that have spans in any case, beside those detected; Flair's former name.
         require_labels: Whether a file without any label is an error.
 
+    Attributes:
+        unlabelled: The columns without a label: label type, and description of the content.
+
     Raises:
-        DataFormatError: for a file that cannot be read or has no sentence or label, and for a row that has not the
-            columns it should, or another value than it should, with the line.
-        SettingError: for settings that make no sense.
+        DataFormatError: If the file cannot be read, has no sentence, or a row is malformed, with the line.
+        SettingError: If an argument is invalid.
     """
 
     def __init__(
@@ -87,12 +98,12 @@ class ColumnDataset(FileDataset):
         *,
         span_label_types: Collection[str] | None = None,
         tag_to_bioes: str | Collection[str] | None = None,
-        require_labels: bool = True,
+        require_labels: bool = False,
     ) -> None:
         super().__init__(TextFile(path_to_column_file, encoding, skip_lines=int(skip_first_line)), in_memory)
-        self.column_name_map = checked_columns(column_name_map)
-        self.banned_sentences = banned_sentences or ()
-        self.label_name_map = label_name_map or {}
+        self.column_name_map = check_columns(column_name_map)
+        self.banned_sentences = as_names(banned_sentences)
+        self.label_name_map = check_label_names(label_name_map)
         self.default_whitespace_after = default_whitespace_after
         self.document_separator_token = document_separator_token
         self.every_sentence_is_independent = every_sentence_is_independent or documents_as_sentences
@@ -106,108 +117,124 @@ class ColumnDataset(FileDataset):
             documents_as_sentences,
         )
         self._columns = [LabelColumn(index, name) for index, name in self.column_name_map.items() if _is_label(name)]
-        forced = (tag_to_bioes,) if isinstance(tag_to_bioes, str) else tag_to_bioes or ()
-        self.span_label_types: list[str] = []
-        self._num_banned = 0
-        self._wordless: list[int] = []  # the lines without a word
-        self._first_doubtful: int | None = None
-        self._take(self._surveyed())
-        self.span_label_types = span_columns(self._columns, span_label_types, forced)
-        self._check_labels(require_labels)
+        self._features = [FeatureColumn(index) for index, name in self.column_name_map.items() if name in FEATURES]
+        self._left_out: dict[str, list[int]] = {}  # lines by the reason
+        self._store(self._survey())
+        wanted = None if span_label_types is None else as_names(span_label_types)
+        self._forms = self._detect_forms(wanted, as_names(tag_to_bioes))
+        self.unlabelled = {column.name: column.describe() for column in self._columns if not column.has_labels}
+        self._report(require_labels, wanted is None)
 
-    def _surveyed(self) -> Iterator[tuple[Record, None]]:
-        """Check all records and count what is in them; yield those that are sentences and not banned."""
+    @property
+    def span_label_types(self) -> list[str]:
+        """The label types of spans."""
+        return list(self._forms)
+
+    def _survey(self) -> Iterator[tuple[Record, None]]:
+        """Check all records, count their values and yield the records to keep."""
         skipped = next(TextFile(self.file.path, self.file.encoding).records(), None) if self.file.skip_lines else None
         if skipped is not None:
             log.info("%s: the first line is left out: %s", self.file.path, skipped.lines[0])
         for record in self.file.records(self._reader.is_border):
             found = self._rows_of(record, is_survey=True)
-            self._first_doubtful = self._first_doubtful or found.doubtful
+            if found.doubtful_comment is not None:
+                self._note(_DOUBTFUL, found.doubtful_comment)
+            for _ in range(found.num_left_out):
+                self._note(_NO_WORDS, record.line)
             if not found.rows:
                 continue
             if self.banned_sentences and self._is_banned(found):
-                self._num_banned += 1
+                self._note(_BANNED, record.line)
                 continue
-            if not found.is_separator:
-                self._check(found)
+            if not found.is_document_start:
+                self._count(found)
             yield record, None
+
+    def _note(self, reason: str, line: int) -> None:
+        self._left_out.setdefault(reason, []).append(line)
 
     def _rows_of(self, record: Record, *, is_survey: bool = False) -> Rows:
         """Return the rows of a record, without those that have neither a word nor a label."""
         found = self._reader.rows_of(record)
-        text = self._index_of(TEXT)
-        if found.is_separator or all(row[text] for row in found.rows):
+        text = self._reader.text_index
+        if found.is_document_start or all(row[text] for row in found.rows):
             return found
         kept = []
-        for row, line in zip(found.rows, found.numbers, strict=True):
+        for row, line in zip(found.rows, found.lines, strict=True):
             if row[text]:
                 kept.append((row, line))
             elif any(row[column.index] not in (OUTSIDE, *NOTHING) for column in self._columns):
-                raise self.file.problem(f"a label without a word, in column {text}: {row}", line, "Correct the row")
+                raise self.file.error(f"a label without a word, in column {text}: {row}", line, "Correct the row")
             elif is_survey:
-                self._wordless.append(line)
-        return replace(found, rows=[row for row, _ in kept], numbers=[line for _, line in kept])
+                self._note(_EMPTY, line)
+        return replace(found, rows=[row for row, _ in kept], lines=[line for _, line in kept])
 
-    def _check(self, found: Rows) -> None:
+    def _count(self, found: Rows) -> None:
         for index, name in self.column_name_map.items():
             if name in HEADS:
-                for row, line in zip(found.rows, found.numbers, strict=True):
+                for row, line in zip(found.rows, found.lines, strict=True):
                     if row[index] not in NOTHING and not (row[index].isascii() and row[index].isdigit()):
-                        raise self.file.problem(f"the {name}, {row[index]!r}, must be a number or _", line)
+                        raise self.file.error(f"the {name}, {row[index]!r}, must be a number or _", line)
         for column in self._columns:
-            column.add([row[column.index] for row in found.rows], found.numbers)
+            column.add([row[column.index] for row in found.rows], found.lines)
+        for features in self._features:
+            features.add([row[features.index] for row in found.rows])
 
-    def _check_labels(self, are_required: bool) -> None:
+    def _detect_forms(self, wanted: Sequence[str] | None, forced: Sequence[str]) -> dict[str, TagForm]:
+        features: dict[str, TagForm] = {}
+        for column in self._features:
+            features |= column.span_features()
+        forms = assign_forms(self._columns, features, wanted, forced, bool(self._features))
+        for label_column in self._columns:
+            label_column.form = forms.get(label_column.name)
+        return forms
+
+    def _report(self, require_labels: bool, is_detected: bool) -> None:
+        """Check the values of the columns, and log what may surprise."""
         path = self.file.path
-        empty = [column.shown() for column in self._columns if not column.has_labels]
-        if empty and len(empty) == len(self._columns):
-            if are_required:
-                remedy = "Check column_name_map, or pass require_labels=False to read the words alone"
-                raise self.file.problem(f"no word has a label: {'; '.join(empty)}", remedy=remedy)
-            log.warning("%s: no word has a label: %s", path, "; ".join(empty))
+        if self.unlabelled and len(self.unlabelled) == len(self._columns):
+            shown = "; ".join(self.unlabelled.values())
+            if require_labels:
+                remedy = "Check column_name_map, or pass require_labels=False to read only the words"
+                raise self.file.error(f"no word has a label: {shown}", remedy=remedy)
+            log.warning("%s: no word has a label: %s", path, shown)
         for column in self._columns:
-            if column.name in self.span_label_types:
-                found = column.check_tags(self.file)
-                log.log(logging.WARNING if column.is_repaired() else logging.DEBUG, "%s: %s", path, found)
-        of_words = [column.name for column in self._columns if column.name not in self.span_label_types]
+            if column.form is not None:
+                column.check_tags(self.file)
+            elif is_detected:
+                column.warn_of_outside(self.file)
+        of_words = [column.name for column in self._columns if column.form is None]
         if self.use_tokenizer is not None and of_words:
-            log.warning("%s: use_tokenizer splits the text anew, so labels of words go: %s", path, ", ".join(of_words))
-        if self._num_banned:
-            log.info("%s: %d sentences are left out, banned", path, self._num_banned)
-        if self._wordless:
-            message = "%s: %d rows have neither a word nor a label and are left out, first in line %d"
-            log.warning(message, path, len(self._wordless), self._wordless[0])
-        if self._first_doubtful is not None:
-            log.warning(
-                "%s, line %d: taken for a comment, with as many columns as a word; comment_symbol=None keeps it",
-                path,
-                self._first_doubtful,
-            )
+            message = "%s: use_tokenizer splits the text again, so labels of words are lost: %s"
+            log.warning(message, path, ", ".join(of_words))
+        for reason, lines in self._left_out.items():
+            level = logging.INFO if reason in (_BANNED, _NO_WORDS) else logging.WARNING
+            log.log(level, f"%s: {reason}, first in line %d", path, len(lines), lines[0])
 
     def _is_banned(self, found: Rows) -> bool:
-        text = self._unlabelled(found, {}).to_plain_string()
+        text = self._make_sentence(found, {}).to_plain_string()
         return any(banned in text for banned in self.banned_sentences)
 
     def _sentence_of(self, record: Record) -> Sentence:
         found = self._rows_of(record)
-        sentence = self._unlabelled(found, {} if found.is_separator else self._columns_of_words(found.rows))
-        if not found.is_separator:
+        sentence = self._make_sentence(found, {} if found.is_document_start else self._word_columns(found.rows))
+        if not found.is_document_start:
             self._add_labels(sentence, found.rows)
         for comment in found.comments:
             for part in comment.removeprefix(str(self._reader.comment_symbol).strip()).split("\t"):
                 key, sign, value = part.partition("=")
                 if sign and key.strip():
                     sentence.metadata[key.strip()] = value.strip()
-        if self.use_tokenizer is not None and not found.is_separator:
+        if self.use_tokenizer is not None and not found.is_document_start:
             sentence.retokenize(self.use_tokenizer, warn=False)
         return sentence
 
-    def _unlabelled(self, found: Rows, columns: dict[str, list[str | None]]) -> Sentence:
-        """Make the sentence with the labels that words have in columns, and no others."""
-        text = 0 if found.is_separator else self._index_of(TEXT)
+    def _make_sentence(self, found: Rows, columns: dict[str, list[str | None]]) -> Sentence:
+        """Make a sentence with these labels of words."""
+        text = 0 if found.is_document_start else self._reader.text_index
         words = [intern(row[text]) for row in found.rows]
         spaces = [self.default_whitespace_after] * len(words)
-        if not found.is_separator:
+        if not found.is_document_start:
             for index, name in self.column_name_map.items():
                 if name == SPACE_AFTER or name in FEATURES:
                     joined = [_is_joined(row[index], name) for row in found.rows]
@@ -215,50 +242,59 @@ class ColumnDataset(FileDataset):
         spaces[-1] = 0
         return Sentence.from_columns(words, spaces, columns, {})
 
-    def _columns_of_words(self, rows: list[list[str]]) -> dict[str, list[str | None]]:
+    def _word_columns(self, rows: list[list[str]]) -> dict[str, list[str | None]]:
+        """Return the columns with labels of words."""
         columns: dict[str, list[str | None]] = {}
         for index, name in self.column_name_map.items():
-            if name in HEADS or (_is_label(name) and name not in self.span_label_types):
+            if name in HEADS or (_is_label(name) and name not in self._forms):
                 values = [row[index] for row in rows]
                 columns["head" if name in HEADS else name] = [
-                    None if value in NOTHING else self._mapped(value) for value in values
+                    None if value in NOTHING else self._rename(value) for value in values
                 ]
         return columns
 
     def _add_labels(self, sentence: Sentence, rows: list[list[str]]) -> None:
-        """Add the labels of spans, and those that stand several in a column."""
+        """Add the labels of spans, and those of columns of features."""
         for index, name in self.column_name_map.items():
-            if name in self.span_label_types:
-                tags = outside_as_none([row[index] for row in rows])
-                spans = [(start, stop, self._mapped(label)) for start, stop, label in spans_of(tags)]
-                sentence.set_span_labels(name, [(start, stop, label) for start, stop, label in spans if label])
+            values = [row[index] for row in rows]
+            if name in self._forms:
+                self._add_spans(sentence, name, values)
             elif name in FEATURES:
-                self._add_features(sentence, name, outside_as_none([row[index] for row in rows]))
+                self._add_features(sentence, name, values)
 
-    def _linked(self, sentence: Sentence, place: int) -> Sentence:
+    def _add_spans(self, sentence: Sentence, name: str, values: Sequence[str]) -> None:
+        spans = self._forms[name].spans_of(values, name)
+        renamed = [(start, end, self._rename(label)) for start, end, label in spans]
+        sentence.set_span_labels(name, [(start, end, label) for start, end, label in renamed if label])
+
+    def _add_features(self, sentence: Sentence, name: str, values: Sequence[str]) -> None:
+        """Label words with features, as `Number` of `Number=Sing`; other values get the name of the column."""
+        tags: dict[str, list[str]] = {}
+        for index, value in enumerate(values):
+            for feature, label in parse_feature_values(value):
+                if feature in self._forms:
+                    tags.setdefault(feature, [OUTSIDE] * len(values))[index] = label
+                elif (renamed := self._rename(label)) and (feature, label) != ("SpaceAfter", "No"):
+                    sentence[index].add_label(feature or name, renamed)
+        for feature, feature_tags in tags.items():
+            self._add_spans(sentence, feature, feature_tags)
+
+    def _attach(self, sentence: Sentence, index: int) -> Sentence:
         is_separator = self.document_separator_token is not None and sentence.text == self.document_separator_token
         if is_separator or self.every_sentence_is_independent:
             sentence.is_document_boundary = True
-        sentence.set_position_in_dataset(self, place)
+        sentence.set_position_in_dataset(self, index)
         return sentence
 
-    def _add_features(self, sentence: Sentence, name: str, values: Sequence[str | None]) -> None:
-        """Label words with features, as `Number` of `Number=Sing`; what is none goes under the column's own name."""
-        for token, value in zip(sentence, values, strict=True):
-            for part in value.split("|") if value else ():
-                feature, _, label = part.partition("=")
-                is_feature = bool(feature and label)
-                mapped = self._mapped(label if is_feature else part)
-                if mapped and part != "SpaceAfter=No":
-                    token.add_label(feature if is_feature else name, mapped)
-
-    def _mapped(self, label: str) -> str | None:
-        """Return what a label is to be called, or None where it is to be left out, as `O`."""
+    def _rename(self, label: str) -> str | None:
+        """Return the new name of a label, or None to leave the label out, if its new name is `O`."""
         name = intern(self.label_name_map.get(label, label))
         return None if name == OUTSIDE and label != OUTSIDE else name
 
-    def _index_of(self, name: str) -> int:
-        return next(index for index, known in self.column_name_map.items() if known == name)
+
+def as_names(names: str | Collection[str] | None) -> list[str]:
+    """Return one name or several as a list."""
+    return [names] if isinstance(names, str) else list(names or ())
 
 
 def _is_label(name: str) -> bool:
@@ -266,5 +302,5 @@ def _is_label(name: str) -> bool:
 
 
 def _is_joined(value: str, name: str) -> bool:
-    """Tell whether a value of a column says that no space follows."""
+    """Return whether no space follows the word, according to a value of a column."""
     return value == "-" if name == SPACE_AFTER else "SpaceAfter=No" in value.split("|")

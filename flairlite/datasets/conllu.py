@@ -1,8 +1,8 @@
 """Read CoNLL-U files (https://universaldependencies.org/format.html).
 
-Rows are split here, a column of a sentence at a time: the row parser of the `conllu` package accepts rows with columns
-missing, takes two spaces for a column border, knows no line numbers and makes a dictionary a word. What has a syntax
-of its own (comments, ids of ranges and empty nodes, features) goes through `conllu`.
+Rows are split here, one column of a sentence at a time: the row parser of the `conllu` package accepts rows with
+missing columns, takes two spaces for a column border, reports no line numbers and makes a dictionary per word. Parts
+with a syntax of their own (comments, ids of ranges and empty nodes) are parsed with `conllu`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from typing import BinaryIO
 from flairlite.data import Sentence
 from flairlite.datasets.conllu_check import Blocks, find_blocks
 from flairlite.datasets.deferred import DeferredPart, DeferredSentences
+from flairlite.datasets.text_file import remedy_of_encoding, to_path
 from flairlite.errors import DataFormatError
 
 FIELDS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
-LABEL_TYPES = {  # Flair's names for two of the columns stand beside CoNLL-U's
+LABEL_TYPES = {  # with Flair's names of two columns
     "lemma": ("lemma",),
     "upos": ("upos",),
     "xpos": ("xpos", "pos"),
@@ -32,27 +33,31 @@ LABEL_TYPES = {  # Flair's names for two of the columns stand beside CoNLL-U's
     "misc": ("misc",),
 }
 _WORDS, _RANGES, _EMPTY_NODES = "words", "multiword_tokens", "empty_nodes"
-_CHUNK = 1 << 22  # bytes read at once: large beside a sentence, small beside memory
+_CHUNK = 1 << 22  # bytes per read: much more than a sentence, much less than the memory
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_REMEDY = "CoNLL-U has 10 columns a word, separated by tabs, and an empty line behind each sentence"
+_BLANKS = " \u00a0"
+_BLANK_MARKS = (" \t", "\t ", "\u00a0\t", "\t\u00a0", " \n", "\n ", "\u00a0\n")
+_REMEDY = "CoNLL-U has 10 columns per word, separated by tabs, and an empty line after each sentence"
 
 
 def read_conllu(path: str | Path) -> Sequence[Sentence]:
     """Read all sentences of a CoNLL-U file.
 
-    The whole file is read and checked, but a sentence is made when somebody first asks for it, and then kept: a part of
-    a treebank costs the time and memory of that part.
+    The whole file is read and checked, but each sentence is made on first access and then kept: a part of a treebank
+    costs the time and memory of that part.
 
-    The words are the syntactic words. Multi-word ranges (`1-2 don't`) decide the spaces in the text; their rows, of ten
-    columns, are kept in `sentence.metadata["multiword_tokens"]`, those of empty nodes (`8.1`) in
+    The words are the syntactic words. Multiword ranges (`1-2 don't`) determine the spaces of the text; their rows of
+    ten columns are kept in `sentence.metadata["multiword_tokens"]`, those of empty nodes (`8.1`) in
     `sentence.metadata["empty_nodes"]`, comments under their names. Every other column is a label type: lemma, upos,
-    xpos (also pos), feats (each feature by its name too), head, deprel (also dependency), deps and misc.
+    xpos (also pos), feats (each feature by its name too), head, deprel (also dependency), deps and misc. Blanks around
+    a value are removed.
 
     Raises:
-        DataFormatError: for a file that is missing, has no sentence or is no CoNLL-U, with the line.
+        DataFormatError: If the file is missing, has no sentence or is not valid CoNLL-U, with the line.
+        SettingError: If `path` is not a path.
     """
-    path = Path(path)
-    with _reading(path) as file:
+    path = to_path(path)
+    with _open(path) as file:
         sentences = DeferredSentences(_part(text, line, path) for line, text in _chunks(file))
     if not sentences:
         raise DataFormatError("there is no sentence in it", path=path, remedy=_REMEDY)
@@ -60,15 +65,15 @@ def read_conllu(path: str | Path) -> Sequence[Sentence]:
 
 
 def iterate_conllu(path: str | Path) -> Iterator[Sentence]:
-    """Read the sentences of a CoNLL-U file one by one, in memory that does not grow; see `read_conllu`."""
-    path = Path(path)
-    with _reading(path) as file:
+    """Read the sentences of a CoNLL-U file one by one, in constant memory; see `read_conllu`."""
+    path = to_path(path)
+    with _open(path) as file:
         for line, text in _chunks(file):
             yield from parse_sentences(text, line, path)
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[BinaryIO]:
+def _open(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
             yield file
@@ -76,96 +81,114 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
         reason = error.strerror or str(error)
         raise DataFormatError(f"cannot be read: {reason}", path=path, remedy="Check the path") from error
     except UnicodeDecodeError as error:
-        line, byte = _undecodable(path)
-        raise DataFormatError(
-            f"byte 0x{byte:02x} is not UTF-8", path=path, line=line, remedy="Convert the file to UTF-8"
-        ) from error
+        line, byte = _first_undecodable(path)
+        remedy = remedy_of_encoding(path, "Convert the file to UTF-8")
+        raise DataFormatError(f"byte 0x{byte:02x} is not UTF-8 text", path=path, line=line, remedy=remedy) from error
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield stretches of whole sentences, each with the number of its first line; lines end with a newline alone."""
-    line, rest = 1, b""
-    decoder = codecs.getincrementaldecoder("utf-8")()  # what it makes is not used: only whether it can be made
+    """Yield parts of whole sentences, each with the number of its first line; lines end with a newline only."""
+    line = 1
+    pieces: list[bytes] = []  # read, but without an empty line yet; joined once, so that the time stays linear
+    decoder = codecs.getincrementaldecoder("utf-8")()  # only to raise an error
     while chunk := file.read(_CHUNK):
-        if chunk.endswith(b"\r"):  # is it the end of a line, or half of it?
+        if chunk.endswith(b"\r"):  # a line end, or half of one
             chunk += file.read(1)
         decoder.decode(chunk, final=len(chunk) < _CHUNK)
-        if line == 1 and not rest:
+        if (nul := chunk.find(b"\0")) >= 0:
+            raise UnicodeDecodeError("utf-8", chunk, nul, nul + 1, "NUL")
+        if line == 1 and not pieces:
             chunk = chunk.removeprefix(_BYTE_ORDER_MARK)
-        start = max(len(rest) - 1, 0)  # there is no empty line before
-        rest += chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        end = rest.rfind(b"\n\n", start)
+        chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        end = chunk.rfind(b"\n\n")
         if end >= 0:
-            yield line, rest[:end]
-            line += rest.count(b"\n", 0, end + 2)
-            rest = rest[end + 2 :]
+            text, rest = b"".join([*pieces, chunk[:end]]), chunk[end + 2 :]
+        elif pieces and pieces[-1].endswith(b"\n") and chunk.startswith(b"\n"):  # the empty line is at the border
+            text, rest = b"".join(pieces)[:-1], chunk[1:]
+        else:
+            pieces += [chunk] if chunk else []
+            continue
+        yield line, text
+        line += text.count(b"\n") + 2
+        pieces = [rest] if rest else []
     decoder.decode(b"", final=True)
-    yield line, rest
+    yield line, b"".join(pieces)
 
 
 def _part(text: bytes, line: int, path: Path) -> DeferredPart:
-    """Check the sentences of a stretch of the file; one that seems wrong is made at once, so that its error comes."""
+    """Check the sentences of a part of the file; suspicious ones are made now, so that their errors are raised now."""
     blocks = find_blocks(text)
     bounds = blocks.bounds.tolist()
-    is_wrong = ~blocks.is_sound
-    is_wrong[_unfit(text, blocks)] = True
+    is_suspicious = ~blocks.is_sound
+    is_suspicious[_misplaced_ids(text, blocks)] = True
     made: dict[int, Sentence] = {}
-    for place in is_wrong.nonzero()[0].tolist():
-        start, stop = bounds[place]
-        (made[place],) = parse_sentences(text[start:stop], line + int(blocks.lines[place]), path)
-    return DeferredPart(text, bounds, _checked_sentence, made)
+    for index in is_suspicious.nonzero()[0].tolist():
+        start, end = bounds[index]
+        (made[index],) = parse_sentences(text[start:end], line + int(blocks.lines[index]), path)
+    return DeferredPart(text, bounds, _sentence_of, made)
 
 
-def _unfit(text: bytes, blocks: Blocks) -> list[int]:
-    """Return the numbers of the sentences whose ids of ranges and empty nodes do not fit between the words."""
+def _misplaced_ids(text: bytes, blocks: Blocks) -> list[int]:
+    """Return the indices of the sentences whose ids of ranges and empty nodes do not fit between the words."""
     num_words = blocks.num_words.tolist()
-    unfit, range_ends = [], dict.fromkeys(blocks.others[:, 0].tolist(), 0)
-    for block, start, stop, before in blocks.others.tolist():
+    misplaced, range_ends = [], dict.fromkeys(blocks.others[:, 0].tolist(), 0)
+    for block, start, end, num_before in blocks.others.tolist():
         try:
-            kind, range_ends[block] = _other_row(text[start:stop].decode(), 0, before, range_ends[block])
+            kind, range_ends[block] = _kind_of_id(text[start:end].decode(), 0, num_before, range_ends[block])
         except _RowError:
             kind = ""
         if kind not in (_RANGES, _EMPTY_NODES):
-            unfit.append(block)
-    return unfit + [block for block, end in range_ends.items() if not num_words[block] or end > num_words[block]]
+            misplaced.append(block)
+    return misplaced + [block for block, end in range_ends.items() if not num_words[block] or end > num_words[block]]
 
 
 def parse_sentences(text: bytes, line: int, path: Path) -> Iterator[Sentence]:
-    """Yield the sentences of a stretch of a file; `line` is the number of its first line."""
+    """Yield the sentences of a part of a file; `line` is the number of its first line."""
     for block in text.decode().split("\n\n"):
-        lines = block.split("\n")
-        rows, comments = _rows_and_comments(lines)
+        rows, comments = _rows_and_comments(block)
         if rows:
             try:
-                yield _sentence(rows, comments)
+                yield _make_sentence(rows, comments)
             except _RowError as error:
-                numbers = [number for number, row in enumerate(lines, line) if row and row[0] != "#"]
+                numbers = [n for n, row in enumerate(block.split("\n"), line) if row and row[0] != "#"]
                 raise DataFormatError(str(error), path=path, line=numbers[error.row], remedy=_REMEDY) from error
-        line += len(lines) + 1
+        line += block.count("\n") + 2
 
 
-def _checked_sentence(text: bytes) -> Sentence:
-    return _sentence(*_rows_and_comments(text.decode().split("\n")))
+def _sentence_of(text: bytes) -> Sentence:
+    return _make_sentence(*_rows_and_comments(text.decode()))
 
 
-def _rows_and_comments(lines: Sequence[str]) -> tuple[list[list[str]], list[str]]:
+def _rows_and_comments(block: str) -> tuple[list[list[str]], list[str]]:
+    lines = block.split("\n")
     rows = [row.split("\t") for row in lines if row and row[0] != "#"]
+    if any(mark in block for mark in _BLANK_MARKS) or (block and (block[0] in _BLANKS or block[-1] in _BLANKS)):
+        rows = list(map(_strip_blanks, rows))
     return rows, [row for row in lines if row and row[0] == "#"]
 
 
+def _strip_blanks(row: list[str]) -> list[str]:
+    """Remove blanks around the values of a row; a value of nothing but blanks is unknown, a form of blanks stays."""
+    if len(row) != len(FIELDS):
+        return row
+    values = [value.strip(_BLANKS) or ("_" if value else "") for value in row]
+    values[0], values[1] = row[0].strip(_BLANKS), row[1].strip(" ") or row[1]
+    return values
+
+
 class _RowError(Exception):
-    """What is wrong with a row of a sentence."""
+    """A fault in a row of a sentence."""
 
     def __init__(self, row: int, problem: str) -> None:
         super().__init__(problem)
         self.row = row
 
 
-def _sentence(rows: list[list[str]], comments: list[str]) -> Sentence:
+def _make_sentence(rows: list[list[str]], comments: list[str]) -> Sentence:
     metadata = _metadata(comments)
     columns: Sequence[Sequence[str]] = list(zip(*rows, strict=False))
     if any("" in column for column in columns) or set(map(len, rows)) != {len(FIELDS)}:
-        _refuse_row(rows)
+        _raise_incomplete_row(rows)
     spaces: bytes | None = None
     if columns[0] != _plain_ids(len(rows)):
         sorted_rows = _sort_rows(rows)
@@ -183,7 +206,7 @@ def _sentence(rows: list[list[str]], comments: list[str]) -> Sentence:
 
 
 def _column(values: Sequence[str], forms: list[str] | None) -> tuple[str | None, ...] | None:
-    """Return a column with None for the underscore, or None when there is nothing else in it."""
+    """Return a column with None for the underscore, or None if the column has only underscores."""
     if "_" not in values:
         return tuple(map(intern, values))
     if forms is not None:  # the lemma of the word "_" is "_"
@@ -221,15 +244,15 @@ def _metadata(comments: list[str]) -> dict[str, object]:
     return metadata
 
 
-def _refuse_row(rows: list[list[str]]) -> None:
-    """Raise an error that names the first row that has not ten columns with something in each."""
+def _raise_incomplete_row(rows: list[list[str]]) -> None:
+    """Raise an error that names the first row without ten columns, or with an empty one."""
     for number, row in enumerate(rows):
         if len(row) != len(FIELDS):
             shown = "\t".join(row)[:60]
             raise _RowError(number, f"a row must have {len(FIELDS)} columns, but {shown!r} has {len(row)}")
         if "" in row:
-            place = row.index("")
-            raise _RowError(number, f"column {place + 1}, {FIELDS[place]}, is empty: what is not known is written _")
+            index = row.index("")
+            raise _RowError(number, f"column {index + 1}, {FIELDS[index]}, is empty: write _ for an unknown value")
 
 
 def _check_heads(heads: Sequence[str], rows: list[list[str]]) -> None:
@@ -240,25 +263,25 @@ def _check_heads(heads: Sequence[str], rows: list[list[str]]) -> None:
 
 
 def _sort_rows(rows: list[list[str]]) -> dict[str, list[list[str]]]:
-    """Return the rows by their kind, under the name that metadata has for it; ids must follow each other."""
+    """Return the rows by kind, under its name in the metadata; ids must be consecutive."""
     sorted_rows: dict[str, list[list[str]]] = {}
     num_words = range_end = 0
     for number, row in enumerate(rows):
         kind = _WORDS
         if row[0] != str(num_words + 1):
-            kind, range_end = _other_row(row[0], number, num_words, range_end)
+            kind, range_end = _kind_of_id(row[0], number, num_words, range_end)
         num_words += kind == _WORDS
         sorted_rows.setdefault(kind, []).append(row)
     if not num_words or range_end > num_words:
-        raise _RowError(len(rows) - 1, f"the sentence ends behind {num_words} words, before its ids do")
+        raise _RowError(len(rows) - 1, f"the sentence ends after {num_words} words, before the end of a range")
     return sorted_rows
 
 
-def _other_row(value: str, row: int, num_words: int, range_end: int) -> tuple[str, int]:
-    """Return the kind of a row by its id, behind `num_words` words, and where the last range ends."""
+def _kind_of_id(value: str, row: int, num_words: int, range_end: int) -> tuple[str, int]:
+    """Return the kind of a row by its id, after `num_words` words, and the end of the last range."""
     first, sign, last = _parsed_id(value, row)
     if first != num_words + (0 if sign == "." else 1) or (sign == "-" and num_words < range_end):
-        raise _RowError(row, f"the id {value!r} does not fit behind {num_words} words")
+        raise _RowError(row, f"the id {value!r} does not fit after {num_words} words")
     return {"": _WORDS, "-": _RANGES, ".": _EMPTY_NODES}[sign], last if sign == "-" else range_end
 
 
@@ -270,7 +293,9 @@ def _parsed_id(value: str, row: int) -> tuple[int, str, int]:
         parsed = parse_id_value(value)
     except (ParseException, ValueError) as error:  # ValueError: more digits than int takes
         raise _RowError(row, f"the id must be like 1, 1-2 or 1.1, but is {value[:60]!r}") from error
-    return parsed if isinstance(parsed, tuple) else (parsed or 0, "", 0)  # the underscore, None, fits nowhere, as 0
+    return (
+        parsed if isinstance(parsed, tuple) else (parsed or 0, "", 0)
+    )  # None, of the underscore, fits nowhere, like 0
 
 
 def _spaces_with_ranges(columns: Sequence[Sequence[str]], ranges: Sequence[Sequence[str]]) -> bytes:
@@ -282,11 +307,13 @@ def _spaces_with_ranges(columns: Sequence[Sequence[str]], ranges: Sequence[Seque
     return bytes(spaces)
 
 
-def _undecodable(path: Path) -> tuple[int, int]:
-    """Return the line and the value of the first byte that is not UTF-8."""
+def _first_undecodable(path: Path) -> tuple[int, int]:
+    """Return the line and the value of the first byte that is not UTF-8 text."""
     with path.open(encoding="utf-8", errors="surrogateescape") as file:
         for line, text in enumerate(file, 1):
             for character in text:
-                if "\udc80" <= character <= "\udcff":  # what stands for a byte that is not UTF-8
+                if "\udc80" <= character <= "\udcff":  # surrogateescape maps undecodable bytes to this range
                     return line, ord(character) - 0xDC00
-    return 1, 0  # the file was changed meanwhile
+                if character == "\0":
+                    return line, 0
+    return 1, 0  # the file has changed in the meantime

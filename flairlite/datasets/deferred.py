@@ -1,4 +1,4 @@
-"""Sentences of a file that was checked whole, each of which is made when somebody first asks for it."""
+"""Sentences of a file that has been checked completely, each made on first access."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
-from flairlite.data import Sentence
 from flairlite.data.dataset import FlairDataset
+from flairlite.data.sentence import Sentence
 
 
 class DeferredPart:
-    """A stretch of a file: its bytes, until all of its sentences are made.
+    """A part of a file: its bytes, until all of its sentences have been made.
 
     Args:
         text: The bytes.
-        bounds: First byte, and the one behind the last, of each sentence.
-        make: Makes a sentence of its bytes, which must have been checked: an error would come far too late.
-        made: Sentences that are made already, by their place.
+        bounds: Start and exclusive end of each sentence.
+        make: Makes a sentence of its bytes. These must have been checked before, because `make` may not fail.
+        made: Sentences that exist already, by their index.
     """
 
     def __init__(
@@ -32,47 +32,46 @@ class DeferredPart:
         make: Callable[[bytes], Sentence],
         made: dict[int, Sentence],
     ) -> None:
-        self._text: mmap.mmap | None = mmap.mmap(-1, len(text) or 1)  # memory that goes back when it is let go:
-        self._text.write(text)  # a heap keeps what lies between others
+        self._text = mmap.mmap(-1, len(text) or 1)  # unlike the heap, returned to the system when closed
+        self._text.write(text)
         self._bounds, self._make = bounds, make
-        self._sentences: list[Sentence | None] = [made.get(place) for place in range(len(bounds))]
-        self._missing = len(bounds) - len(made)
-        self._lock = threading.Lock()  # two threads that ask at once must get the same object
+        self._sentences: list[Sentence | None] = [made.get(index) for index in range(len(bounds))]
+        self._num_missing = len(bounds) - len(made)
+        self._lock = threading.Lock()  # threads that access the same index at once must get the same object
 
     def __len__(self) -> int:
         return len(self._sentences)
 
-    def sentence(self, place: int) -> Sentence:
-        """Return the sentence at a place."""
-        sentence = self._sentences[place]
+    def sentence_at(self, index: int) -> Sentence:
+        """Return the sentence at an index."""
+        sentence = self._sentences[index]
         if sentence is not None:
             return sentence
         with self._lock:
-            return self._made(place)
+            return self._make_once(index)
 
     def sentences(self) -> Iterator[Sentence]:
         """Return all sentences."""
-        if self._missing:
+        if self._num_missing:
             with self._lock, no_garbage_collection():
-                return iter([self._made(place) for place in range(len(self))])
-        return iter(self._sentences)  # type: ignore[arg-type]  # none is missing
+                return iter([self._make_once(index) for index in range(len(self))])
+        return iter(self._sentences)  # type: ignore[arg-type]  # all have been made
 
-    def _made(self, place: int) -> Sentence:
-        sentence = self._sentences[place]
+    def _make_once(self, index: int) -> Sentence:
+        sentence = self._sentences[index]
         if sentence is None:
-            assert self._text is not None, "the text is kept until nothing is missing"
-            start, stop = self._bounds[place]
-            sentence = self._sentences[place] = self._make(self._text[start:stop])
-            self._missing -= 1
-            if not self._missing:
-                self._text = None
+            start, end = self._bounds[index]
+            sentence = self._sentences[index] = self._make(self._text[start:end])
+            self._num_missing -= 1
+            if not self._num_missing:
+                self._text.close()
         return sentence
 
 
 class DeferredSentences(FlairDataset):
-    """The sentences of a file, made when somebody first asks for them and kept from then on.
+    """The sentences of a file, each made on first access and then kept.
 
-    To read a treebank and to take a tenth of it costs a tenth. A copy, and what is pickled, is a list.
+    Downsampling a treebank to a tenth therefore costs a tenth of the time. Copies and pickles are lists.
     """
 
     def __init__(self, parts: Iterable[DeferredPart]) -> None:
@@ -82,10 +81,10 @@ class DeferredSentences(FlairDataset):
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    def sentence_at(self, place: int) -> Sentence:
-        """Return the sentence at a place from 0 to one less than the length."""
-        number = bisect_right(self._ends, place)
-        return self._parts[number].sentence(place - (self._ends[number - 1] if number else 0))
+    def sentence_at(self, index: int) -> Sentence:
+        """Return the sentence at an index of 0 or more."""
+        part = bisect_right(self._ends, index)
+        return self._parts[part].sentence_at(index - (self._ends[part - 1] if part else 0))
 
     def __iter__(self) -> Iterator[Sentence]:
         for part in self._parts:
@@ -97,7 +96,7 @@ class DeferredSentences(FlairDataset):
 
 @contextlib.contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Collect no garbage while many objects are made: it would look through them again and again, for nothing."""
+    """Disable the garbage collector while many objects are made: each pass would scan all of them and free none."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

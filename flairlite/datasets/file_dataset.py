@@ -1,4 +1,4 @@
-"""The sentences of a file: kept in memory, or read from it each time one is asked for."""
+"""The sentences of a file, in memory or read from the file on each access."""
 
 from __future__ import annotations
 
@@ -14,59 +14,58 @@ from flairlite.datasets.deferred import no_garbage_collection
 from flairlite.datasets.text_file import Record, TextFile
 from flairlite.errors import DataFormatError
 
-_AT_ONCE = 1024  # sentences that are made before the first of them is handed out
+_SENTENCES_AT_ONCE = 1024  # made before the first of them is yielded
 
-Places = np.ndarray[Any, np.dtype[np.int64]]
+Positions = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class FileDataset(FlairDataset):
     """The sentences of a file.
 
-    In memory, the lines of a sentence are kept until it is asked for, and then the sentence is. Elsewhere three
-    integers a sentence are kept, where its lines lie in the file, and it is made anew each time it is asked for: what
-    is written onto it is not kept.
+    In memory, the lines of a sentence are kept until it is first accessed, then the sentence is. Otherwise three
+    integers per sentence are kept, its position in the file, and each access makes a new sentence: changes are lost.
     """
 
     def __init__(self, file: TextFile, in_memory: bool) -> None:
         self.file = file
         self.in_memory = in_memory
-        self._records: list[Record | None] = []  # of the sentences that are not made yet
-        self._made: dict[int, Sentence] = {}
-        self._places: Places = np.empty((0, 3), dtype=np.int64)  # (S, 3) first byte, the one behind the last, line
+        self._records: list[Record | None] = []  # None once the sentence exists
+        self._sentences: dict[int, Sentence] = {}
+        self._positions: Positions = np.empty((0, 3), dtype=np.int64)  # (S, 3) start, end and line
 
     def _sentence_of(self, record: Record) -> Sentence:
         """Make the sentence of a record.
 
         Raises:
-            DataFormatError: for a record that is none, with its line.
+            DataFormatError: If the record is malformed, with its line.
         """
         raise NotImplementedError
 
-    def _take(self, records: Iterable[tuple[Record, Sentence | None]]) -> None:
-        """Keep the records that are sentences, or where they are.
+    def _store(self, records: Iterable[tuple[Record, Sentence | None]]) -> None:
+        """Keep records, or their positions.
 
         Args:
-            records: The records, with their sentences where these are made already.
+            records: The records, with their sentences where these exist already.
 
         Raises:
-            DataFormatError: when there is none.
+            DataFormatError: If there is no record.
         """
         if self.in_memory:
             with no_garbage_collection():
-                for place, (record, sentence) in enumerate(records):
+                for index, (record, sentence) in enumerate(records):
                     self._records.append(record if sentence is None else None)
                     if sentence is not None:
-                        self._made[place] = self._linked(sentence, place)
+                        self._sentences[index] = self._attach(sentence, index)
         else:
-            places = array("q")
+            positions = array("q")
             for record, _ in records:
-                places.extend((record.start, record.stop, record.line))
-            self._places = np.array(places, dtype=np.int64).reshape(-1, 3)
+                positions.extend((record.start, record.end, record.line))
+            self._positions = np.array(positions, dtype=np.int64).reshape(-1, 3)
         if not len(self):
-            raise self._without_sentences()
+            raise self._no_sentences()
 
-    def _without_sentences(self) -> DataFormatError:
-        return self.file.problem("there is no sentence in it", remedy="Check the path and the format")
+    def _no_sentences(self) -> DataFormatError:
+        return self.file.error("there is no sentence in it", remedy="Check the path and the format")
 
     @property
     def sentences(self) -> list[Sentence]:
@@ -74,46 +73,47 @@ class FileDataset(FlairDataset):
         return list(self)
 
     def is_in_memory(self) -> bool:
-        """Tell whether the same place gives the same sentence each time."""
+        """Return whether an index always gives the same sentence object."""
         return self.in_memory
 
-    def sentence_at(self, place: int) -> Sentence:
-        """Return the sentence at a place.
+    def sentence_at(self, index: int) -> Sentence:
+        """Return the sentence at an index.
 
         Raises:
-            DataFormatError: when the file was changed or removed meanwhile, and is not in memory.
+            DataFormatError: If the dataset is not in memory and the file has changed.
         """
         if self.in_memory:
-            return self._kept(place)
-        with self.file.opened() as file:
-            return self._read(file, place)
+            return self._keep(index)
+        with self.file.open() as file:
+            return self._read(file, index)
 
-    def _kept(self, place: int) -> Sentence:
-        record = self._records[place]
+    def _keep(self, index: int) -> Sentence:
+        record = self._records[index]
         if record is None:
-            return self._made[place]
-        # two threads that ask at once get the same sentence: the first one that is put there stays
-        sentence = self._made.setdefault(place, self._linked(self._sentence_of(record), place))
-        self._records[place] = None
+            return self._sentences[index]
+        # setdefault: threads that access the same index at once get the same object
+        sentence = self._sentences.setdefault(index, self._attach(self._sentence_of(record), index))
+        self._records[index] = None
         return sentence
 
-    def _read(self, file: BinaryIO, place: int) -> Sentence:
-        return self._linked(self._sentence_of(self.file.record_at(file, *self._places[place].tolist())), place)
+    def _read(self, file: BinaryIO, index: int) -> Sentence:
+        record = self.file.record_at(file, *self._positions[index].tolist())
+        return self._attach(self._sentence_of(record), index)
 
-    def _linked(self, sentence: Sentence, place: int) -> Sentence:
-        """Tell a sentence where it stands; a subclass whose sentences are not texts of their own does so."""
+    def _attach(self, sentence: Sentence, index: int) -> Sentence:
+        """Link a sentence to its neighbours; a subclass overrides this if its sentences form documents."""
         return sentence
 
     def __iter__(self) -> Iterator[Sentence]:
         if self.in_memory:
-            for start in range(0, len(self), _AT_ONCE):
+            for start in range(0, len(self), _SENTENCES_AT_ONCE):
                 with no_garbage_collection():
-                    sentences = [self._kept(place) for place in range(len(self))[start : start + _AT_ONCE]]
+                    sentences = [self._keep(i) for i in range(start, min(start + _SENTENCES_AT_ONCE, len(self)))]
                 yield from sentences
             return
-        with self.file.opened() as file:
-            for place in range(len(self)):
-                yield self._read(file, place)
+        with self.file.open() as file:
+            for index in range(len(self)):
+                yield self._read(file, index)
 
     def __len__(self) -> int:
-        return len(self._records) if self.in_memory else len(self._places)
+        return len(self._records) if self.in_memory else len(self._positions)

@@ -1,4 +1,4 @@
-"""Read JSON lines: an object a line, with a text and its spans, as annotation tools write them."""
+"""Read JSON lines: one object per line, with a text and its spans, as annotation tools write them."""
 
 from __future__ import annotations
 
@@ -18,29 +18,40 @@ from flairlite.tokenization import Tokenizer
 log = logging.getLogger("flairlite")
 
 _REMEDY = 'A line is like {"data": "in Berlin", "label": [[3, 9, "LOC"]]}'
+# what annotation tools (doccano, Prodigy, spaCy) write instead of Flair's names
+_TEXT_KEYS = ("data", "text")
+_SPAN_KEYS = ("label", "labels", "entities", "spans")
+_START_KEYS, _END_KEYS = ("start", "start_offset"), ("end", "end_offset")
+_REJECTED = ("reject", "ignore")  # answers of an annotator in Prodigy's files
 
 
 class JsonlDataset(FileDataset):
     """The texts of a file of JSON lines, with their spans as labels.
 
-    A line is an object: a text, its spans from character to character, and what else is known of it, as in
-    `{"data": "in Berlin", "label": [[3, 9, "LOC"]], "metadata": [["id", 7]]}`. A span whose borders are not those of
-    words takes them whole, and the log says how many there are. Blank lines are passed over.
+    A line is an object with a text, its spans in characters, and metadata, as in
+    `{"data": "in Berlin", "label": [[3, 9, "LOC"]], "metadata": [["id", 7]]}`. A span may also be an object with
+    `start` and `end` (or `start_offset` and `end_offset`) and `label`. If the first line lacks the default keys, those
+    of doccano, Prodigy and spaCy are looked for: `text`, and `labels`, `entities` or `spans`; texts that an annotator
+    rejected (`"answer": "reject"` or `"ignore"`) are left out, with a logged count.
+
+    A span that begins or ends inside a word is extended to the whole word, with a logged count.
+    Blank lines are ignored.
 
     Args:
         path_to_jsonl_file: The file.
-        encoding: Its encoding.
+        encoding: The encoding of the file.
         text_column_name: The key of the text.
         label_column_name: The key of the spans.
-        metadata_column_name: The key of what else is known, which may be missing.
-        label_type: What to call the labels.
-        use_tokenizer: What splits texts into words, as for `Sentence`.
-        in_memory: Whether the sentences are kept, or read from the file each time one is asked for.
+        metadata_column_name: The key of the metadata, which may be missing.
+        label_type: The label type.
+        use_tokenizer: The tokenizer, as for `Sentence`.
+        in_memory: Whether to keep the sentences, or to read them from the file on each access.
         require_labels: Whether a file without any span is an error.
 
     Raises:
-        DataFormatError: for a file that cannot be read, has no line or no span, and for a line that is no such object,
-            or a span outside of the text.
+        DataFormatError: If the file cannot be read or has no text, or a line is not such an object or has a span
+            outside the text.
+        SettingError: If the path is not a path, or the encoding is unknown.
     """
 
     def __init__(
@@ -54,78 +65,114 @@ class JsonlDataset(FileDataset):
         use_tokenizer: bool | Tokenizer = True,
         *,
         in_memory: bool = True,
-        require_labels: bool = True,
+        require_labels: bool = False,
     ) -> None:
         super().__init__(TextFile(path_to_jsonl_file, encoding), in_memory)
         self.text_column_name, self.label_column_name = text_column_name, label_column_name
         self.metadata_column_name = metadata_column_name
         self.label_type, self.use_tokenizer = label_type, use_tokenizer
         self._num_spans = 0
-        self._inexact: list[int] = []  # the line of each span that does not end at a word
-        self._take(self._surveyed())
+        self._inexact: list[int] = []  # the line of each span that begins or ends inside a word
+        self._rejected: list[int] = []  # lines
+        self._store(self._survey())
+        path = self.file.path
         if not self._num_spans:
-            problem = f"no line has a span under {label_column_name!r}"
+            problem = f"no line has a span under {self.label_column_name!r}"
             if require_labels:
-                raise self.file.problem(problem, remedy=_REMEDY)
-            log.warning("%s: %s", self.file.path, problem)
+                raise self.file.error(problem, remedy=_REMEDY)
+            log.warning("%s: %s", path, problem)
         if self._inexact:
-            message = "%s: %d of %d spans do not begin and end with words, first in line %d: they take the words whole"
-            log.warning(message, self.file.path, len(self._inexact), self._num_spans, self._inexact[0])
+            message = "%s: %d of %d spans begin or end inside a word, first in line %d: they are extended to words"
+            log.warning(message, path, len(self._inexact), self._num_spans, self._inexact[0])
+        if self._rejected:
+            message = "%s: %d lines that an annotator rejected or ignored are left out, first line %d"
+            log.warning(message, path, len(self._rejected), self._rejected[0])
 
-    def _surveyed(self) -> Iterator[tuple[Record, Sentence]]:
-        for record in self.file.records():
-            sentence, inexact = self._labelled(record)
+    def _survey(self) -> Iterator[tuple[Record, Sentence]]:
+        """Check all lines and yield those to keep."""
+        for number, record in enumerate(self.file.records()):
+            content = self._object_of(record)
+            if number == 0:
+                self._find_keys(content)
+            if content.get("answer") in _REJECTED:
+                self._rejected.append(record.line)
+                continue
+            sentence, num_inexact = self._label(record, content)
             self._num_spans += len(sentence.span_labels(self.label_type))
-            self._inexact += [record.line] * inexact
+            self._inexact += [record.line] * num_inexact
             yield record, sentence
 
-    def _sentence_of(self, record: Record) -> Sentence:
-        return self._labelled(record)[0]
+    def _find_keys(self, first: dict[str, Any]) -> None:
+        """Replace the default keys by those of the first line, if it has others that are known."""
+        if self.text_column_name == "data":
+            self.text_column_name = next((key for key in _TEXT_KEYS if key in first), "data")
+        if self.label_column_name == "label":
+            self.label_column_name = next((key for key in _SPAN_KEYS if key in first), "label")
 
-    def _labelled(self, record: Record) -> tuple[Sentence, int]:
-        """Return the sentence of a line, and how many of its spans do not begin and end with words."""
-        known = self._object_of(record)
-        sentence = Sentence(known[self.text_column_name], use_tokenizer=self.use_tokenizer)
+    def _sentence_of(self, record: Record) -> Sentence:
+        return self._label(record, self._object_of(record))[0]
+
+    def _label(self, record: Record, content: dict[str, Any]) -> tuple[Sentence, int]:
+        """Return the sentence of a line, and how many of its spans begin or end inside a word."""
+        self._check_keys(record, content)
+        sentence = Sentence(content[self.text_column_name], use_tokenizer=self.use_tokenizer)
         num_inexact = 0
-        for span in known[self.label_column_name]:
+        for span in content[self.label_column_name]:
             try:
-                start, end, label = span
-                if type(start) is not int or type(end) is not int or not isinstance(label, str):
-                    raise TypeError
+                start, end, label = _parse_span(span)
                 num_inexact += not label_characters(sentence, self.label_type, start, end, label)
             except LabelError as error:
-                raise self.file.problem(str(error), record.line, _REMEDY) from error
-            except (TypeError, ValueError) as error:
-                raise self._problem(record, f"a span must be [start, end, label], not {span!r:.60}") from error
-        metadata = known.get(self.metadata_column_name) or []
+                raise self._line_error(record, str(error)) from error
+            except (TypeError, ValueError, KeyError) as error:
+                raise self._line_error(record, f"a span must be [start, end, label], not {span!r:.60}") from error
+        metadata = content.get(self.metadata_column_name) or []
         try:
             sentence.metadata.update(metadata)
         except (TypeError, ValueError) as error:
             problem = f"{self.metadata_column_name!r} must be [[key, value], ...] or an object, not {metadata!r:.60}"
-            raise self._problem(record, problem) from error
+            raise self._line_error(record, problem) from error
         return sentence, num_inexact
 
     def _object_of(self, record: Record) -> dict[str, Any]:
         try:
-            known = json.loads(record.lines[0], object_pairs_hook=_without_doubles)
+            content = json.loads(record.lines[0], object_pairs_hook=_unique_keys)
         except (ValueError, RecursionError) as error:
-            raise self._problem(record, f"the line is no JSON: {error}") from error
-        if not isinstance(known, dict):
-            raise self._problem(record, f"the line must be a JSON object, not {record.lines[0]:.60}")
+            raise self._line_error(record, f"the line is not valid JSON: {error}") from error
+        if not isinstance(content, dict):
+            raise self._line_error(record, f"the line must be a JSON object, not {record.lines[0]:.60}")
+        return content
+
+    def _check_keys(self, record: Record, content: dict[str, Any]) -> None:
         for name, kind in ((self.text_column_name, str), (self.label_column_name, list)):
-            if name not in known:
-                raise self._problem(record, f"no {name!r} in it; it has {', '.join(map(repr, known)) or 'nothing'}")
-            if not isinstance(known[name], kind):
+            if name not in content:
+                keys = ", ".join(map(repr, content)) or "nothing"
+                raise self._line_error(record, f"no {name!r} in it; it has {keys}")
+            if not isinstance(content[name], kind):
                 expected = "a text" if kind is str else "a list of spans"
-                raise self._problem(record, f"{name!r} must be {expected}, not {known[name]!r:.60}")
-        return known
+                raise self._line_error(record, f"{name!r} must be {expected}, not {content[name]!r:.60}")
 
-    def _problem(self, record: Record, problem: str) -> DataFormatError:
-        return self.file.problem(problem, record.line, _REMEDY)
+    def _line_error(self, record: Record, problem: str) -> DataFormatError:
+        return self.file.error(problem, record.line, _REMEDY)
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    known = dict(pairs)
-    if len(known) < len(pairs):
-        raise ValueError(f"a key comes twice among {', '.join(key for key, _ in pairs)}")
-    return known
+def _parse_span(span: Any) -> tuple[int, int, str]:
+    """Return start, exclusive end and label of a span.
+
+    Raises:
+        TypeError, ValueError, KeyError: If the span is malformed.
+    """
+    if isinstance(span, dict):
+        start, end = (span[keys[0] if keys[0] in span else keys[1]] for keys in (_START_KEYS, _END_KEYS))
+        label = span["label"]
+    else:
+        start, end, label = span
+    if type(start) is not int or type(end) is not int or type(label) not in (str, int):
+        raise TypeError("offsets must be whole numbers, labels texts or whole numbers")
+    return start, end, str(label).strip()
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError(f"a key occurs twice among {', '.join(key for key, _ in pairs)}")
+    return content

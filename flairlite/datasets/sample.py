@@ -1,4 +1,4 @@
-"""The bundled sample corpora: small, of the project's own writing, and there without a network."""
+"""Small corpora that are bundled with flairlite, so that they need no network."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from flairlite.bundled import bundled
 from flairlite.data import Corpus
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets.conllu import read_conllu
-from flairlite.datasets.document_classification import ClassificationCorpus
-from flairlite.datasets.sequence_labeling import ColumnCorpus
+from flairlite.datasets.corpora import ClassificationCorpus, ColumnCorpus
 
 
-def SAMPLE_ENGLISH() -> Corpus:  # named as the prepared corpora are
-    """Load the small English corpus that comes with flairlite; it needs no network.
+def SAMPLE_ENGLISH() -> Corpus:
+    """Load a small English corpus with lemma, UPOS, XPOS and morphological features.
 
-    It is written for this project, in nine genres, with lemma, UPOS, XPOS and features after the Universal Dependencies
-    guidelines; see `resources/sample_english/README.md`. It is for trying things out and for tests: a model trained on
-    a few hundred sentences is no good model.
+    It was written for this project, in nine genres, after the guidelines of Universal Dependencies; see
+    `resources/sample_english/README.md`. It serves for trials and tests: it is too small to train a good model.
     """
     folder = bundled("sample_english")
     train, dev, test = (read_conllu(folder / f"{split}.conllu") for split in SPLITS)
@@ -25,7 +23,7 @@ def SAMPLE_ENGLISH() -> Corpus:  # named as the prepared corpora are
 def SAMPLE_NER() -> ColumnCorpus:
     """Load 421 English sentences with names of persons, places and organisations as spans of the type `ner`.
 
-    They come with flairlite, see `resources/sample_ner/README.md`, and are for trying things out and for tests.
+    They serve for trials and tests; see `resources/sample_ner/README.md`.
     """
     return ColumnCorpus(bundled("sample_ner"), {0: "text", 1: "ner"}, column_delimiter="\t", name="sample_ner")
 
@@ -33,14 +31,14 @@ def SAMPLE_NER() -> ColumnCorpus:
 def SAMPLE_REVIEWS() -> ClassificationCorpus:
     """Load 527 short English reviews, each with a label of the type `sentiment`: positive, negative or neutral.
 
-    They come with flairlite, see `resources/sample_reviews/README.md`, and are for trying things out and for tests.
+    They serve for trials and tests; see `resources/sample_reviews/README.md`.
     """
     return ClassificationCorpus(bundled("sample_reviews"), "sentiment", name="sample_reviews")
 
 
 def SAMPLE_TOPICS() -> ClassificationCorpus:
-    """Load the reviews of `SAMPLE_REVIEWS` with what they are about: one or two labels of the type `topic`.
+    """Load the reviews of `SAMPLE_REVIEWS` with one or two labels of the type `topic`.
 
-    They come with flairlite, see `resources/sample_topics/README.md`, and are for trying things out and for tests.
+    They serve for trials and tests; see `resources/sample_topics/README.md`.
     """
     return ClassificationCorpus(bundled("sample_topics"), "topic", name="sample_topics")

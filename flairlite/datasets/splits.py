@@ -1,25 +1,50 @@
-"""Which files are the splits of a corpus, given or found in a folder."""
+"""The training, development and test split of a corpus, and the search for their files in a folder."""
 
 from __future__ import annotations
 
 import logging
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from flairlite.data.corpus import SPLITS
-from flairlite.data.dataset import ConcatDataset
-from flairlite.data.sentence import Sentence
+from flairlite.datasets.text_file import to_path
 from flairlite.errors import DataFormatError, SettingError
 
 log = logging.getLogger("flairlite")
 
 Files: TypeAlias = "Sequence[str | Path] | str | Path | None"
-Split: TypeAlias = "Sequence[Sentence] | None"
+_Part = TypeVar("_Part")
+_Other = TypeVar("_Other")
 
-_NAMES = {"train": ("train",), "dev": ("dev", "testa"), "test": ("testb", "test")}  # the first that fits counts
+_NAMES = {"train": ("train",), "dev": ("dev", "testa"), "test": ("testb", "test")}  # the first match counts
 _NO_DATA = {".gz", ".swp", ".bak", ".orig", ".zip", ".md", ".pt", ".pkl"}
+
+
+@dataclass(frozen=True)
+class Splits(Generic[_Part]):
+    """One value for each split of a corpus.
+
+    Attributes:
+        train: That of the training split.
+        dev: That of the development split.
+        test: That of the test split.
+    """
+
+    train: _Part
+    dev: _Part
+    test: _Part
+
+    def map(self, function: Callable[[_Part, str], _Other]) -> Splits[_Other]:
+        """Apply a function to the value and the name of each split, train first."""
+        return Splits(*(function(part, split) for split, part in self.items()))
+
+    def items(self) -> Iterator[tuple[str, _Part]]:
+        """Yield the name and the value of each split."""
+        return ((split, getattr(self, split)) for split in SPLITS)
 
 
 def find_train_dev_test_files(
@@ -31,64 +56,58 @@ def find_train_dev_test_files(
     *,
     suffix: str | None = None,
 ) -> tuple[Path | None, Path | None, Path | None]:
-    """Return the files of the dev, the test and the training split.
+    """Return the files of the dev, the test and the training split, in this order.
 
-    Where no training file is given, all that are not given are looked for in the folder: files with `train` in their
-    name, with `dev` or `testa`, with `testb` or `test`. Packed, hidden and left-over files are none.
+    If no training file is given, missing files are searched for in the folder: names with `train`, with `dev` or
+    `testa`, with `testb` or `test`. Compressed, hidden and backup files are ignored.
 
     Args:
         data_folder: The folder.
-        dev_file: The file of the dev split, in the folder, or None.
-        test_file: That of the test split, or None.
-        train_file: That of the training split, or None.
-        autofind_splits: Whether files are looked for.
-        suffix: What files must end with to be found.
+        dev_file: Name of the development file, or None.
+        test_file: Name of the test file, or None.
+        train_file: Name of the training file, or None.
+        autofind_splits: Whether to search for missing files.
+        suffix: Required ending of the names found.
 
     Raises:
-        DataFormatError: when the folder is not there, or has none of them.
-        SettingError: when several files in it may be the same split.
+        DataFormatError: If the folder cannot be read, or no file is found.
+        SettingError: If several files in the folder fit the same split, or an argument is not a path.
     """
-    folder = Path(data_folder).expanduser()
-    given = {"train": train_file, "dev": dev_file, "test": test_file}
-    found = {split: None if file is None else folder / file for split, file in given.items()}
-    if train_file is None and autofind_splits:
-        names = _files_in(folder, suffix)
-        for split in (split for split in SPLITS if found[split] is None):
-            found[split] = _file_of(split, names, folder)
-    if not any(found.values()):
-        remedy = "Give train_file, dev_file or test_file"
-        raise DataFormatError(
-            f"no file in it has train, dev or test in its name{_shown(folder)}", path=folder, remedy=remedy
-        )
+    found = find_files(data_folder, Splits(train_file, dev_file, test_file), autofind_splits, suffix)
+    return found.dev, found.test, found.train
+
+
+def find_files(
+    data_folder: str | Path, given: Splits[str | Path | None], search: bool = True, suffix: str | None = None
+) -> Splits[Path | None]:
+    """Return the files of a corpus in a folder; see `find_train_dev_test_files`."""
+    folder = to_path(data_folder, "data_folder").expanduser()
+    names = _files_in(folder, suffix) if search and given.train is None else []
+
+    def find(file: str | Path | None, split: str) -> Path | None:
+        return _file_of(split, names, folder) if file is None else folder / to_path(file, f"{split}_file")
+
+    found = given.map(find)
+    if not any(file for _, file in found.items()):
+        problem = f"no file in it has train, dev or test in its name{_contents(folder)}"
+        raise DataFormatError(problem, path=folder, remedy="Pass train_file, dev_file or test_file")
     log.info("Reading data from %s", folder)
-    for split in SPLITS:
-        log.info("%s: %s", split.capitalize(), found[split])
-    return found["dev"], found["test"], found["train"]
+    for split, file in found.items():
+        log.info("%s: %s", split.capitalize(), file)
+    return found
 
 
-def load_splits(
-    load: Callable[[Path, str], Sequence[Sentence]], train: Files, dev: Files, test: Files
-) -> tuple[Split, Split, Split]:
-    """Return the sentences of train, dev and test; those of several files one behind the other.
-
-    Args:
-        load: Reads a file of a split, given its name.
-        train: The file of the training split, or several.
-        dev: Those of the dev split.
-        test: Those of the test split.
+def list_files(files: Files, name: str) -> list[Path]:
+    """Return the files of a split as a list.
 
     Raises:
-        SettingError: when there is no file.
+        SettingError: If one of them is not a path.
     """
-
-    def loaded(split: str, given: Files) -> Split:
-        paths = [given] if isinstance(given, (str, Path)) else list(given or ())
-        parts = [load(Path(path), split) for path in paths]
-        return ConcatDataset(parts) if len(parts) > 1 else parts[0] if parts else None
-
-    if not any((train, dev, test)):
-        raise SettingError("a corpus needs a file at least: give those of train, dev or test")
-    return loaded("train", train), loaded("dev", dev), loaded("test", test)
+    several: Any = [] if files is None else [files] if isinstance(files, (str, bytes, os.PathLike)) else files
+    try:
+        return [to_path(file, name) for file in several]
+    except TypeError as error:
+        raise SettingError(f"{name} must be a path or a list of paths, not {files!r:.80}") from error
 
 
 def _files_in(folder: Path, suffix: str | None) -> list[str]:
@@ -111,18 +130,18 @@ def _file_of(split: str, names: list[str], folder: Path) -> Path | None:
         fitting = [name for name in names if wanted in name.lower()]
         if wanted == "test":
             fitting = [name for name in fitting if "testa" not in name.lower()]
-        alone = [name for name in fitting if wanted in re.split(r"[^a-z]+", name.lower())]  # a word, not part of one
-        clear = [name for name in alone or fitting if not any(other in name.lower() for other in others)]
-        chosen = clear or alone or fitting
-        if len(chosen) > 1:
+        separate = [name for name in fitting if wanted in re.split(r"[^a-z]+", name.lower())]  # not part of a word
+        clear = [name for name in separate or fitting if not any(other in name.lower() for other in others)]
+        best = clear or separate or fitting
+        if len(best) > 1:
             raise SettingError(
-                f"several files in {folder} may be the {split} split, {', '.join(chosen)}: give {split}_file"
+                f"several files in {folder} may be the {split} split, {', '.join(best)}: pass {split}_file"
             )
-        if chosen:
-            return folder / chosen[0]
+        if best:
+            return folder / best[0]
     return None
 
 
-def _shown(folder: Path) -> str:
+def _contents(folder: Path) -> str:
     names = _files_in(folder, None)
     return f"; it has {', '.join(names[:10])}{' and others' if len(names) > 10 else ''}" if names else "; it is empty"

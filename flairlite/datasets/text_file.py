@@ -1,140 +1,191 @@
-"""Text files, read as records: the lines that make a sentence, with where they lie in the file."""
+"""Text files as records: the lines of a sentence, with their position in the file."""
 
 from __future__ import annotations
 
 import codecs
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from flairlite.errors import DataFormatError, SettingError
+
+_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_SIGNATURES = {  # first bytes of files that are not text in a supported encoding
+    b"\x1f\x8b": "It is compressed with gzip: decompress it first",
+    b"BZh": "It is compressed with bzip2: decompress it first",
+    b"\xfd7zXZ": "It is compressed with xz: decompress it first",
+    b"PK\x03\x04": "It is a zip archive: unpack it first",
+    b"\xff\xfe": "It is in UTF-16 or UTF-32: convert it to UTF-8",
+    b"\xfe\xff": "It is in UTF-16: convert it to UTF-8",
+}
 
 
 @dataclass(frozen=True)
 class Record:
-    """Lines that make a sentence.
+    r"""The lines of a sentence.
 
     Attributes:
-        text: The lines, with their ends.
-        line: The 1-based number of the first.
-        start: The byte where they begin in the file.
-        stop: The one behind them.
+        text: The lines, each with its end as `\n`.
+        line: The 1-based number of the first line.
+        start: Offset of the first byte in the file.
+        end: Offset of the last byte, exclusive.
     """
 
     text: str
     line: int
     start: int
-    stop: int
+    end: int
 
     @property
     def lines(self) -> list[str]:
         """The lines, without their ends."""
-        return [line.removesuffix("\r") for line in self.text.removesuffix("\n").split("\n")]
+        return self.text.removesuffix("\n").split("\n")
 
 
 class TextFile:
-    """A text file that is read record by record, from its start or from a place that is known.
+    """A text file that is read record by record, from its start or from a known offset.
 
-    Lines end with a line feed, with or without a carriage return before it. No connection to the file is kept, so that
-    one object serves several threads and processes and can be pickled.
+    Lines end with a line feed, a carriage return or both. The file is closed between reads, so the object can be shared
+    by threads and pickled.
 
     Args:
         path: The file.
-        encoding: Its encoding, one in which line feeds and blanks are those of ASCII.
-        skip_lines: How many lines at its start are no data.
+        encoding: Its encoding, in which line feeds and blanks must be those of ASCII.
+        skip_lines: Number of lines to skip at the start.
 
     Raises:
-        DataFormatError: when it cannot be opened.
-        SettingError: when the encoding is unknown, or no such one.
+        DataFormatError: If the file cannot be opened.
+        SettingError: If `path` is not a path, or the encoding is unknown or not like ASCII.
     """
 
     def __init__(self, path: str | Path, encoding: str = "utf-8", skip_lines: int = 0) -> None:
-        self.path, self.encoding, self.skip_lines = Path(path), _checked_encoding(encoding), skip_lines
-        with self.opened() as file:
+        self.path, self.encoding, self.skip_lines = to_path(path), _check_encoding(encoding), skip_lines
+        with self.open() as file:
             self._state = _state_of(file)
 
     def records(self, is_border: Callable[[bytes], bool] | None = None) -> Iterator[Record]:
         """Yield the records in order.
 
         Args:
-            is_border: Tells a line that stands between records. Without it each line that is not blank is a record.
+            is_border: Whether a line separates two records. When None, each line that is not blank is a record.
 
         Raises:
-            DataFormatError: for a line that cannot be decoded.
+            DataFormatError: If a line cannot be decoded.
         """
         lines: list[bytes] = []
-        first = start = stop = 0
-        with self.opened() as file:
-            for number, line in enumerate(file, 1):
-                offset, stop = stop, stop + len(line)
+        first = start = end = 0
+        with self.open() as file:
+            for number, line in enumerate(split_lines(file), 1):
+                offset, end = end, end + len(line)
                 if number <= self.skip_lines or (line.isspace() if is_border is None else is_border(line)):
                     if lines:
-                        yield self._record(lines, first, start)
+                        yield self._record(b"".join(lines), first, start)
                         lines = []
                     continue
                 if not lines:
                     first, start = number, offset
                 lines.append(line)
                 if is_border is None:
-                    yield self._record(lines, first, start)
+                    yield self._record(line, first, start)
                     lines = []
         if lines:
-            yield self._record(lines, first, start)
+            yield self._record(b"".join(lines), first, start)
 
-    def record_at(self, file: BinaryIO, start: int, stop: int, line: int) -> Record:
-        """Return the record at a place of the opened file that `records` named."""
+    def record_at(self, file: BinaryIO, start: int, end: int, line: int) -> Record:
+        """Return the record at an offset of the open file.
+
+        Raises:
+            DataFormatError: If the file has changed since it was first read.
+        """
         if _state_of(file) != self._state:
-            raise self.problem("the file was changed after it was first read", remedy="Make the corpus anew")
+            raise self.error("the file has changed since it was first read", remedy="Create the corpus again")
         file.seek(start)
-        return self._record([file.read(stop - start)], line, start)
+        return self._record(file.read(end - start), line, start)
 
     @contextmanager
-    def opened(self) -> Iterator[BinaryIO]:
+    def open(self) -> Iterator[BinaryIO]:
         """Open the file for reading bytes.
 
         Raises:
-            DataFormatError: when it cannot be opened or read.
+            DataFormatError: If it cannot be opened or read.
         """
         try:
             with self.path.open("rb") as file:
                 yield file
         except OSError as error:
-            raise self.problem(f"cannot be read: {error.strerror or error}", remedy="Check the path") from error
+            raise self.error(f"cannot be read: {error.strerror or error}", remedy="Check the path") from error
 
-    def problem(self, problem: str, line: int | None = None, remedy: str = "") -> DataFormatError:
+    def error(self, problem: str, line: int | None = None, remedy: str = "") -> DataFormatError:
         """Return an error that names this file."""
         return DataFormatError(problem, path=self.path, line=line, remedy=remedy)
 
-    def decoded(self, raw: bytes, line: int, start: int) -> str:
-        """Return bytes of the file as text.
+    def decode(self, raw: bytes, line: int, start: int) -> str:
+        r"""Decode bytes of the file, with `\n` as the end of each line.
 
         Args:
             raw: The bytes.
-            line: The 1-based number of the line where they begin.
-            start: Where that is in the file.
+            line: The 1-based number of their first line.
+            start: Offset of the first byte in the file.
 
         Raises:
-            DataFormatError: when they are not of the encoding, with the line.
+            DataFormatError: If the bytes are not text of the encoding.
         """
         try:
             text = raw.decode(self.encoding)
+            wrong = raw.find(b"\0")
         except UnicodeDecodeError as error:
-            problem = f"byte 0x{raw[error.start]:02x} is not {self.encoding}"
-            wrong = line + raw.count(b"\n", 0, error.start)
-            raise self.problem(problem, wrong, remedy="Convert the file, or give its encoding") from error
-        return text if start else text.removeprefix("\ufeff")  # the mark that Windows editors write
+            wrong = error.start
+        if wrong >= 0:
+            problem = f"byte 0x{raw[wrong]:02x} is not {self.encoding} text"
+            remedy = remedy_of_encoding(self.path, "Convert the file, or pass its encoding")
+            raise self.error(problem, line + count_lines(raw[:wrong]), remedy)
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        return text if start else text.removeprefix("\ufeff")  # the byte order mark of some editors
 
-    def _record(self, lines: list[bytes], first: int, start: int) -> Record:
-        joined = b"".join(lines)
-        return Record(self.decoded(joined, first, start), first, start, start + len(joined))
+    def _record(self, raw: bytes, line: int, start: int) -> Record:
+        return Record(self.decode(raw, line, start), line, start, start + len(raw))
+
+
+def to_path(path: Any, name: str = "path") -> Path:
+    """Return a path of a file.
+
+    Raises:
+        SettingError: If `path` is not a text or a `Path`.
+    """
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+        raise SettingError(f"{name} must be one path, a str or a pathlib.Path, not {type(path).__name__}: {path!r:.80}")
+    return Path(path)
+
+
+def split_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of an open file with their ends: a line feed, a carriage return or both."""
+    for line in file:
+        if b"\r" in line and line.find(b"\r") < len(line) - 2:
+            yield from _LINE.findall(line)
+        else:
+            yield line
+
+
+def count_lines(raw: bytes) -> int:
+    """Return the number of line ends in bytes."""
+    return raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")
 
 
 def is_blank(line: str) -> bool:
-    """Tell a line of nothing but ASCII's white space, as bytes have it; that of other scripts may be a word."""
+    """Return whether a line has only ASCII white space; a no-break space may be a word."""
     return not line.strip(" \t\r\n\v\f")
+
+
+def remedy_of_encoding(path: Path, default: str) -> str:
+    """Return what to do with a file that is not text of its encoding, judged by its first bytes."""
+    with path.open("rb") as file:
+        head = file.read(6)
+    return next((remedy for signature, remedy in _SIGNATURES.items() if head.startswith(signature)), default)
 
 
 def _state_of(file: BinaryIO) -> tuple[int, int]:
@@ -142,14 +193,14 @@ def _state_of(file: BinaryIO) -> tuple[int, int]:
     return state.st_size, state.st_mtime_ns
 
 
-def _checked_encoding(encoding: str) -> str:
+def _check_encoding(encoding: str) -> str:
     try:
         encoded = "\n\t A".encode(encoding)
-        codecs.getincrementaldecoder(encoding)
-    except LookupError as error:
+        name = codecs.lookup(encoding).name
+    except (LookupError, TypeError) as error:
         raise SettingError(
             f"no text encoding is named {encoding!r}: use utf-8, latin-1 or another of Python's"
         ) from error
     if encoded not in (b"\n\t A", b"\xef\xbb\xbf\n\t A"):
         raise SettingError(f"files in {encoding} cannot be read line by line: convert them to UTF-8")
-    return "utf-8" if codecs.lookup(encoding).name == "utf-8-sig" else encoding  # the mark is taken off here
+    return "utf-8" if name == "utf-8-sig" else encoding  # `decode` removes the mark

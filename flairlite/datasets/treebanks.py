@@ -1,4 +1,4 @@
-"""Prepared corpora: rows of a table, each a treebank of Universal Dependencies and the release of it."""
+"""Treebanks of Universal Dependencies as prepared corpora: a table of repositories and releases."""
 
 from __future__ import annotations
 
@@ -6,17 +6,76 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from flairlite.data import Corpus
 from flairlite.data.corpus import SPLITS
-from flairlite.datasets.universal_dependencies import (
-    UniversalDependenciesCorpus,
-    UniversalDependenciesDataset,
-    splits_of_conllu,
-)
+from flairlite.datasets.corpora import ConlluCorpus, FileCorpus
+from flairlite.datasets.splits import Splits, find_files
+from flairlite.datasets.text_file import to_path
 from flairlite.download import Resource, fetch
 
-__all__ = ["Treebank", "UniversalDependenciesCorpus", "UniversalDependenciesDataset"]
+__all__ = [
+    "UD_AFRIKAANS",
+    "UD_ANCIENT_GREEK",
+    "UD_ARABIC",
+    "UD_ARMENIAN",
+    "UD_BASQUE",
+    "UD_BAVARIAN_MAIBAAM",
+    "UD_BELARUSIAN",
+    "UD_BULGARIAN",
+    "UD_BURYAT",
+    "UD_CATALAN",
+    "UD_CHINESE",
+    "UD_CHINESE_KYOTO",
+    "UD_COPTIC",
+    "UD_CROATIAN",
+    "UD_CZECH",
+    "UD_DANISH",
+    "UD_DUTCH",
+    "UD_ENGLISH",
+    "UD_ESTONIAN",
+    "UD_FAROESE",
+    "UD_FINNISH",
+    "UD_FRENCH",
+    "UD_GALICIAN",
+    "UD_GERMAN",
+    "UD_GERMAN_HDT",
+    "UD_GOTHIC",
+    "UD_GREEK",
+    "UD_HEBREW",
+    "UD_HINDI",
+    "UD_INDONESIAN",
+    "UD_IRISH",
+    "UD_ITALIAN",
+    "UD_JAPANESE",
+    "UD_KAZAKH",
+    "UD_KOREAN",
+    "UD_LATIN",
+    "UD_LATVIAN",
+    "UD_LITHUANIAN",
+    "UD_LIVVI",
+    "UD_MALTESE",
+    "UD_MARATHI",
+    "UD_NAIJA",
+    "UD_NORTH_SAMI",
+    "UD_NORWEGIAN",
+    "UD_OLD_CHURCH_SLAVONIC",
+    "UD_OLD_FRENCH",
+    "UD_PERSIAN",
+    "UD_POLISH",
+    "UD_PORTUGUESE",
+    "UD_ROMANIAN",
+    "UD_RUSSIAN",
+    "UD_SERBIAN",
+    "UD_SLOVAK",
+    "UD_SLOVENIAN",
+    "UD_SPANISH",
+    "UD_SWEDISH",
+    "UD_TURKISH",
+    "UD_UKRAINIAN",
+    "UD_WOLOF",
+    "Treebank",
+]  # fmt: skip
 
 _ADDRESS = "https://raw.githubusercontent.com/UniversalDependencies"
 _FILES = Path(__file__).with_name("treebanks.txt")
@@ -27,9 +86,9 @@ class Treebank:
     """One release of a Universal Dependencies treebank; call it to load it.
 
     Attributes:
-        name: Flair's name of the corpus; in lower case, the folder in which cache and mirror keep it.
-        repository: The repository on GitHub that it is published in.
-        release: The release that is loaded when no other is asked for. The hashes of its files are known.
+        name: Flair's name of the corpus; in lower case, its folder in the cache and in a mirror.
+        repository: Its repository on GitHub.
+        release: The default release. The hashes of its files are known.
 
     Example:
         >>> from flairlite.datasets import UD_GERMAN
@@ -50,39 +109,35 @@ class Treebank:
         *,
         sample_missing_splits: bool | str = False,
         random_seed: int | None = None,
-    ) -> Corpus:
-        """Load the treebank: from the cache, from `FLAIRLITE_MIRROR`, or once from its official address.
+    ) -> FileCorpus:
+        """Load the treebank from the cache, from `FLAIRLITE_MIRROR`, or once from its official address.
 
         Args:
             base_path: A folder that has the treebank already, in a folder named as the corpus in lower case; then
-                nothing else is asked.
-            in_memory: Whether the sentences are kept, or read from the files each time one is asked for.
-            split_multiwords: Whether the syntactic words are the words, or what is written together, such as `don't`.
+                nothing is downloaded.
+            in_memory: Whether to keep the sentences, or to read them from the files on each access.
+            split_multiwords: Whether the words are the syntactic words, or the written words, such as `don't`.
             revision: Another release, branch or commit, such as `r2.15`. Its files, which must have the same names, are
-                taken as they come, without a hash to check them against, and the log says so.
+                not checked against a hash, which is logged.
             sample_missing_splits: As for `Corpus`; some treebanks have no dev split.
             random_seed: Seed of the sampling.
 
         Raises:
-            DataUnavailableError: when its files can be had from nowhere; the error says what to do.
+            DataUnavailableError: If its files are not available; the error says what to do.
         """
-        name = f"{self.repository} {revision or self.release}"
-        if base_path is not None:
-            folder = Path(base_path) / self.name.lower()
-            return UniversalDependenciesCorpus(
-                folder,
-                in_memory=in_memory,
-                split_multiwords=split_multiwords,
-                name=name,
-                sample_missing_splits=sample_missing_splits,
-                random_seed=random_seed,
-            )
-        train, dev, test = (self.fetch(split, revision) for split in SPLITS)
-        return Corpus(
-            *splits_of_conllu(train, dev, test, in_memory, split_multiwords),
-            name=name,
+        files: Splits[Any]
+        if base_path is None:
+            files = Splits(*(self.fetch(split, revision) for split in SPLITS))
+        else:
+            folder = to_path(base_path, "base_path") / self.name.lower()
+            files = find_files(folder, Splits(None, None, None), suffix=".conllu")
+        return ConlluCorpus(
+            files,
+            name=f"{self.repository} {revision or self.release}",
             sample_missing_splits=sample_missing_splits,
             random_seed=random_seed,
+            in_memory=in_memory,
+            split_multiwords=split_multiwords,
         )
 
     def fetch(self, split: str, revision: str | None = None) -> list[Path]:
@@ -90,7 +145,7 @@ class Treebank:
         return [fetch(resource) for resource in self.resources(split, revision)]
 
     def resources(self, split: str, revision: str | None = None) -> list[Resource]:
-        """Return what and where the files of a split are: mostly one; several, or none, for some treebanks."""
+        """Return the files of a split: mostly one; several, or none, for some treebanks."""
         is_pinned = revision in (None, self.release)
         release = self.release if is_pinned else str(revision)
         return [
@@ -106,7 +161,7 @@ class Treebank:
 
 @lru_cache(maxsize=1)
 def _known_files() -> dict[str, dict[str, str]]:
-    """Return the files of each folder with their hashes."""
+    """Return the hashes of the files of each folder."""
     known: dict[str, dict[str, str]] = {}
     for line in _FILES.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):

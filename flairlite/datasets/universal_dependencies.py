@@ -1,61 +1,21 @@
-"""Corpora of CoNLL-U files: splits in a folder, sentences on the disk, words that are written as one."""
+"""CoNLL-U files as datasets: in memory or on disk, with syntactic words or with multiword tokens as the words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
-from flairlite.data.corpus import Corpus
 from flairlite.data.dataset import FlairDataset
 from flairlite.data.sentence import Sentence
 from flairlite.datasets.conllu import parse_sentences, read_conllu
 from flairlite.datasets.file_dataset import FileDataset
-from flairlite.datasets.multiwords import with_multiwords
-from flairlite.datasets.splits import Files, find_train_dev_test_files, load_splits
-from flairlite.datasets.text_file import Record, TextFile
+from flairlite.datasets.text_file import Record, TextFile, to_path
 from flairlite.errors import DataFormatError
 
-
-class UniversalDependenciesCorpus(Corpus):
-    """A corpus of CoNLL-U files in a folder, one for each split; see `read_conllu`.
-
-    Args:
-        data_folder: The folder.
-        train_file: The name of the training file. When None, the files that are not given are looked for among those
-            that end with `.conllu`, see `find_train_dev_test_files`.
-        test_file: That of the test file.
-        dev_file: That of the dev file.
-        in_memory: Whether the sentences are kept, or read from the file each time one is asked for.
-        split_multiwords: Whether the syntactic words are the words, or what is written together, such as `don't`.
-        name: What to call the corpus; as the folder when None.
-        sample_missing_splits: As for `Corpus`.
-        random_seed: Seed of the sampling.
-
-    Raises:
-        DataFormatError: when no file is found, and as `read_conllu`.
-        SettingError: when several files may be the same split.
-    """
-
-    def __init__(
-        self,
-        data_folder: str | Path,
-        train_file: str | Path | None = None,
-        test_file: str | Path | None = None,
-        dev_file: str | Path | None = None,
-        in_memory: bool = True,
-        split_multiwords: bool = True,
-        *,
-        name: str | None = None,
-        sample_missing_splits: bool | str = False,
-        random_seed: int | None = None,
-    ) -> None:
-        dev, test, train = find_train_dev_test_files(data_folder, dev_file, test_file, train_file, suffix=".conllu")
-        super().__init__(
-            *splits_of_conllu(train, dev, test, in_memory, split_multiwords),
-            name=name or str(data_folder),
-            sample_missing_splits=sample_missing_splits,
-            random_seed=random_seed,
-        )
+# label types, and the column of a range's own value; for 0, the value of one of its words is used
+_COLUMNS = {"lemma": 2, "upos": 3, "xpos": 4, "pos": 4, "feats": 5, "misc": 9, "head": 0, "deprel": 0, "dependency": 0}
+_RANGES = "multiword_tokens"
 
 
 class UniversalDependenciesDataset(FlairDataset):
@@ -63,70 +23,112 @@ class UniversalDependenciesDataset(FlairDataset):
 
     Args:
         path_to_conll_file: The file.
-        in_memory: Whether the sentences are kept, or read from the file each time one is asked for.
-        split_multiwords: Whether the syntactic words are the words, or what is written together, such as `don't`.
+        in_memory: Whether to keep the sentences, or to read them from the file on each access.
+        split_multiwords: Whether the words are the syntactic words, `do` and `n't`, or the written words, `don't`.
 
     Raises:
-        DataFormatError: as `read_conllu`.
+        DataFormatError: If `read_conllu` raises it.
+        SettingError: If the path is not a path.
     """
 
     def __init__(self, path_to_conll_file: str | Path, in_memory: bool = True, split_multiwords: bool = True) -> None:
-        self.path_to_conll_file = Path(path_to_conll_file)
+        self.path_to_conll_file = to_path(path_to_conll_file)
         self.in_memory, self.split_multiwords = in_memory, split_multiwords
-        self._sentences = read_conllu(path_to_conll_file) if in_memory else _OnDisk(TextFile(path_to_conll_file))
-        if in_memory and not split_multiwords:
-            self._sentences = list(map(with_multiwords, self._sentences))
+        self._sentences: Sequence[Sentence]
+        if not in_memory:
+            self._sentences = _ConlluOnDisk(TextFile(path_to_conll_file))
+        elif split_multiwords:
+            self._sentences = read_conllu(path_to_conll_file)
+        else:
+            self._sentences = list(map(join_multiwords, read_conllu(path_to_conll_file)))
 
     def is_in_memory(self) -> bool:
-        """Tell whether the same place gives the same sentence each time."""
+        """Return whether an index always gives the same sentence object."""
         return self.in_memory
 
-    def sentence_at(self, place: int) -> Sentence:
-        """Return the sentence at a place."""
-        return self._changed(self._sentences[place])
+    def sentence_at(self, index: int) -> Sentence:
+        """Return the sentence at an index."""
+        return self._convert(self._sentences[index])
 
     def __iter__(self) -> Iterator[Sentence]:
-        return map(self._changed, self._sentences)
+        return map(self._convert, self._sentences)
 
     def __len__(self) -> int:
         return len(self._sentences)
 
-    def _changed(self, sentence: Sentence) -> Sentence:
-        return sentence if self.in_memory or self.split_multiwords else with_multiwords(sentence)
+    def _convert(self, sentence: Sentence) -> Sentence:
+        return sentence if self.in_memory or self.split_multiwords else join_multiwords(sentence)
 
 
-def splits_of_conllu(
-    train: Files, dev: Files, test: Files, in_memory: bool, split_multiwords: bool
-) -> tuple[Sequence[Sentence] | None, Sequence[Sentence] | None, Sequence[Sentence] | None]:
-    """Return the sentences of train, dev and test from a file or several each."""
-
-    def load(path: Path, _: str) -> Sequence[Sentence]:
-        return UniversalDependenciesDataset(path, in_memory, split_multiwords)
-
-    return load_splits(load, train, dev, test)
-
-
-class _OnDisk(FileDataset):
+class _ConlluOnDisk(FileDataset):
     def __init__(self, file: TextFile) -> None:
         super().__init__(file, in_memory=False)
-        self._take((record, None) for record in file.records(_is_empty) if list(self._all_of(record)))
+        self._store((record, None) for record in file.records(_is_empty) if list(self._parse(record)))
 
     def _sentence_of(self, record: Record) -> Sentence:
-        return next(self._all_of(record))
+        return next(self._parse(record))
 
-    def _all_of(self, record: Record) -> Iterator[Sentence]:
-        """Yield the sentence of a record, or none where it is of comments alone."""
-        text = record.text.replace("\r\n", "\n")
-        if "\r" in text:
-            remedy = "Write line feeds, or read the file with in_memory=True"
-            raise self.file.problem("a line ends with a carriage return alone", record.line, remedy)
-        return parse_sentences(text.encode(), record.line, self.file.path)
+    def _parse(self, record: Record) -> Iterator[Sentence]:
+        """Yield the sentence of a record, or nothing if the record has only comments."""
+        return parse_sentences(record.text.encode(), record.line, self.file.path)
 
-    def _without_sentences(self) -> DataFormatError:
-        return self.file.problem(
-            "there is no sentence in it", remedy="CoNLL-U has 10 columns a word, separated by tabs"
+    def _no_sentences(self) -> DataFormatError:
+        return self.file.error(
+            "there is no sentence in it", remedy="CoNLL-U has 10 columns per word, separated by tabs"
         )
 
 
 def _is_empty(line: bytes) -> bool:
-    return line in (b"\n", b"\r\n")
+    return line in (b"\n", b"\r\n", b"\r")
+
+
+def join_multiwords(sentence: Sentence) -> Sentence:
+    """Return the sentence with each range of CoNLL-U, such as `1-2 don't`, as one word.
+
+    The word has the lemma, tags and features of the range's own row, which are mostly empty, and the head and relation
+    of the part whose head is outside the range. Enhanced dependencies are left out, because their ids would be wrong.
+    A sentence without a range is returned as it is.
+    """
+    rows = sentence.metadata.get(_RANGES)
+    if not rows:
+        return sentence
+    ranges = {}  # by the index of the first word: the exclusive end, and the row
+    for row in rows:
+        first, last = map(int, row[0].split("-"))
+        ranges[first - 1] = last, row
+    starts = [0]
+    while starts[-1] < len(sentence.words):
+        starts.append(ranges[starts[-1]][0] if starts[-1] in ranges else starts[-1] + 1)
+    new_index = {old: new for new, (start, end) in enumerate(pairwise(starts)) for old in range(start, end)}
+    heads = sentence.token_labels("head")
+    outermost = [_outermost_word(start, end, heads) for start, end in pairwise(starts)]
+    words = [ranges[start][1][1] if start in ranges else sentence.words[start] for start in starts[:-1]]
+    spaces = [sentence.tokens[end - 1].whitespace_after for end in starts[1:]]
+    columns: dict[str, list[str | None]] = {}
+    for name, field in _COLUMNS.items():
+        column = sentence.token_labels(name)
+        if column is None:
+            continue
+        values = [column[index] for index in outermost]
+        if name == "head":
+            values = [str(new_index[int(head) - 1] + 1) if head and head != "0" else head for head in values]
+        elif field:
+            values = [
+                _known(ranges[start][1][field]) if start in ranges else value
+                for start, value in zip(starts[:-1], values, strict=True)
+            ]
+        columns[name] = values
+    metadata = {key: value for key, value in sentence.metadata.items() if key not in (_RANGES, "empty_nodes")}
+    return Sentence.from_columns(words, spaces, columns, metadata)
+
+
+def _outermost_word(start: int, end: int, heads: Sequence[str | None] | None) -> int:
+    """Return the first word from `start` to `end` whose head is outside this range."""
+    if heads is None:
+        return start
+    inside = {str(index + 1) for index in range(start, end)}
+    return next((index for index in range(start, end) if heads[index] not in inside), start)
+
+
+def _known(value: str) -> str | None:
+    return None if value == "_" else value

@@ -16,7 +16,7 @@ from flairlite.tokenization.base import Tokenizer, compile_pattern
 KEEP_WHOLE = r"""
 (?:https?://|ftp://|www\.)[^\s<>"]*[\w/]       # http://example.org/a-b?c
 |(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+      # first.last@example.org
-|(?<![\w.])(?:[^\W\d_]\.)+(?!\w)               # J. U.S. a.m.
+|(?<![\w.])(?<!\w['’])(?:[^\W\d_]\.)+(?!\w)    # J. U.S. a.m., but not the t. of don't.
 |(?<!\w)(?:Mr|Mrs|Ms|Dr|Prof|Rev|St|Jr|Sr|Gen|Col|Capt|Lt|Sgt|Rep|Sen|Gov|Inc|Corp|Ltd|Co|vs|etc
     |Jan|Feb|Mar|Apr|Aug|Sept|Oct|Nov|Dec)\.(?!\w)
 |([!?.*=_~$-])\1+                              # !! .... ----

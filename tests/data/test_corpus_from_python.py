@@ -67,6 +67,21 @@ def test_tags_of_any_scheme_become_spans(scheme: str) -> None:
     assert other.get_labels() == []
 
 
+@pytest.mark.parametrize(
+    ("tags", "label"),
+    [
+        (["B_LOC", "I_LOC", "O"], "LOC"),
+        (["b-loc", "i-loc", "o"], "loc"),
+        (["LOC-B", "LOC-I", "O"], "LOC"),
+        (["B", "I", "O"], "ner"),
+        (["(LOC*", "*)", "*"], "LOC"),
+    ],
+)
+def test_tags_in_forms_of_other_files_become_spans(tags: list[str], label: str) -> None:
+    (sentence,) = made((["New", "York", "sleeps"], tags))
+    assert spans(sentence) == [("New York", label)]
+
+
 def test_tags_of_all_splits_decide_whether_they_are_spans() -> None:
     corpus = Corpus.from_examples([(["a"], ["O"])], [(["b"], ["O"])], [(["c"], ["B-X"])], label_type="ner")
     assert [sentence.token_labels("ner") for sentence in corpus.get_all_sentences()] == [None] * 3
@@ -234,6 +249,8 @@ def test_rows_of_hugging_face_are_read() -> None:
     assert [first.sentence_labels("ner"), second.sentence_labels("ner")] == [["yes"], ["no"]]
     (sentence,) = made({"text": "good", "label": 1})
     assert sentence.sentence_labels("ner") == ["1"]
+    (sentence,) = made({"tokens": ["in"], "text": "in Berlin", "entities": [(3, 9, "LOC")]})
+    assert spans(sentence) == [("Berlin", "LOC")]
     (sentence,) = made({"text": "in Berlin", "entities": [{"start": 3, "end": 9, "label": "LOC"}]})
     assert spans(sentence) == [("Berlin", "LOC")]
 

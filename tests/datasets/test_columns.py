@@ -182,8 +182,6 @@ def test_map_that_makes_no_sense_is_an_error(tmp_path: Path, columns: dict[int, 
         ("", "there is no sentence in it"),
         ("\n \n", "there is no sentence in it"),
         (b"\xef\xbb\xbf", "there is no sentence in it"),  # a byte order mark alone
-        (rows("in _", "Rome _"), r"no word has a label: column 1 \(ner\) has nothing but '_' \(2\).*column_name_map"),
-        (rows("in O", "Rome O"), "no word has a label"),
     ],
 )
 @pytest.mark.parametrize("in_memory", [True, False])
@@ -227,7 +225,8 @@ def test_number_sign_is_a_word_where_it_has_the_columns_of_one(tmp_path: Path, i
 
 def test_comment_that_may_be_a_word_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ColumnDataset(written(tmp_path, rows("# O", "Rome B-LOC")), NER, comment_symbol="# ")
-    assert "line 1: taken for a comment, with as many columns as a word" in caplog.text
+    assert "1 lines are read as comments, with as many columns as a word" in caplog.text
+    assert "first in line 1" in caplog.text
 
 
 def test_comment_of_other_columns_needs_no_blank(tmp_path: Path) -> None:
@@ -378,7 +377,7 @@ def test_text_can_be_split_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert first.words == ["(", "the", "U", ".", "K", ".", "-", "Irish", "border", ")"]
     assert (spans(first), spans(second)) == ([("U.K.-Irish border)", "MISC")], [("Rome", "LOC")])
     assert first.token_labels("pos") is None
-    assert "use_tokenizer splits the text anew, so labels of words go: pos" in caplog.text
+    assert "use_tokenizer splits the text again, so labels of words are lost: pos" in caplog.text
 
 
 # Neighbours
@@ -418,7 +417,7 @@ def test_file_that_was_changed_meanwhile_is_an_error(tmp_path: Path) -> None:
     path = written(tmp_path, rows("Rome B-LOC"))
     lazy = ColumnDataset(path, NER, in_memory=False)
     written(tmp_path, rows("", "Rome B-LOC"))
-    with pytest.raises(DataFormatError, match="the file was changed after it was first read"):
+    with pytest.raises(DataFormatError, match="the file has changed since it was first read"):
         lazy[0]
     path.unlink()
     with pytest.raises(DataFormatError, match="cannot be read"):
@@ -466,7 +465,7 @@ def test_test_data_may_have_no_labels_and_that_is_said(tmp_path: Path, caplog: p
     written(tmp_path, rows("Rome B-LOC"))
     written(tmp_path, rows("Oslo O"), "test.txt")
     assert len(ColumnCorpus(tmp_path, NER).test or ()) == 1
-    assert "no word has a label: column 1 (ner) has nothing but 'O' (1)" in caplog.text
+    assert "no word has a label: column 1 (ner) has only 'O' (1)" in caplog.text
 
 
 def test_several_files_make_a_split(tmp_path: Path) -> None:
@@ -474,7 +473,7 @@ def test_several_files_make_a_split(tmp_path: Path) -> None:
     corpus = MultiFileColumnCorpus(NER, train_files=paths[:2], test_files=[paths[2]], name="three")
     assert str(corpus) == "Corpus: 2 train + 0 dev + 1 test sentences"
     assert [sentence.text for sentence in corpus.get_all_sentences()] == ["a", "b", "c"]
-    with pytest.raises(SettingError, match="a corpus needs a file at least"):
+    with pytest.raises(SettingError, match="a corpus needs at least one file"):
         MultiFileColumnCorpus(NER)
     with pytest.raises(TypeError, match="column_delimeter"):
         MultiFileColumnCorpus(NER, paths, column_delimeter="\t")

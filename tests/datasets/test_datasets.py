@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flairlite
+from flairlite import datasets
 from flairlite.data import Corpus, Sentence
 from flairlite.datasets import (
     DataLoader,
@@ -70,7 +73,7 @@ def test_folder_that_leaves_doubt_is_an_error(tmp_path: Path) -> None:
         find_train_dev_test_files(tmp_path / "none", None, None, None)
     for name in ("train.1.txt", "train.2.txt"):
         (tmp_path / name).write_text("x", encoding="utf-8")
-    with pytest.raises(SettingError, match=r"may be the train split, train\.1\.txt, train\.2\.txt: give train_file"):
+    with pytest.raises(SettingError, match=r"may be the train split, train\.1\.txt, train\.2\.txt: pass train_file"):
         find_train_dev_test_files(tmp_path, None, None, None)
 
 
@@ -115,3 +118,41 @@ def test_shuffled_batches_depend_on_the_seed_and_leave_the_generators_alone() ->
     flairlite.set_seed(1)
     assert [s.text for batch in DataLoader(SENTENCES, 3, shuffle=True) for s in batch] == orders[0]
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+# Imports
+
+WITHOUT_TORCH = """
+import sys
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ImportError(f"{name} is imported")
+
+sys.meta_path.insert(0, NoTorch())
+import flairlite.datasets, flairlite.splitter, flairlite.tokenization
+
+print(flairlite.datasets.SAMPLE_ENGLISH(), flairlite.datasets.SAMPLE_REVIEWS())
+print([sentence.words for sentence in flairlite.splitter.SegtokSentenceSplitter().split("I do. You don't.")])
+try:
+    flairlite.datasets.DataLoader
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_readers_tokenizers_and_splitters_need_no_torch() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "Corpus: 498 train + 111 dev + 111 test sentences Corpus: 373 train + 77 dev + 77 test sentences",
+        "[['I', 'do', '.'], ['You', 'do', \"n't\", '.']]",
+        "torch is imported",
+    ]
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    for module in (datasets, datasets.base):
+        with pytest.raises(AttributeError, match="has no attribute 'DataLoeder'"):
+            getattr(module, "DataLoeder")  # noqa: B009

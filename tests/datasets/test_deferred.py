@@ -106,13 +106,13 @@ def test_threads_that_ask_at_once_get_the_same_sentence() -> None:
 
 def test_part_of_a_corpus_costs_that_part(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    make = conllu._checked_sentence
+    make = conllu._sentence_of
 
     def noted(text: bytes) -> Sentence:
         made.append(text)
         return make(text)
 
-    monkeypatch.setattr(conllu, "_checked_sentence", noted)
+    monkeypatch.setattr(conllu, "_sentence_of", noted)
     corpus = Corpus(read_conllu(bundled("sample_english") / "train.conllu"))
     assert corpus.train is not None
     assert not made

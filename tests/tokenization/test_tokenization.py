@@ -52,6 +52,8 @@ def without_space(text: str) -> str:
     [
         ("The grass is green.", "The grass is green ."),
         ("I don't, you can't; they're John's", "I do n't , you ca n't ; they 're John 's"),
+        ("I don't.", "I do n't ."),
+        ("He isn’t. 'U.S.'", "He is n’t . ' U.S. '"),
         ("I don’t", "I do n’t"),
         ("a 15-year low-end well_known plan", "a 15 - year low - end well _ known plan"),
         ('He said: "Yes, (no)?"', 'He said : " Yes , ( no ) ? "'),
