@@ -32,7 +32,8 @@ ORDER = [
     "errors",
     "version",
     "runtime",
-    "files",
+    "tensors",
+    "storage",
     "bundled",
     "download",
     "metrics",
@@ -50,7 +51,6 @@ ORDER = [
     "trainers",
     "training_utils",
     "visual",
-    "__main__",
 ]
 HEAVY = {"conllu", "gensim", "hypothesis", "matplotlib", "pooch", "pytest", "requests", "scipy", "sklearn", "spacy"}
 HEAVY |= {"syntok", "tensorboard", "tqdm"}
@@ -299,3 +299,78 @@ from flairlite import *
 assert trainers.ModelTrainer and set_seed
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+# ----------------------------------------------------------------------------------------------------- without PyTorch
+
+WITHOUT_TORCH = """
+import json, pickle, sys, tempfile
+from pathlib import Path
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ImportError(f"{name} was imported, which must not be needed here")
+
+sys.meta_path.insert(0, Blocker())
+import flairlite
+import flairlite.data, flairlite.splitter, flairlite.tokenization
+"""
+
+USE_OF_DATA = """
+from flairlite.data import ConcatDataset, Corpus, Dictionary, MultiCorpus, Sentence, Span, Token, get_spans_from_bio
+from flairlite.splitter import NewlineSentenceSplitter, SegtokSentenceSplitter
+from flairlite.tokenization import SpaceTokenizer, StaccatoTokenizer
+
+flairlite.set_seed(3)
+flairlite.cache_root = tempfile.gettempdir()
+first, second = SegtokSentenceSplitter().split("I love Berlin. It is big.")
+assert first.next_sentence() is second and [t.text for t in second.left_context(2)] == ["Berlin", "."]
+first.set_token_labels("pos", ["PRON", "VERB", "PROPN", "PUNCT"], [0.5, 1.0, 1.0, 1.0]).add_label("topic", "travel")
+first[2:3].add_label("ner", "LOC", note=1)
+Span(first.tokens[:2]).add_label("chunk", "X")
+second[0].add_label("feats", "Number=Sing").add_metadata("m", 1)
+made = Sentence([Token("a", head_id=2), Token("b", head_id=0)])
+assert made[0].get_head() is made[1]
+for twin in (Sentence.from_dict(json.loads(json.dumps(first.to_dict()))), pickle.loads(pickle.dumps(first))):
+    assert str(twin) == str(first)
+first.clear_embeddings(), first.to("cpu"), first[0].clear_embeddings(), first[0].get_tags_proba_dist("pos")
+assert first[0].get_each_embedding() == [] == first.embedding_names()
+second.retokenize(StaccatoTokenizer())
+second.truncate(2)
+corpus = Corpus([first, second, made, Sentence("")], [Sentence("b")], sample_missing_splits=True)
+corpus.filter_empty_sentences()
+corpus.filter_long_sentences(100)
+corpus.downsample(0.9)
+assert isinstance(corpus.obtain_statistics(), str)
+both = Corpus.from_examples([("in Berlin", [(3, 9, "LOC")]), (["in", "Rome"], ["O", "B-LOC"])], label_type="ner")
+dictionary = both.make_label_dictionary("ner")
+assert dictionary.get_items() == ["<unk>", "LOC"] and dictionary.span_labels
+both.add_label_noise("ner", ["LOC", "PER"], 1.0)
+assert len(MultiCorpus([corpus, both]).train) > 2
+Corpus.from_dataframe({"text": ["a"], "label": ["x"]}).make_vocab_dictionary()
+path = Path(tempfile.mkdtemp()) / "tags"
+dictionary.save(path)
+assert Dictionary.load(path) == dictionary
+assert get_spans_from_bio(["B-X"]) == [([0], 1.0, "X")]
+assert len(ConcatDataset([[first]], ["one"])[0].get_labels("multitask_id")) == 1
+"""
+
+USE_OF_DATASETS = """
+import flairlite.datasets
+from flairlite.datasets import SAMPLE_ENGLISH, SAMPLE_NER, SAMPLE_REVIEWS, FlairDatapointDataset, StringDataset
+for corpus, label_type in ((SAMPLE_ENGLISH(), "upos"), (SAMPLE_NER(), "ner"), (SAMPLE_REVIEWS(), "sentiment")):
+    assert len(corpus.make_label_dictionary(label_type)) > 2, corpus.get_label_types()
+assert len(StringDataset(["a b"])[0]) == 2 and len(FlairDatapointDataset(list(corpus.train))) == len(corpus.train)
+"""
+
+
+@pytest.mark.parametrize("use", [USE_OF_DATA, USE_OF_DATASETS], ids=["data", "datasets"])
+def test_sentences_and_corpora_need_no_torch(use: str, tmp_path: Path) -> None:
+    """Importing torch is an error in this process, also for packages that would use it if they could."""
+    script = WITHOUT_TORCH + use + "assert not [name for name in sys.modules if name.partition('.')[0] == 'torch']\n"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "FLAIRLITE_CACHE_ROOT": str(tmp_path)}
+    process = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr

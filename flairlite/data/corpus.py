@@ -13,11 +13,10 @@ from itertools import chain
 from types import GenericAlias
 from typing import Any, ClassVar
 
-from flairlite.data.data_points import check_count
 from flairlite.data.dataset import ConcatDataset, FlairDataset, Subset, concatenate, is_in_memory, select
 from flairlite.data.dictionary import Dictionary
 from flairlite.data.examples import Example, make_sentences, rows_of_table
-from flairlite.data.label_values import check_type, is_number
+from flairlite.data.label_values import check_count, check_type, is_number
 from flairlite.data.sentence import Sentence
 from flairlite.data.statistics import (
     add_noise,
@@ -257,8 +256,9 @@ class Corpus:
             return f"label type {missing!r} is in dev or test, but not in train: pass add_dev_test=True to use those"
 
         def rank(item: tuple[str, int]) -> tuple[float, int]:
-            ratio = difflib.SequenceMatcher(None, missing.lower(), item[0].lower()).ratio()
-            return -ratio if ratio >= 0.6 else 0, -item[1]
+            asked, name = missing.lower(), item[0].lower()
+            ratio = difflib.SequenceMatcher(None, asked, name).ratio()
+            return 0 if ratio < 0.6 and asked not in name else -ratio, -item[1]
 
         nearest_first = sorted(types.items(), key=rank)
         known = ", ".join(f"{name} ({count:,} sentences)" for name, count in nearest_first) or "no labels at all"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flairlite.data.label_values import check_score, check_value
+from flairlite.data.label_values import check_count, check_score, check_type, check_value
 from flairlite.data.labels import ARROW, Label
 from flairlite.data.text_layout import Location
 from flairlite.data.vectors import join_vectors
@@ -89,7 +89,8 @@ class DataPoint(ABC):
 
     def set_label(self: Self, label_type: str, value: str, score: float = 1.0, **metadata: Any) -> Self:
         """Replace the labels of a type by one label, and return this data point; see `add_label`."""
-        value, score = check_value(value), check_score(score)  # raise before anything is removed
+        # raise before anything is removed
+        label_type, value, score = check_type(label_type), check_value(value), check_score(score)
         self.remove_labels(label_type)
         return self.add_label(label_type, value, score, **metadata)
 
@@ -446,17 +447,6 @@ class Span(DataPoint):
 
     def __len__(self) -> int:
         return self.stop - self.start
-
-
-def check_count(value: Any, name: str) -> int:
-    """Return an integer of 0 or more as an `int`.
-
-    Raises:
-        SettingError: If `value` is anything else.
-    """
-    if hasattr(value, "__index__") and not isinstance(value, bool) and value >= 0:
-        return int(operator.index(value))
-    raise SettingError(f"{name} must be an integer of 0 or more, not {value!r:.60}")
 
 
 def _stale(kind: str, remedy: str) -> SettingError:

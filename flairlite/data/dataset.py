@@ -35,7 +35,13 @@ class FlairDataset(Sequence[Sentence]):
 
     def __getitem__(self, index: SupportsIndex | slice) -> Sentence | list[Sentence]:
         selected = range(len(self))[index]
-        return self.sentence_at(selected) if isinstance(selected, int) else list(map(self.sentence_at, selected))
+        return self._get(selected) if isinstance(selected, int) else list(map(self._get, selected))
+
+    def _get(self, index: int) -> Sentence:
+        sentence = self.sentence_at(index)
+        if not isinstance(sentence, Sentence):
+            raise SettingError(f"{type(self).__name__}.sentence_at must return a Sentence, not {sentence!r:.60}")
+        return sentence
 
     def __iter__(self) -> Iterator[Sentence]:
         return (self[index] for index in range(len(self)))

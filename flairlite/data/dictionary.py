@@ -210,7 +210,7 @@ class Dictionary:
         if name in ("chars", "common-chars"):
             characters = (chr(code) for first, end in _SCRIPTS for code in range(first, end))
             return cls.from_items([UNKNOWN, *(character for character in characters if character.isprintable())])
-        if name in _OTHER_LISTS:
+        if isinstance(name, str) and name in _OTHER_LISTS:
             raise SettingError(
                 f"of Flair's lists of characters only 'common-chars' has a counterpart here, not {name!r}: make one of "
                 "your texts, Dictionary.from_counts(Counter(text))"

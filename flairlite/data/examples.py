@@ -13,7 +13,7 @@ from typing import Any
 from flairlite.data.label_values import check_value, is_number, to_plain_str
 from flairlite.data.sentence import Sentence
 from flairlite.data.serialization import label_characters
-from flairlite.data.tag_schemes import NOTHING, are_tags, spans_of
+from flairlite.data.tag_schemes import STANDARD_FORM, TagForm, detect_form
 from flairlite.errors import DataFormatError, FlairliteError, SettingError
 from flairlite.tokenization import Tokenizer
 
@@ -87,9 +87,10 @@ class _Reader:
             self.first.setdefault(parsed.level, where)
         return parsed
 
-    def tags_are_spans(self) -> bool:
-        """Tell whether the tags of words are those of spans."""
-        return self.labels_of == "span" or (self.labels_of is None and bool(self.tags) and are_tags(self.tags))
+    def tag_form(self) -> TagForm | None:
+        """Return the form of the tags of spans, such as `B-PER`, or None if tags are labels of words."""
+        form = detect_form(self.tags) if self.tags and self.labels_of != "word" else None
+        return STANDARD_FORM if form is None and self.labels_of == "span" else form
 
     def check_levels(self, tags_are_spans: bool) -> None:
         """Check that the labels of all examples are of one kind.
@@ -115,7 +116,9 @@ class _Reader:
                 f"({self.label_type}), {self.label_type}_tags or label; it has {', '.join(map(str, row))}"
             )
         name = labels[0]
-        return row[given[0]], {name: row[name]} if name in ("entities", "spans", "cats") else row[name]
+        if name in ("entities", "spans", "cats"):  # their offsets are those of the text
+            return row["text" if "text" in row else given[0]], {name: row[name]}
+        return row[given[0]], row[name]
 
     def _words(self, given: Any) -> list[str]:
         if isinstance(given, (bytes, Mapping, Set)) or not isinstance(given, Iterable):
@@ -219,14 +222,14 @@ def make_sentences(
         for number, example in enumerate(given, 1):
             with _located(split, number, example):
                 parsed[split].append(reader.parse(example, f"{split} example {number}"))
-    is_spans = reader.tags_are_spans()
+    form = reader.tag_form()
     made: dict[str, list[Sentence]] = {}
     for split, rows in parsed.items():
         made[split] = []
         for number, row in enumerate(rows, 1):
             with _located(split, number, (row.given, row.labels)):
-                made[split].append(_make_sentence(row, label_type, use_tokenizer, is_spans))
-    reader.check_levels(is_spans)
+                made[split].append(_make_sentence(row, label_type, use_tokenizer, form))
+    reader.check_levels(form is not None)
     return made
 
 
@@ -269,11 +272,10 @@ def _located(split: str, number: int, example: Any) -> Iterator[None]:
         raise DataFormatError(f"{error}: {str(example)[:80]}", path=path, line=number, remedy=_REMEDY) from error
 
 
-def _make_sentence(row: _Parsed, label_type: str, use_tokenizer: bool | Tokenizer, is_spans: bool) -> Sentence:
+def _make_sentence(row: _Parsed, label_type: str, use_tokenizer: bool | Tokenizer, form: TagForm | None) -> Sentence:
     sentence = Sentence(row.given, use_tokenizer=use_tokenizer)
-    if row.level == "word" and is_spans:
-        tags = [None if tag in NOTHING else tag for tag in row.labels]
-        sentence.set_span_labels(label_type, spans_of(tags))
+    if row.level == "word" and form is not None:
+        sentence.set_span_labels(label_type, form.spans_of([tag or "" for tag in row.labels], label_type))
     elif row.level == "word":
         sentence.set_token_labels(label_type, row.labels)
     elif row.level == "text":

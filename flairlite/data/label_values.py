@@ -1,7 +1,8 @@
-"""What label types, values and scores may be, and the features that a label value may hold."""
+"""Checks of label types, values, scores and counts, and the features that a label value may hold."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
@@ -94,6 +95,17 @@ def check_scores(scores: Sequence[Any]) -> list[float]:
     except TypeError:
         pass
     return list(map(check_score, listed))
+
+
+def check_count(value: Any, name: str) -> int:
+    """Return an integer of 0 or more as an `int`.
+
+    Raises:
+        SettingError: If `value` is anything else.
+    """
+    if hasattr(value, "__index__") and not isinstance(value, bool) and value >= 0:
+        return int(operator.index(value))
+    raise SettingError(f"{name} must be an integer of 0 or more, not {value!r:.60}")
 
 
 def is_number(value: Any) -> bool:

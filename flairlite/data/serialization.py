@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flairlite.data.data_points import check_count
+from flairlite.data.label_values import check_count
 from flairlite.data.labels import Label
 from flairlite.data.text_layout import TextLayout
 from flairlite.errors import FlairliteError, LabelError, SettingError
@@ -52,7 +52,7 @@ def fill_from_dict(sentence: Sentence, data: Mapping[str, Any]) -> None:
         SettingError: If `data` has another form, or its words are not in its text.
     """
     try:
-        rows, text = list(data["tokens"]), data["text"]
+        rows, text = list(data["tokens"]), _get(data, "text", str)
         words = [row["text"] for row in rows]
         starts = [row["start_pos"] for row in rows]
         spaces = [check_count(row.get("whitespace_after", 1), "whitespace_after") for row in rows]

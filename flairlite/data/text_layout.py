@@ -65,7 +65,7 @@ class TextLayout:
         if self._spaces is not None:
             return self._spaces[index]
         if self._starts is None or self._text is None:
-            return 1
+            return self._spaces_or_ones()[index]
         following = self._starts[index + 1] if index + 1 < len(self._words) else len(self._text)
         return following - self.end_of(index)
 
@@ -85,7 +85,9 @@ class TextLayout:
         return TextLayout(self._words[:count], spaces, text=text, starts=starts)
 
     def _spaces_or_ones(self) -> Sequence[int]:
-        return self._spaces if self._spaces is not None else [1] * len(self._words)
+        if self._spaces is None:
+            self._spaces = b"\1" * len(self._words)  # kept: later answers of spaces_after must not differ
+        return self._spaces
 
 
 def layout_with_starts(words: list[str], spaces: Sequence[int], starts: Sequence[int]) -> TextLayout:

@@ -1,4 +1,4 @@
-"""A corpus is made smaller the same way for the same seed everywhere, and counts its labels."""
+"""Corpora: downsampling, missing splits, dictionaries, statistics, label noise and concatenation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def numbered(*sizes: int | None) -> Corpus:
-    """A corpus whose sentences tell their split and their place in it."""
+    """Return a corpus whose sentences consist of their split and index."""
     corpus = Corpus()
     for split, size in zip(SPLITS, sizes, strict=False):
         if size is not None:
@@ -54,8 +54,8 @@ def test_sizes_are_rounded_but_never_to_zero_and_the_order_is_kept(
     assert corpus.downsample(percentage, random_seed=seed) is corpus
     kept = [len(getattr(corpus, split)) for split in SPLITS]
     assert kept == [max(1, round(size * percentage)) if size else 0 for size in sizes]
-    places = [before.index(sentence) for sentence in corpus.get_all_sentences()]  # the same objects, each once
-    assert places == sorted(set(places))
+    indices = [before.index(sentence) for sentence in corpus.get_all_sentences()]  # the same objects, each once
+    assert indices == sorted(set(indices))
 
 
 @pytest.mark.parametrize(("size", "expected"), [(5, 2), (15, 8), (25, 12), (12_544, 6_272)])
@@ -72,7 +72,7 @@ def test_same_seed_keeps_the_same_sentences() -> None:
     assert words(numbered(200, 30, 30).downsample()) == words(numbered(200, 30, 30).downsample())
 
 
-def test_every_sentence_can_be_kept_and_none_is_preferred() -> None:
+def test_sentences_are_kept_with_equal_probability() -> None:
     counts = Counter(word for seed in range(300) for word in words(numbered(10).downsample(0.3, random_seed=seed)))
     assert set(counts) == {f"train{number}" for number in range(10)}
     assert all(50 < count < 140 for count in counts.values()), counts  # 90 each, standard deviation 8
@@ -93,7 +93,7 @@ def test_second_process_with_another_hash_seed_keeps_the_same_sentences() -> Non
 
 
 @pytest.mark.parametrize("left", SPLITS)
-def test_a_split_can_be_left_alone(left: str) -> None:
+def test_downsampling_can_skip_a_split(left: str) -> None:
     corpus = numbered(100, 50, 50)
     before = getattr(corpus, left)
     corpus.downsample(0.1, **{f"downsample_{left}": False})
@@ -103,20 +103,25 @@ def test_a_split_can_be_left_alone(left: str) -> None:
     ]
 
 
-def test_missing_and_empty_splits_stay_so() -> None:
+def test_each_split_keeps_at_least_one_sentence() -> None:
+    corpus = numbered(40, 4, 1).downsample(0.1)
+    assert [len(getattr(corpus, split)) for split in SPLITS] == [4, 1, 1]
+
+
+def test_missing_and_empty_splits_are_unchanged() -> None:
     corpus = numbered(10, None, 0).downsample(0.5)
     assert (len(corpus.train or ()), corpus.dev, corpus.test) == (5, None, [])
 
 
-@pytest.mark.parametrize("percentage", [0, -0.1, 1.001, 10, float("nan"), float("inf")])
-def test_percentage_is_a_part(percentage: float) -> None:
+@pytest.mark.parametrize("percentage", [0, -0.1, 1.001, 10, float("nan"), float("inf"), "0.1", None, True, b"1", [0.1]])
+def test_percentage_outside_0_to_1_is_an_error(percentage: Any) -> None:
     corpus = numbered(10)
     with pytest.raises(SettingError, match=r"percentage must be above 0 and at most 1, as 0\.1 for a tenth; it is"):
         corpus.downsample(percentage)
     assert len(corpus.train or ()) == 10
 
 
-def test_set_seed_decides_where_no_seed_is_given() -> None:
+def test_set_seed_is_used_without_an_explicit_seed() -> None:
     default = words(numbered(200).downsample())
     flairlite.set_seed(7)
     changed = words(numbered(200).downsample())
@@ -136,7 +141,7 @@ def test_set_seed_decides_where_no_seed_is_given() -> None:
         lambda: Corpus([tagged("a/X b/Y")]).make_label_dictionary("pos"),
     ],
 )
-def test_global_generators_are_left_alone(act: Callable[[], object]) -> None:
+def test_global_generators_are_unchanged(act: Callable[[], object]) -> None:
     states = random.getstate(), repr(np.random.get_state()), torch.get_rng_state().tolist()  # noqa: NPY002
     act()
     assert (random.getstate(), repr(np.random.get_state()), torch.get_rng_state().tolist()) == states  # noqa: NPY002
@@ -145,19 +150,19 @@ def test_global_generators_are_left_alone(act: Callable[[], object]) -> None:
 # ------------------------------------------------------------------------------------------------------- missing splits
 
 
-def test_missing_splits_are_sampled_only_when_asked(caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_splits_are_sampled_only_on_request(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "flairlite")
     assert (numbered(100).dev, numbered(100).test, caplog.text) == (None, None, "")
     corpus = Corpus(numbered(100).train, sample_missing_splits=True)
     assert [len(getattr(corpus, split)) for split in SPLITS] == [81, 9, 10]
     assert sorted(words(corpus)) == sorted(words(numbered(100)))
-    places = [int(sentence.words[0].removeprefix("train")) for sentence in corpus.train or ()]
-    assert places == sorted(places)
+    indices = [int(sentence.words[0].removeprefix("train")) for sentence in corpus.train or ()]
+    assert indices == sorted(indices)
     assert "No test split: 10 of the training sentences were taken for it, as asked" in caplog.text
     assert "No dev split: 9 of the training sentences" in caplog.text
 
 
-def test_one_missing_split_alone_can_be_asked_for() -> None:
+def test_only_dev_or_only_test_can_be_sampled() -> None:
     train = numbered(100).train
     only_dev = Corpus(train, sample_missing_splits="only_dev")
     assert (len(only_dev.train or ()), len(only_dev.dev or ()), only_dev.test) == (90, 10, None)
@@ -183,25 +188,25 @@ def test_sampled_splits_depend_on_the_seed_alone() -> None:
     assert sampled(None) == sampled(0)
 
 
-def test_sampling_asks_for_no_sentence() -> None:
+def test_sampling_reads_no_sentence() -> None:
     class Reluctant(FlairDataset):
-        asked: ClassVar[list[int]] = []
+        accessed: ClassVar[list[int]] = []
 
-        def sentence_at(self, place: int) -> Sentence:
-            self.asked.append(place)
-            return Sentence([str(place)])
+        def sentence_at(self, index: int) -> Sentence:
+            self.accessed.append(index)
+            return Sentence([str(index)])
 
         def __len__(self) -> int:
             return 20
 
     corpus = Corpus(Reluctant(), sample_missing_splits=True, random_seed=1)
     assert str(corpus) == "Corpus: 16 train + 2 dev + 2 test sentences"
-    assert Reluctant.asked == []
+    assert Reluctant.accessed == []
     texts = [sentence.text for split in (corpus.train, corpus.dev, corpus.test) for sentence in split or ()]
     assert sorted(texts) == sorted(map(str, range(20)))
 
 
-def test_splits_that_are_there_are_not_sampled() -> None:
+def test_existing_splits_are_not_sampled() -> None:
     given_corpus = numbered(100, 5, 0)
     corpus = Corpus(given_corpus.train, given_corpus.dev, given_corpus.test, sample_missing_splits=True)
     assert [len(getattr(corpus, split)) for split in SPLITS] == [100, 5, 0]
@@ -229,7 +234,7 @@ def test_rare_labels_are_left_out_and_logged(caplog: pytest.LogCaptureFixture) -
     assert "1 labels occur less than 2 times and are left out: Y" in caplog.text
 
 
-def test_label_dictionary_is_of_the_training_split_unless_asked() -> None:
+def test_label_dictionary_is_of_the_training_split_by_default() -> None:
     corpus = Corpus([tagged("a/X")], [tagged("a/Y b/Y")], [tagged("a/Z")])
     assert corpus.make_label_dictionary("pos").get_items() == ["<unk>", "X"]
     assert corpus.make_label_dictionary("pos", add_dev_test=True).get_items() == ["<unk>", "Y", "X", "Z"]
@@ -254,7 +259,36 @@ def test_features_have_a_dictionary_of_their_own() -> None:
     assert Corpus([sentence]).get_label_types() == {"feats": 1, "Number": 1, "Case": 1}
 
 
-def test_unknown_label_type_is_an_error_that_names_those_there_are() -> None:
+def test_label_dictionary_knows_features_by_flairs_names() -> None:
+    sentence = Sentence(["a", "b"]).set_token_labels("feats", ["Tense=Past|Number[psor]=Sing", "Tense=Pres"])
+    corpus = Corpus([sentence], [Sentence(["c"]).set_token_labels("feats", ["VerbForm=Inf"])])
+    assert corpus.make_label_dictionary("tense").get_items() == ["<unk>", "Past", "Pres"]
+    assert corpus.make_label_dictionary("number[psor]").get_items() == ["<unk>", "Sing"]
+    with pytest.raises(LabelError, match="'verbform' is in dev or test, but not in train"):
+        corpus.make_label_dictionary("verbform")
+
+
+def test_error_of_an_unknown_label_type_names_the_nearest_first() -> None:
+    corpus = Corpus([Sentence("a").add_label("topic", "x").add_label("ner_tags", "x"), tagged("a/X"), tagged("b/X")])
+    with pytest.raises(LabelError, match=r"in this corpus; it has: ner_tags \(1 .*, pos \(2 .*, topic"):
+        corpus.make_label_dictionary("ner")
+    with pytest.raises(LabelError, match=r"no label type 'POS' in this corpus; it has: pos \(2 "):
+        corpus.make_label_dictionary("POS")
+
+
+@pytest.mark.parametrize("min_count", ["2", None, 1.5, -1])
+def test_minimum_count_is_a_count(min_count: Any) -> None:
+    with pytest.raises(SettingError, match="min_count must be an integer of 0 or more"):
+        Corpus([tagged("a/X")]).make_label_dictionary("pos", min_count)
+
+
+def test_dictionary_that_would_be_empty_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "flairlite"):
+        assert Corpus([tagged("a/X")]).make_label_dictionary("pos", min_count=2).get_items() == ["<unk>"]
+    assert "1 labels occur less than 2 times and are left out: X" in caplog.text
+
+
+def test_unknown_label_type_is_an_error_that_names_the_existing_types() -> None:
     corpus = Corpus([tagged("a/X").add_label("topic", "t")] * 1, [tagged("a/X")] * 2_000)
     message = r"no label type 'ups' in this corpus; it has: pos \(2,001 sentences\), topic \(1 sentences\)"
     with pytest.raises(LabelError, match=message):
@@ -278,7 +312,7 @@ def test_label_types_are_counted_in_sentences() -> None:
     assert len(corpus.get_all_sentences()) == 3
 
 
-def test_dictionary_tells_whether_sentences_have_several_labels() -> None:
+def test_dictionary_has_a_flag_for_sentences_with_several_labels() -> None:
     one, two = (Sentence(["a", "b"]).add_label("topic", "x") for _ in range(2))
     two.add_label("topic", "y")
     assert not Corpus([one]).make_label_dictionary("topic").multi_label
@@ -289,7 +323,7 @@ def test_dictionary_tells_whether_sentences_have_several_labels() -> None:
 # --------------------------------------------------------------------------------------- filters, words and statistics
 
 
-def test_filters_take_out_what_they_name_and_say_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_filters_remove_sentences_and_log_their_number(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "flairlite")
     texts = ["", "short", "quite a long one", "exactly ten"[:10]]
     corpus = Corpus([Sentence(text) for text in texts], [Sentence("x")], [Sentence("")])
@@ -359,7 +393,7 @@ def test_tag_dictionary_has_flairs_old_form() -> None:
     assert dictionary.get_items() == ["O", "X", "Y", "<START>", "<STOP>"]
 
 
-def test_noise_changes_the_share_asked_for_and_keeps_what_was_there() -> None:
+def test_noise_changes_the_requested_share_and_keeps_the_original_labels() -> None:
     corpus = Corpus([tagged("a/X b/Y c/Z") for _ in range(400)])
     corpus.add_label_noise("pos", ["X", "Y", "Z"], 0.3, random_seed=1)
     train = corpus.train or ()
@@ -367,6 +401,37 @@ def test_noise_changes_the_share_asked_for_and_keeps_what_was_there() -> None:
     noisy = [sentence.token_labels("pos") or () for sentence in train]
     changed = sum(value != right for values in noisy for value, right in zip(values, "XYZ", strict=True))
     assert 290 < changed < 430  # 360, standard deviation 16
+
+
+def test_noise_keeps_every_label_of_a_sentence_with_several() -> None:
+    for share in (0.0, 1.0):
+        sentence = Sentence(["a", "b"]).add_label("topic", "X", note=1).add_label("topic", "Y")
+        sentence[0].add_label("topic", "X").add_label("topic", "Z")
+        sentence[0:2].add_label("topic", "Z").add_label("topic", "Y")
+        Corpus([sentence]).add_label_noise("topic", ["X", "Y", "Z"], share, random_seed=1)
+        for point, values in ((sentence, ["X", "Y"]), (sentence[0], ["X", "Z"]), (sentence[0:2], ["Z", "Y"])):
+            own = [label.value for label in point.get_labels("topic") if label.data_point == point]
+            clean = [label.value for label in point.get_labels("topic_clean") if label.data_point == point]
+            assert clean == values
+            assert [value == right for value, right in zip(own, values, strict=True)] == [share == 0] * 2
+        assert sentence.get_label("topic").metadata == {"note": 1}
+
+
+def test_noise_twice_keeps_the_first_labels_as_clean() -> None:
+    corpus = Corpus([tagged("a/X b/Y")])
+    for seed in range(5):
+        corpus.add_label_noise("pos", ["X", "Y"], 1.0, random_seed=seed)
+    (sentence,) = corpus.train or ()
+    assert [label.value for label in sentence.get_labels("pos_clean")] == ["X", "Y"]
+    assert sentence.token_labels("pos") == ["Y", "X"]  # changed five times
+
+
+def test_noise_with_a_label_that_is_missing_changes_nothing() -> None:
+    first, second = tagged("a/X"), tagged("a/Z")
+    with pytest.raises(LabelError, match="'Z' is not among the labels given"):
+        Corpus([first, second]).add_label_noise("pos", ["X", "Y"], 1.0)
+    assert [sentence.token_labels("pos") for sentence in (first, second)] == [["X"], ["Z"]]
+    assert not first.has_label("pos_clean")
 
 
 def test_noise_follows_the_matrix() -> None:
@@ -383,10 +448,18 @@ def test_noise_follows_the_matrix() -> None:
         ({"labels": ["X", "Y"], "noise_share": 2}, "give a noise_share from 0 to 1"),
         ({"labels": ["X"]}, "two labels or more"),
         ({"labels": ["X", "Y"], "noise_transition_matrix": {"X": [1, 0]}}, "must have a row for each of the labels"),
+        ({"labels": "XY"}, "must be a list of different labels"),
+        ({"labels": ["X", "X", "Y"]}, "must be a list of different labels"),
+        ({"labels": ["X", "Y"], "noise_share": "0.1"}, "give a noise_share from 0 to 1"),
+        ({"labels": ["X", "Y"], "noise_share": float("nan")}, "give a noise_share from 0 to 1"),
+        ({"labels": ["X", "Y"], "noise_transition_matrix": {"X": [1, -1], "Y": [0, 1]}}, "a weight of 0 or more"),
+        ({"labels": ["X", "Y"], "noise_transition_matrix": {"X": [1, float("nan")], "Y": [0, 1]}}, "a weight of 0 or"),
+        ({"labels": ["X", "Y"], "noise_transition_matrix": {"X": [0, 0], "Y": [0, 1]}}, "no weight above 0"),
+        ({"labels": ["X", "Y"], "noise_transition_matrix": [[1, 0], [0, 1]]}, "must have a row for each of the labels"),
         ({"labels": ["A", "B"]}, "'X' is not among the labels given: A, B"),
     ],
 )
-def test_noise_that_makes_no_sense_is_an_error(arguments: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_of_noise_are_errors(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises((SettingError, LabelError), match=message):
         Corpus([tagged("a/X")]).add_label_noise("pos", **arguments)
 
@@ -394,7 +467,7 @@ def test_noise_that_makes_no_sense_is_an_error(arguments: dict[str, Any], messag
 # ------------------------------------------------------------------------------------------------------ several corpora
 
 
-def test_multi_corpus_has_the_splits_of_all_one_behind_the_other() -> None:
+def test_multi_corpus_concatenates_splits() -> None:
     corpora = [numbered(2, 1), numbered(3, None, 1)]
     both = MultiCorpus(corpora, name="both")
     assert words(both) == ["train0", "train1", "train0", "train1", "train2", "dev0", "test0"]
@@ -406,6 +479,42 @@ def test_multi_corpus_has_the_splits_of_all_one_behind_the_other() -> None:
         " - Corpus Corpus: 2 train + 1 dev + 0 test sentences - corpus",
         " - Corpus Corpus: 3 train + 0 dev + 1 test sentences - corpus",
     ]
+
+
+def test_task_ids_are_not_written_on_the_sentences_that_were_given() -> None:
+    corpus = numbered(2)
+    corpus.train[0].add_label("topic", "x")[0:1].add_label("ner", "A")  # type: ignore[index]
+    Sentence.set_context_for_sentences(corpus.train or ())
+    before = [sentence.to_dict() for sentence in corpus.train or ()]
+    first, second = MultiCorpus([corpus], ["one"]), MultiCorpus([corpus], ["two"])
+    for multi, task in ((first, "one"), (second, "two"), (first, "one")):
+        assert multi.train
+        assert [sentence.get_label("multitask_id").value for sentence in multi.train] == [task] * 2
+        assert multi.train[0] is multi.train[0]
+        assert multi.train[0].get_labels("ner")[0].data_point.sentence is multi.train[0]
+        assert multi.train[0].next_sentence().text == "train1"
+    assert [sentence.to_dict() for sentence in corpus.train or ()] == before
+    assert first.train
+    first.train[0].add_label("later", "x")
+    assert first.train[0].has_label("later")
+    assert not corpus.get_all_sentences()[0].has_label("later")
+
+
+def test_task_ids_of_sentences_that_are_not_in_memory_are_on_each_new_sentence() -> None:
+    class Fresh(FlairDataset):
+        def is_in_memory(self) -> bool:
+            return False
+
+        def sentence_at(self, index: int) -> Sentence:
+            return Sentence([str(index)])
+
+        def __len__(self) -> int:
+            return 3
+
+    dataset = ConcatDataset([Fresh(), [Sentence("a")]], ["fresh", "kept"])
+    assert [sentence.get_label("multitask_id").value for sentence in dataset] == ["fresh"] * 3 + ["kept"]
+    assert dataset[0] is not dataset[0]
+    assert dataset[3] is dataset[3]
 
 
 def test_task_ids_are_one_a_corpus() -> None:
@@ -430,11 +539,11 @@ def test_concatenated_sequences_are_indexed_and_sliced_as_one_list(sizes: list[i
     assert len(dataset) == len(expected)
     cut = data.draw(st.slices(len(expected)))
     assert dataset[cut] == expected[cut]
-    for place in range(-len(expected), len(expected)):
-        assert dataset[place] is expected[place]
-    for place in (len(expected), -len(expected) - 1):
+    for index in range(-len(expected), len(expected)):
+        assert dataset[index] is expected[index]
+    for index in (len(expected), -len(expected) - 1):
         with pytest.raises(IndexError):
-            dataset[place]
+            dataset[index]
 
 
 # --------------------------------------------------------------------------------------------- what the tutorial prints

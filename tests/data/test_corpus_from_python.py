@@ -1,9 +1,10 @@
-"""A corpus is made of pairs of Python values, or of tables, without loss; a pair that is none is named."""
+"""Corpora of Python values: pairs, spaCy's and Hugging Face's forms, and tables."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,11 +12,11 @@ from hypothesis import strategies as st
 from flairlite.data import Corpus, Sentence
 from flairlite.data.serialization import label_characters
 from flairlite.data.tag_schemes import SCHEMES, tags_of
-from flairlite.errors import DataFormatError, LabelError
+from flairlite.errors import DataFormatError, LabelError, SettingError
 
 
 class Table:
-    """What `from_dataframe` needs of a table: columns by name, as pandas has them."""
+    """Columns by name, all that `from_dataframe` needs of a pandas DataFrame."""
 
     def __init__(self, **columns: list[Any]) -> None:
         self._columns = columns
@@ -29,7 +30,7 @@ class Table:
 
 
 class NAType:
-    """Compares as pandas' NA does: the answer is neither true nor false."""
+    """Compares as pandas' NA: the result has no truth value."""
 
     def __ne__(self, other: object) -> Any:
         return self
@@ -66,7 +67,22 @@ def test_tags_of_any_scheme_become_spans(scheme: str) -> None:
     assert other.get_labels() == []
 
 
-def test_whether_tags_are_spans_is_decided_for_all_splits_at_once() -> None:
+@pytest.mark.parametrize(
+    ("tags", "label"),
+    [
+        (["B_LOC", "I_LOC", "O"], "LOC"),
+        (["b-loc", "i-loc", "o"], "loc"),
+        (["LOC-B", "LOC-I", "O"], "LOC"),
+        (["B", "I", "O"], "ner"),
+        (["(LOC*", "*)", "*"], "LOC"),
+    ],
+)
+def test_tags_in_forms_of_other_files_become_spans(tags: list[str], label: str) -> None:
+    (sentence,) = made((["New", "York", "sleeps"], tags))
+    assert spans(sentence) == [("New York", label)]
+
+
+def test_tags_of_all_splits_decide_whether_they_are_spans() -> None:
     corpus = Corpus.from_examples([(["a"], ["O"])], [(["b"], ["O"])], [(["c"], ["B-X"])], label_type="ner")
     assert [sentence.token_labels("ner") for sentence in corpus.get_all_sentences()] == [None] * 3
     corpus = Corpus.from_examples([(["a"], ["O"])], [(["b"], ["O"])], [(["c"], ["X"])], label_type="ner")
@@ -74,7 +90,7 @@ def test_whether_tags_are_spans_is_decided_for_all_splits_at_once() -> None:
 
 
 @given(st.lists(st.lists(st.tuples(st.text(), st.sampled_from(["A", "B"]) | st.none()), max_size=5), max_size=5))
-def test_what_is_given_is_what_the_sentences_have(given_pairs: list[list[tuple[str, str | None]]]) -> None:
+def test_words_and_labels_are_unchanged(given_pairs: list[list[tuple[str, str | None]]]) -> None:
     pairs = [([word for word, _ in pair], [tag for _, tag in pair]) for pair in given_pairs]
     sentences = made(*pairs, label_type="pos")
     columns = [sentence.token_labels("pos") or [None] * len(sentence) for sentence in sentences]
@@ -84,27 +100,27 @@ def test_what_is_given_is_what_the_sentences_have(given_pairs: list[list[tuple[s
 # ------------------------------------------------------------------------------------------------------ texts and spans
 
 
-def test_spans_from_character_to_character_are_put_on_words() -> None:
+def test_spans_by_character_become_spans_of_words() -> None:
     text = "George Washington went to Washington."
     (sentence,) = made((text, [(0, 17, "PER"), (26, 36, "LOC")]))
     assert spans(sentence) == [("George Washington", "PER"), ("Washington", "LOC")]
     assert sentence.text == text
 
 
-def test_spans_from_word_to_word_are_put_on_words() -> None:
+def test_spans_by_word_become_spans() -> None:
     (sentence,) = made((["New", "York", "is", "big"], [(0, 2, "LOC")]))
     assert spans(sentence) == [("New York", "LOC")]
 
 
 @given(st.text("ab ,.\t", min_size=1, max_size=30), st.data())
-def test_each_word_that_a_stretch_covers_is_labelled_and_no_other(text: str, data: st.DataObject) -> None:
+def test_exactly_the_covered_words_are_labelled(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text) - 1))
     end = data.draw(st.integers(start + 1, len(text)))
     sentence = Sentence(text)
     covered = [
         token.idx
         for token in sentence
-        if any(start <= place < end for place in range(token.start_position, token.end_position))
+        if any(start <= offset < end for offset in range(token.start_position, token.end_position))
     ]
     if not covered:
         with pytest.raises(LabelError, match="covers no word"):
@@ -119,12 +135,174 @@ def test_each_word_that_a_stretch_covers_is_labelled_and_no_other(text: str, dat
 # ----------------------------------------------------------------------------------------------------- texts and labels
 
 
-def test_labels_of_the_whole_are_one_or_several_or_none() -> None:
+def test_a_text_has_one_label_several_or_none() -> None:
     sentences = made(
         ("good", "pos"), ("so", ["pos", "neg"]), ("empty", []), ("none", None), ("number", 3), label_type="x"
     )
     assert [[label.value for label in sentence.get_labels("x")] for sentence in sentences] == [
         ["pos"], ["pos", "neg"], [], [], ["3"],
+    ]  # fmt: skip
+
+
+def test_sentences_with_and_without_spans_mix() -> None:
+    for empty in ([], (), None, np.array([])):
+        first, second, third = made((["no", "name"], empty), (["in", "Berlin"], [(1, 2, "LOC")]), ("no", empty))
+        assert [spans(sentence) for sentence in (first, second, third)] == [[], [("Berlin", "LOC")], []]
+    first, second = made((["no", "name"], []), (["in", "Berlin"], ["O", "B-LOC"]))
+    assert [spans(first), spans(second)] == [[], [("Berlin", "LOC")]]
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [(["in", "Berlin"], ["place", "x"]), ("a text", "place")],
+        [("a text", ["place", "x"]), (["in", "Berlin"], ["place", "x"])],
+        [(["in", "Berlin"], ["place", "x"]), (["in", "Berlin"], "place")],
+        [(["in", "Berlin"], ["ADP", "PROPN"]), (["in", "Berlin"], [(1, 2, "LOC")])],
+        [("in Berlin", [(3, 9, "LOC")]), ("in Berlin", "LOC")],
+        [("in Berlin", {"entities": [(3, 9, "LOC")]}), ("in Berlin", {"cats": {"place": 1}})],
+    ],
+)
+def test_labels_of_several_kinds_are_an_error_in_one_split_and_in_two(pairs: list[Any]) -> None:
+    with pytest.raises(SettingError, match=r"labels of several kinds: .*\(train example 1\).*labels_of='text'"):
+        made(*pairs)
+    with pytest.raises(SettingError, match=r"labels of several kinds: .*\(dev example 1\)"):
+        Corpus.from_examples(pairs[:1], pairs[1:], label_type="x")
+
+
+def test_kind_of_labels_can_be_requested() -> None:
+    both = made((["in", "Berlin"], ["place", "x"]), ("a text", "place"), labels_of="text")
+    assert [sentence.sentence_labels("ner") for sentence in both] == [["place", "x"], ["place"]]
+    (sentence,) = made((["a", "b"], ["X", "Y"]), labels_of="word")
+    assert sentence.token_labels("ner") == ["X", "Y"]
+    (sentence,) = made((["a", "b"], ["O", "B-X"]), labels_of="word")
+    assert sentence.token_labels("ner") == ["O", "B-X"]
+    with pytest.raises(DataFormatError, match="labels_of='span', but these are labels of whole texts"):
+        made(("a", "x"), labels_of="span")
+    with pytest.raises(DataFormatError, match="tag 1 of the sentence must be O or"):
+        made((["a"], ["X"]), labels_of="span")
+    with pytest.raises(SettingError, match="labels_of must be 'word', 'span' or 'text'"):
+        made(("a", "x"), labels_of="sentence")
+    with pytest.raises(DataFormatError, match="pass labels_of='text' if they are labels of the whole"):
+        made((["in", "Berlin"], ["place"]))
+
+
+def test_annotations_in_the_form_of_spacy_are_read() -> None:
+    text = "in Berlin"
+    for known in (
+        {"entities": [(3, 9, "LOC")]},
+        {"entities": [[3, 9, "LOC"]]},
+        {"entities": [{"start": 3, "end": 9, "label": "LOC"}], "cats": {}},
+        {"spans": {"sc": [(3, 9, "LOC")]}},
+        {"spans": [(3, 9, "LOC")], "entities": None},
+    ):
+        assert [spans(sentence) for sentence in made((text, known), (text, {"entities": []}))] == [
+            [("Berlin", "LOC")],
+            [],
+        ]
+    one, two, none = made(
+        (text, {"cats": {"A": 1.0, "B": 0.0}}),
+        (text, {"cats": {"A": True, "B": np.bool_(True)}}),
+        (text, {"cats": {"A": 0}}),
+    )
+    assert [sentence.sentence_labels("ner") for sentence in (one, two, none)] == [["A"], ["A", "B"], []]
+    (sentence,) = made((["in", "Berlin"], {"tags": ["ADP", "PROPN"]}))
+    assert sentence.token_labels("ner") == ["ADP", "PROPN"]
+    (sentence,) = made((["in", "Berlin"], {"entities": ["O", "U-LOC"]}))
+    assert spans(sentence) == [("Berlin", "LOC")]
+
+
+@pytest.mark.parametrize(
+    ("known", "problem"),
+    [
+        ({"entities": [(3, 9, "LOC")], "cats": {"A": 1}}, "several annotations, entities, cats"),
+        ({"heads": [0, 1]}, r"not \['heads'\]"),
+        ({"cats": {"A": 0.5}}, "each of the cats must be 0 or 1"),
+        ({"cats": ["A"]}, "cats must be a dict"),
+        ({"entities": ["O", "U-LOC"]}, r"entities must be a list of \(start, end, label\)"),
+        ({"tags": ["ADP", "PROPN"]}, r"tags must be a list of \(start, end, label\)"),
+        ({"spans": {"a": [(0, 2, "X")], "b": [(3, 9, "X")]}}, "several groups of spans, a, b"),
+        ({"entities": [(3, 9)]}, "not enough values"),
+        ({"entities": [("3", "9", "LOC")]}, "two integers and a name"),
+        ({"entities": [(3, 9, None)]}, "two integers and a name"),
+        ({"entities": [(3.0, 9.0, "LOC")]}, "two integers and a name"),
+        ({"entities": 5}, "has no len"),
+    ],
+)
+def test_annotations_of_spacy_that_cannot_be_read_are_an_error(known: Any, problem: str) -> None:
+    with pytest.raises(DataFormatError, match=f"the train examples, line 1: .*{problem}"):
+        made(("in Berlin", known))
+
+
+NAMES = ["O", "B-PER", "B-LOC"]
+
+
+def test_rows_of_hugging_face_are_read() -> None:
+    row = {"id": "0", "tokens": ["in", "Berlin"], "pos_tags": [1, 2], "ner_tags": [0, 2]}
+    (sentence,) = made(row, label_names=NAMES)
+    assert spans(sentence) == [("Berlin", "LOC")]
+    (sentence,) = made({**row, "ner_tags": np.array([0, 2])}, label_names=NAMES)
+    assert spans(sentence) == [("Berlin", "LOC")]
+    (sentence,) = made(row, label_type="pos", label_names=["X", "ADP", "PROPN"])
+    assert sentence.token_labels("pos") == ["ADP", "PROPN"]
+    first, second = made({"text": "good", "label": 1}, {"text": "bad", "label": 0}, label_names=["no", "yes"])
+    assert [first.sentence_labels("ner"), second.sentence_labels("ner")] == [["yes"], ["no"]]
+    (sentence,) = made({"text": "good", "label": 1})
+    assert sentence.sentence_labels("ner") == ["1"]
+    (sentence,) = made({"tokens": ["in"], "text": "in Berlin", "entities": [(3, 9, "LOC")]})
+    assert spans(sentence) == [("Berlin", "LOC")]
+    (sentence,) = made({"text": "in Berlin", "entities": [{"start": 3, "end": 9, "label": "LOC"}]})
+    assert spans(sentence) == [("Berlin", "LOC")]
+
+
+@pytest.mark.parametrize(
+    ("example", "problem"),
+    [
+        ({"tokens": ["in", "Berlin"], "ner_tags": [0, 2]}, "the tag 0 is a number: give names, or pass label_names"),
+        ((["in", "Berlin"], np.array([0, 2])), "the tag 0 is a number: give names, or pass label_names"),
+        ({"tokens": ["in"], "pos_tags": ["ADP"]}, "a row needs one of the columns tokens.*it has tokens, pos_tags"),
+        ({"text": "a", "label": 1, "labels": [1]}, "a row needs one of the columns"),
+        ({"label": 1}, "a row needs one of the columns"),
+        ({}, "a row needs one of the columns"),
+        ((b"text", "x"), "neither a text nor a list of words: b'text'"),
+        ((None, "x"), "neither a text nor a list of words: None.*Remove such rows"),
+        ((float("nan"), "x"), "neither a text nor a list of words: nan.*Remove such rows"),
+        ((5, "x"), "neither a text nor a list of words: 5"),
+        ((["a", None], ["X", "Y"]), "a word is missing"),
+        ((["a", b"b"], ["X", "Y"]), "a word must be a string"),
+        (("a", b"x"), "a label value must be a string"),
+        (("a", float("inf")), "cannot convert|a label value"),
+        (("a", object()), "a label value must be a string"),
+        ((["a", "b"], b"X Y"), "a label value must be a string"),
+        (("a", [(0, 1, "X"), "Y"]), r"a span is \(start, end, label\), not 'Y'"),
+        (Sentence("a"), "not a Sentence: give sentences to Corpus"),
+        ([], "it must be a pair"),
+        (None, "it must be a pair"),
+    ],
+)
+def test_example_that_cannot_be_read_is_an_error_that_says_how_to_give_it(example: Any, problem: str) -> None:
+    with pytest.raises(DataFormatError, match=f"the train examples, line 2: .*({problem})"):
+        made((["x"], []), example)
+
+
+def test_class_id_without_a_name_is_an_error() -> None:
+    for label in (3, -1):
+        with pytest.raises(DataFormatError, match=f"there is no class {label} among the 3 label_names"):
+            made({"text": "a", "label": label}, label_names=NAMES)
+    with pytest.raises(SettingError, match="label_names must be a list"):
+        made(("a", 1), label_names="OB")
+
+
+@pytest.mark.parametrize("examples", ["train.txt", b"x", {"text": ["a"]}, 5, np.array([["a", "b"]])])
+def test_examples_that_are_no_list_are_an_error(examples: Any) -> None:
+    with pytest.raises(SettingError, match="the train examples must be a list"):
+        Corpus.from_examples(examples, label_type="x")
+
+
+def test_labels_of_a_text_become_their_text() -> None:
+    sentences = made(("a", 1), ("b", 1.0), ("c", np.int64(1)), ("d", True), ("e", 2.5), ("f", ""), ("g", {"x"}))
+    assert [sentence.sentence_labels("ner") for sentence in sentences] == [
+        ["1"], ["1"], ["1"], ["True"], ["2.5"], [], ["x"],
     ]  # fmt: skip
 
 
@@ -149,12 +327,12 @@ def test_options_are_those_of_the_corpus() -> None:
         (("a", "b", "c"), "it must be a pair"),
     ],
 )
-def test_pair_that_is_none_is_an_error_with_its_split_and_number(pair: Any, problem: str) -> None:
+def test_invalid_pair_is_an_error_with_its_split_and_number(pair: Any, problem: str) -> None:
     with pytest.raises(DataFormatError, match=f"the dev examples, line 2: {problem}.*A pair is"):
         Corpus.from_examples([], [("fine", "X"), pair], label_type="ner")
 
 
-def test_a_value_that_is_no_tag_among_tags_is_an_error() -> None:
+def test_value_among_tags_that_is_not_a_tag_is_an_error() -> None:
     with pytest.raises(DataFormatError, match="the train examples, line 2: tag 1 of the sentence must be O or"):
         made((["a", "b"], ["B-X", "O"]), (["c"], ["X"]))
 
@@ -181,7 +359,74 @@ def test_table_with_a_row_a_word() -> None:
     assert [spans(sentence) for sentence in sentences] == [[("New York", "LOC")], [], []]
 
 
-def test_column_that_is_not_there_is_an_error_that_names_those_that_are() -> None:
+class Series:
+    """A column with an index of its own, as pandas has: iteration and `tolist`, but no access by position."""
+
+    ndim = 1
+
+    def __init__(self, values: list[Any]) -> None:
+        self._values = values
+
+    def tolist(self) -> list[Any]:
+        return list(self._values)
+
+    def __iter__(self) -> Any:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, index: Any) -> Any:
+        raise KeyError(index)
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth value of a Series is ambiguous")
+
+
+@pytest.mark.parametrize("kind", [np.array, Series, list, tuple, lambda values: np.array(values, dtype=object)])
+def test_cells_may_be_arrays_or_series(kind: Any) -> None:
+    table = Table(words=[kind(["in", "Berlin"]), kind(["no"])], tags=[kind(["O", "B-LOC"]), kind(["O"])])
+    first, second = Corpus.from_dataframe(table, text="words", label="tags").train or ()
+    assert (first.words, spans(first, "tags"), spans(second, "tags")) == (["in", "Berlin"], [("Berlin", "LOC")], [])
+    table = Table(
+        text=["in Berlin", "no"], spans=[kind([(3, 9, "LOC")]) if kind is not np.array else [(3, 9, "LOC")], kind([])]
+    )
+    first, second = Corpus.from_dataframe(table, label="spans").train or ()
+    assert (spans(first, "spans"), spans(second, "spans")) == ([("Berlin", "LOC")], [])
+    table = Table(text=["a", "b"], label=[kind(["x", "y"]), kind([])])
+    values = [sentence.sentence_labels("label") for sentence in Corpus.from_dataframe(table).train or ()]
+    assert values == [["x", "y"], []]
+
+
+def test_class_ids_are_the_same_with_and_without_missing_values() -> None:
+    complete, gaps = Table(text=["a", "b"], label=[1, 0]), Table(text=["c", "d"], label=[1.0, float("nan")])
+    corpus = Corpus.from_dataframe(complete, gaps)
+    values = [sentence.sentence_labels("label") for sentence in corpus.get_all_sentences()]
+    assert values == [["1"], ["0"], ["1"], []]
+
+
+def test_missing_texts_words_and_sentence_ids_are_errors() -> None:
+    with pytest.raises(DataFormatError, match=r"the train examples, line 2: .*keep_default_na=False"):
+        Corpus.from_dataframe(Table(text=["a", float("nan")], label=["x", "y"]))
+    table = Table(id=[1, 1], text=["a", NAType()], label=["X", "Y"])
+    with pytest.raises(DataFormatError, match=r"a word is missing.*keep_default_na=False"):
+        Corpus.from_dataframe(table, sentence_id="id")
+    table = Table(id=["s1", float("nan")], text=["a", "b"], label=["X", "Y"])
+    with pytest.raises(
+        DataFormatError, match=r"the train table, line 2: no 'id' in this row.*table\['id'\]\.ffill\(\)"
+    ):
+        Corpus.from_dataframe(table, sentence_id="id")
+
+
+@pytest.mark.parametrize("table", ["train.csv", 5, [("a", "b")]])
+def test_value_that_is_not_a_table_is_an_error(table: Any) -> None:
+    with pytest.raises(SettingError, match="must be a DataFrame or a dict of columns"):
+        Corpus.from_dataframe(table)
+    corpus = Corpus.from_dataframe({"text": ["a"], "label": ["b"]})
+    assert [sentence.sentence_labels("label") for sentence in corpus.train or ()] == [["b"]]
+
+
+def test_missing_column_is_an_error_that_names_the_existing_columns() -> None:
     with pytest.raises(DataFormatError, match="the dev table: no column 'label'; it has text, topic"):
         Corpus.from_dataframe(Table(text=["a"], label=["b"]), Table(text=["a"], topic=["b"]))
     with pytest.raises(DataFormatError, match="are not of one length"):

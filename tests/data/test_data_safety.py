@@ -1,4 +1,4 @@
-"""Data comes over https with pinned hashes, once for many processes, to any path, and never where it is forbidden."""
+"""Downloads: https and pinned hashes, odd paths, no network when offline, and many processes at once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ODD = ["with spaces", "ünï中文", "quote'\"s", "per%20cent #1 & more", "-dash
 
 
 def pinned_resources() -> Iterator[Resource]:
-    """Yield every file that flairlite knows an address of."""
+    """Yield every file whose address flairlite contains."""
     for thing in vars(flairlite.datasets).values():
         if isinstance(thing, Treebank):
             yield from (resource for split in SPLITS for resource in thing.resources(split))
@@ -57,14 +57,14 @@ def test_every_address_is_https_and_every_file_has_a_pinned_hash() -> None:
         assert algorithm != "md5" or resource.path == "glove/glove-wiki-gigaword-100.gz", resource
 
 
-def test_no_source_file_names_an_address_without_encryption() -> None:
+def test_no_source_file_contains_an_http_address() -> None:
     for path in PACKAGE.rglob("*.py"):
         for line in path.read_text(encoding="utf-8").splitlines():
             assert not re.search(r"http://(?!example\.)", line), f"{path}: {line}"
 
 
-def test_nothing_unpacks_archives_to_where_they_say() -> None:
-    """What is downloaded is single files, which `fetch` writes where it says; nobody calls an extraction."""
+def test_no_archive_is_extracted() -> None:
+    """Downloads are single files; no code extracts an archive, whose members might have paths outside the folder."""
     for path in PACKAGE.rglob("*.py"):
         code = path.read_text(encoding="utf-8")
         for call in ("extractall", ".extract(", "unpack_archive", "Unzip", "Untar", "tarfile"):
@@ -75,7 +75,7 @@ def test_nothing_unpacks_archives_to_where_they_say() -> None:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_everything_works_in_a_folder_with_an_odd_name(name: str, sample: Corpus, tmp_path: Path) -> None:
+def test_folder_with_an_odd_name_works(name: str, sample: Corpus, tmp_path: Path) -> None:
     folder = tmp_path / name
     folder.mkdir()
     set_cache_root(folder / "cache")
@@ -108,8 +108,8 @@ except FlairliteError as error:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is a home that even root cannot write")
-def test_a_home_that_cannot_be_written_is_no_hindrance(tmp_path: Path) -> None:
-    """What is bundled works, converted vectors stay in memory, and what must be stored says how."""
+def test_read_only_home_works_for_bundled_data(tmp_path: Path) -> None:
+    """Bundled data and models work; converted vectors stay in memory; a download raises an error with a remedy."""
     make_tagger().save(tmp_path / "model.pt")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FLAIRLITE")}
     environment |= {"HOME": "/proc", "PYTHONPATH": str(PACKAGE.parent)}
@@ -156,7 +156,7 @@ print(json.dumps([refused, asked[:before], asked[before:]]))
 
 @pytest.mark.parametrize("mirror", ["", "http://127.0.0.1:1/mirror"])
 def test_offline_no_socket_is_opened_from_import_to_prediction(mirror: str, tmp_path: Path) -> None:
-    """Python itself tells of every socket, whoever asks for it; a real one shows that it does."""
+    """An audit hook records every socket of the process; opening one shows that the hook works."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(PACKAGE.parent),
@@ -184,7 +184,7 @@ def _take(path: Path, answers: Any) -> None:
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_ten_processes_on_an_empty_cache_convert_vectors_at_once(tmp_path: Path) -> None:
-    """None sees half of what another writes; that ten fetch a file once is shown in test_download.py."""
+    """No process reads a file that another one has half written."""
     set_cache_root(tmp_path / "cache")
     rows = "".join(f"word{number} {number} 1 2\n" for number in range(2000))
     (tmp_path / "vectors.gz").write_bytes(gzip.compress(rows.encode()))
@@ -240,7 +240,7 @@ def test_ten_programs_started_together_on_an_empty_cache_download_each_file_once
 
 
 @pytest.mark.skipif(not (PACKAGE.parent / "constraints-lowest.txt").is_file(), reason="no constraints beside a wheel")
-def test_the_lowest_versions_that_are_tested_are_those_that_pyproject_allows() -> None:
+def test_lowest_tested_versions_are_the_lowest_allowed_ones() -> None:
     project = (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
     allowed = dict(re.findall(r'"([a-z-]+)>=([\d.]+)"', project))
     lowest = dict(

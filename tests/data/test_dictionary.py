@@ -1,4 +1,4 @@
-"""A dictionary gives each item one number, in the order of adding, and knows what it does not have."""
+"""Dictionaries: ids in the order of adding, unknown items, files."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ ITEMS = st.lists(st.text(st.characters(exclude_categories=[]), max_size=4) | st.
 
 
 @given(ITEMS, st.booleans())
-def test_items_are_numbered_in_the_order_of_adding(items: list[str], add_unk: bool) -> None:
+def test_ids_follow_the_order_of_adding(items: list[str], add_unk: bool) -> None:
     dictionary = Dictionary(add_unk=add_unk)
     distinct = list(dict.fromkeys(([UNKNOWN] if add_unk else []) + items))
     assert [dictionary.add_item(item) for item in items] == [distinct.index(item) for item in items]
     assert dictionary.get_items() == distinct
     assert len(dictionary) == len(distinct)
-    for number, item in enumerate(distinct):
-        assert dictionary.get_item_for_index(number) == item
-        assert dictionary.get_idx_for_item(item) == number
+    for index, item in enumerate(distinct):
+        assert dictionary.get_item_for_index(index) == item
+        assert dictionary.get_idx_for_item(item) == index
         assert dictionary.has_item(item)
     assert dictionary.get_idx_for_items(items) == [distinct.index(item) for item in items]
 
 
-def test_unknown_items_have_the_number_of_unk() -> None:
+def test_unknown_items_have_the_id_of_unk() -> None:
     dictionary = Dictionary.from_items(["<unk>", "NOUN"])
     assert dictionary.get_idx_for_item("never seen") == 0
     assert dictionary.get_idx_for_items(["NOUN", "never seen"]) == [1, 0]
@@ -41,7 +41,7 @@ def test_unknown_items_have_the_number_of_unk() -> None:
     assert len(dictionary) == 2
 
 
-def test_unknown_item_without_unk_is_an_error_that_lists_what_there_is() -> None:
+def test_unknown_item_without_unk_is_an_error_that_lists_the_items() -> None:
     dictionary = Dictionary.from_items(["NOUN", "VERB"])
     message = r"'ADJ' is not in this dictionary; it has NOUN, VERB\. Add it, or make the dictionary with add_unk=True"
     with pytest.raises(LabelError, match=message):
@@ -63,7 +63,7 @@ def test_a_removed_item_leaves_no_gap(items: list[str], removed: list[str], add_
     assert dictionary.add_item("a new one") == len(expected)
 
 
-def test_without_unk_a_removed_unk_is_not_the_number_of_others() -> None:
+def test_without_unk_unknown_items_are_errors_again() -> None:
     dictionary = Dictionary.from_items(["<unk>", "a", "b"])
     dictionary.remove_item("<unk>")
     with pytest.raises(LabelError):
@@ -89,14 +89,14 @@ def test_start_and_stop_tags_are_there_when_they_are_set() -> None:
     ("items", "expected"),
     [(["O", "B-PER"], True), (["S-X"], True), (["I-X"], True), (["NOUN", "B", "E-X"], False), ([], False)],
 )
-def test_tags_of_spans_are_told_from_other_labels(items: list[str], expected: bool) -> None:
+def test_tags_of_spans_are_distinguished_from_other_labels(items: list[str], expected: bool) -> None:
     dictionary = Dictionary.from_items(items)
     assert dictionary.is_span_prediction_problem() is expected
     dictionary.span_labels = True
     assert dictionary.is_span_prediction_problem()
 
 
-def test_what_is_not_there_is_an_index_error_too() -> None:
+def test_missing_items_are_index_errors_too() -> None:
     with pytest.raises(IndexError):
         Dictionary(add_unk=False).get_idx_for_item("a")
     with pytest.raises(IndexError):
@@ -134,10 +134,10 @@ def test_looking_up_takes_the_same_time_in_a_large_dictionary() -> None:
     assert Word.comparisons < 10
 
 
-@pytest.mark.parametrize("number", [-1, 2, 99])
-def test_number_of_no_item_is_an_error(number: int) -> None:
-    with pytest.raises(LabelError, match=f"no item has the id {number}: this dictionary has 2 items"):
-        Dictionary.from_items(["a", "b"]).get_item_for_index(number)
+@pytest.mark.parametrize("index", [-1, 2, 99])
+def test_unknown_id_is_an_error(index: int) -> None:
+    with pytest.raises(LabelError, match=f"no item has the id {index}: this dictionary has 2 items"):
+        Dictionary.from_items(["a", "b"]).get_item_for_index(index)
 
 
 def test_list_of_items_cannot_be_changed_from_outside() -> None:
@@ -155,7 +155,7 @@ def test_list_of_items_cannot_be_changed_from_outside() -> None:
         (["a", "a", "b"], False, ["a", "b"]),
     ],
 )
-def test_dictionary_of_items_has_unk_if_told_or_if_it_is_among_them(
+def test_dictionary_of_items_has_unk_on_request_or_if_it_is_among_them(
     items: list[str], add_unk: bool | None, expected: list[str]
 ) -> None:
     dictionary = Dictionary.from_items(items, add_unk=add_unk)
@@ -166,7 +166,7 @@ def test_dictionary_of_items_has_unk_if_told_or_if_it_is_among_them(
 def test_dictionary_is_printed_with_its_items() -> None:
     assert str(Dictionary.from_items(["NOUN", "PUNCT"], add_unk=True)) == "Dictionary with 3 tags: <unk>, NOUN, PUNCT"
     assert repr(Dictionary(add_unk=False)) == "Dictionary with 0 tags: "
-    many = Dictionary.from_items([f"t{number}" for number in range(52)])
+    many = Dictionary.from_items([f"t{index}" for index in range(52)])
     assert str(many).startswith("Dictionary with 52 tags: t0, t1, ")
     assert str(many).endswith(", t49, and 2 more")
 
@@ -181,7 +181,7 @@ def test_dictionaries_are_equal_when_items_and_order_are() -> None:
 
 
 @given(items=ITEMS, add_unk=st.booleans(), flags=st.tuples(st.booleans(), st.booleans()))
-def test_saved_dictionary_is_loaded_as_it_was(
+def test_saved_dictionary_is_loaded_unchanged(
     tmp_path: Path, items: list[str], add_unk: bool, flags: tuple[bool, bool]
 ) -> None:
     dictionary = Dictionary.from_items(items, add_unk=add_unk)
@@ -214,7 +214,7 @@ GOOD = {"items": ["a"], "add_unk": False, "multi_label": False, "span_labels": F
         *(json.dumps({**GOOD, "items": items}).encode() for items in (None, 1, "abc", [1], [["a"]], {"a": 0})),
     ],
 )
-def test_file_that_is_no_dictionary_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_file_that_is_not_a_dictionary_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "tags.json").write_bytes(content)
     with pytest.raises(DataFormatError, match=r"tags\.json: no dictionary.*Save one with Dictionary\.save"):
         Dictionary.load_from_file(tmp_path / "tags.json")

@@ -1,8 +1,9 @@
-"""Labels of sentences, tokens and spans: what is put on is there, in order, and nothing else changes."""
+"""Labels of sentences, tokens and spans: adding, reading, changing and removing them."""
 
 from __future__ import annotations
 
 import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ def values_of(labels: list[Label]) -> list[str]:
 # -------------------------------------------------------------------------------------------------------------- a label
 
 
-def test_label_is_printed_with_what_it_labels() -> None:
+def test_label_is_printed_with_its_data_point() -> None:
     token = Sentence("I love Berlin")[2].add_label("upos", "PROPN", 0.98765)
     label = token.get_label("upos")
     assert str(label) == 'Token[2]: "Berlin" → PROPN (0.9877)'
@@ -39,14 +40,14 @@ def test_label_is_printed_with_what_it_labels() -> None:
     assert label.to_dict() == {"value": "PROPN", "confidence": 0.98765}
 
 
-def test_metadata_is_printed_behind_the_value() -> None:
+def test_metadata_is_printed_after_the_value() -> None:
     token = Token("cats").add_label("lemma", "cat", 0.5, source="rule", rank=1)
     assert str(token.get_label()) == 'Token[0]: "cats" → cat/source=rule/rank=1 (0.5)'
     assert repr(token.get_label()) == "'Token[0]: \"cats\"'/'cat'/source=rule/rank=1 (0.5)"
     assert str(token) == 'Token[0]: "cats" → cat/source=rule/rank=1 (0.5000)'
 
 
-def test_labels_are_equal_when_value_score_and_place_are() -> None:
+def test_labels_are_equal_if_value_score_and_data_point_are() -> None:
     sentence = tagged("a/X b/X")
     first, second = sentence.get_labels("pos")
     assert first == sentence[0].get_label("pos")
@@ -78,12 +79,12 @@ POINTS = {
 
 @pytest.fixture(params=list(POINTS))
 def point(request: pytest.FixtureRequest) -> DataPoint:
-    """Each kind of thing that can have labels, in a sentence of four words."""
+    """Each kind of data point, in a sentence of four words."""
     made: DataPoint = POINTS[request.param](Sentence(["I", "love", "New", "York"]))
     return made
 
 
-def test_labels_of_a_type_are_added_beside_each_other(point: DataPoint) -> None:
+def test_labels_of_a_type_are_added_to_existing_ones(point: DataPoint) -> None:
     assert point.add_label("x", "B", 0.5) is point
     point.add_label("x", "A").add_label("y", "C", 0.25).add_label("x", "B")
     assert [(label.value, label.score) for label in point.get_labels("x")] == [("B", 0.5), ("A", 1.0), ("B", 1.0)]
@@ -95,7 +96,7 @@ def test_labels_of_a_type_are_added_beside_each_other(point: DataPoint) -> None:
     assert [label.typename for label in point.get_labels("x")] == ["x"] * 3
 
 
-def test_a_label_is_set_in_place_of_those_of_its_type(point: DataPoint) -> None:
+def test_set_label_replaces_the_labels_of_its_type(point: DataPoint) -> None:
     point.add_label("x", "A", 0.5).add_label("x", "B").add_label("y", "C")
     assert point.set_label("x", "D", 0.75, note=1) is point
     assert [(label.value, label.score, label.metadata) for label in point.get_labels("x")] == [("D", 0.75, {"note": 1})]
@@ -112,7 +113,7 @@ def test_labels_of_one_type_are_removed(point: DataPoint) -> None:
     assert [label.score for label in point.add_label("x", "B").get_labels("x")] == [1.0]
 
 
-def test_a_score_goes_with_its_label(point: DataPoint) -> None:
+def test_score_is_replaced_with_its_label(point: DataPoint) -> None:
     point.add_label("x", "A", 0.5)
     assert point.set_label("x", "B").score == 1.0
     assert point.set_label("x", "C", 0.25).score == 0.25
@@ -120,12 +121,77 @@ def test_a_score_goes_with_its_label(point: DataPoint) -> None:
     assert point.add_label("x", "D").score == 1.0
 
 
-def test_a_label_is_changed_where_it_is(point: DataPoint) -> None:
+def test_set_value_changes_the_stored_label(point: DataPoint) -> None:
     point.add_label("x", "A", 0.5).add_label("x", "B")
     for label, value in zip(point.get_labels("x"), "CD", strict=True):
         label.set_value(value, 0.25)
         assert (label.value, label.score) == (value, 0.25)
     assert [(label.value, label.score) for label in point.get_labels("x")] == [("C", 0.25), ("D", 0.25)]
+
+
+def test_metadata_of_a_label_is_kept_whenever_it_is_added(point: DataPoint) -> None:
+    point.add_label("x", "A")
+    assert point.get_label("x").metadata == {}
+    point.get_label("x").metadata["source"] = "me"
+    point.get_label("x").metadata.update(rank=2)
+    point.get_label("x").metadata.setdefault("note", "n")
+    point.get_label("x").metadata |= {"page": 5}
+    assert point.get_label("x").metadata == {"source": "me", "rank": 2, "note": "n", "page": 5}
+    del point.get_label("x").metadata["page"]
+    assert point.get_label("x").metadata.pop("note") == "n"
+    assert point.get_label("x").metadata_str == "/source=me/rank=2"
+    for twin in (copy.deepcopy(point), pickle.loads(pickle.dumps(point))):
+        assert twin.get_label("x").metadata == {"source": "me", "rank": 2}
+        assert type(copy.deepcopy(twin.get_label("x")).metadata.copy()) is dict
+    point.get_label("x").metadata = {"new": 1}
+    assert point.get_label("x").metadata == {"new": 1}
+    point.get_label("x").metadata.clear()
+    assert point.set_label("x", "B").get_label("x").metadata == {}
+
+
+def test_value_of_a_label_is_set_through_any_of_its_objects(point: DataPoint) -> None:
+    point.add_label("x", "A", 0.5)
+    first, second = point.get_label("x"), point.get_label("x")
+    first.set_value("B", 0.25)
+    second.set_value("C", 0.75)
+    assert (point.get_label("x").value, point.get_label("x").score) == ("C", 0.75)
+
+
+def test_label_that_was_removed_changes_nothing_any_more(point: DataPoint) -> None:
+    label = point.add_label("x", "A", source="me").get_label("x")
+    point.remove_labels("x")
+    label.set_value("B")
+    label.metadata["k"] = 1
+    assert (label.value, label.metadata, point.get_labels("x")) == ("B", {"source": "me", "k": 1}, [])
+    assert point.add_label("x", "C").get_label("x").metadata == {}
+
+
+def test_reading_stores_nothing() -> None:
+    sentence = Sentence(["in", "Berlin"]).set_token_labels("pos", ["A", "B"])
+    assert [token.start_position for token in sentence] == [0, 3]  # makes the tokens and the offsets
+    assert sentence.text == "in Berlin"
+    before = len(pickle.dumps(sentence))
+    neighbour = Sentence("a")
+    for point in (sentence, *sentence):
+        point.has_metadata("m")
+        with pytest.raises(KeyError):
+            point.get_metadata("m")
+        point.get_each_embedding()
+        point.embedding_names()
+        point.clear_embeddings()
+        point.to("cpu")
+        str(point)
+    for label in sentence.get_labels():
+        str(label)
+        assert label.metadata == {}
+    assert not sentence.is_document_boundary
+    assert not sentence.is_context_set()
+    assert sentence.left_context(3) == sentence.right_context(3) == []
+    assert sentence[0].get_tags_proba_dist("pos") == []
+    sentence.to_dict()
+    neighbour.has_metadata("m")
+    assert len(pickle.dumps(sentence)) == before
+    assert neighbour._labels is Sentence("b")._labels  # the store that all sentences without labels share
 
 
 def test_a_feature_is_changed_by_its_label() -> None:
@@ -135,7 +201,7 @@ def test_a_feature_is_changed_by_its_label() -> None:
     assert sentence[0].get_label("feats").value == featured()[0].get_label("feats").value
 
 
-def test_labels_are_had_by_their_type_to_read_only(point: DataPoint) -> None:
+def test_annotation_layers_are_read_only(point: DataPoint) -> None:
     point.add_label("x", "A").add_label("y", "B").add_label("x", "C")
     layers = point.annotation_layers
     assert {name: values_of(labels) for name, labels in layers.items()} == {"x": ["A", "C"], "y": ["B"]}
@@ -171,12 +237,12 @@ def test_vectors_are_kept_under_the_name_of_their_embedding(point: DataPoint) ->
         point.embedding  # noqa: B018
 
 
-def test_points_are_ordered_by_their_place() -> None:
+def test_data_points_are_ordered_by_position() -> None:
     sentence = Sentence(["a", "b", "c"])
     assert sorted([sentence[2], sentence[0:2], sentence[1]]) == [sentence[0:2], sentence[1], sentence[2]]
 
 
-def test_a_labelled_span_is_one_object_however_it_is_got() -> None:
+def test_labelled_span_is_always_the_same_object() -> None:
     sentence = Sentence(["a", "b", "c"])
     span = sentence[0:2].add_label("x", "A")
     assert sentence[0:2] is sentence.get_span(0, 2) is sentence.get_spans("x")[0] is span
@@ -198,7 +264,7 @@ def test_a_labelled_span_is_one_object_however_it_is_got() -> None:
         lambda s: [Token("a")],
     ],
 )
-def test_a_span_is_made_of_tokens_side_by_side(choose: Any) -> None:
+def test_span_of_tokens_that_are_not_consecutive_is_an_error(choose: Any) -> None:
     with pytest.raises(SettingError):
         Span(choose(Sentence(["a", "b", "c"])))
 
@@ -245,7 +311,7 @@ def test_points_do_not_see_each_others_labels() -> None:
     assert values(sentence, "x") == ["sentence", "token", "short"]
 
 
-# ----------------------------------------------------------------------------------- what a sentence knows of its parts
+# ----------------------------------------------------------------------------------- labels of the parts of a sentence
 
 
 def test_labels_come_by_position_whatever_the_order_they_were_added_in() -> None:
@@ -332,6 +398,17 @@ def test_each_feature_is_a_label_type() -> None:
     assert sentence.get_labels("Mood")[0].data_point is sentence[1]
 
 
+def test_features_have_lower_case_names_too_as_in_flair() -> None:
+    sentence = featured()
+    assert sentence.token_labels("number") == ["Plur", "Plur", None, None]
+    assert values(sentence[1], "mood") == ["Ind"]
+    assert (sentence.has_label("mood"), sentence.has_label("case"), sentence.has_label("MOOD")) == (True, False, False)
+    assert sentence.label_types() == ["feats", "Number", "Mood"]
+    sentence[0].set_label("number", "Dual")
+    assert sentence.token_labels("number") == ["Dual", "Plur", None, None]
+    assert sentence.token_labels("Number") == ["Plur", "Plur", None, None]
+
+
 def test_features_are_one_label_among_all_labels() -> None:
     assert values(featured()) == ["Number=Plur", "Mood=Ind|Number=Plur", "_"]
 
@@ -390,7 +467,7 @@ def test_features_are_parsed_by_name(features: str | None, expected: dict[str, s
     assert parse_features(features) == expected
 
 
-# ------------------------------------------------------------------------------ random operations against a plain model
+# ------------------------------------------------------------------------------ random operations against a reference
 
 
 SIZE = 3

@@ -1,4 +1,4 @@
-"""A sentence keeps its words, their places in the text and their labels, however it was made."""
+"""Sentences of texts, words and tokens: words, offsets, printing, labels, copies and vectors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def positions(sentence: Sentence) -> list[tuple[int, int]]:
 
 
 def assert_words_are_where_they_say(sentence: Sentence) -> None:
-    """Every word is at its place, the number of spaces is the gap to the next, and nothing overlaps."""
+    """Check the offset of every word, the number of spaces after it, and that words do not overlap."""
     end = 0
     for token, word in zip(sentence, sentence.words, strict=True):
         assert sentence.text[token.start_position : token.end_position] == token.text == token.form == word
@@ -68,7 +68,7 @@ def test_text_is_split_by_a_given_tokenizer(tokenizer: SpaceTokenizer, words: li
     assert_words_are_where_they_say(sentence)
 
 
-def test_tokenizer_that_makes_words_up_is_refused() -> None:
+def test_tokenizer_that_invents_words_is_an_error() -> None:
     with pytest.raises(FlairliteError, match="TokenizerWrapper"):
         Sentence("a b", use_tokenizer=TokenizerWrapper(lambda text: text.upper().split())).words  # noqa: B018
 
@@ -104,6 +104,13 @@ def test_words_have_one_space_between_them() -> None:
     assert sentence.text == "This is it ."
     assert positions(sentence) == [(0, 4), (5, 7), (8, 10), (11, 12)]
     assert (sentence.start_position, sentence.end_position) == (10, 22)
+
+
+def test_spaces_after_words_are_one_whatever_was_asked_before() -> None:
+    for ask in (lambda s: None, lambda s: s.text, lambda s: s[0].start_position, lambda s: s.to_dict()):
+        sentence = Sentence(["a", "b"])
+        ask(sentence)
+        assert [token.whitespace_after for token in sentence] == [1, 1]
 
 
 def test_spaces_between_words_can_be_given() -> None:
@@ -156,7 +163,7 @@ def test_spaces_go_with_words_only(given_text: str | list[Token]) -> None:
 # ------------------------------------------------------------------------------------------------------- made of tokens
 
 
-def test_tokens_bring_their_labels_along() -> None:
+def test_tokens_keep_their_labels() -> None:
     loved = Token("loves", head_id=0, whitespace_after=2).add_label("pos", "VERB", 0.5).add_label("pos", "NOUN", 0.25)
     loved.add_label("sense", "love.1", source="me")
     tokens = [Token("She", head_id=2).add_label("pos", "PRON"), loved, Token("it")]
@@ -182,14 +189,14 @@ def test_a_token_made_by_hand_has_no_sentence_and_its_own_labels() -> None:
     assert not token.has_label("pos")
 
 
-def test_a_token_of_another_sentence_is_refused() -> None:
+def test_token_of_another_sentence_is_an_error() -> None:
     mine = Sentence(["a", "b"])
     with pytest.raises(ValueError, match=r"part of one sentence only, not 'b'.*Token\(text\)"):
         Sentence([Token("x"), mine[1]])
     assert mine[1].sentence is mine
 
 
-def test_a_token_that_comes_twice_is_refused() -> None:
+def test_repeated_token_is_an_error() -> None:
     token = Token("a")
     with pytest.raises(SettingError, match="comes twice"):
         Sentence([token, token])
@@ -252,7 +259,7 @@ def test_text_forms_differ_in_their_spaces_only() -> None:
 # ---------------------------------------------------------------------------------------------------- tokens and slices
 
 
-def test_tokens_are_got_by_number() -> None:
+def test_tokens_are_read_by_index() -> None:
     sentence = Sentence(["a", "b", "c"])
     assert sentence[1] is sentence.tokens[1] is sentence.get_token(2)
     assert sentence[-1] is sentence[np.int64(2)] is sentence.tokens[2]
@@ -276,7 +283,7 @@ def test_slices_are_those_of_a_list(size: int, start: int | None, stop: int | No
     assert sentence.text[span.start_position : span.end_position] == span.text
 
 
-def test_a_span_leaves_no_token_out() -> None:
+def test_slice_with_a_step_is_an_error() -> None:
     with pytest.raises(SettingError, match=r"\[None:None:2\]"):
         Sentence(["a", "b", "c"])[::2]
 
@@ -316,7 +323,7 @@ def test_sentences_are_equal_to_themselves_only() -> None:
 # ---------------------------------------------------------------------------------------------- columns of token labels
 
 
-def test_a_column_is_put_in_place_of_all_labels_of_its_type() -> None:
+def test_column_replaces_all_token_labels_of_its_type() -> None:
     sentence = Sentence(["a", "b", "c"]).add_label("pos", "whole")
     sentence[0].add_label("pos", "X", 0.5).add_label("pos", "Y").add_label("other", "Z")
     sentence[1].add_label("pos", "X", why="so")
@@ -329,7 +336,7 @@ def test_a_column_is_put_in_place_of_all_labels_of_its_type() -> None:
     assert sentence[0].get_label("other").value == "Z"
 
 
-def test_columns_have_scores_when_they_are_given() -> None:
+def test_columns_can_have_scores() -> None:
     sentence = Sentence(["a", "b"]).set_token_labels("pos", ["A", "B"], [0.25, 0.75])
     assert [label.score for label in sentence.get_labels("pos")] == [0.25, 0.75]
     assert [label.score for label in sentence.set_token_labels("pos", ["A", "B"]).get_labels("pos")] == [1.0, 1.0]
@@ -363,7 +370,7 @@ def test_a_column_without_labels_is_none() -> None:
 
 
 def rich_sentence(*, with_tokens: bool) -> Sentence:
-    """A sentence of everything, with Token objects made already or not yet."""
+    """Return a sentence with all kinds of annotation, with or without existing Token objects."""
     sentence = Sentence("George Washington's  horse", start_position=7, language_code="en")
     sentence.metadata["sent_id"] = "s1"
     sentence.set_token_labels("pos", ["PROPN", "PROPN", None, "NOUN"], [0.5, 0.25, 1.0, 0.125])
@@ -387,7 +394,7 @@ def described(sentence: Sentence) -> tuple[object, ...]:
     [copy.deepcopy, *(lambda s, p=p: pickle.loads(pickle.dumps(s, protocol=p)) for p in range(2, 6))],
     ids=["deepcopy", *(f"pickle {protocol}" for protocol in range(2, 6))],
 )
-def test_a_copy_is_the_same_and_stands_alone(with_tokens: bool, duplicate: Callable[[Sentence], Sentence]) -> None:
+def test_copy_is_equal_and_independent(with_tokens: bool, duplicate: Callable[[Sentence], Sentence]) -> None:
     sentence = rich_sentence(with_tokens=with_tokens)
     twin = duplicate(sentence)
     assert described(twin) == described(sentence)
@@ -400,7 +407,7 @@ def test_a_copy_is_the_same_and_stands_alone(with_tokens: bool, duplicate: Calla
     assert described(sentence) == before
 
 
-def test_a_copied_token_brings_its_sentence() -> None:
+def test_copied_token_has_a_copied_sentence() -> None:
     token = rich_sentence(with_tokens=True)[3]
     twin = pickle.loads(pickle.dumps(token))
     assert twin.sentence is not token.sentence
@@ -432,11 +439,11 @@ def test_token_vectors_are_rows_of_the_sentence_matrix() -> None:
     assert not sentence[0].get_labels()
 
 
-# ------------------------------------------------------------------------------------------------------------- together
+# --------------------------------------------------------------------------------------------------------- combinations
 
 
-def test_long_sentences_take_time_in_proportion() -> None:
-    """Count the steps, not the seconds: reading a feature of each token parses each feature set once."""
+def test_each_feature_set_is_parsed_once_a_token() -> None:
+    """Count the calls of the parser."""
     words = [f"w{number}" for number in range(300)]
     sentence = Sentence(words).set_token_labels("feats", [f"Number=N{number}" for number in range(300)])
     from flairlite.data.label_values import parse_features
@@ -447,7 +454,7 @@ def test_long_sentences_take_time_in_proportion() -> None:
     assert info.hits + info.misses == 300
 
 
-def test_order_of_construction_and_asking_does_not_matter() -> None:
+def test_order_of_reading_does_not_matter() -> None:
     rng = random.Random(1)
     asks: list[Callable[[Sentence], object]] = [
         lambda s: s.text,
@@ -465,7 +472,7 @@ def test_order_of_construction_and_asking_does_not_matter() -> None:
         assert [ask(sentence) for ask in asks if ask is not asks[2] and ask is not asks[5]] == expected
 
 
-def test_labels_of_spans_and_of_the_sentence_are_put_in_place_of_those_of_their_kind_only() -> None:
+def test_labels_of_spans_and_of_the_sentence_replace_only_their_kind() -> None:
     sentence = Sentence(["New", "York", "is", "big"]).add_label("x", "whole")
     sentence[0].add_label("x", "word")
     sentence[2:4].add_label("x", "span")

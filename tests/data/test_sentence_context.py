@@ -1,4 +1,4 @@
-"""Sentences know those before and behind them, within their document and without taking it along."""
+"""The previous and next sentences of a sentence, and the tokens of its context."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_sentence_alone_has_no_context() -> None:
     assert alone.is_context_set()
 
 
-def test_those_that_know_their_neighbours_are_passed_over() -> None:
+def test_sentences_with_neighbours_are_skipped() -> None:
     first, second = document("a", "b")
     new = Sentence("c")
     Sentence.set_context_for_sentences([first, new, second])
@@ -47,12 +47,12 @@ def test_those_that_know_their_neighbours_are_passed_over() -> None:
 @pytest.mark.parametrize("size", range(8))
 def test_context_is_a_slice_of_the_document(size: int) -> None:
     sentences = document("a b", "c", "", "d e f", "g", "h i")
-    before, behind = ["a", "b", "c"], ["g", "h", "i"]
-    assert words(sentences[3].left_context(size)) == " ".join(before[len(before) - min(size, 3) :])
-    assert words(sentences[3].right_context(size)) == " ".join(behind[:size])
+    left, right = ["a", "b", "c"], ["g", "h", "i"]
+    assert words(sentences[3].left_context(size)) == " ".join(left[len(left) - min(size, 3) :])
+    assert words(sentences[3].right_context(size)) == " ".join(right[:size])
 
 
-def test_context_ends_at_the_border_of_a_document() -> None:
+def test_context_ends_at_a_document_boundary() -> None:
     sentences = document("a", "-DOCSTART-", "b", "c", "-DOCSTART-", "d")
     sentences[1].is_document_boundary = sentences[4].is_document_boundary = True
     assert words(sentences[3].left_context(9)) == "b"
@@ -61,7 +61,7 @@ def test_context_ends_at_the_border_of_a_document() -> None:
     assert words(sentences[2].right_context(2, respect_document_boundaries=False)) == "c -DOCSTART-"
 
 
-def test_being_a_border_is_no_context() -> None:
+def test_document_boundary_sets_no_context() -> None:
     sentences = [Sentence("-DOCSTART-"), Sentence("a")]
     assert not sentences[0].is_document_boundary
     sentences[0].is_document_boundary = True
@@ -70,7 +70,7 @@ def test_being_a_border_is_no_context() -> None:
     assert sentences[1].previous_sentence() is sentences[0]
 
 
-def test_neighbours_can_come_from_a_data_set() -> None:
+def test_neighbours_can_be_read_from_a_dataset() -> None:
     sentences = [Sentence(text) for text in "abc"]
     for position, sentence in enumerate(sentences):
         sentence.set_position_in_dataset(sentences, position)
@@ -85,7 +85,7 @@ def test_context_is_copied_from_another_sentence() -> None:
     assert (twin.previous_sentence(), twin.next_sentence()) == (first, third)
 
 
-def test_a_long_document_is_no_burden_to_one_of_its_sentences() -> None:
+def test_copies_of_a_sentence_do_not_contain_its_document() -> None:
     sentences = document(*["word"] * 20_000)  # a chain of references that long would break pickle and deepcopy
     for twin in (copy.deepcopy(sentences[7]), pickle.loads(pickle.dumps(sentences[7]))):
         assert twin.words == ["word"]

@@ -1,4 +1,4 @@
-"""A sentence goes into plain data, other tokens or fewer, and what can be kept of it is kept."""
+"""Sentences as plain data, with other or fewer tokens, as copies and in other processes."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def sentences(draw: st.DrawFn) -> Sentence:
 
 def described(sentence: Sentence) -> tuple[Any, ...]:
     labels = [(label.typename, str(label), label.metadata) for label in sentence.get_labels()]
-    places = [(token.text, token.start_position, token.whitespace_after) for token in sentence]
+    positions = [(token.text, token.start_position, token.whitespace_after) for token in sentence]
     own = sentence.language_code, sentence.start_position, sentence.tokenizer, sentence.metadata
-    return sentence.text, places, labels, [(s.start, s.stop) for s in sentence.get_spans()], own
+    return sentence.text, positions, labels, [(s.start, s.stop) for s in sentence.get_spans()], own
 
 
 @given(sentences())
@@ -82,7 +82,7 @@ def test_plain_data_has_flairs_names() -> None:
     assert data["tokenizer"]["class_name"] == "SpaceTokenizer"
 
 
-def test_plain_data_that_flair_wrote_is_read() -> None:
+def test_plain_data_of_flair_are_read() -> None:
     data = {
         "text": "New York is big",
         "tokens": [
@@ -115,6 +115,18 @@ GOOD = Sentence("a b", use_tokenizer=False).to_dict()
         {"tokens": None},
         {"tokens": [{}]},
         {"text": 5},
+        {"text": 5, "tokens": []},
+        {"text": None, "tokens": []},
+        {"metadata": 5},
+        {"start_position": "0"},
+        {"language_code": 5},
+        {"tokens": [{**GOOD["tokens"][0], "whitespace_after": "1"}, GOOD["tokens"][1]]},
+        {"tokens": [{**GOOD["tokens"][0], "head_id": "x"}, GOOD["tokens"][1]]},
+        {"annotations": {"sentence_labels": [{"typename": "", "value": "x"}]}},
+        {"annotations": {"sentence_labels": [{"typename": "x", "value": ""}]}},
+        {"annotations": {"sentence_labels": [{"typename": "x", "value": None}]}},
+        {"annotations": {"sentence_labels": [{"typename": "x", "value": "x", "score": float("nan")}]}},
+        {"annotations": {"sentence_labels": [{"typename": "x", "value": "x", "score": 2}]}},
         {"text": "b a"},
         {"annotations": None},
         {"annotations": {"sentence_labels": [{"value": "x"}]}},
@@ -124,21 +136,36 @@ GOOD = Sentence("a b", use_tokenizer=False).to_dict()
         {"tokens": [*reversed(GOOD["tokens"])]},
     ],
 )
-def test_data_that_are_no_sentence_are_refused(change: dict[str, Any]) -> None:
+def test_invalid_data_are_errors(change: dict[str, Any]) -> None:
     with pytest.raises(FlairliteError):
         Sentence.from_dict({**GOOD, **change})
 
 
-def test_a_function_is_not_read_from_data() -> None:
+@pytest.mark.parametrize("data", [None, 5, "text", [], {}, b"", [GOOD], float("nan")])
+def test_values_that_are_not_data_of_a_sentence_are_errors(data: Any) -> None:
+    with pytest.raises(SettingError, match=r"the data are not those of a sentence, as Sentence\.to_dict returns them"):
+        Sentence.from_dict(data)
+
+
+def test_metadata_of_labels_may_have_any_names() -> None:
+    sentence = Sentence(["a"])
+    for point in (sentence, sentence[0], sentence[0:1]):
+        point.add_label("x", "A").get_label("x").metadata = {"value": 1, "score": 2, "label_type": 3, "self": 4}
+    again = Sentence.from_dict(json.loads(json.dumps(sentence.to_dict())))
+    assert [label.metadata for label in again.get_labels("x")] == [label.metadata for label in sentence.get_labels("x")]
+    assert again.get_label("x").metadata["value"] == 1
+
+
+def test_wrapped_function_is_not_restored_from_data() -> None:
     data = Sentence("a b", use_tokenizer=TokenizerWrapper(str.split)).to_dict()
     with pytest.raises(NotImplementedError, match="wrap it again"):
         Sentence.from_dict(data)
 
 
-# ---------------------------------------------------------------------------------------------------- split anew
+# ---------------------------------------------------------------------------------------------------- retokenize
 
 
-def test_labels_of_spans_and_of_the_sentence_outlive_new_tokens() -> None:
+def test_labels_of_spans_and_of_the_sentence_survive_retokenization() -> None:
     sentence = Sentence("01-03-2025 in New York", use_tokenizer=SegtokTokenizer()).add_label("topic", "travel")
     sentence[0:1].add_label("ner", "DATE", 0.5, source="rule")
     sentence[2:4].add_label("ner", "LOC").add_label("kind", "city")
@@ -155,6 +182,144 @@ def test_labels_of_spans_and_of_the_sentence_outlive_new_tokens() -> None:
     assert [(span.start, span.stop) for span in sentence.get_spans("ner")] == [(0, 1), (2, 4)]
 
 
+def everything(sentence: Sentence) -> tuple[Any, ...]:
+    vectors = [token.embedding.tolist() for token in sentence], sentence[0:2].embedding.tolist()
+    return described(sentence), vectors, [token.get_metadata("m") for token in sentence if token.has_metadata("m")]
+
+
+@pytest.mark.parametrize("assign", [True, False])
+def test_tokenizer_that_yields_the_same_words_changes_nothing(caplog: pytest.LogCaptureFixture, assign: bool) -> None:
+    sentence = Sentence("in New York", use_tokenizer=StaccatoTokenizer()).add_label("topic", "travel")
+    sentence.set_token_labels("upos", ["ADP", "PROPN", "PROPN"], [0.5, 1.0, 1.0])
+    sentence[1:3].add_label("ner", "LOC")
+    sentence[1].add_label("upos", "X", source="me").add_metadata("m", 1)
+    sentence.set_token_embeddings("v", torch.eye(3))
+    sentence[0:2].set_embedding("v", torch.ones(2))
+    before, tokens, span = everything(sentence), sentence.tokens, sentence.get_spans("ner")[0]
+    with caplog.at_level(logging.WARNING, "flairlite"):
+        if assign:
+            sentence.tokenizer = SpaceTokenizer()
+        else:
+            sentence.retokenize(SpaceTokenizer())
+    assert everything(sentence)[0][:4] == before[0][:4]
+    assert everything(sentence)[1:] == before[1:]
+    assert (sentence.tokenizer, sentence.tokens, caplog.text) == (SpaceTokenizer(), tokens, "")
+    assert (tokens[1].text, span.text) == ("New", "New York")
+
+
+def test_same_words_at_other_offsets_are_other_words() -> None:
+    sentence = Sentence("aa a", use_tokenizer=TokenizerWrapper(lambda text: ["a", "a"]))
+    assert [token.start_position for token in sentence] == [0, 1]
+    sentence.set_token_labels("pos", ["X", "Y"])
+    sentence.retokenize(TokenizerWrapper(lambda text: ["a", " a"] if text == "aa a" else []))
+    assert [token.start_position for token in sentence] == [0, 2]
+    assert sentence.token_labels("pos") is None
+
+
+def test_labels_that_other_words_lose_are_counted_in_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    def labelled() -> Sentence:
+        sentence = Sentence("well-known city", use_tokenizer=False).set_token_labels("pos", ["ADJ", "NOUN"])
+        sentence.set_token_labels("lemma", [None, "city"])
+        sentence[1].add_label("pos", "second")
+        return sentence.add_label("topic", "x")
+
+    with caplog.at_level(logging.WARNING, "flairlite"):
+        labelled().retokenize(StaccatoTokenizer())
+    assert "4 labels of tokens are lost: StaccatoTokenizer splits 'well-known city' differently" in caplog.text
+    caplog.clear()
+    labelled().retokenize(StaccatoTokenizer(), warn=False)
+    Sentence("well-known city", use_tokenizer=False).add_label("topic", "x").retokenize(StaccatoTokenizer())
+    assert caplog.text == ""
+
+
+STALE = "is outdated: the words of its sentence have changed.*Read it from the sentence again"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda point: point.text,
+        lambda point: point.start_position,
+        lambda point: point.end_position,
+        lambda point: point.unlabeled_identifier,
+        lambda point: point.get_labels(),
+        lambda point: point.get_label("x"),
+        lambda point: point.has_label("x"),
+        lambda point: point.labels,
+        lambda point: point.add_label("x", "A"),
+        lambda point: point.set_label("x", "A"),
+        lambda point: point.remove_labels("x"),
+        lambda point: point.to_dict(),
+        lambda point: point.add_metadata("m", 1),
+        lambda point: point.has_metadata("m"),
+        lambda point: point.set_embedding("v", torch.ones(1)),
+        lambda point: point.get_embedding(),
+        lambda point: point.clear_embeddings(),
+        lambda point: str(point),
+        lambda point: point.idx if isinstance(point, Token) else point.tokens,
+        lambda point: point.whitespace_after if isinstance(point, Token) else point[0],
+        lambda point: point.head_id if isinstance(point, Token) else list(point),
+        lambda point: Sentence([point]) if isinstance(point, Token) else point.get_labels("ner"),
+    ],
+)
+@pytest.mark.parametrize("change", ["retokenize", "tokenizer", "truncate"])
+def test_tokens_and_spans_of_replaced_words_raise_an_error(use: Any, change: str) -> None:
+    sentence = Sentence("It 's not so-so", use_tokenizer=False)
+    sentence[2:4].add_label("ner", "X")
+    old = [sentence[3], sentence[2:4], sentence[3:4]]
+    if change == "truncate":
+        sentence.truncate(3)
+    elif change == "retokenize":
+        sentence.retokenize(StaccatoTokenizer())
+    else:
+        sentence.tokenizer = StaccatoTokenizer()
+    labels = [str(label) for label in sentence.get_labels()]
+    for point in old:
+        with pytest.raises(SettingError, match=STALE):
+            use(point)
+    assert [str(label) for label in sentence.get_labels()] == labels
+    assert [token.text for token in sentence] == sentence.words
+
+
+def test_old_label_of_a_replaced_token_can_be_read_but_says_so_when_printed() -> None:
+    sentence = Sentence("well-known", use_tokenizer=False)
+    label = sentence[0].add_label("pos", "ADJ", 0.5).get_label("pos")
+    sentence.retokenize(StaccatoTokenizer())
+    assert (label.value, label.score) == ("ADJ", 0.5)
+    with pytest.raises(SettingError, match=STALE):
+        str(label)
+
+
+def test_tokens_that_truncation_keeps_stay_valid() -> None:
+    sentence = Sentence(["a", "b", "c"])
+    sentence[0:2].add_label("ner", "X")
+    first, span = sentence[0], sentence.get_spans("ner")[0]
+    sentence.truncate(2)
+    assert first is sentence[0]
+    assert (first.text, span.text, sentence.get_spans("ner")) == ("a", "a b", [span])
+
+
+def test_a_copy_shares_words_but_no_labels() -> None:
+    sentence = (
+        Sentence("in New York").add_label("topic", "x").set_token_labels("pos", ["A", None, "B"], [0.5, 1.0, 1.0])
+    )
+    sentence[1:3].add_label("ner", "LOC", 0.25, source="me").add_label("kind", "city")
+    sentence[0].add_label("pos", "second", note=1).add_metadata("m", 1)
+    sentence.set_token_embeddings("v", torch.eye(3))
+    twin = copy.copy(sentence)
+    before = described(sentence)
+    assert described(twin) == before
+    assert twin.words is sentence.words
+    assert twin.get_spans("ner")[0].sentence is twin.get_spans("kind")[0].sentence is twin[0].sentence is twin
+    twin[0].set_label("pos", "C").add_label("new", "D").add_metadata("m", 2)
+    twin[1:3].set_label("ner", "ORG")
+    twin.remove_labels("topic")
+    twin.clear_embeddings()
+    twin.metadata["k"] = 1
+    assert described(sentence) == before
+    assert (sentence[0].get_metadata("m"), sentence[2].embedding.tolist()) == (1, [0, 0, 1])
+
+
 def test_a_span_grows_to_the_words_that_it_covers_in_part() -> None:
     sentence = Sentence("well-known city", use_tokenizer=StaccatoTokenizer())
     sentence[0:1].add_label("x", "Y")
@@ -162,7 +327,7 @@ def test_a_span_grows_to_the_words_that_it_covers_in_part() -> None:
     assert sentence.get_spans("x")[0].text == "well-known"
 
 
-def test_a_span_without_words_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_lost_span_is_named_in_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     sentence = Sentence("a !", use_tokenizer=False)
     sentence[1:2].add_label("x", "Y")
     with caplog.at_level(logging.WARNING, "flairlite"):
@@ -172,7 +337,7 @@ def test_a_span_without_words_is_named(caplog: pytest.LogCaptureFixture) -> None
     assert sentence.get_spans() == []
 
 
-def test_a_text_is_split_when_its_words_are_first_asked_for() -> None:
+def test_text_is_split_when_its_words_are_first_read() -> None:
     calls = []
 
     def split(text: str) -> list[str]:
@@ -202,24 +367,24 @@ def test_the_tokenizer_can_be_chosen_before_the_text_is_split_and_after() -> Non
 
 
 @pytest.mark.parametrize("wrong", ["segtok", None, 1])
-def test_what_is_no_tokenizer_is_refused(wrong: Any) -> None:
+def test_value_that_is_not_a_tokenizer_is_an_error(wrong: Any) -> None:
     with pytest.raises(SettingError, match="True, False or a Tokenizer"):
         Sentence("a b", use_tokenizer=wrong)
 
 
-# ------------------------------------------------------------------------------------------------- fewer, and closer
+# ------------------------------------------------------------------------------------------------- truncate and spaces
 
 
 @given(sentences(), st.integers(0, 6))
-def test_a_truncated_sentence_keeps_what_is_within_it(sentence: Sentence, number: int) -> None:
-    words, spans = sentence.words[:number], [(span.start, span.stop) for span in sentence.get_spans()]
-    texts, is_cut = [token.text for token in sentence], len(sentence) > number
-    labels = [str(label) for token in sentence.tokens[:number] for label in token.get_labels()]
+def test_a_truncated_sentence_keeps_what_is_within_it(sentence: Sentence, count: int) -> None:
+    words, spans = sentence.words[:count], [(span.start, span.stop) for span in sentence.get_spans()]
+    texts, is_cut = [token.text for token in sentence], len(sentence) > count
+    labels = [str(label) for token in sentence.tokens[:count] for label in token.get_labels()]
     text = sentence.text
-    sentence.truncate(number)
+    sentence.truncate(count)
     assert sentence.words == words
-    assert [token.text for token in sentence] == texts[:number]
-    assert [(span.start, span.stop) for span in sentence.get_spans()] == [pair for pair in spans if pair[1] <= number]
+    assert [token.text for token in sentence] == texts[:count]
+    assert [(span.start, span.stop) for span in sentence.get_spans()] == [pair for pair in spans if pair[1] <= count]
     assert [str(label) for token in sentence for label in token.get_labels()] == labels
     assert text.startswith(sentence.text)
     for token in sentence:
@@ -259,7 +424,7 @@ def test_spaces_are_inferred_where_only_words_are_known(words: str, expected: st
             assert sentence.text[token.start_position : token.end_position] == token.text
 
 
-def test_the_space_behind_a_token_can_be_assigned() -> None:
+def test_whitespace_after_a_token_can_be_assigned() -> None:
     sentence = Sentence(["a", "b", "c"])
     sentence[0].whitespace_after = 3
     sentence[1].whitespace_after = 0
@@ -268,7 +433,7 @@ def test_the_space_behind_a_token_can_be_assigned() -> None:
         sentence[0].whitespace_after = -1
 
 
-def test_tokens_can_bring_their_places() -> None:
+def test_tokens_can_have_start_positions() -> None:
     sentence = Sentence([Token("a", start_position=2), Token("b"), Token("c", start_position=9)])
     assert sentence.text == "  a b    c"
     assert [token.start_position for token in sentence] == [2, 4, 9]
@@ -292,7 +457,7 @@ def test_a_copy_shares_the_tokenizer_and_need_not_be_split() -> None:
     assert twin.tokenizer is sentence.tokenizer
 
 
-def test_a_sentence_class_of_ones_own_is_copied_with_what_it_has() -> None:
+def test_subclass_is_copied_with_its_attributes() -> None:
     sentence = Note("a b")
     sentence.page = 5
     for twin in (copy.deepcopy(sentence), pickle.loads(pickle.dumps(sentence))):
@@ -300,7 +465,7 @@ def test_a_sentence_class_of_ones_own_is_copied_with_what_it_has() -> None:
 
 
 class Note(Sentence):
-    """A sentence with something of its own."""
+    """A subclass with an attribute."""
 
     page = 0
 
@@ -309,7 +474,7 @@ def test_sentences_go_to_other_processes_and_back() -> None:
     sentences = [Sentence(text).add_label("topic", "x") for text in ("It's me.", "", "Go on")]
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         returned = list(pool.map(length_and_sentence, sentences))
-    assert [number for number, _ in returned] == [4, 0, 2]
+    assert [count for count, _ in returned] == [4, 0, 2]
     assert [described(twin) for _, twin in returned] == [described(sentence) for sentence in sentences]
 
 
@@ -338,10 +503,10 @@ print(hashlib.sha256(pickle.dumps(sentence)).hexdigest())
 
 @pytest.mark.parametrize("words", [["a", "", "b"], ["", "a", ""], ["a", "b", ""]])
 @pytest.mark.parametrize("spaces", [[1, 1, 1], [0, 0, 0]])
-def test_empty_words_at_the_border_of_a_span_stay_in_it_or_out_of_it(words: list[str], spaces: list[int]) -> None:
+def test_empty_words_at_the_ends_of_a_span_keep_their_side(words: list[str], spaces: list[int]) -> None:
     for first in range(3):
-        for behind in range(first + 1, 4):
+        for end in range(first + 1, 4):
             sentence = Sentence(words, spaces=spaces)
-            sentence[first:behind].add_label("ner", "X")
+            sentence[first:end].add_label("ner", "X")
             again = Sentence.from_dict(json.loads(json.dumps(sentence.to_dict())))
-            assert again.span_labels("ner") == [(first, behind, "X")]
+            assert again.span_labels("ner") == [(first, end, "X")]
