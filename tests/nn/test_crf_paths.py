@@ -8,10 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from test_crf import (
+from crf_cases import (
     Case,
     assert_near,
     cases,
@@ -25,6 +22,9 @@ from test_crf import (
     slow_losses,
     slow_partitions,
 )
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
 from flairlite.errors import SettingError
