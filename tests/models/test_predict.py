@@ -182,7 +182,7 @@ class TestIndependence:
         scores = scores_of(sentence)
         assert len(scores) == 2500
         assert all(0 < score <= 1 for score in scores)
-        assert sum(scores) / 2500 > 1 / len(TAGS)  # better than chance, so nothing has run dry on the way
+        assert sum(scores) / 2500 > 1 / len(TAGS)  # better than random, so no probability vanished on the way
 
     def test_more_sentences_than_are_encoded_at_once(self, tagger: SequenceTagger) -> None:
         sentences = make_sentences([number % 4 for number in range(3000)])
