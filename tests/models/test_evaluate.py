@@ -93,10 +93,10 @@ def assert_figures(result: Result, gold: Sequence[str], predicted: Sequence[str]
 LENGTHS = [6, 1, 0, 14, 3, 9, 2, 0, 30]
 
 
-class TestFigures:
+class TestMetrics:
     @pytest.mark.parametrize("options", [{}, {"use_crf": False}])
     @pytest.mark.parametrize("labels", [TAGS, [*TAGS, None], [*TAGS, *UNSEEN], [*TAGS, *UNSEEN, None], ["A"], ["NEW"]])
-    def test_they_are_those_of_the_predictions(
+    def test_metrics_match_the_predictions(
         self, labels: list[str | None], options: dict[str, Any], device: torch.device
     ) -> None:
         tagger = make_tagger(**options).to(device)
@@ -110,7 +110,7 @@ class TestFigures:
         size=st.integers(1, 5),
     )
     @settings(max_examples=30)
-    def test_they_are_those_of_the_predictions_of_any_sentences(
+    def test_metrics_match_the_predictions_of_any_sentences(
         self, columns: list[list[tuple[str, str | None]]], size: int
     ) -> None:
         tagger = make_tagger()
@@ -141,7 +141,7 @@ class TestFigures:
         assert result.main_score == result.accuracy == 1.0
         assert result.scores["macro avg", "f1-score"] == 1.0
 
-    def test_the_report_shows_them(self, tagger: SequenceTagger) -> None:
+    def test_the_report_shows_all_metrics(self, tagger: SequenceTagger) -> None:
         sentences = make_sentences(LENGTHS, TAGS)
         result = tagger.evaluate(sentences)
         lines = str(result).splitlines()
@@ -156,7 +156,7 @@ class TestLoss:
     @pytest.mark.parametrize("options", [{}, {"use_crf": False}, {"use_crf": False, "loss_weights": {"A": 4.0}}])
     @pytest.mark.parametrize("labels", [TAGS, [*TAGS, None], [*TAGS, *UNSEEN, None]])
     @pytest.mark.parametrize("size", [1, 3, 64])
-    def test_it_is_the_mean_over_the_labelled_words(
+    def test_the_loss_is_the_mean_over_labelled_words(
         self, size: int, labels: list[str | None], options: dict[str, Any]
     ) -> None:
         tagger = make_tagger(**options)
@@ -174,7 +174,7 @@ class TestLoss:
 
 
 class TestSentences:
-    def test_they_stay_as_they_are(self, tagger: SequenceTagger) -> None:
+    def test_labels_are_not_changed(self, tagger: SequenceTagger) -> None:
         sentences = make_sentences(LENGTHS, [*TAGS, "NEW", None])
         sentences[0].add_label("topic", "news", 0.5)
         sentences[0][1:3].add_label("ner", "PER")
@@ -192,7 +192,7 @@ class TestSentences:
         assert everything() == before
 
     @pytest.mark.parametrize("is_training", [True, False])
-    def test_the_mode_of_the_model_stays(self, is_training: bool) -> None:
+    def test_the_training_mode_is_kept(self, is_training: bool) -> None:
         tagger = make_tagger().train(is_training)
         sentences = make_sentences(LENGTHS, TAGS)
         result = tagger.evaluate(sentences)
@@ -200,7 +200,7 @@ class TestSentences:
         assert result.loss == pytest.approx(make_tagger().evaluate(sentences).loss)  # dropout was off meanwhile
 
     @pytest.mark.parametrize("kind", [list, tuple, iter])
-    def test_any_iterable_of_them_will_do(self, kind: Any, tagger: SequenceTagger) -> None:
+    def test_any_iterable_of_sentences_is_accepted(self, kind: Any, tagger: SequenceTagger) -> None:
         sentences = make_sentences(LENGTHS, TAGS)
         assert_figures(tagger.evaluate(kind(sentences)), *gold_and_predicted(tagger, sentences))
 
@@ -219,7 +219,7 @@ class TestSentences:
             tagger.evaluate(tmp_path / "nowhere.conllu")
 
     @pytest.mark.parametrize("data", [Sentence(["w1"]), ["w1 w2"], [None]], ids=["one sentence", "texts", "None"])
-    def test_what_are_no_sentences_is_refused(self, data: Any, tagger: SequenceTagger) -> None:
+    def test_other_objects_than_sentences_are_refused(self, data: Any, tagger: SequenceTagger) -> None:
         with pytest.raises(FlairliteError):
             tagger.evaluate(data)
 
@@ -236,20 +236,18 @@ class TestGold:
         with pytest.raises(LabelError, match="'pos'"):
             tagger.evaluate(renamed)
 
-    def test_a_gold_label_type_that_is_not_there_is_named(self, tagger: SequenceTagger) -> None:
+    def test_a_missing_gold_label_type_is_named(self, tagger: SequenceTagger) -> None:
         with pytest.raises(LabelError, match="'gold'"):
             tagger.evaluate(make_sentences(LENGTHS, TAGS), gold_label_type="gold")
 
     @pytest.mark.parametrize("sentences", [[], [Sentence("")], [Sentence(["w1", "w2"])], [tagged("w1/x", "lemma")]])
-    def test_without_gold_labels_there_is_nothing_to_compare_with(
-        self, sentences: list[Sentence], tagger: SequenceTagger
-    ) -> None:
+    def test_sentences_without_gold_labels_are_refused(self, sentences: list[Sentence], tagger: SequenceTagger) -> None:
         with pytest.raises(LabelError, match="'pos'"):
             tagger.evaluate(sentences)
 
 
 class TestOutput:
-    def test_words_gold_labels_and_predictions_stand_side_by_side(self, tagger: SequenceTagger, tmp_path: Path) -> None:
+    def test_rows_have_word_gold_label_and_prediction(self, tagger: SequenceTagger, tmp_path: Path) -> None:
         sentences = [tagged("w1/A w2 w3/NEW"), Sentence(""), tagged("w9/B")]
         tagger.evaluate(sentences, out_path=tmp_path / "out.tsv")
         one, two, three = labels_of(tagger, ["w1", "w2", "w3"])
@@ -257,7 +255,7 @@ class TestOutput:
         expected = f"w1\tA\t{one}\nw2\t_\t{two}\nw3\tNEW\t{three}\n\n\nw9\tB\t{four}\n\n"
         assert (tmp_path / "out.tsv").read_text(encoding="utf-8") == expected
 
-    def test_they_come_in_the_order_of_the_sentences_whatever_the_batches(
+    def test_rows_are_in_the_order_of_the_sentences_for_any_batch_size(
         self, tagger: SequenceTagger, tmp_path: Path
     ) -> None:
         sentences = make_sentences(LENGTHS, [*TAGS, None])
@@ -281,7 +279,7 @@ class TestOutput:
         assert "old" not in (tmp_path / "out.tsv").read_text()
         assert [path.name for path in tmp_path.iterdir()] == ["out.tsv"]
 
-    def test_a_place_that_cannot_be_written_is_named(self, tagger: SequenceTagger, tmp_path: Path) -> None:
+    def test_a_path_that_cannot_be_written_is_named(self, tagger: SequenceTagger, tmp_path: Path) -> None:
         with pytest.raises(FileWriteError, match=r"missing.out\.tsv cannot be written"):
             tagger.evaluate([tagged("w1/A")], out_path=tmp_path / "missing" / "out.tsv")
 
@@ -289,14 +287,14 @@ class TestOutput:
 class TestMainScore:
     @pytest.mark.parametrize("name", ["micro avg", "macro avg", "weighted avg", "A", "NEW"])
     @pytest.mark.parametrize("metric", ["precision", "recall", "f1-score"])
-    def test_it_is_the_figure_asked_for(self, name: str, metric: str, tagger: SequenceTagger) -> None:
+    def test_the_main_score_is_the_requested_metric(self, name: str, metric: str, tagger: SequenceTagger) -> None:
         sentences = make_sentences(LENGTHS, [*TAGS, "NEW"])
         result = tagger.evaluate(sentences, main_evaluation_metric=(name, metric))
         assert result.main_score == result.classification_report[name][metric]
         assert result.metric_name == f"{metric} ({name})"
 
     @pytest.mark.parametrize("figure", [("micro", "f1-score"), ("micro avg", "f1"), ("Z", "recall"), ("accuracy", "")])
-    def test_an_unknown_figure_is_refused_with_those_there_are(
+    def test_an_unknown_metric_is_refused_with_the_available_ones(
         self, figure: tuple[str, str], tagger: SequenceTagger
     ) -> None:
         with pytest.raises(SettingError, match=r"'A'.*'micro avg'.*'f1-score'"):

@@ -81,7 +81,9 @@ def test_several_labels(pairs: list[tuple[set[str], set[str]]]) -> None:
 
 
 spans = st.lists(st.sampled_from([(0, 1), (1, 3), (4, 5), (5, 7)]), unique=True).flatmap(
-    lambda places: st.tuples(*(st.tuples(*map(st.just, place), st.sampled_from(NAMES)) for place in sorted(places)))
+    lambda positions: st.tuples(
+        *(st.tuples(*map(st.just, position), st.sampled_from(NAMES)) for position in sorted(positions))
+    )
 )
 
 
@@ -95,10 +97,11 @@ def test_spans(pairs: list[tuple[tuple[Span, ...], tuple[Span, ...]]]) -> None:
     ]
     numbers = task.targets(found, NAMES).class_ids
     gold, predicted = (
-        {(place, span) for place, pair in enumerate(pairs) for span in pair[side] if span[2] in KEPT} for side in (0, 1)
+        {(position, span) for position, pair in enumerate(pairs) for span in pair[side] if span[2] in KEPT}
+        for side in (0, 1)
     )
-    ignored = {(place, span[:2]) for place, (own, _) in enumerate(pairs) for span in own if span[2] in EXCLUDED}
-    predicted = {(place, span) for place, span in predicted if (place, span[:2]) not in ignored}
+    ignored = {(position, span[:2]) for position, (own, _) in enumerate(pairs) for span in own if span[2] in EXCLUDED}
+    predicted = {(position, span) for position, span in predicted if (position, span[:2]) not in ignored}
     right = gold & predicted
     numbers[-1] = 0
     entry = task.score(task.gold(golds), numbers, exclude=EXCLUDED).classification_report["micro avg"]
@@ -113,7 +116,7 @@ class TestEvaluate:
         vectors = WordEmbeddings(WordVectors(["w"], np.eye(1)))
         return SequenceTagger(vectors, Dictionary.from_items(["A", "B"]), "x", hidden_size=2, seed=0)
 
-    def test_the_loss_is_computed_when_it_is_wanted(self) -> None:
+    def test_the_loss_is_computed_on_request(self) -> None:
         data = [tagged("w/A w/B", "x")]
         with_loss, without = self.tagger().evaluate(data), self.tagger().evaluate(data, return_loss=False)
         assert with_loss.loss > 0
@@ -125,7 +128,7 @@ class TestEvaluate:
         data = [tagged("w/A w/B", "x")]
         assert self.tagger().evaluate(data, "x", None, mode, 8).scores == self.tagger().evaluate(data).scores
 
-    def test_what_is_not_here_is_refused(self) -> None:
+    def test_unsupported_arguments_are_refused(self) -> None:
         data = [tagged("w/A w/B", "x")]
         with pytest.raises(SettingError, match="leave gold_label_dictionary out"):
             self.tagger().evaluate(data, gold_label_dictionary=Dictionary())

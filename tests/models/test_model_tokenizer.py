@@ -35,14 +35,14 @@ def model(request: pytest.FixtureRequest) -> Model:
     return made.eval()
 
 
-def test_without_one_each_sentence_keeps_its_words(model: Model) -> None:
+def test_without_a_tokenizer_sentences_keep_their_words(model: Model) -> None:
     assert model.tokenizer is None
     sentence = Sentence("I love Berlin.", use_tokenizer=SpaceTokenizer())
     assert model.predict(sentence).words == ["I", "love", "Berlin."]
     assert model.predict("I love Berlin.").words == ["I", "love", "Berlin", "."]
 
 
-def test_its_tokenizer_splits_texts_and_sentences(model: Model) -> None:
+def test_the_tokenizer_splits_texts_and_sentences(model: Model) -> None:
     model.tokenizer = StaccatoTokenizer()
     expected = ["I", "love", "New", "York", "."]
     split = Sentence("I love New York.", use_tokenizer=SpaceTokenizer())
@@ -53,10 +53,10 @@ def test_its_tokenizer_splits_texts_and_sentences(model: Model) -> None:
         assert len(sentence.get_labels("kind")) == (1 if isinstance(model, TextClassifier) else 5)
     assert next(model.predict_stream(["I love New York."])).words == expected
     if isinstance(model, SequenceTagger):
-        assert [len(way.tags) for way in model.n_best("I love New York.", 2)] == [5, 5]
+        assert [len(labeling.tags) for labeling in model.n_best("I love New York.", 2)] == [5, 5]
 
 
-def test_gold_words_stay_in_an_evaluation() -> None:
+def test_evaluation_keeps_gold_words() -> None:
     model = MODELS["words"]()
     model.tokenizer = StaccatoTokenizer()
     sentence = Sentence(["a.b", "b"]).set_token_labels("kind", ["X", "Y"])
@@ -65,13 +65,13 @@ def test_gold_words_stay_in_an_evaluation() -> None:
 
 
 @pytest.mark.parametrize("tokenizer", [None, StaccatoTokenizer(), RegexTokenizer(r"[a-z]+|\S")])
-def test_it_is_in_the_file(model: Model, tokenizer: Tokenizer | None, tmp_path: Path) -> None:
+def test_a_model_file_contains_the_tokenizer(model: Model, tokenizer: Tokenizer | None, tmp_path: Path) -> None:
     model.tokenizer = tokenizer
     model.save(tmp_path / "model.pt")
     assert Model.load(tmp_path / "model.pt").tokenizer == tokenizer
 
 
-def test_one_that_no_file_can_hold_is_left_out_and_it_is_said(
+def test_a_tokenizer_that_cannot_be_saved_is_omitted_with_a_warning(
     model: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     model.tokenizer = TokenizerWrapper(str.split)
@@ -81,7 +81,7 @@ def test_one_that_no_file_can_hold_is_left_out_and_it_is_said(
     assert Model.load(tmp_path / "model.pt").tokenizer is None
 
 
-def test_one_that_is_not_known_is_refused_with_what_to_do(model: Model, tmp_path: Path) -> None:
+def test_an_unknown_tokenizer_is_refused_with_the_remedy(model: Model, tmp_path: Path) -> None:
     model.tokenizer = StaccatoTokenizer()
     model.save(tmp_path / "model.pt")
     content = torch.load(tmp_path / "model.pt", weights_only=True)
@@ -91,7 +91,7 @@ def test_one_that_is_not_known_is_refused_with_what_to_do(model: Model, tmp_path
         Model.load(tmp_path / "model.pt")
 
 
-def test_training_takes_that_of_the_corpus(tmp_path: Path) -> None:
+def test_training_sets_the_tokenizer_of_the_corpus(tmp_path: Path) -> None:
     for split in ("train", "dev", "test"):
         (tmp_path / f"{split}.txt").write_text("__label__X a-a\n__label__Y b-b\n", encoding="utf-8")
     corpus = ClassificationCorpus(tmp_path, "kind", tokenizer=StaccatoTokenizer())

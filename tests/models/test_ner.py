@@ -87,11 +87,19 @@ class Enumeration:
     def best(self) -> tuple[str, ...]:
         return self.tags[int(self.scores.argmax())]
 
-    def chance_of_tag(self, place: int, tag: str) -> float:
-        return sum(chance for tags, chance in zip(self.tags, self.probabilities, strict=True) if tags[place] == tag)
+    def probability_of_tag(self, position: int, tag: str) -> float:
+        return sum(
+            probability
+            for tags, probability in zip(self.tags, self.probabilities, strict=True)
+            if tags[position] == tag
+        )
 
-    def chance_of_span(self, span: TagSpan) -> float:
-        return sum(chance for tags, chance in zip(self.tags, self.probabilities, strict=True) if span in spans_of(tags))
+    def probability_of_span(self, span: TagSpan) -> float:
+        return sum(
+            probability
+            for tags, probability in zip(self.tags, self.probabilities, strict=True)
+            if span in spans_of(tags)
+        )
 
 
 @lru_cache
@@ -131,7 +139,7 @@ class TestAgainstAllSequences:
                 span = label.data_point
                 assert isinstance(span, Span)
                 start = span.tokens[0].idx - 1
-                expected = every.chance_of_span((start, start + len(span), label.value))
+                expected = every.probability_of_span((start, start + len(span), label.value))
                 assert label.score == pytest.approx(expected, abs=1e-5)
 
     def test_tags_and_their_scores(self, tagger: SequenceTagger, sentences: list[Sentence]) -> None:
@@ -139,38 +147,40 @@ class TestAgainstAllSequences:
         for sentence in sentences:
             every = Enumeration(tagger, sentence)
             assert [token.get_label("ner").value for token in sentence] == list(every.best())
-            for place, token in enumerate(sentence):
+            for position, token in enumerate(sentence):
                 for label in token.get_labels("ner"):
-                    assert label.score == pytest.approx(every.chance_of_tag(place, label.value), abs=1e-5)
+                    assert label.score == pytest.approx(every.probability_of_tag(position, label.value), abs=1e-5)
 
     def test_probabilities_of_all_tags(self, tagger: SequenceTagger, sentences: list[Sentence]) -> None:
         tagger.predict(sentences, return_probabilities_for_all_classes=True)
         for sentence in sentences:
             every = Enumeration(tagger, sentence)
-            for place, token in enumerate(sentence):
+            for position, token in enumerate(sentence):
                 labels = token.get_tags_proba_dist("ner")
                 assert [label.value for label in labels] == tagger.label_dictionary.get_items()
                 assert all(label.data_point == token for label in labels)
-                expected = [every.chance_of_tag(place, label.value) for label in labels]
+                expected = [every.probability_of_tag(position, label.value) for label in labels]
                 assert [label.score for label in labels] == pytest.approx(expected, abs=1e-5)
 
-    def test_the_best_ways(self, tagger: SequenceTagger, sentences: list[Sentence]) -> None:
-        for sentence, ways in zip(sentences, tagger.n_best(sentences, n=7, mini_batch_size=2), strict=True):
+    def test_the_n_best_labelings(self, tagger: SequenceTagger, sentences: list[Sentence]) -> None:
+        for sentence, labelings in zip(sentences, tagger.n_best(sentences, n=7, mini_batch_size=2), strict=True):
             every = Enumeration(tagger, sentence)
             expected = sorted(every.probabilities, reverse=True)[:7]
-            assert [way.probability for way in ways] == pytest.approx(expected, abs=1e-6)
-            for way in ways:
-                assert way.probability == pytest.approx(every.probabilities[every.tags.index(way.tags)], abs=1e-6)
-                assert list(way.spans) == spans_of(way.tags)
-            assert ways[0].tags == every.best()
+            assert [labeling.probability for labeling in labelings] == pytest.approx(expected, abs=1e-6)
+            for labeling in labelings:
+                assert labeling.probability == pytest.approx(
+                    every.probabilities[every.tags.index(labeling.tags)], abs=1e-6
+                )
+                assert list(labeling.spans) == spans_of(labeling.tags)
+            assert labelings[0].tags == every.best()
             assert not sentence.get_spans("ner"), "sentences stay as they are"
 
 
 class TestNBest:
-    def test_there_are_no_more_than_there_are(self, embeddings: WordEmbeddings) -> None:
-        ways = make_tagger(embeddings).n_best(Sentence(["w1"]), n=10)
-        assert sorted(way.tags for way in ways) == [("O",), ("S-LOC",), ("S-PER",)]
-        assert sum(way.probability for way in ways) == pytest.approx(1)
+    def test_all_labelings_are_returned_if_there_are_fewer_than_n(self, embeddings: WordEmbeddings) -> None:
+        labelings = make_tagger(embeddings).n_best(Sentence(["w1"]), n=10)
+        assert sorted(labeling.tags for labeling in labelings) == [("O",), ("S-LOC",), ("S-PER",)]
+        assert sum(labeling.probability for labeling in labelings) == pytest.approx(1)
 
     def test_a_text_and_an_empty_sentence(self, embeddings: WordEmbeddings) -> None:
         tagger = make_tagger(embeddings)
@@ -178,14 +188,14 @@ class TestNBest:
         assert tagger.n_best([Sentence([]), "w1"], n=1)[0] == [Hypothesis(1.0, ())]
 
     @heads
-    def test_labels_of_words_have_best_ways_too(self, use_crf: bool, embeddings: WordEmbeddings) -> None:
+    def test_n_best_labelings_of_words(self, use_crf: bool, embeddings: WordEmbeddings) -> None:
         tagger = SequenceTagger(embeddings, Dictionary.from_items(["A", "B"]), "pos", hidden_size=4, use_crf=use_crf)
         sentence = Sentence(["w1", "w2", "w3"])
-        ways = tagger.n_best(sentence, n=8)
-        assert len({way.tags for way in ways}) == 8
-        assert sum(way.probability for way in ways) == pytest.approx(1)
-        assert ways[0].tags == tuple(tagger.predict(sentence).token_labels("pos") or ())
-        marginal = sum(way.probability for way in ways if way.tags[1] == ways[0].tags[1])
+        labelings = tagger.n_best(sentence, n=8)
+        assert len({labeling.tags for labeling in labelings}) == 8
+        assert sum(labeling.probability for labeling in labelings) == pytest.approx(1)
+        assert labelings[0].tags == tuple(tagger.predict(sentence).token_labels("pos") or ())
+        marginal = sum(labeling.probability for labeling in labelings if labeling.tags[1] == labelings[0].tags[1])
         assert sentence[1].score == pytest.approx(marginal, abs=1e-5)
 
     def test_less_than_one_is_refused(self, embeddings: WordEmbeddings) -> None:
@@ -212,7 +222,7 @@ def test_an_invalid_sequence_is_never_predicted(tag_format: str, use_crf: bool, 
 
 class TestLoss:
     @formats
-    def test_it_is_that_over_valid_sequences(self, tag_format: str, embeddings: WordEmbeddings) -> None:
+    def test_the_loss_normalizes_over_valid_sequences(self, tag_format: str, embeddings: WordEmbeddings) -> None:
         tagger = make_tagger(embeddings, tag_format=tag_format)
         sentence = sentence_of([(0, 2, "PER"), (3, 4, "LOC")], 4)
         every = Enumeration(tagger, sentence)
@@ -230,7 +240,9 @@ class TestLoss:
         every = Enumeration(tagger, sentence)
         known = tags_of([(3, 4, "LOC")], 4, tag_format)[2:]
         fitting = sum(
-            chance for tags, chance in zip(every.tags, every.probabilities, strict=True) if list(tags[2:]) == known
+            probability
+            for tags, probability in zip(every.tags, every.probabilities, strict=True)
+            if list(tags[2:]) == known
         )
         loss, count = tagger.forward_loss([sentence])
         assert (loss.item(), count) == (pytest.approx(-np.log(fitting), abs=1e-4), 2)
@@ -245,7 +257,7 @@ class TestLoss:
         with pytest.raises(LabelError, match="B-NEW, but the labels are PER, LOC"):
             make_tagger(embeddings, use_crf=False, loss_weights={"B-NEW": 2.0})
 
-    def test_predicting_can_return_it(self, embeddings: WordEmbeddings) -> None:
+    def test_predict_can_return_the_loss(self, embeddings: WordEmbeddings) -> None:
         tagger = make_tagger(embeddings)
         sentences = [*make_sentences(7), Sentence([])]
         expected, count = tagger.forward_loss(sentences)
@@ -260,7 +272,7 @@ class TestLoss:
 class TestEvaluation:
     @formats
     @heads
-    def test_figures_are_those_of_seqeval(
+    def test_metrics_are_those_of_seqeval(
         self, tag_format: str, use_crf: bool, embeddings: WordEmbeddings, tmp_path: Path
     ) -> None:
         tagger = make_tagger(embeddings, tag_format=tag_format, use_crf=use_crf)
@@ -317,9 +329,7 @@ class TestEvaluation:
                 file.write("\n")
         assert tagger.evaluate(path).classification_report == tagger.evaluate(sentences).classification_report
 
-    def test_words_with_labels_of_the_type_are_no_spans_and_the_remedy_is_named(
-        self, embeddings: WordEmbeddings
-    ) -> None:
+    def test_labels_of_words_are_not_spans_and_the_remedy_is_named(self, embeddings: WordEmbeddings) -> None:
         sentence = Sentence(["w1", "w2"]).set_token_labels("ner", ["PER", None])
         with pytest.raises(LabelError, match=r"words or whole sentences have.*make_label_dictionary\('ner'\)"):
             make_tagger(embeddings).task.check([sentence], "the train split", for_training=True)
@@ -327,7 +337,7 @@ class TestEvaluation:
 
 class TestUnknownLabels:
     @pytest.mark.parametrize(("tag_format", "use_crf"), [("BIOES", True), ("BIO", False)])
-    def test_they_are_learned_and_predicted_when_asked(
+    def test_unknown_labels_are_learned_and_predicted_on_request(
         self, tag_format: str, use_crf: bool, embeddings: WordEmbeddings, tmp_path: Path
     ) -> None:
         tagger = make_tagger(
@@ -345,7 +355,7 @@ class TestUnknownLabels:
         report = loaded.evaluate(sentences).classification_report
         assert report["NEW"]["recall"] == 0, "what is called <unk> is not called by its name"
 
-    def test_a_split_may_have_no_other(self, embeddings: WordEmbeddings, tmp_path: Path) -> None:
+    def test_a_split_may_have_only_unknown_labels(self, embeddings: WordEmbeddings, tmp_path: Path) -> None:
         splits = [make_sentences(6, [label]) for label in ("PER", "NEW", "OTHER")]
         dictionary = Corpus(splits[0]).make_label_dictionary("ner", add_unk=True)
         tagger = SequenceTagger(embeddings, dictionary, "ner", hidden_size=4, allow_unk_predictions=True)
@@ -354,7 +364,7 @@ class TestUnknownLabels:
         with pytest.raises(LabelError, match="knows none of the labels of the train split"):
             ModelTrainer(make_tagger(embeddings), Corpus(splits[1])).train(tmp_path, max_epochs=1)
 
-    def test_those_of_words_too(self, embeddings: WordEmbeddings) -> None:
+    def test_unknown_labels_of_words(self, embeddings: WordEmbeddings) -> None:
         dictionary = Dictionary.from_items(["<unk>", "A"])
         tagger = SequenceTagger(embeddings, dictionary, "pos", hidden_size=4, allow_unk_predictions=True).eval()
         sentence = Sentence(["w1", "w2"])
@@ -365,7 +375,7 @@ class TestUnknownLabels:
         assert losses[0][0].item() == losses[1][0].item() != losses[2][0].item()
         assert [count for _, count in losses] == [2, 2, 2, 1]
 
-    def test_it_is_said_what_becomes_of_them(self, embeddings: WordEmbeddings) -> None:
+    def test_a_warning_says_how_unknown_labels_are_treated(self, embeddings: WordEmbeddings) -> None:
         sentences = [sentence_of([(0, 1, "NEW"), (1, 2, "LOC")], 3)]
         for allowed, effect in ((True, "learned as <unk>"), (False, "teach the model nothing")):
             tagger = make_tagger(embeddings, allow_unk_predictions=allowed)
@@ -375,7 +385,7 @@ class TestUnknownLabels:
 
 
 class TestWriting:
-    def test_it_is_read_as_by_a_user_of_flair(self, embeddings: WordEmbeddings) -> None:
+    def test_predictions_are_read_as_in_flair(self, embeddings: WordEmbeddings) -> None:
         tagger = make_tagger(embeddings)
         sentence = Sentence("w3 w9 w4 w8", use_tokenizer=False)
         tagger.predict(sentence)
@@ -393,7 +403,7 @@ class TestWriting:
         for span in spans:
             assert str(span) == f"{span.unlabeled_identifier} → {span.tag} ({span.score:.4f})"
 
-    def test_predicting_again_puts_labels_in_place_of_others(self, embeddings: WordEmbeddings) -> None:
+    def test_predicting_again_replaces_labels(self, embeddings: WordEmbeddings) -> None:
         tagger = make_tagger(embeddings)
         [sentence] = make_sentences(1, seed=4)
         tagger.predict(sentence)
@@ -407,7 +417,7 @@ class TestWriting:
         assert sentence.token_labels("ner") is None
         assert sentence.span_labels("ner") == spans
 
-    def test_another_name_leaves_gold_labels_alone(self, embeddings: WordEmbeddings) -> None:
+    def test_another_label_name_keeps_gold_labels(self, embeddings: WordEmbeddings) -> None:
         sentences = make_sentences(6)
         before = [sentence.span_labels("ner") for sentence in sentences]
         make_tagger(embeddings).predict(sentences, label_name="predicted", return_probabilities_for_all_classes=True)
@@ -440,8 +450,8 @@ class TestWriting:
         assert count_calls(80) < 2 * count_calls(10)
 
 
-class TestLeftWithTokens:
-    def test_embeddings_where_they_are_asked_for(self, embeddings: WordEmbeddings, device: torch.device) -> None:
+class TestStoredOnTokens:
+    def test_embeddings_are_stored_on_request(self, embeddings: WordEmbeddings, device: torch.device) -> None:
         tagger = make_tagger(embeddings).to(device)
         for mode, kind in (("none", None), ("cpu", "cpu"), ("gpu", device.type)):
             sentences = [*make_sentences(3), Sentence([])]
@@ -463,25 +473,30 @@ class TestLeftWithTokens:
             values = [[(one.value, one.score) for one in some.get_tags_proba_dist("ner")] for some in (token, copied)]
             assert values[0] == values[1]
         make_tagger(embeddings).predict(sentence, return_probabilities_for_all_classes=True)
-        assert len(sentence[0].get_tags_proba_dist("ner")) == 9, "another prediction is put in place of all"
+        assert len(sentence[0].get_tags_proba_dist("ner")) == 9, "another prediction is put in position of all"
 
 
 @heads
-def test_labels_of_words_leave_their_probabilities_too(use_crf: bool, embeddings: WordEmbeddings) -> None:
+def test_probabilities_of_labels_of_words_are_stored(use_crf: bool, embeddings: WordEmbeddings) -> None:
     dictionary = Dictionary.from_items(["<unk>", "A", "B", "C"])
     tagger = SequenceTagger(embeddings, dictionary, "pos", hidden_size=4, use_crf=use_crf, seed=1)
     sentence = tagger.predict(Sentence(["w1", "w2", "w3"]), return_probabilities_for_all_classes=True)
-    ways = tagger.n_best(sentence, n=27)
-    for place, token in enumerate(sentence):
+    labelings = tagger.n_best(sentence, n=27)
+    for position, token in enumerate(sentence):
         probabilities = {label.value: label.score for label in token.get_tags_proba_dist("pos")}
-        expected = {name: sum(way.probability for way in ways if way.tags[place] == name) for name in "ABC"}
+        expected = {
+            name: sum(labeling.probability for labeling in labelings if labeling.tags[position] == name)
+            for name in "ABC"
+        }
         assert probabilities == pytest.approx(expected, abs=1e-5)
         assert token.score == pytest.approx(probabilities[token.tag])
 
 
 class TestFiles:
     @pytest.mark.parametrize("options", [{}, {"tag_format": "bio", "use_crf": False}, {"allow_unk_predictions": True}])
-    def test_everything_comes_back(self, options: dict[str, Any], embeddings: WordEmbeddings, tmp_path: Path) -> None:
+    def test_a_loaded_model_equals_the_saved_one(
+        self, options: dict[str, Any], embeddings: WordEmbeddings, tmp_path: Path
+    ) -> None:
         tagger = make_tagger(embeddings, **options)
         tagger.save(tmp_path / "model.pt")
         loaded = SequenceTagger.load(tmp_path / "model.pt")
@@ -492,13 +507,13 @@ class TestFiles:
         loaded.predict(second)
         assert [str(sentence) for sentence in first] == [str(sentence) for sentence in second]
 
-    def test_the_names_of_prepared_models_of_flair_are_refused(self) -> None:
+    def test_names_of_pretrained_models_of_flair_are_refused(self) -> None:
         with pytest.raises(
             ModelFileError, match=r"no model file at ner-fast.*no pretrained models that could be loaded by name"
         ):
             SequenceTagger.load("ner-fast")
 
-    def test_files_from_before_there_were_spans_are_of_words(self, embeddings: WordEmbeddings) -> None:
+    def test_files_older_than_spans_hold_models_of_words(self, embeddings: WordEmbeddings) -> None:
         tagger = SequenceTagger(embeddings, Dictionary.from_items(["<unk>", "A", "B"]), "pos", hidden_size=4)
         new = ("span_labels", "tag_format", "allow_unk_predictions", "train_initial_hidden_state")
         older = {name: value for name, value in tagger.settings().items() if name not in new}

@@ -76,7 +76,7 @@ LENGTHS = [5, 0, 1, 12, 3, 3, 0, 30, 2, 7, 1]
 
 
 class TestInput:
-    def test_the_tagger_of_these_tests_says_various_things(self, tagger: SequenceTagger) -> None:
+    def test_the_tagger_of_these_tests_predicts_different_labels(self, tagger: SequenceTagger) -> None:
         sentences = tagger.predict(make_sentences(LENGTHS))
         assert len({label for sentence in sentences for label in labels_of(sentence)}) > 2
 
@@ -92,7 +92,7 @@ class TestInput:
         assert len(labels_of(sentence)) == 5
 
     @pytest.mark.parametrize("kind", [list, tuple, iter, lambda items: (item for item in items)])
-    def test_several_come_back_as_a_list_in_their_order(
+    def test_several_sentences_are_returned_as_a_list_in_order(
         self, kind: Callable[[list[Sentence]], Any], tagger: SequenceTagger
     ) -> None:
         sentences = make_sentences(LENGTHS)
@@ -114,7 +114,7 @@ class TestInput:
         assert len(returned) == len(items)
         assert [len(labels_of(sentence)) for sentence in returned] == [len(sentence) for sentence in returned]
 
-    def test_an_empty_sentence_alone_and_no_sentence_at_all(self, tagger: SequenceTagger) -> None:
+    def test_an_empty_sentence_and_an_empty_list(self, tagger: SequenceTagger) -> None:
         empty = Sentence("")
         assert tagger.predict(empty) is empty
         assert empty.get_labels() == []
@@ -127,23 +127,23 @@ class TestInput:
         assert len(sentence.get_labels("pos")) == 2
 
     @pytest.mark.parametrize("item", [3, None, b"w1", ["w1", "w2"], Sentence(["w1"])[0], 1.5])
-    def test_what_is_no_sentence_is_refused_by_its_kind(self, item: Any, tagger: SequenceTagger) -> None:
+    def test_an_item_that_is_not_a_sentence_is_refused_with_its_type(self, item: Any, tagger: SequenceTagger) -> None:
         with pytest.raises(SettingError, match=f"got a {type(item).__name__}"):
             tagger.predict(["w1", item])
 
     @pytest.mark.parametrize("item", [3, None])
-    def test_what_is_neither_sentence_nor_sentences_is_refused(self, item: Any, tagger: SequenceTagger) -> None:
+    def test_an_object_that_is_not_sentences_is_refused(self, item: Any, tagger: SequenceTagger) -> None:
         with pytest.raises(FlairliteError, match=type(item).__name__):
             tagger.predict(item)
 
     @pytest.mark.parametrize("size", [0, -1])
-    def test_a_batch_of_no_sentence_is_refused(self, size: int, tagger: SequenceTagger) -> None:
+    def test_a_batch_size_below_1_is_refused(self, size: int, tagger: SequenceTagger) -> None:
         with pytest.raises(SettingError, match=f"is {size}"):
             tagger.predict("w1", mini_batch_size=size)
 
     @given(texts=st.lists(st.text(max_size=30), max_size=5))
     @settings(max_examples=50)
-    def test_any_text_gets_a_label_a_word(self, texts: list[str]) -> None:
+    def test_any_text_gets_one_label_per_word(self, texts: list[str]) -> None:
         sentences = make_tagger().predict(texts)
         assert [sentence.text for sentence in sentences] == texts
         for sentence in sentences:
@@ -164,7 +164,7 @@ class TestIndependence:
 
     @given(st.lists(st.integers(0, len(LENGTHS) - 1), max_size=20), st.integers(1, 8))
     @settings(max_examples=25)
-    def test_what_else_is_in_the_list_does_not_matter(self, choice: list[int], size: int) -> None:
+    def test_predictions_do_not_depend_on_other_sentences(self, choice: list[int], size: int) -> None:
         tagger = make_tagger()
         alone = [tagger.predict(sentence) for sentence in make_sentences(LENGTHS)]
         expected = [alone[position] for position in choice]
@@ -176,13 +176,13 @@ class TestIndependence:
         second = [(labels_of(sentence), scores_of(sentence)) for sentence in tagger.predict(sentences)]
         assert first == second
 
-    def test_a_long_sentence_is_no_trouble(self, tagger: SequenceTagger) -> None:
+    def test_a_long_sentence_has_valid_scores(self, tagger: SequenceTagger) -> None:
         (sentence,) = make_sentences([2500])
         tagger.predict([sentence, "w1"])
         scores = scores_of(sentence)
         assert len(scores) == 2500
         assert all(0 < score <= 1 for score in scores)
-        assert sum(scores) / 2500 > 1 / len(TAGS)  # better than chance, so nothing has run dry on the way
+        assert sum(scores) / 2500 > 1 / len(TAGS)  # better than random, so no probability vanished on the way
 
     def test_more_sentences_than_are_encoded_at_once(self, tagger: SequenceTagger) -> None:
         sentences = make_sentences([number % 4 for number in range(3000)])
@@ -193,7 +193,7 @@ class TestIndependence:
         assert all(one is other for one, other in zip(returned, sentences, strict=True))
         assert_same_labels(returned, expected)
 
-    def test_threads_give_what_one_after_the_other_gives(self, tagger: SequenceTagger) -> None:
+    def test_threads_predict_the_same_as_sequential_calls(self, tagger: SequenceTagger) -> None:
         parts = [make_sentences(LENGTHS * 3, seed=seed) for seed in range(12)]
         expected = [tagger.predict(copies(part)) for part in parts]
         with ThreadPoolExecutor(4) as pool:
@@ -204,22 +204,22 @@ class TestIndependence:
 
 class TestScores:
     @pytest.mark.parametrize("use_crf", [True, False])
-    def test_they_are_probabilities(self, use_crf: bool) -> None:
+    def test_scores_are_probabilities(self, use_crf: bool) -> None:
         for sentence in make_tagger(use_crf=use_crf).predict(make_sentences(LENGTHS)):
             assert all(0 < score <= 1 for score in scores_of(sentence))
 
     @pytest.mark.parametrize("length", [1, 2, 5])
-    def test_with_a_crf_they_are_marginals_of_the_best_path(self, length: int) -> None:
+    def test_scores_of_a_crf_are_marginals_of_the_best_path(self, length: int) -> None:
         tagger = make_tagger(["A", "B", "C"])
         for seed in range(5):
             (sentence,) = make_sentences([length], seed=seed)
             path, marginals = enumerate_paths(tagger, sentence)
             tagger.predict(sentence)
             assert labels_of(sentence) == ["ABC"[tag] for tag in path]
-            expected = [float(marginals[place, tag]) for place, tag in enumerate(path)]
+            expected = [float(marginals[position, tag]) for position, tag in enumerate(path)]
             assert scores_of(sentence) == pytest.approx(expected, abs=1e-5)
 
-    def test_without_a_crf_they_are_softmax_of_the_largest(self) -> None:
+    def test_scores_without_a_crf_are_the_largest_softmax(self) -> None:
         tagger = make_tagger(use_crf=False)
         (sentence,) = make_sentences([9])
         with torch.no_grad():
@@ -242,13 +242,13 @@ def enumerate_paths(tagger: SequenceTagger, sentence: Sentence) -> tuple[tuple[i
     start, end, moves = (weight.double() for weight in (tagger.crf.start, tagger.crf.end, tagger.crf.transitions))
     scores: dict[tuple[int, ...], float] = {}
     for path in itertools.product(range(emissions.shape[1]), repeat=len(sentence)):
-        score = start[path[0]] + end[path[-1]] + sum(emissions[place, tag] for place, tag in enumerate(path))
+        score = start[path[0]] + end[path[-1]] + sum(emissions[position, tag] for position, tag in enumerate(path))
         scores[path] = float(score + sum(moves[left, right] for left, right in itertools.pairwise(path)))
     probabilities = torch.tensor(list(scores.values()), dtype=torch.float64).softmax(0).tolist()
     marginals = torch.zeros_like(emissions)
-    for path, chance in zip(scores, probabilities, strict=True):
-        for place, tag in enumerate(path):
-            marginals[place, tag] += chance
+    for path, probability in zip(scores, probabilities, strict=True):
+        for position, tag in enumerate(path):
+            marginals[position, tag] += probability
     return max(scores, key=scores.__getitem__), marginals
 
 
@@ -257,7 +257,7 @@ class TestHalfPrecision:
     @pytest.mark.parametrize(
         "options", [{}, {"use_crf": False}, {"rnn_type": "GRU"}, {"rnn_type": "RNN"}, {"use_rnn": False}], ids=str
     )
-    def test_a_model_in_bfloat16_says_almost_the_same(self, options: dict[str, Any]) -> None:
+    def test_a_model_in_bfloat16_predicts_almost_the_same(self, options: dict[str, Any]) -> None:
         sentences, others = make_sentences(LENGTHS * 5), make_sentences(LENGTHS * 5)
         make_tagger(**options).predict(sentences)
         make_tagger(**options).bfloat16().predict(others)
@@ -294,7 +294,7 @@ class TestWriting:
         tagger.predict(sentence)
         assert [len(token.get_labels("pos")) for token in sentence] == [1, 1]
 
-    def test_other_labels_stay(self, tagger: SequenceTagger) -> None:
+    def test_labels_of_other_types_are_kept(self, tagger: SequenceTagger) -> None:
         sentence = tagged("w1/x w2/y w3/z", "lemma").add_label("topic", "news", 0.5)
         sentence[0:2].add_label("ner", "PER", 0.7)
         before = [(label.typename, label.value, label.score) for label in sentence.get_labels()]
@@ -312,14 +312,14 @@ class TestWriting:
 
 class TestMode:
     @pytest.mark.parametrize("is_training", [True, False])
-    def test_it_is_left_as_it_was(self, is_training: bool) -> None:
+    def test_the_training_mode_is_restored(self, is_training: bool) -> None:
         tagger = make_tagger().train(is_training)
         modes = {name: module.training for name, module in tagger.named_modules()}
         sentences = tagger.predict(make_sentences(LENGTHS))
         assert {name: module.training for name, module in tagger.named_modules()} == modes
         assert_same_labels(sentences, make_tagger().predict(make_sentences(LENGTHS)))  # dropout was off meanwhile
 
-    def test_it_is_left_as_it_was_after_an_error(self) -> None:
+    def test_the_training_mode_is_restored_after_an_error(self) -> None:
         tagger = make_tagger().train()
         with pytest.raises(SettingError):
             tagger.predict(["w1", 7])  # type: ignore[list-item]
@@ -331,7 +331,7 @@ class TestMode:
         ModelTrainer(tagger, Corpus(sentences)).train(tmp_path, max_epochs=1)
         assert not any(torch.equal(weight, before[name]) for name, weight in tagger.named_parameters())
 
-    def test_no_progress_is_shown_off_a_terminal(
+    def test_no_progress_bar_is_shown_without_a_terminal(
         self, tagger: SequenceTagger, capfd: pytest.CaptureFixture[str]
     ) -> None:
         tagger.predict(make_sentences(LENGTHS), verbose=True)
@@ -339,7 +339,7 @@ class TestMode:
 
 
 class TestStream:
-    def test_it_reads_no_more_than_it_needs(self, tagger: SequenceTagger) -> None:
+    def test_a_stream_reads_one_chunk_ahead(self, tagger: SequenceTagger) -> None:
         taken = 0
 
         def source() -> Iterator[str]:
@@ -361,7 +361,7 @@ class TestStream:
         next(stream)
         assert taken == 2 * chunk
 
-    def test_it_forgets_the_sentences_that_it_has_yielded(self, tagger: SequenceTagger) -> None:
+    def test_a_stream_keeps_no_reference_to_yielded_sentences(self, tagger: SequenceTagger) -> None:
         made: weakref.WeakSet[Sentence] = weakref.WeakSet()
 
         def source() -> Iterator[Sentence]:
@@ -377,7 +377,7 @@ class TestStream:
                 most = max(most, len(made))
         assert 0 < most <= 4500
 
-    def test_it_gives_what_predict_gives(self, tagger: SequenceTagger) -> None:
+    def test_a_stream_predicts_the_same_as_predict(self, tagger: SequenceTagger) -> None:
         sentences = make_sentences(LENGTHS)
         streamed = list(tagger.predict_stream(iter(copies(sentences)), 3, label_name="pos"))
         assert_same_labels(streamed, tagger.predict(sentences))
@@ -405,7 +405,7 @@ def test_no_python_call_is_made_for_each_word(tagger: SequenceTagger) -> None:
     assert count_calls(80) < 2 * count_calls(10)
 
 
-def test_making_sentences_and_predicting_makes_no_object_a_token(tagger: SequenceTagger) -> None:
+def test_prediction_creates_no_token_objects(tagger: SequenceTagger) -> None:
     sentences = make_sentences([3, 0, 5])
     tagger.predict(sentences)
     ours = set(map(id, sentences))

@@ -133,9 +133,7 @@ class TestOptions:
             )
 
     @pytest.mark.parametrize("options", OPTIONS[:: len(HEADS) * len(FRONTS)], ids=named)
-    def test_the_settings_build_the_network_that_they_name(
-        self, options: dict[str, Any], embeddings: WordEmbeddings
-    ) -> None:
+    def test_the_network_has_the_given_settings(self, options: dict[str, Any], embeddings: WordEmbeddings) -> None:
         tagger = make_tagger(embeddings, **options)
         printed = str(tagger)
         if options.get("use_rnn", True):
@@ -148,7 +146,7 @@ class TestOptions:
         assert ("LinearChainCRF(num_tags=4)" in printed) == options["use_crf"]
         assert f"p={options['locked_dropout']}" in printed
 
-    def test_two_taggers_can_train_one_network(self, embeddings: WordEmbeddings) -> None:
+    def test_two_taggers_can_share_a_network(self, embeddings: WordEmbeddings) -> None:
         shared = torch.nn.LSTM(8, 5, num_layers=2, bidirectional=True, batch_first=True)
         first, second = (make_tagger(embeddings, rnn=shared, reproject_embeddings=False) for _ in range(2))
         assert (first.hidden_size, first.rnn_layers, first.rnn_type) == (5, 2, "LSTM")
@@ -163,7 +161,7 @@ class TestOptions:
         assert SequenceTagger.from_settings(settings, embeddings).settings() == settings
 
     @pytest.mark.parametrize("kind", ["stacked", "fine-tuned"])
-    def test_other_embeddings_learn_and_are_kept_in_the_file(self, kind: str, tmp_path: Path) -> None:
+    def test_other_embeddings_are_trained_and_saved(self, kind: str, tmp_path: Path) -> None:
         vectors = WordVectors(WORDS, np.random.default_rng(1).standard_normal((len(WORDS), 5)))
         plain, tuned = WordEmbeddings(vectors), WordEmbeddings(vectors, fine_tune=True)
         tagger = make_tagger(StackedEmbeddings([plain, tuned]) if kind == "stacked" else tuned)
@@ -188,11 +186,11 @@ class TestOptions:
 
 
 class TestBadOptions:
-    def test_weights_of_labels_do_not_go_with_a_crf(self, embeddings: WordEmbeddings) -> None:
+    def test_loss_weights_and_a_crf_are_refused(self, embeddings: WordEmbeddings) -> None:
         with pytest.raises(SettingError, match="use_crf=False"):
             make_tagger(embeddings, loss_weights={"A": 2.0})
 
-    def test_weights_must_name_labels(self, embeddings: WordEmbeddings) -> None:
+    def test_loss_weights_of_unknown_labels_are_refused(self, embeddings: WordEmbeddings) -> None:
         with pytest.raises(LabelError, match="X, Y, but the labels are A, B, C, D"):
             make_tagger(embeddings, use_crf=False, loss_weights={"Y": 2.0, "A": 1.0, "X": 2.0})
 
@@ -203,17 +201,17 @@ class TestBadOptions:
 
     @pytest.mark.parametrize("option", ["dropout", "word_dropout", "locked_dropout"])
     @pytest.mark.parametrize("rate", [-0.1, 1.0, 2.0, float("nan")])
-    def test_a_dropout_rate_must_be_a_part(self, embeddings: WordEmbeddings, option: str, rate: float) -> None:
+    def test_a_dropout_rate_of_1_or_more_is_refused(self, embeddings: WordEmbeddings, option: str, rate: float) -> None:
         options: dict[str, Any] = {option: rate}
         with pytest.raises(SettingError, match="dropout rate"):
             make_tagger(embeddings, **options)
 
-    def test_an_unknown_network_is_refused_with_those_there_are(self, embeddings: WordEmbeddings) -> None:
+    def test_an_unknown_rnn_type_is_refused_with_the_known_ones(self, embeddings: WordEmbeddings) -> None:
         with pytest.raises(SettingError, match="LSTM, GRU, RNN; it is 'Transformer'"):
             make_tagger(embeddings, rnn_type="Transformer")
 
     @pytest.mark.parametrize("option", ["hidden_size", "rnn_layers"])
-    def test_a_network_of_no_size_is_refused(self, embeddings: WordEmbeddings, option: str) -> None:
+    def test_a_network_of_size_0_is_refused(self, embeddings: WordEmbeddings, option: str) -> None:
         options: dict[str, Any] = {option: 0}
         with pytest.raises(FlairliteError, match=option):
             make_tagger(embeddings, **options)
@@ -274,7 +272,7 @@ class TestRandomness:
             second = make_tagger(embeddings).state_dict()
         assert all(torch.equal(first[name], second[name]) for name in first)
 
-    def test_global_generators_are_left_alone(self, embeddings: WordEmbeddings, tmp_path: Path) -> None:
+    def test_global_generators_are_not_used(self, embeddings: WordEmbeddings, tmp_path: Path) -> None:
         def states() -> tuple[Any, ...]:
             return torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state())  # noqa: NPY002
 
@@ -307,14 +305,14 @@ class TestLoss:
         emissions = tagger(batch)
         weights = {"A": 1.0, "B": 2.5, "C": 1.0, "D": 0.5}
         expected = sum(
-            -weights[label] * float(emissions[row, place].detach().log_softmax(0)[TAGS.index(label)])
+            -weights[label] * float(emissions[row, position].detach().log_softmax(0)[TAGS.index(label)])
             for row, sentence in enumerate(sentences)
-            for place, label in enumerate(sentence.token_labels("pos") or ())
+            for position, label in enumerate(sentence.token_labels("pos") or ())
             if label is not None
         )
         assert tagger.loss(emissions, batch).item() == pytest.approx(expected, rel=1e-5)
 
-    def test_without_a_crf_unlabelled_words_teach_nothing(self, embeddings: WordEmbeddings) -> None:
+    def test_without_a_crf_unlabelled_words_have_no_gradient(self, embeddings: WordEmbeddings) -> None:
         tagger = make_tagger(embeddings, use_crf=False)
         sentence = tagged("w1 w2/B w3 w4/D w5 w6/A")
         _, gradients = loss_and_gradients(tagger, [[sentence]])
@@ -346,7 +344,7 @@ class TestLoss:
         assert_same_gradients(gradients, gradients_of(tagger))
 
     @pytest.mark.parametrize("use_crf", [True, False])
-    def test_a_sentence_without_any_label_teaches_nothing(self, use_crf: bool, embeddings: WordEmbeddings) -> None:
+    def test_a_sentence_without_labels_has_no_gradient(self, use_crf: bool, embeddings: WordEmbeddings) -> None:
         tagger = make_tagger(embeddings, use_crf=use_crf)
         loss, gradients = loss_and_gradients(tagger, [[tagged("w1 w2 w3"), Sentence(["w4"])]])
         assert loss == pytest.approx(0, abs=1e-6)
@@ -362,15 +360,15 @@ class TestLoss:
 def path_score(tagger: SequenceTagger, emissions: Tensor, path: Sequence[int]) -> Tensor:
     assert tagger.crf is not None
     score = tagger.crf.start[path[0]] + tagger.crf.end[path[-1]]
-    for place, tag in enumerate(path):
-        score = score + emissions[place, tag]
+    for position, tag in enumerate(path):
+        score = score + emissions[position, tag]
     for left, right in itertools.pairwise(path):
         score = score + tagger.crf.transitions[left, right]
     return score
 
 
 @pytest.mark.parametrize("options", [{}, {"use_crf": False, "rnn_type": "GRU"}], ids=["LSTM-CRF", "GRU"])
-def test_twenty_sentences_are_learned_by_heart(
+def test_twenty_sentences_are_memorized(
     options: dict[str, Any], sample: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path
 ) -> None:
     sentences = list(sample.train or ())[:20]

@@ -88,7 +88,7 @@ def scores_alone(classifier: TextClassifier, sentence: Sentence) -> torch.Tensor
 class TestPrediction:
     @pytest.mark.parametrize("kind", EMBEDDINGS)
     @pytest.mark.parametrize("size", [1, 7, 64])
-    def test_each_sentence_gets_its_likeliest_label_whatever_the_batches(self, kind: str, size: int) -> None:
+    def test_the_most_probable_label_is_predicted_for_any_batch_size(self, kind: str, size: int) -> None:
         classifier = make_classifier(kind)
         sentences = classifier.predict(make_sentences(), size, label_name="found")
         assert len({label for labels in predicted(sentences) for label in labels}) > 1
@@ -103,7 +103,7 @@ class TestPrediction:
             assert label.score == pytest.approx(float(probabilities.max()), abs=1e-5)
 
     @pytest.mark.parametrize("threshold", [0.5, 0.3, {"default": 0.6, "music": 0.2}])
-    def test_all_labels_above_their_threshold_are_given_the_surest_first(self, threshold: Any) -> None:
+    def test_labels_above_their_threshold_are_predicted_in_order_of_probability(self, threshold: Any) -> None:
         classifier = make_classifier(multi_label=True, multi_label_threshold=threshold)
         limits = threshold if isinstance(threshold, dict) else {"default": threshold}
         sentences = with_words(classifier.predict(make_sentences(), label_name="found"))
@@ -111,9 +111,9 @@ class TestPrediction:
         for sentence in sentences:
             probabilities = scores_alone(classifier, sentence).sigmoid().tolist()
             given = {
-                label: chance
-                for label, chance in zip(LABELS, probabilities, strict=True)
-                if chance > limits.get(label, limits["default"])
+                label: probability
+                for label, probability in zip(LABELS, probabilities, strict=True)
+                if probability > limits.get(label, limits["default"])
             }
             found = sentence.get_labels("found")
             assert [label.value for label in found] == sorted(given, key=lambda label: -given[label])
@@ -129,7 +129,7 @@ class TestPrediction:
             classifier.multi_label_threshold = {"films": 0.3}  # type: ignore[assignment]
 
     @pytest.mark.parametrize("multi_label", [False, True])
-    def test_probabilities_of_all_classes_can_be_had(self, multi_label: bool) -> None:
+    def test_probabilities_of_all_classes_are_written_on_request(self, multi_label: bool) -> None:
         classifier = make_classifier(multi_label=multi_label)
         for sentence in with_words(classifier.predict(make_sentences(), return_probabilities_for_all_classes=True)):
             labels = sentence.get_labels("topic")
@@ -148,7 +148,7 @@ class TestPrediction:
         sentences = classifier.predict(make_sentences(), return_probabilities_for_all_classes=True)
         assert {label for labels in predicted(sentences, "topic") for label in labels} == set(LABELS)
 
-    def test_gold_labels_of_this_type_are_replaced_and_others_stay(self) -> None:
+    def test_labels_of_the_type_are_replaced_and_others_are_kept(self) -> None:
         classifier = make_classifier()
         sentence = Sentence(["w1", "w2"]).add_label("topic", "gold").add_label("mood", "glad")
         sentence[0].add_label("topic", "of a word")
@@ -157,20 +157,20 @@ class TestPrediction:
         assert sentence.sentence_labels("mood") == ["glad"]
         assert sentence[0].get_label("topic").value == "of a word"
 
-    def test_empty_sentences_alone_and_no_sentence_at_all(self) -> None:
+    def test_empty_sentences_and_an_empty_list(self) -> None:
         classifier = make_classifier()
         assert classifier.predict([]) == []
         for empty in (Sentence("    "), Sentence("")):
             assert classifier.predict([empty])[0].get_labels() == []
 
-    def test_a_stream_gives_what_predict_gives(self) -> None:
+    def test_a_stream_predicts_the_same_as_predict(self) -> None:
         classifier = make_classifier("rnn")
         streamed = list(classifier.predict_stream(iter(make_sentences()), 5, label_name="found"))
         assert predicted(streamed) == predicted(classifier.predict(make_sentences(), label_name="found"))
 
 
 class TestLoss:
-    def test_it_is_the_weighted_cross_entropy_of_known_labels(self, device: torch.device) -> None:
+    def test_the_loss_is_the_weighted_cross_entropy_of_known_labels(self, device: torch.device) -> None:
         classifier = make_classifier(loss_weights=WEIGHTS).to(device)
         sentences = make_sentences(labels=[*LABELS, "unheard-of"])
         sentences.append(Sentence(["w1"]))  # without a label
@@ -186,7 +186,7 @@ class TestLoss:
         assert loss.shape == ()
         torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
 
-    def test_with_several_labels_it_is_the_weighted_binary_cross_entropy(self, device: torch.device) -> None:
+    def test_the_multi_label_loss_is_the_weighted_binary_cross_entropy(self, device: torch.device) -> None:
         classifier = make_classifier(loss_weights=WEIGHTS, multi_label=True).to(device)
         sentences = make_sentences(labels=[*LABELS, "unheard-of"], several=True)
         loss, count = classifier.forward_loss(sentences)
@@ -203,12 +203,12 @@ class TestLoss:
         assert count == len(kept)
         torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
 
-    def test_of_nothing_it_is_nought(self) -> None:
+    def test_the_loss_of_no_sentence_is_0(self) -> None:
         loss, count = make_classifier().forward_loss([Sentence("")])
         assert (loss.item(), count) == (0.0, 0)
         loss.backward()  # type: ignore[no-untyped-call]
 
-    def test_dropout_is_there_only_in_training(self) -> None:
+    def test_dropout_is_active_only_in_training(self) -> None:
         classifier = make_classifier(dropout=0.3, word_dropout=0.2, locked_dropout=0.4)
         sentences = make_sentences()
         calm = classifier.forward_loss(sentences)[0].item()
@@ -218,7 +218,7 @@ class TestLoss:
 
 
 class TestEvaluation:
-    def test_of_one_label_it_is_that_of_scikit_learn(self, tmp_path: Path) -> None:
+    def test_metrics_are_those_of_scikit_learn(self, tmp_path: Path) -> None:
         classifier = make_classifier()
         sentences = make_sentences(120, [*LABELS, "unheard-of"])
         result = classifier.evaluate(sentences, out_path=tmp_path / "found.tsv")
@@ -232,7 +232,7 @@ class TestEvaluation:
         assert len(rows) == len(sentences)
         assert [row[:2] for row in rows if row[2]] == [list(pair) for pair in zip(golds, found, strict=True)]
 
-    def test_of_several_labels_it_is_that_of_scikit_learn(self) -> None:
+    def test_multi_label_metrics_are_those_of_scikit_learn(self) -> None:
         classifier = make_classifier(multi_label=True, multi_label_threshold=0.4)
         sentences = make_sentences(120, [*LABELS, "unheard-of"], several=True)
         result = classifier.evaluate(sentences)
@@ -257,7 +257,7 @@ class TestEvaluation:
         loss, count = classifier.forward_loss(sentences)
         assert classifier.evaluate(sentences, mini_batch_size=7).loss == pytest.approx(loss.item() / count, rel=1e-5)
 
-    def test_sentences_stay_as_they_are(self) -> None:
+    def test_labels_are_not_changed(self) -> None:
         sentences = make_sentences()
         before = [str(sentence) for sentence in sentences]
         make_classifier().evaluate(sentences)
@@ -275,7 +275,7 @@ class TestEvaluation:
         result = classifier.evaluate(tmp_path / "gold.txt")
         assert result.classification_report == classifier.evaluate(sentences).classification_report
 
-    def test_labels_of_words_are_no_gold_labels(self) -> None:
+    def test_labels_of_words_are_not_gold_labels(self) -> None:
         sentence = Sentence(["w1"])
         sentence[0].add_label("topic", "sports")
         with pytest.raises(LabelError, match=r"no whole sentence of .* has a label of the type 'topic'"):
@@ -286,7 +286,7 @@ class TestEvaluation:
 class TestHalfPrecision:
     @pytest.mark.parametrize("kind", EMBEDDINGS)
     @pytest.mark.parametrize("multi_label", [False, True])
-    def test_a_model_in_bfloat16_says_almost_the_same(self, kind: str, multi_label: bool) -> None:
+    def test_a_model_in_bfloat16_predicts_almost_the_same(self, kind: str, multi_label: bool) -> None:
         classifier = make_classifier(kind, multi_label=multi_label)
         exact = classifier.predict(make_sentences(), return_probabilities_for_all_classes=True)
         rough = classifier.bfloat16().predict(make_sentences(), return_probabilities_for_all_classes=True)
@@ -306,7 +306,7 @@ class TestHalfPrecision:
 
 
 class TestSettings:
-    def test_several_labels_are_recognised_by_the_dictionary(self) -> None:
+    def test_multi_label_is_taken_from_the_dictionary(self) -> None:
         corpus = Corpus(make_sentences(several=True))
         dictionary = corpus.make_label_dictionary("topic")
         assert TextClassifier(EMBEDDINGS["pool"](), "topic", dictionary).multi_label
@@ -314,12 +314,12 @@ class TestSettings:
         one = Corpus(make_sentences()).make_label_dictionary("topic")
         assert not TextClassifier(EMBEDDINGS["pool"](), label_dictionary=one, label_type="topic").multi_label
 
-    def test_several_labels_are_refused_where_one_is_wanted(self, tmp_path: Path) -> None:
+    def test_several_labels_are_refused_by_a_single_label_classifier(self, tmp_path: Path) -> None:
         corpus = Corpus(make_sentences(several=True))
         with pytest.raises(LabelError, match=r"have more than one 'topic' label.*multi_label=True"):
             ModelTrainer(make_classifier(), corpus).train(tmp_path, max_epochs=1)
 
-    def test_embeddings_of_words_are_refused_with_what_to_do(self) -> None:
+    def test_embeddings_of_words_are_refused_with_the_remedy(self) -> None:
         words: Any = WordEmbeddings(VECTORS)
         with pytest.raises(SettingError, match="needs embeddings of sentences, not WordEmbeddings: wrap"):
             TextClassifier(words, "topic", Dictionary.from_items(LABELS))
@@ -328,11 +328,11 @@ class TestSettings:
         with pytest.raises(LabelError, match="no label besides <unk>"):
             make_classifier(labels=[])
 
-    def test_weights_of_labels_that_there_are_not_are_refused(self) -> None:
+    def test_loss_weights_of_unknown_labels_are_refused(self) -> None:
         with pytest.raises(LabelError, match="loss_weights name films, but the labels are sports, politics"):
             make_classifier(loss_weights={"films": 2.0})
 
-    def test_the_seed_decides_the_first_weights(self) -> None:
+    def test_the_seed_determines_the_initial_weights(self) -> None:
         dictionary = Dictionary.from_items(LABELS)
         first, second, third = (
             TextClassifier(EMBEDDINGS["pool"](), "topic", dictionary, seed=seed).decoder.weight for seed in (5, 5, 6)
@@ -344,7 +344,7 @@ class TestSettings:
 class TestFiles:
     @pytest.mark.parametrize("kind", EMBEDDINGS)
     @pytest.mark.parametrize("options", [{}, OPTIONS])
-    def test_everything_comes_back(self, kind: str, options: dict[str, Any], tmp_path: Path) -> None:
+    def test_a_loaded_model_equals_the_saved_one(self, kind: str, options: dict[str, Any], tmp_path: Path) -> None:
         classifier = make_classifier(kind, **options)
         classifier.save(tmp_path / "model.pt")
         for load in (TextClassifier.load, Model.load, Classifier.load):
@@ -392,7 +392,7 @@ class TestTraining:
     @pytest.mark.parametrize(
         ("make_corpus", "kind", "at_least"), [(SAMPLE_REVIEWS, "sentiment", 0.42), (SAMPLE_TOPICS, "topic", 0.3)]
     )
-    def test_it_learns_and_leaves_the_files_of_any_training(
+    def test_training_learns_and_writes_all_files(
         self, make_corpus: Any, kind: str, at_least: float, mini_vectors: WordEmbeddings, tmp_path: Path
     ) -> None:
         corpus = make_corpus()
@@ -417,7 +417,7 @@ class TestTraining:
         assert "By class:" in text
         assert all(label in text for label in dictionary.get_items()[1:])
 
-    def test_labels_only_in_dev_and_test_are_named_once_and_are_misses(
+    def test_labels_only_in_dev_and_test_are_named_once_and_count_as_misses(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         test = [Sentence(["w1"]).add_label("topic", "films"), Sentence(["w2"]).add_label("topic", "sports")]
@@ -444,7 +444,7 @@ class TestTraining:
         assert not torch.equal(weights[0], weights[2])
 
     @pytest.mark.parametrize("storage", ["cpu", "gpu", "none"])
-    def test_every_storage_of_embeddings_gives_the_same(self, storage: str, tmp_path: Path) -> None:
+    def test_all_storage_modes_give_the_same_result(self, storage: str, tmp_path: Path) -> None:
         corpus = Corpus(make_sentences(several=True), make_sentences(20, several=True))
         losses = []
         for mode in ("cpu", storage):

@@ -49,7 +49,7 @@ def make_sentences(seed: int = 0) -> list[Sentence]:
     ]
 
 
-def chances_of(classifier: TokenClassifier, word: str) -> torch.Tensor:
+def probabilities_of(classifier: TokenClassifier, word: str) -> torch.Tensor:
     """Return the probabilities (K,) of a word alone."""
     vector = torch.from_numpy(VECTORS.matrix[WORDS.index(word)])
     probabilities: torch.Tensor = classifier.decoder(vector.float().to(classifier.device)).softmax(0)
@@ -57,12 +57,12 @@ def chances_of(classifier: TokenClassifier, word: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("size", [1, 4, 64])
-def test_a_word_gets_its_likeliest_label_wherever_it_stands(size: int) -> None:
+def test_the_most_probable_label_is_predicted_at_any_position(size: int) -> None:
     classifier = make_classifier()
     sentences = classifier.predict(make_sentences(), size, label_name="found")
     assert len({token.get_label("found").value for sentence in sentences for token in sentence}) == len(TAGS)
     for token in (token for sentence in sentences for token in sentence):
-        probabilities = chances_of(classifier, token.text)
+        probabilities = probabilities_of(classifier, token.text)
         assert token.get_label("found").value == TAGS[int(probabilities.argmax())]
         assert token.get_label("found").score == pytest.approx(float(probabilities.max()), abs=1e-6)
 
@@ -73,12 +73,14 @@ def test_the_loss_is_the_weighted_cross_entropy_of_known_labels(device: torch.de
     loss, count = classifier.forward_loss(sentences)
     pairs = [(token.text, token.get_label("pos").value) for sentence in sentences for token in sentence]
     known = [(word, label) for word, label in pairs if label in TAGS]
-    expected = sum(-WEIGHTS.get(tag, 1.0) * chances_of(classifier, word)[TAGS.index(tag)].log() for word, tag in known)
+    expected = sum(
+        -WEIGHTS.get(tag, 1.0) * probabilities_of(classifier, word)[TAGS.index(tag)].log() for word, tag in known
+    )
     assert count == len(known) < len(pairs)
     assert loss.item() == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_the_evaluation_is_that_of_scikit_learn() -> None:
+def test_metrics_are_those_of_scikit_learn() -> None:
     classifier, sentences = make_classifier(), make_sentences()
     result = classifier.evaluate(sentences)
     classifier.predict(sentences, label_name="found")
@@ -92,7 +94,7 @@ def test_the_evaluation_is_that_of_scikit_learn() -> None:
         assert result.classification_report[name] == pytest.approx(figures), name
 
 
-def test_it_learns_what_can_be_told_from_words_alone(
+def test_it_learns_labels_that_depend_only_on_the_word(
     sample: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path
 ) -> None:
     dictionary = sample.make_label_dictionary("upos")
@@ -106,7 +108,7 @@ def test_it_learns_what_can_be_told_from_words_alone(
     assert again.evaluate(sample.test or ()).main_score == pytest.approx(found["test_score"])
 
 
-def test_everything_comes_back_from_a_file(tmp_path: Path) -> None:
+def test_a_loaded_model_equals_the_saved_one(tmp_path: Path) -> None:
     options = {"loss_weights": WEIGHTS, "dropout": 0.1, "word_dropout": 0.2, "locked_dropout": 0.3}
     classifier = make_classifier(**options)
     classifier.save(tmp_path / "model.pt")
@@ -128,7 +130,7 @@ def test_dropout_is_drawn_from_the_generator() -> None:
     assert not torch.equal(first, third)
 
 
-def test_what_does_not_go_together_is_refused() -> None:
+def test_contradicting_arguments_are_refused() -> None:
     documents: Any = DocumentPoolEmbeddings(WordEmbeddings(VECTORS))
     with pytest.raises(SettingError, match="needs embeddings of words, not DocumentPoolEmbeddings"):
         TokenClassifier(documents, Dictionary.from_items(TAGS), "pos")
@@ -158,7 +160,7 @@ def test_spans_are_those_of_the_best_valid_tags(span_encoding: str) -> None:
     scheme, names = scheme_named(span_encoding), classifier.task.class_names
     for length in (1, 2, 4, 5):
         words = WORDS[length : 2 * length]
-        logs = torch.stack([chances_of(classifier, word).log() for word in words])  # (T, K)
+        logs = torch.stack([probabilities_of(classifier, word).log() for word in words])  # (T, K)
         valid = {
             tags: sum(float(row[names.index(tag)]) for row, tag in zip(logs, tags, strict=True))
             for tags in itertools.product(names, repeat=length)

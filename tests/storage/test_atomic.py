@@ -203,7 +203,7 @@ class TestLock:
     def test_a_lock_file_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
         for path in (tmp_path / "missing" / "lock", tmp_path):
             with pytest.raises(FileWriteError, match="lock file") as caught, file_lock(path):
-                pytest.fail("there is no such lock")
+                pytest.fail("the lock cannot be taken")
             assert caught.value.path == path
 
     @pytest.mark.parametrize(

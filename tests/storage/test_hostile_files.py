@@ -96,7 +96,7 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "a tensor larger than its record": lambda path: with_structure(
         path, lambda data: data.replace(b"K\x15tq", b"J\xff\xff\xff\x7ftq", 1)
     ),
-    "a tensor that begins behind its record": lambda path: with_structure(
+    "a tensor that starts after its record": lambda path: with_structure(
         path, lambda data: data.replace(b"QK\x00K\x15\x85", b"QJ\xff\xff\xff\x7fK\x15\x85", 1)
     ),
     "a tensor that repeats one number": lambda path: with_content(path, embeddings=expanded_vectors(path)),
@@ -163,7 +163,7 @@ for path in sys.argv[1:]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX alone limits memory")
-def test_hostile_files_are_refused_in_little_memory_and_nothing_runs(model_file: Path, tmp_path: Path) -> None:
+def test_hostile_files_are_refused_in_little_memory_without_running_code(model_file: Path, tmp_path: Path) -> None:
     paths = {}
     for number, (name, spoil) in enumerate(HOSTILE.items()):
         path = tmp_path / f"{number}.pt"
@@ -259,7 +259,7 @@ class TestWriting:
     @pytest.mark.parametrize(
         "value", [Path("a"), b"bytes", {1}, object(), make_tagger, torch.float32, 1j, torch.device("cpu")]
     )
-    def test_what_a_file_cannot_hold_is_refused_with_its_place_before_anything_is_written(
+    def test_content_that_cannot_be_saved_is_refused_with_its_location_before_writing(
         self, value: Any, tmp_path: Path
     ) -> None:
         with pytest.raises(ModelFileError, match=rf"cannot hold a {type(value).__name__} \(settings\.sizes\[1\]\)"):
@@ -268,7 +268,7 @@ class TestWriting:
             write_model_file(tmp_path / "model.pt", {"state": torch.zeros(2, 2).to_sparse()})
         assert list(tmp_path.iterdir()) == []
 
-    def test_numbers_of_numpy_and_parameters_come_back_as_plain_ones(self, tmp_path: Path) -> None:
+    def test_numpy_scalars_and_parameters_are_saved_as_plain_values(self, tmp_path: Path) -> None:
         """A setting computed with numpy would make a file that cannot be loaded again."""
         content = {
             "numbers": [np.float64(0.5), np.float32(0.25), np.int64(3), np.bool_(True), np.str_("x"), True, (1, None)],
@@ -293,12 +293,12 @@ class TestWriting:
         "dtype",
         [torch.float64, torch.float16, torch.bfloat16, torch.int8, torch.uint8, torch.int16, torch.int32, torch.bool],
     )
-    def test_tensors_of_every_kind_come_back(self, dtype: torch.dtype, tmp_path: Path) -> None:
+    def test_tensors_of_all_dtypes_are_saved(self, dtype: torch.dtype, tmp_path: Path) -> None:
         tensor = torch.arange(6).view(2, 3).to(dtype)
         write_model_file(tmp_path / "model.pt", {"tensor": tensor})
         assert torch.equal(read_model_file(tmp_path / "model.pt")["tensor"], tensor)
 
-    def test_weights_that_are_shared_stay_shared(self, tmp_path: Path) -> None:
+    def test_shared_weights_stay_shared(self, tmp_path: Path) -> None:
         tensor = torch.zeros(10)
         write_model_file(tmp_path / "model.pt", {"one": tensor, "other": tensor[2:]})
         loaded = read_model_file(tmp_path / "model.pt")
@@ -325,7 +325,7 @@ def test_a_model_saved_on_cuda_loads_on_the_cpu(model_file: Path) -> None:
 
 
 @pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
-def test_files_of_every_format_so_far_are_loaded_and_predict_what_they_did(version: int) -> None:
+def test_files_of_all_formats_load_and_predict_the_same(version: int) -> None:
     """For a new format, a file written by the last flairlite of the old one is kept in `tests/data`."""
     expected = json.loads((DATA / f"model-format-{version}.json").read_text(encoding="utf-8"))
     content = torch.load(DATA / f"model-format-{version}.pt", weights_only=True)
@@ -339,5 +339,5 @@ def test_files_of_every_format_so_far_are_loaded_and_predict_what_they_did(versi
 
 
 @pytest.mark.parametrize("version", [0, -1, True, 1.0])
-def test_a_format_that_never_was_is_refused(version: Any, model_file: Path) -> None:
+def test_an_invalid_format_version_is_refused(version: Any, model_file: Path) -> None:
     assert "damaged" in refusal(with_content(model_file, format_version=version))

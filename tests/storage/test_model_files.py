@@ -41,7 +41,7 @@ def model_file(tmp_path: Path) -> Path:
 
 
 class TestRoundTrip:
-    def test_everything_comes_back(self, tmp_path: Path) -> None:
+    def test_a_loaded_model_equals_the_saved_one(self, tmp_path: Path) -> None:
         tagger = make_tagger(dropout=0.1, word_dropout=0.2, locked_dropout=0.3, rnn_type="GRU", rnn_layers=2)
         tagger.save(tmp_path / "model.pt")
         loaded = SequenceTagger.load(tmp_path / "model.pt", device="cpu")
@@ -117,14 +117,14 @@ class TestRoundTrip:
 
         assert_plain(content)
 
-    def test_it_comes_to_the_device_asked_for(self, model_file: Path, device: torch.device) -> None:
+    def test_the_model_is_loaded_onto_the_requested_device(self, model_file: Path, device: torch.device) -> None:
         loaded = SequenceTagger.load(model_file, device=device)
         assert {weight.device.type for weight in loaded.parameters()} == {device.type}
         assert [[value for value, _ in row] for row in predictions(loaded)] == [
             [value for value, _ in row] for row in predictions(make_tagger().to("cpu"))
         ]
 
-    def test_loading_leaves_the_global_generator_alone(self, model_file: Path) -> None:
+    def test_loading_does_not_use_the_global_generator(self, model_file: Path) -> None:
         before = torch.get_rng_state()
         SequenceTagger.load(model_file)
         assert torch.equal(torch.get_rng_state(), before)
@@ -138,20 +138,22 @@ class TestWithoutVectors:
         """A tagger with word vectors that lie in the cache."""
         return SequenceTagger(mini_vectors, sample.make_label_dictionary("upos"), "upos", hidden_size=4, seed=0)
 
-    def test_it_is_small_and_loads_where_the_cache_has_them(self, stored: SequenceTagger, tmp_path: Path) -> None:
+    def test_the_file_is_small_and_loads_where_the_cache_has_the_vectors(
+        self, stored: SequenceTagger, tmp_path: Path
+    ) -> None:
         stored.save(tmp_path / "whole.pt")
         stored.save(tmp_path / "small.pt", whole=False)
         assert (tmp_path / "small.pt").stat().st_size < 0.05 * (tmp_path / "whole.pt").stat().st_size
         assert predictions(SequenceTagger.load(tmp_path / "small.pt")) == predictions(stored)
 
-    def test_elsewhere_it_is_refused_with_what_is_missing(self, stored: SequenceTagger, tmp_path: Path) -> None:
+    def test_without_the_cache_the_missing_vectors_are_named(self, stored: SequenceTagger, tmp_path: Path) -> None:
         stored.save(tmp_path / "small.pt", whole=False)
         set_cache_root(tmp_path / "another machine")
         message = refusal(tmp_path / "small.pt")
         assert "vectors" in message
         assert "another machine" in message
 
-    def test_a_file_does_not_lead_out_of_the_cache(
+    def test_a_file_cannot_refer_to_paths_outside_the_cache(
         self, stored: SequenceTagger, session_cache: Path, tmp_path: Path
     ) -> None:
         stored.save(tmp_path / "small.pt", whole=False)
@@ -169,14 +171,14 @@ class TestWithoutVectors:
         assert predictions(SequenceTagger.load(tmp_path / "model.pt")) == predictions(stored)
 
     @pytest.mark.parametrize("fine_tune", [False, True])
-    def test_vectors_that_no_cache_has_are_always_in_the_file(self, fine_tune: bool, tmp_path: Path) -> None:
+    def test_vectors_that_are_not_cached_are_always_saved(self, fine_tune: bool, tmp_path: Path) -> None:
         tagger = make_tagger()
         assert isinstance(tagger.embeddings, WordEmbeddings)
         tagger.embeddings = WordEmbeddings(tagger.embeddings.vectors, fine_tune=fine_tune)
         tagger.save(tmp_path / "model.pt", whole=False)
         assert predictions(SequenceTagger.load(tmp_path / "model.pt")) == predictions(tagger)
 
-    def test_trained_vectors_are_always_in_the_file(self, sample: Corpus, tmp_path: Path) -> None:
+    def test_trained_vectors_are_always_saved(self, sample: Corpus, tmp_path: Path) -> None:
         embeddings = WordEmbeddings("glove-mini", fine_tune=True)
         assert embeddings.weight is not None
         with torch.no_grad():
@@ -204,20 +206,20 @@ class Command:
 
 
 class TestDamage:
-    def test_a_file_cut_short_is_refused_at_every_length(self, model_file: Path) -> None:
+    def test_a_truncated_file_is_refused_at_any_length(self, model_file: Path) -> None:
         content = model_file.read_bytes()
         lengths = {*range(0, len(content), 97), *range(100), *range(len(content) - 100, len(content))}
         for length in sorted(lengths):
             model_file.write_bytes(content[:length])
             assert "Copy it again" in refusal(model_file)
 
-    @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+    @given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
     @settings(max_examples=100)
-    def test_a_changed_byte_is_refused_or_changes_nothing(self, place: float, bit: int, tmp_path: Path) -> None:
+    def test_a_changed_byte_is_refused_or_changes_nothing(self, position: float, bit: int, tmp_path: Path) -> None:
         path = tmp_path / "changed.pt"
         make_tagger().save(path)
         content = bytearray(path.read_bytes())
-        content[int(place * len(content))] ^= 1 << bit
+        content[int(position * len(content))] ^= 1 << bit
         path.write_bytes(content)
         try:
             loaded = SequenceTagger.load(path)
@@ -231,8 +233,8 @@ class TestDamage:
         """Torch itself does not look at the checksums that it has written."""
         content = model_file.read_bytes()
         weights = make_tagger().state_dict()["linear.weight"].cpu().numpy().tobytes()
-        place = content.index(weights)
-        model_file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        position = content.index(weights)
+        model_file.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
         assert torch.load(model_file, weights_only=True)["format_version"] == FORMAT_VERSION
         assert "checksum" in refusal(model_file)
 
@@ -284,7 +286,7 @@ class TestDamage:
         assert "install flairlite 9.8.7 or newer" in message
 
     @pytest.mark.parametrize("version", [None, "1", [1]])
-    def test_a_format_that_is_no_number(self, version: Any, model_file: Path) -> None:
+    def test_a_format_version_that_is_not_an_integer(self, version: Any, model_file: Path) -> None:
         assert "damaged" in refusal(rewritten(model_file, format_version=version))
 
     @pytest.mark.parametrize(
@@ -315,7 +317,7 @@ class TestDamage:
         ],
         ids=str,
     )
-    def test_nonsensical_content(self, changes: dict[str, Any], model_file: Path) -> None:
+    def test_invalid_content(self, changes: dict[str, Any], model_file: Path) -> None:
         refusal(rewritten(model_file, **changes))
 
 
@@ -334,7 +336,7 @@ class TestClasses:
     def test_the_base_class_loads_any_model(self, model_file: Path) -> None:
         assert type(Model.load(model_file)) is SequenceTagger
 
-    def test_a_class_of_your_own_comes_back_as_itself(self, tmp_path: Path) -> None:
+    def test_a_user_class_is_loaded_as_that_class(self, tmp_path: Path) -> None:
         class OwnTagger(SequenceTagger):
             pass
 
@@ -342,10 +344,10 @@ class TestClasses:
         OwnTagger(plain.embeddings, plain.tag_dictionary, "upos", hidden_size=4).save(tmp_path / "own.pt")
         assert type(SequenceTagger.load(tmp_path / "own.pt")) is OwnTagger
 
-    def test_a_class_that_nobody_knows_is_refused_with_its_name(self, model_file: Path) -> None:
+    def test_an_unknown_class_is_refused_with_its_name(self, model_file: Path) -> None:
         assert "holds a MindReader" in refusal(rewritten(model_file, **{"class": "MindReader"}))
 
-    def test_embeddings_that_a_file_cannot_hold_are_refused_before_anything_is_written(self, tmp_path: Path) -> None:
+    def test_embeddings_that_cannot_be_saved_are_refused_before_writing(self, tmp_path: Path) -> None:
         class OwnEmbeddings(WordEmbeddings):
             pass
 
@@ -370,7 +372,7 @@ def room_on_disk(size: int) -> Iterator[None]:
 
 class TestWriting:
     @pytest.mark.parametrize("part", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999])
-    def test_a_full_disk_leaves_the_old_file_and_nothing_else(self, part: float, model_file: Path) -> None:
+    def test_a_full_disk_keeps_only_the_old_file(self, part: float, model_file: Path) -> None:
         before = model_file.read_bytes()
         large = make_tagger(seed=1, hidden_size=64)  # larger than what is written at once
         large.save(model_file.parent / "large.pt")
@@ -388,7 +390,7 @@ class TestWriting:
         assert list(model_file.parent.iterdir()) == [model_file]
 
     @pytest.mark.parametrize("step", ["fsync", "replace"])
-    def test_a_failure_at_the_end_leaves_the_old_file_and_nothing_else(
+    def test_a_failure_at_the_end_keeps_only_the_old_file(
         self, step: str, model_file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*arguments: object) -> NoReturn:
@@ -402,9 +404,7 @@ class TestWriting:
         assert list(model_file.parent.iterdir()) == [model_file]
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-    def test_an_interruption_leaves_the_old_file_and_nothing_else(
-        self, error: type[BaseException], tmp_path: Path
-    ) -> None:
+    def test_an_interruption_keeps_only_the_old_file(self, error: type[BaseException], tmp_path: Path) -> None:
         path = tmp_path / "file"
         path.write_bytes(b"old")
 
@@ -418,7 +418,7 @@ class TestWriting:
         assert path.read_bytes() == b"old"
         assert list(tmp_path.iterdir()) == [path]
 
-    def test_it_is_synced_before_it_gets_its_name(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_file_is_synced_before_it_is_renamed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / "file"
         synced: list[bool] = []
         sync = os.fsync
@@ -435,7 +435,7 @@ class TestWriting:
 
     @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
     @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-    def test_others_may_read_it_as_the_umask_allows(
+    def test_a_file_has_the_mode_of_the_umask(
         self, mask: int, mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         old = os.umask(mask)
@@ -448,13 +448,13 @@ class TestWriting:
             os.umask(old)
         assert stat.S_IMODE((tmp_path / "model.pt").stat().st_mode) == mode
 
-    @pytest.mark.parametrize("place", ["missing/model.pt", "file/model.pt", "folder"])
-    def test_a_place_that_cannot_be_written_is_named(self, place: str, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", ["missing/model.pt", "file/model.pt", "folder"])
+    def test_a_path_that_cannot_be_written_is_named(self, name: str, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"")
         (tmp_path / "folder").mkdir()
         with pytest.raises(FileWriteError) as caught:
-            make_tagger().save(tmp_path / place)
-        assert str(tmp_path / place) in str(caught.value)
+            make_tagger().save(tmp_path / name)
+        assert str(tmp_path / name) in str(caught.value)
         assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
 
     def test_a_folder_is_made_with_its_parents(self, tmp_path: Path) -> None:
@@ -465,14 +465,14 @@ class TestWriting:
 
     def test_a_folder_that_cannot_be_made_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"")
-        for place in (tmp_path / "file", tmp_path / "file" / "folder"):
+        for path in (tmp_path / "file", tmp_path / "file" / "folder"):
             with pytest.raises(FileWriteError) as caught:
-                make_folder(place)
-            assert str(place) in str(caught.value)
+                make_folder(path)
+            assert str(path) in str(caught.value)
             assert "another base path" in str(caught.value)
 
 
-def test_two_models_do_not_share_anything_through_a_file(model_file: Path) -> None:
+def test_models_loaded_from_one_file_are_independent(model_file: Path) -> None:
     one, other = SequenceTagger.load(model_file), SequenceTagger.load(model_file)
     with torch.no_grad():
         for weight in one.parameters():
@@ -480,7 +480,7 @@ def test_two_models_do_not_share_anything_through_a_file(model_file: Path) -> No
     assert predictions(other) == predictions(make_tagger())
 
 
-def test_every_error_of_a_file_can_be_caught_as_one(model_file: Path) -> None:
+def test_file_errors_can_be_caught_as_flairlite_or_value_error(model_file: Path) -> None:
     kinds: Sequence[type[Exception]] = (FlairliteError, ValueError)
     model_file.write_bytes(b"x")
     for kind in kinds:
