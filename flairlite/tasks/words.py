@@ -53,7 +53,7 @@ class WordTask(Task):
         effect = (
             "teach the model nothing, and it will predict a label for such words too"
             if for_training
-            else ("are not compared")
+            else "are not compared"
         )
         return {"unlabelled": f"words of {{name}} have no {{label_type!r}} label: they {effect}"}
 
