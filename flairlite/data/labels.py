@@ -76,6 +76,9 @@ class Label:
     def metadata(self, metadata: dict[str, Any]) -> None:
         self._metadata = metadata
 
+    def _metadata_to_read(self) -> Mapping[str, Any]:
+        return self._metadata or _EMPTY
+
     def set_value(self, value: str, score: float = 1.0) -> None:
         """Change value and score, here and in the sentence."""
         self._value, self._score = check_value(value), check_score(score)
@@ -98,7 +101,7 @@ class Label:
     @property
     def metadata_str(self) -> str:
         """The metadata as `/key=value/...`; empty without metadata."""
-        return "".join(f"/{key}={value}" for key, value in self.metadata.items())
+        return "".join(f"/{key}={value}" for key, value in self._metadata_to_read().items())
 
     def to_dict(self) -> dict[str, Any]:
         """Return value and score as plain data."""
@@ -138,6 +141,9 @@ class _TokenLabel(Label):
         self._store.set_token_metadata(*self._key, metadata)
         self._metadata = metadata
 
+    def _metadata_to_read(self) -> Mapping[str, Any]:
+        return self._store.token_metadata(*self._key) if self._metadata is None else self._metadata
+
     def set_value(self, value: str, score: float = 1.0) -> None:
         super().set_value(value, score)
         self._store.set_value(*self._key, self._value, self._score)
@@ -165,12 +171,16 @@ class _TokenMetadata(dict[str, Any]):
 
 
 def _then_write(name: str) -> Callable[..., Any]:
-    """Return a method of `dict` that writes to the store what it changed."""
+    """Return a method of `dict` that also makes its change in the store, where other entries may have changed since."""
     change = getattr(dict, name)
 
     def method(self: _TokenMetadata, *args: Any, **kwargs: Any) -> Any:
+        before = dict(self)
         result = change(self, *args, **kwargs)
-        self._label._store.set_token_metadata(*self._label._key, dict(self))
+        store, key = self._label._store, self._label._key
+        kept = {name: value for name, value in store.token_metadata(*key).items() if name in self or name not in before}
+        changed = {name: value for name, value in self.items() if name not in before or before[name] is not value}
+        store.set_token_metadata(*key, kept | changed)
         return result
 
     return method
@@ -217,7 +227,9 @@ class LabelStore:
         for name, table in self._others.items():
             for location, labels in table.items():
                 for label in labels:
-                    twin._add_object(point_at(location), name, label.value, label.score, dict(label.metadata))
+                    twin._add_object(
+                        point_at(location), name, label.value, label.score, dict(label._metadata_to_read())
+                    )
         return twin
 
     # Columns

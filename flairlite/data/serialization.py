@@ -175,7 +175,7 @@ def _words_of_span(sentence: Sentence, name: str, start: int, end: int) -> tuple
 
 
 def _label_to_dict(label: Label) -> dict[str, Any]:
-    metadata = dict(label.metadata)
+    metadata = dict(label._metadata_to_read())
     return {"typename": label.typename, "value": label.value, "score": label.score, "metadata": metadata}
 
 

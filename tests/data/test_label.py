@@ -149,6 +149,16 @@ def test_metadata_of_a_label_is_kept_whenever_it_is_added(point: DataPoint) -> N
     assert point.set_label("x", "B").get_label("x").metadata == {}
 
 
+def test_metadata_through_two_objects_of_a_label_add_up(point: DataPoint) -> None:
+    point.add_label("x", "A", old=0)
+    first, second = point.get_label("x"), point.get_label("x")
+    assert first.metadata == second.metadata == {"old": 0}
+    first.metadata["a"] = 1
+    second.metadata["b"] = 2
+    del first.metadata["old"]
+    assert point.get_label("x").metadata == {"a": 1, "b": 2}
+
+
 def test_value_of_a_label_is_set_through_any_of_its_objects(point: DataPoint) -> None:
     point.add_label("x", "A", 0.5)
     first, second = point.get_label("x"), point.get_label("x")
