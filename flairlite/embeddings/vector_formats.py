@@ -133,7 +133,7 @@ def _open_member(path: Path) -> BinaryIO:
         and not re.match(r"\.|readme|license", PurePosixPath(info.filename).name, re.IGNORECASE)
     ]  # fmt: skip
     names = [info.filename for info in members]
-    if any(name.endswith((".npy", "data.pkl")) for name in names):
+    if names and (all(name.endswith(".npy") for name in names) or any(name.endswith("data.pkl") for name in names)):
         raise DataFormatError("expected word vectors, got arrays of NumPy or PyTorch", path=path, remedy=_AS_DICT)
     if len(members) != 1:
         shown = ", ".join(names[:10]) or "none"

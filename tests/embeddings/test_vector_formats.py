@@ -380,6 +380,7 @@ OTHERS = {
         zip_of({"glove.6B.50d.txt": PLAIN.encode(), "glove.6B.100d.txt": PLAIN.encode()}),
         "got 2: glove.6B.50d.txt, glove.6B.100d.txt", "Unpack it, and give the path of the file",
     ),
+    "a zip of gensim's files": (zip_of({"v.kv": b"", "v.kv.vectors.npy": b""}), "got 2: v.kv", "Unpack it"),
     "an encrypted zip": (
         zip_of({"v.txt": b"a 1 2"}).replace(b"PK\1\2\x14\3\x14\0\0\0", b"PK\1\2\x14\3\x14\0\1\0"),
         "encrypted", "Unpack it",
