@@ -169,6 +169,24 @@ class TestFailedStart:
         assert "No dev split" in (tmp_path / "training.log").read_text()
 
 
+class TestSplitsWithoutEntities:
+    def test_dev_and_test_without_an_entity_score_nothing_and_a_warning_says_so(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        train_split = [Sentence(["the", "dog"]).set_span_labels("ner", [(1, 2, "ANIMAL")]) for _ in range(4)]
+        others = [Sentence(["the", "the"]) for _ in range(2)]
+        corpus = Corpus(train_split, others, list(others))
+        embeddings = WordEmbeddings(WordVectors(["the", "dog"], np.eye(2)))
+        labels = corpus.make_label_dictionary("ner")
+        trainer = ModelTrainer(SequenceTagger(embeddings, labels, "ner", hidden_size=2, seed=0), corpus)
+        result = train(trainer, tmp_path)
+        assert result["test_score"] == 0.0
+        assert result["dev_score_history"] == [0.0, 0.0]
+        warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        assert any("the dev split" in text for text in warned)
+        assert any("the test split" in text for text in warned)
+
+
 class Closing(Callback):
     """Notes that it was closed, and raises an error then."""
 
