@@ -57,7 +57,7 @@ class SentenceSplitter(ABC):
 class SegtokSentenceSplitter(SentenceSplitter):
     """Splits English where sentences end, and at every empty line; named as Flair's default splitter.
 
-    The rules are this library's own: a full stop ends a sentence unless an abbreviation stands before it, which ends
+    The rules are this library's own: a full stop ends a sentence unless it follows an abbreviation, which ends
     one only before a word that often begins sentences. `benchmarks/compare_splitters.py` compares them with segtok's.
 
     Example:
