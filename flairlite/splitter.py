@@ -13,27 +13,27 @@ from flairlite.errors import SettingError
 from flairlite.tokenization import SpacyTokenizer, Tokenizer, default_tokenizer
 from flairlite.tokenization.libraries import load_spacy
 
-Stretch = tuple[int, int]  # first character, the one behind the last
+Bounds = tuple[int, int]  # start and exclusive end, in characters
 
 
 class SentenceSplitter(ABC):
-    """Splits a text into sentences, which know their places in it and each other.
+    """Splits a text into sentences that know their offsets and their neighbours.
 
-    A subclass has `_perform_split`; `_sentences` makes sentences of stretches of the text.
+    A subclass defines `_perform_split`; `_sentences` makes sentences from their bounds in the text.
 
     Args:
-        tokenizer: What splits the sentences into words; the default tokenizer when None. It can be assigned.
+        tokenizer: The tokenizer of the sentences; the default tokenizer when None. It can be assigned.
     """
 
     def __init__(self, tokenizer: Tokenizer | None = None) -> None:
         self.tokenizer = tokenizer if tokenizer is not None else default_tokenizer()
 
     def split(self, text: str, link_sentences: bool = True) -> list[Sentence]:
-        """Return the sentences of a text; white space between them is in none.
+        """Return the sentences of a text, without the white space between them.
 
         Args:
             text: The text.
-            link_sentences: Tell each sentence which one is before and behind it.
+            link_sentences: Whether to link each sentence to the previous and the next one.
         """
         sentences = self._perform_split(text)
         if link_sentences:
@@ -42,22 +42,22 @@ class SentenceSplitter(ABC):
 
     @property
     def name(self) -> str:
-        """What distinguishes this splitter from others."""
+        """The name of this splitter."""
         return f"{type(self).__name__}_{self.tokenizer.name}"
 
     @abstractmethod
     def _perform_split(self, text: str) -> list[Sentence]: ...
 
-    def _sentences(self, text: str, stretches: Iterable[Stretch]) -> list[Sentence]:
-        """Make a sentence of each stretch that is not white space."""
-        parts = [(text[start:end], start) for start, end in stretches]
+    def _sentences(self, text: str, bounds: Iterable[Bounds]) -> list[Sentence]:
+        """Make a sentence of each part of the text that is not white space."""
+        parts = [(text[start:end], start) for start, end in bounds]
         return [Sentence(part, self.tokenizer, start_position=start) for part, start in parts if part.strip()]
 
 
 class SegtokSentenceSplitter(SentenceSplitter):
     """Splits English where sentences end, and at every empty line; named as Flair's default splitter.
 
-    The rules are this library's own: a full stop ends a sentence unless an abbreviation stands before it, which ends
+    The rules are this library's own: a full stop ends a sentence unless it follows an abbreviation, which ends
     one only before a word that often begins sentences. `benchmarks/compare_splitters.py` compares them with segtok's.
 
     Example:
@@ -66,7 +66,7 @@ class SegtokSentenceSplitter(SentenceSplitter):
     """
 
     def _perform_split(self, text: str) -> list[Sentence]:
-        return self._sentences(text, _stretches(text, _ends_by_rules))
+        return self._sentences(text, _bounds_of(text, _ends_by_rules))
 
 
 class SyntokSentenceSplitter(SentenceSplitter):
@@ -76,7 +76,7 @@ class SyntokSentenceSplitter(SentenceSplitter):
     """
 
     def _perform_split(self, text: str) -> list[Sentence]:
-        return self._sentences(text, _stretches(text, _ends_by_syntok))
+        return self._sentences(text, _bounds_of(text, _ends_by_syntok))
 
 
 class SpacySentenceSplitter(SentenceSplitter):
@@ -84,10 +84,10 @@ class SpacySentenceSplitter(SentenceSplitter):
 
     Args:
         model: A loaded pipeline, or the name of one, which marks where sentences begin.
-        tokenizer: What splits the sentences into words; the model's own tokenizer when None.
+        tokenizer: The tokenizer of the sentences; the model's own when None.
 
     Raises:
-        FlairliteError: spaCy or the model is not installed.
+        FlairliteError: If spaCy or the model is not installed.
     """
 
     def __init__(self, model: Any, tokenizer: Tokenizer | None = None) -> None:
@@ -104,19 +104,19 @@ class SpacySentenceSplitter(SentenceSplitter):
 
 
 class TagSentenceSplitter(SentenceSplitter):
-    """Splits wherever a tag stands, which is in no sentence.
+    """Splits at each occurrence of a tag, which is left out.
 
     Args:
         tag: The tag.
-        tokenizer: What splits the sentences into words; the default tokenizer when None.
+        tokenizer: The tokenizer of the sentences; the default tokenizer when None.
 
     Raises:
-        SettingError: The tag is empty.
+        SettingError: If the tag is empty.
     """
 
     def __init__(self, tag: str, tokenizer: Tokenizer | None = None) -> None:
         if not tag:
-            raise SettingError("a tag that splits sentences has at least one character")
+            raise SettingError("tag must have at least one character")
         super().__init__(tokenizer)
         self.tag = tag
 
@@ -126,15 +126,15 @@ class TagSentenceSplitter(SentenceSplitter):
         return f"{type(self).__name__}_{self.tag}_{self.tokenizer.name}"
 
     def _perform_split(self, text: str) -> list[Sentence]:
-        stretches, start = [], 0
+        bounds, start = [], 0
         for part in text.split(self.tag):
-            stretches.append((start, start + len(part)))
+            bounds.append((start, start + len(part)))
             start += len(part) + len(self.tag)
-        return self._sentences(text, stretches)
+        return self._sentences(text, bounds)
 
 
 class NewlineSentenceSplitter(TagSentenceSplitter):
-    """Takes each line for a sentence."""
+    """Takes each line as a sentence."""
 
     def __init__(self, tokenizer: Tokenizer | None = None) -> None:
         super().__init__("\n", tokenizer)
@@ -146,14 +146,14 @@ class NewlineSentenceSplitter(TagSentenceSplitter):
 
 
 class NoSentenceSplitter(SentenceSplitter):
-    """Takes the whole text for one sentence, even an empty one."""
+    """Takes the whole text as one sentence, even if it is empty."""
 
     def _perform_split(self, text: str) -> list[Sentence]:
         return [Sentence(text, self.tokenizer)]
 
 
-# What may end a sentence, with what closes it, when a word follows. A match begins where a run of marks does, so that
-# the search is linear in the text.
+# The possible end of a sentence, with closing marks, before a word. A match begins at the start of a run of marks, so
+# that the search is linear in the text.
 _END = re.compile(
     r"""
 (?<![.!?…])(?P<mark>[.!?…]+)
@@ -177,8 +177,8 @@ _ABBREVIATION = re.compile(
 """,
     re.VERBOSE,
 )
-_LONGEST = 16  # characters that are looked at for an abbreviation
-_STARTER = re.compile(  # what often begins a sentence, and no name
+_MAX_ABBREVIATION = 16  # characters
+_STARTER = re.compile(  # words that often begin a sentence, other than names
     r"""
 (?:A|An|And|As|At|But|For|From|He|Her|His|How|However|I|If|In|It|Its|My|No|Not|On|Our|She|So|Some|That|The|Their|Then
     |There|These|They|This|Those|To|We|What|When|Where|While|Who|Why|With|Yes|You|Your)\b
@@ -187,8 +187,8 @@ _STARTER = re.compile(  # what often begins a sentence, and no name
 )
 
 
-def _stretches(text: str, ends: Callable[[str], Iterable[int]]) -> Iterator[Stretch]:
-    """Yield sentences, paragraph by paragraph; `ends` gives the offset behind each but the last."""
+def _bounds_of(text: str, ends: Callable[[str], Iterable[int]]) -> Iterator[Bounds]:
+    """Yield the bounds of sentences by paragraph; `ends` returns the exclusive end of each but the last."""
     for paragraph in re.finditer(r"\S.*(?:\n(?!\s*\n).*)*", text):
         inner = (paragraph.start() + end for end in ends(paragraph.group()))
         for start, end in pairwise([paragraph.start(), *inner, paragraph.end()]):
@@ -199,7 +199,7 @@ def _stretches(text: str, ends: Callable[[str], Iterable[int]]) -> Iterator[Stre
 def _ends_by_rules(paragraph: str) -> Iterator[int]:
     for match in _END.finditer(paragraph):
         mark, following = match["mark"], match["next"].lstrip("\"'“‘([*-–—")
-        before = paragraph[max(0, match.start() - _LONGEST) : match.start()]
+        before = paragraph[max(0, match.start() - _MAX_ABBREVIATION) : match.start()]
         if mark == "." and (_TITLE.search(before) or (_ABBREVIATION.search(before) and not _STARTER.match(following))):
             continue
         if following[:1].islower() and (match["closing"] or mark.startswith(("..", "…"))):
@@ -208,7 +208,7 @@ def _ends_by_rules(paragraph: str) -> Iterator[int]:
 
 
 def _ends_by_syntok(paragraph: str) -> Iterator[int]:
-    from syntok.segmenter import segment  # not with flairlite, as much of its use splits no text
+    from syntok.segmenter import segment  # imported on first use
     from syntok.tokenizer import Tokenizer as Syntok
 
     syntok = Syntok(emit_hyphen_or_underscore_sep=True, replace_not_contraction=False)

@@ -238,6 +238,7 @@ class TagForm:
     name: str
     pattern: re.Pattern[str] | None
 
+    @lru_cache(maxsize=4096)  # noqa: B019  # the few forms live as long as the process
     def parse(self, value: str, default_label: str) -> str | None:
         """Return a value as `O` or a tag such as `B-PER`, or None if it has not this form.
 

@@ -96,28 +96,37 @@ class LabelColumn:
         self._num_other = 0
         self._pairs: Counter[TagPair] = Counter()
         self._pair_lines: dict[TagPair, int] = {}  # the first one
+        self._has_brackets = False
         self._bracket_error: tuple[int, str] | None = None
 
     def add(self, values: Sequence[str], lines: Sequence[int]) -> None:
         """Count the values of a sentence, which are in these lines."""
-        for value, count in Counter(values).items():
-            key = value
-            if value not in self._first_lines:
-                if may_be_tag(value) or self._num_other < _MAX_OTHER:
-                    self._num_other += not may_be_tag(value)
-                    self._first_lines[value] = lines[values.index(value)]
-                else:
-                    key = _OTHER
-            self._values[key] += count
         if not all(map(may_be_tag, values)):
+            self._add_other(values, lines)
             return
+        self._values.update(values)
         pairs = list(zip((None, *values), (*values, None), strict=True))
         if not self._pairs.keys() >= set(pairs):
             for pair, line in zip(pairs, (*lines, lines[-1]), strict=True):
                 self._pair_lines.setdefault(pair, line)
-            if self._bracket_error is None and any(value[:1] == "(" or value[-1:] == ")" for value in values):
-                self._check_brackets(values, lines)
+            for value, line in zip(values, lines, strict=True):
+                self._first_lines.setdefault(value, line)
+                self._has_brackets |= value[:1] == "(" or value[-1:] == ")"
+        if self._has_brackets and self._bracket_error is None:
+            self._check_brackets(values, lines)
         self._pairs.update(pairs)
+
+    def _add_other(self, values: Sequence[str], lines: Sequence[int]) -> None:
+        """Count the values of a sentence that are not all tags, without keeping more than a few distinct ones."""
+        for value, count in Counter(values).items():
+            if value not in self._first_lines:
+                if not may_be_tag(value):
+                    if self._num_other == _MAX_OTHER:
+                        self._values[_OTHER] += count
+                        continue
+                    self._num_other += 1
+                self._first_lines[value] = lines[values.index(value)]
+            self._values[value] += count
 
     def _check_brackets(self, values: Sequence[str], lines: Sequence[int]) -> None:
         try:

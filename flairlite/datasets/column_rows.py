@@ -14,8 +14,6 @@ from flairlite.errors import SettingError
 Row = list[str]
 DOCUMENT_START = "-DOCSTART-"  # of CoNLL 2003
 WHITE_SPACE = r"[ \t]+"
-_BLANKS = " \u00a0"
-_BLANK_MARKS = (" \t", "\t ", "\u00a0\t", "\t\u00a0", " \n", "\n ", "\u00a0\n")
 _CONLLU_ID = re.compile(r"[1-9][0-9]*-[1-9][0-9]*|[0-9]+\.[1-9][0-9]*")  # of ranges and empty nodes
 
 
@@ -124,9 +122,9 @@ class RowReader:
             return None
         if self._comment_start and self._comment_start in text:
             return None
-        if sign == " " and ("\t" in text or "  " in text or " \n" in text or "\n " in text or text[-1] == " "):
+        if " \n" in text or "\n " in text or "\u00a0" in text or text[0] == " " or text[-1] == " ":
             return None
-        if text[0] in _BLANKS or text[-1] in _BLANKS or any(mark in text for mark in _BLANK_MARKS):
+        if ("  " in text or "\t" in text) if sign == " " else (" \t" in text or "\t " in text):
             return None
         rows = [line.split(sign) for line in text.removesuffix("\n").split("\n")]
         widths = set(map(len, rows))

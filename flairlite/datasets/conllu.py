@@ -36,7 +36,6 @@ _WORDS, _RANGES, _EMPTY_NODES = "words", "multiword_tokens", "empty_nodes"
 _CHUNK = 1 << 22  # bytes per read: much more than a sentence, much less than the memory
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLANKS = " \u00a0"
-_BLANK_MARKS = (" \t", "\t ", "\u00a0\t", "\t\u00a0", " \n", "\n ", "\u00a0\n")
 _REMEDY = "CoNLL-U has 10 columns per word, separated by tabs, and an empty line after each sentence"
 
 
@@ -162,7 +161,8 @@ def _sentence_of(text: bytes) -> Sentence:
 def _rows_and_comments(block: str) -> tuple[list[list[str]], list[str]]:
     lines = block.split("\n")
     rows = [row.split("\t") for row in lines if row and row[0] != "#"]
-    if any(mark in block for mark in _BLANK_MARKS) or (block and (block[0] in _BLANKS or block[-1] in _BLANKS)):
+    has_blanks = " \t" in block or "\t " in block or " \n" in block or "\n " in block or "\u00a0" in block
+    if has_blanks or block[:1] == " " or block[-1:] == " ":
         rows = list(map(_strip_blanks, rows))
     return rows, [row for row in lines if row and row[0] == "#"]
 

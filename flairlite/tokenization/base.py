@@ -1,4 +1,4 @@
-"""What a tokenizer is: from a text to its words; and the way back, from the words to their places in the text."""
+"""The base class of tokenizers, and the alignment of words with their text."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from flairlite.errors import FlairliteError, SettingError
 class Tokenizer(ABC):
     """Splits a text into words.
 
-    A subclass has `tokenize`; the arguments of its constructor are attributes, which `options` lists, plain values that
-    a model file can hold. Tokenizers of one class with the same options are equal.
+    A subclass defines `tokenize`. The arguments of its constructor are attributes named in `options`, with plain values
+    that a model file can store. Tokenizers of one class with the same options are equal.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
@@ -26,7 +26,7 @@ class Tokenizer(ABC):
 
     @property
     def name(self) -> str:
-        """What reports and errors call this tokenizer."""
+        """The name in reports and errors."""
         return type(self).__name__
 
     def to_dict(self) -> dict[str, Any]:
@@ -36,11 +36,11 @@ class Tokenizer(ABC):
 
     @classmethod
     def from_dict(cls, config: dict[str, Any]) -> Tokenizer:
-        """Build the tokenizer that `to_dict` described: of this class, or of a subclass that has been imported.
+        """Build a tokenizer from the result of `to_dict`: of this class, or of an imported subclass.
 
         Raises:
-            SettingError: The class is not known or does not take these options. Nothing is imported by its name, so
-                that a model file cannot make a program run other code.
+            SettingError: If the class is unknown or does not take these options. Nothing is imported by name, so that a
+                model file cannot run other code.
         """
         options = dict(config)
         package, name = str(options.pop("class_module", "")).partition(".")[0], options.pop("class_name", None)
@@ -61,22 +61,22 @@ class Tokenizer(ABC):
         return hash((type(self), self.name))
 
     def __copy__(self) -> Tokenizer:
-        return self  # it does not change; a copied sentence shares it
+        return self  # immutable, so copies of a sentence share it
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tokenizer:
         return self
 
 
 def align(text: str, words: Sequence[str], *, tokenizer: str = "the tokenizer") -> list[int]:
-    """Return the offset of each word in the text, each found after the end of the one before.
+    """Return the offset of each word in the text, each after the end of the previous word.
 
     Args:
         text: The text that was tokenized.
-        words: Its words in order, each a stretch of the text.
-        tokenizer: The name that an error gives.
+        words: Its words in order, each a substring of the text.
+        tokenizer: The name for errors.
 
     Raises:
-        FlairliteError: A word is empty, or is not in the rest of the text because the tokenizer rewrote it.
+        FlairliteError: If a word is empty, or the rest of the text lacks it because the tokenizer changed it.
 
     Example:
         >>> align("It's  it", ["It", "'s", "it"])
@@ -88,7 +88,7 @@ def align(text: str, words: Sequence[str], *, tokenizer: str = "the tokenizer") 
         start = text.find(word, end)
         if start < 0 or not word:
             raise FlairliteError(
-                f"{tokenizer} gave {word!r} as word {number}, expected a stretch of the text from character {end} on "
+                f"{tokenizer} gave {word!r} as word {number}, expected a part of the text from character {end} on "
                 f"({text[end : end + 30]!r}): use a tokenizer that leaves the characters as they are"
             )
         starts.append(start)
@@ -101,7 +101,7 @@ def compile_pattern(pattern: str, flags: int = 0) -> re.Pattern[str]:
     """Compile a regular expression.
 
     Raises:
-        SettingError: It is none.
+        SettingError: If `pattern` is not a valid regular expression.
     """
     try:
         return re.compile(pattern, flags)

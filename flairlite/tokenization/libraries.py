@@ -1,4 +1,4 @@
-"""Tokenizers of libraries that are installed apart."""
+"""Tokenizers of optional libraries."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class SpacyTokenizer(Tokenizer):
     """Splits with the tokenizer of a spaCy model; spaCy is an optional package.
 
     Args:
-        model: A loaded pipeline, or what `spacy.load` takes: a name such as `en_core_web_sm`, a path, `blank:en`.
+        model: A loaded pipeline, or an argument of `spacy.load`: a name such as `en_core_web_sm`, a path, `blank:en`.
 
     Raises:
-        FlairliteError: spaCy or the model is not installed.
+        FlairliteError: If spaCy or the model is not installed.
     """
 
     def __init__(self, model: Any) -> None:
@@ -29,11 +29,11 @@ class SpacyTokenizer(Tokenizer):
         return f"SpacyTokenizer_{self.model_name}"
 
     def tokenize(self, text: str) -> list[str]:
-        """Return the words of the model's tokenizer, without its tokens of white space."""
+        """Return the words of the model's tokenizer, without tokens of white space."""
         return [token.text for token in self.model.make_doc(text) if token.text.strip()]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the class and the name to load the model by."""
+        """Return the class and the name of the model."""
         return {**super().to_dict(), "model": self.model_name}
 
 
@@ -45,15 +45,15 @@ class JapaneseTokenizer(Tokenizer):
         sudachi_mode: How finely SudachiPy splits: `A` (most), `B` or `C`.
 
     Raises:
-        SettingError: for another tokenizer.
-        FlairliteError: konoha or the tokenizer is not installed.
+        SettingError: If the tokenizer is unknown.
+        FlairliteError: If konoha or the tokenizer is not installed.
     """
 
     options = ("tokenizer", "sudachi_mode")
 
     def __init__(self, tokenizer: str, sudachi_mode: str = "A") -> None:
         if tokenizer.lower() not in ("mecab", "janome", "sudachi"):
-            raise SettingError(f"a Japanese tokenizer is mecab, janome or sudachi, not {tokenizer!r}")
+            raise SettingError(f"tokenizer must be mecab, janome or sudachi, not {tokenizer!r}")
         self.tokenizer, self.sudachi_mode = tokenizer, sudachi_mode
         try:
             konoha = importlib.import_module("konoha")
@@ -78,7 +78,7 @@ def load_spacy(name: str) -> Any:
     """Load a pipeline of spaCy.
 
     Raises:
-        FlairliteError: spaCy or the pipeline is not installed.
+        FlairliteError: If spaCy or the pipeline is not installed.
     """
     try:
         spacy = importlib.import_module("spacy")

@@ -1,4 +1,4 @@
-"""Tokenizers by plain patterns, and one that wraps a function."""
+"""Tokenizers based on patterns, and a wrapper of functions."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from flairlite.tokenization.base import Tokenizer, compile_pattern
 
 
 class SpaceTokenizer(Tokenizer):
-    """Splits at the space character alone, as Flair's does: a tab or a line break is part of a word."""
+    """Splits at space characters only, like Flair's: a tab or a line break is part of a word."""
 
     def tokenize(self, text: str) -> list[str]:
-        """Return what stands between spaces."""
+        """Return the parts between spaces."""
         return [word for word in text.split(" ") if word]
 
 
 class RegexTokenizer(Tokenizer):
-    r"""Takes each match of a regular expression for a word; what no match covers is left out.
+    r"""Takes each match of a regular expression as a word; other text is left out.
 
     Example:
         >>> RegexTokenizer(r"\w+|[^\w\s]").tokenize("It's 5 p.m.")
@@ -40,7 +40,7 @@ class RegexTokenizer(Tokenizer):
 
 
 class StaccatoTokenizer(Tokenizer):
-    """Splits wherever the kind of character changes, the same for all languages.
+    """Splits wherever the kind of character changes, in any language.
 
     A token is a run of letters of words, of Hiragana or of Katakana, a run of digits, a Chinese character, or a single
     other character that can be seen. Abbreviations with two full stops or more (U.S., e.g.) are one token. White space
@@ -57,15 +57,15 @@ class StaccatoTokenizer(Tokenizer):
 
 
 class NoTokenizer(Tokenizer):
-    """Takes the whole text for one word; what sentences of given words have."""
+    """Takes the whole text as one word; the tokenizer of sentences made from words."""
 
     def tokenize(self, text: str) -> list[str]:
-        """Return the text, or nothing for one of white space."""
+        """Return the text, or nothing if it is white space."""
         return [text] if text.strip() else []
 
 
 class TokenizerWrapper(Tokenizer):
-    """Makes a tokenizer of a function from a text to its words."""
+    """Wraps a function that splits a text into words."""
 
     def __init__(self, tokenizer_func: Callable[[str], list[str]]) -> None:
         self.tokenizer_func = tokenizer_func
@@ -76,11 +76,11 @@ class TokenizerWrapper(Tokenizer):
         return f"TokenizerWrapper_{self.to_dict()['function_name']}"
 
     def tokenize(self, text: str) -> list[str]:
-        """Return what the function returns."""
+        """Return the result of the function."""
         return self.tokenizer_func(text)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the names of the function, which say what to wrap again but build nothing."""
+        """Return the names of the function; a tokenizer cannot be built from them."""
         function = self.tokenizer_func
         named = function if hasattr(function, "__name__") else type(function)  # else an object that can be called
         module = getattr(named, "__module__", None)  # methods of built-in types have none
@@ -93,7 +93,7 @@ class TokenizerWrapper(Tokenizer):
 
     @classmethod
     def from_dict(cls, config: dict[str, Any]) -> Tokenizer:
-        """Raise NotSerializableError: no file holds a function."""
+        """Raise NotSerializableError: functions cannot be stored in a file."""
         place = f"{config.get('function_module')}.{config.get('function_name')}"
         raise NotSerializableError(f"no file holds the function {place}: wrap it again with TokenizerWrapper")
 

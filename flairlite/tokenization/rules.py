@@ -1,4 +1,4 @@
-"""Tokenizers by rules of language: the default, with syntok, and one that splits nearly as segtok does."""
+"""Tokenizers with language rules: the default, based on syntok, and one that is close to segtok."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from flairlite.errors import SettingError
 from flairlite.tokenization.base import Tokenizer, compile_pattern
 
-# What syntok cuts up and UD_English-EWT keeps whole. The look-behinds let no match start inside what an earlier start
-# has read in vain, so that the search is linear in the text.
+# Words that syntok splits and UD_English-EWT keeps whole. The look-behinds prevent a match from starting inside text
+# that an earlier attempt has scanned, so that the search is linear in the text.
 KEEP_WHOLE = r"""
 (?:https?://|ftp://|www\.)[^\s<>"]*[\w/]       # http://example.org/a-b?c
 |(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+      # first.last@example.org
@@ -33,7 +33,7 @@ _SEGTOK = re.compile(
     re.VERBOSE,
 )
 _CONTRACTION = re.compile(r"(?<=\w)(?:n['’]t|['’](?:s|m|d|re|ve|ll))$", re.IGNORECASE)
-_MAX_CACHED_LENGTH = 64  # characters; longer stretches hardly come twice and would fill the memory
+_MAX_CACHED_LENGTH = 64  # characters; longer chunks rarely repeat and would fill the memory
 
 
 class SyntokTokenizer(Tokenizer):
@@ -48,7 +48,7 @@ class SyntokTokenizer(Tokenizer):
         keep: A verbose regular expression of what stays whole; None for syntok's own tokens.
 
     Raises:
-        SettingError: `keep` is no regular expression.
+        SettingError: If `keep` is not a valid regular expression.
 
     Example:
         >>> SyntokTokenizer().tokenize("Mr. Lee doesn't like 12-bit iPhones!!")
@@ -62,7 +62,7 @@ class SyntokTokenizer(Tokenizer):
     def __init__(self, *, keep: str | None = KEEP_WHOLE) -> None:
         self.keep = keep
         if keep is not None:
-            compile_pattern(keep, re.VERBOSE)  # a faulty one is reported here, not at the first text
+            compile_pattern(keep, re.VERBOSE)  # raises here rather than at the first text
 
     def tokenize(self, text: str) -> list[str]:
         """Return the words of a text, in time linear in its length."""
@@ -74,7 +74,7 @@ class SyntokTokenizer(Tokenizer):
 
 
 class SegtokTokenizer(Tokenizer):
-    """Splits nearly as segtok does, Flair's default: 15-year-old is one token, do | n't two, `%).` is one.
+    """Splits nearly like segtok, Flair's default: 15-year-old is one token, do | n't two, `%).` one.
 
     The rules are this library's own; on UD_English-EWT they find 99 % of segtok's tokens. Unlike segtok, they never
     rewrite or lose a character. For new models, the default tokenizer is the better one.
@@ -83,7 +83,7 @@ class SegtokTokenizer(Tokenizer):
         additional_split_characters: Characters that are always a token of their own, such as `§`.
 
     Raises:
-        SettingError: `additional_split_characters` is not a list of single characters.
+        SettingError: If `additional_split_characters` is not a list of single characters.
 
     Example:
         >>> SegtokTokenizer().tokenize("Mr. Lee doesn't like 12-bit iPhones (5%).")
@@ -115,12 +115,12 @@ class SegtokTokenizer(Tokenizer):
 
 @lru_cache(maxsize=1)
 def default_tokenizer() -> Tokenizer:
-    """Return the one tokenizer that is used where none is given."""
+    """Return the tokenizer that is used by default; always the same object."""
     return SyntokTokenizer()
 
 
 def _split_chunk(chunk: str, keep: str | None) -> tuple[str, ...]:
-    """Return the words of a stretch without white space, cut from it, so that all its characters are in them."""
+    """Split text without white space into words that contain all of its characters."""
     cuts = {0, len(chunk)}
     for token in _load_syntok()(chunk):
         cuts.update((token.offset, token.offset + len(token.value)))
@@ -139,9 +139,9 @@ _split_cached = lru_cache(maxsize=2**15)(_split_chunk)
 
 @lru_cache(maxsize=1)
 def _load_syntok() -> Callable[[str], Iterator[Any]]:
-    from syntok.tokenizer import Tokenizer as Syntok  # not with flairlite, as much of its use needs no tokenizer
+    from syntok.tokenizer import Tokenizer as Syntok  # imported on first use
 
-    # `tokenize` yields; `split` keeps all tokens of a long stretch, which the garbage collector walks over and over
+    # `tokenize` yields; `split` keeps all tokens of a long chunk, which the garbage collector scans repeatedly
     syntok = Syntok(emit_hyphen_or_underscore_sep=True, replace_not_contraction=False)
     tokenize: Callable[[str], Iterator[Any]] = syntok.tokenize
     return tokenize

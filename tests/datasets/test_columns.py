@@ -43,11 +43,14 @@ def spans(sentence: Sentence, label_type: str = "ner") -> list[tuple[str, str]]:
 
 # What is written is read again
 
-_CHARACTERS = st.characters(exclude_characters="\t\n\r", exclude_categories=["Cs"])
-_WITH_BLANKS = st.text(_CHARACTERS, min_size=1, max_size=6).filter(lambda word: word.strip(" \v\f"))
-_PLAIN = st.text(st.characters(exclude_characters=" \t\n\r", exclude_categories=["Cs"]), min_size=1, max_size=6).filter(
-    lambda word: word.strip("\v\f") and word != "-DOCSTART-"
+_CHARACTERS = st.characters(exclude_characters="\t\n\r\0", exclude_categories=["Cs"])
+_WITH_BLANKS = (
+    st.text(_CHARACTERS, min_size=1, max_size=6)
+    .map(lambda word: word.strip(" "))  # the reader removes blanks around values
+    .filter(lambda word: word.strip("\v\f"))
 )
+_NO_BLANKS = st.characters(exclude_characters=" \t\n\r\0", exclude_categories=["Cs"])
+_PLAIN = st.text(_NO_BLANKS, min_size=1, max_size=6).filter(lambda word: word.strip("\v\f") and word != "-DOCSTART-")
 
 
 @st.composite
@@ -105,7 +108,7 @@ def test_changed_file_is_an_error_or_keeps_every_label(tmp_path: Path, data: st.
         read = list(dataset)
     except DataFormatError:
         return
-    values = [line.split("\t")[1] for line in content.decode().split("\n") if "\t" in line]
+    values = [line.split("\t")[1].strip() for line in content.decode().split("\n") if "\t" in line]
     labelled = [value for value in values if value not in ("", "_", "O")]
     if dataset.span_label_types:
         assert sum(stop - start for sentence in read for start, stop, _ in sentence.span_labels("ner")) == len(labelled)

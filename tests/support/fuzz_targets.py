@@ -89,11 +89,17 @@ def text_at(path: Path) -> str:
 def run_conllu(path: Path, said: list[str]) -> None:
     sentences = list(read_conllu(path))
     rows = [line.split("\t") for line in text_at(path).split("\n") if line and not line.startswith("#")]
-    words = [row for row in rows if re.fullmatch("[0-9]+", row[0])]
-    same([word for sentence in sentences for word in sentence.words], [row[1] for row in words], said, "words")
+    words = [row for row in rows if re.fullmatch("[0-9]+", row[0].strip(" \u00a0"))]
+    same(
+        [word for sentence in sentences for word in sentence.words],
+        [row[1].strip(" ") or row[1] for row in words],
+        said,
+        "words",
+    )
     for label_type, column in (("upos", 3), ("xpos", 4), ("pos", 4), ("deprel", 7)):
         found = [label.value for sentence in sentences for label in sentence.get_labels(label_type)]
-        same(found, [row[column] for row in words if row[column] != "_"], said, label_type)
+        values = [row[column].strip(" \u00a0") for row in words]
+        same(found, [value for value in values if value not in ("_", "")], said, label_type)
     for sentence in sentences:
         str(sentence), sentence.get_labels(), [token.start_position for token in sentence]
     same([str(one) for one in iterate_conllu(path)], [str(one) for one in sentences], said, "one by one")
@@ -101,23 +107,22 @@ def run_conllu(path: Path, said: list[str]) -> None:
 
 def run_columns(path: Path, said: list[str]) -> None:
     names = {0: "text", 1: "pos", 2: "tag"}
-    data = ColumnDataset(path, names, column_delimiter="\t", span_label_types=(), require_labels=False)
+    data = ColumnDataset(path, names, column_delimiter="\t", span_label_types=())
     sentences = list(data)
-    lines = path.read_bytes().decode("utf-8-sig").split("\n")
-    rows = [line.removesuffix("\r").split("\t") for line in lines if line.strip()]
-    same([word for sentence in sentences for word in sentence.words], [row[0] for row in rows], said, "words")
+    rows = [line.split("\t") for line in text_at(path).split("\n") if line.strip(BLANK)]
+    same(
+        [word for sentence in sentences for word in sentence.words], [row[0].strip(" ") for row in rows], said, "words"
+    )
     for column, name in ((1, "pos"), (2, "tag")):
         found = [label.value for sentence in sentences for label in sentence.get_labels(name)]
-        same(found, [row[column] for row in rows if row[column] not in ("_", "")], said, name)
-    again = ColumnDataset(
-        path, names, column_delimiter="\t", span_label_types=(), require_labels=False, in_memory=False
-    )
+        same(found, [row[column].strip() for row in rows if row[column].strip() not in ("_", "")], said, name)
+    again = ColumnDataset(path, names, column_delimiter="\t", span_label_types=(), in_memory=False)
     same([str(sentence) for sentence in again], [str(sentence) for sentence in sentences], said, "from the disk")
 
 
 def run_tags(path: Path, said: list[str]) -> None:
     """Read tags as spans, with the separator found, and comments."""
-    data = ColumnDataset(path, {0: "text", -1: "ner"}, comment_symbol="#", require_labels=False)
+    data = ColumnDataset(path, {0: "text", -1: "ner"}, comment_symbol="#")
     for sentence in data:
         assert all(0 <= start < stop <= len(sentence) for start, stop, _ in sentence.span_labels("ner"))
         str(sentence)
@@ -125,32 +130,32 @@ def run_tags(path: Path, said: list[str]) -> None:
 
 def run_texts(path: Path, said: list[str]) -> None:
     data = ClassificationDataset(path, "topic", allow_examples_without_labels=True, memory_mode="full")
-    lines = [line for line in path.read_bytes().decode("utf-8-sig").split("\n") if line.strip()]
+    lines = [line for line in text_at(path).split("\n") if line.strip(BLANK)]
     same(len(data), len(lines), said, "texts")
     labels = []
     for line in lines:
         heads = itertools.takewhile(
             lambda word: word.startswith("__label__"), re.split("[ \t\r\f\v]+", line.lstrip(BLANK))
         )
-        labels += dict.fromkeys(heads)
+        labels += dict.fromkeys(head.removeprefix("__label__").strip() for head in heads)
     found = [label.value for sentence in data for label in sentence.get_labels("topic")]
-    same(found, [name.removeprefix("__label__") for name in labels], said, "labels")
+    same(found, labels, said, "labels")
 
 
 def run_table(path: Path, said: list[str]) -> None:
     data = CSVClassificationDataset(path, {0: "label_topic", 1: "text", 2: "text"}, "topic", skip_header=True)
-    rows = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True))[1:]
+    rows = list(filter(None, csv.reader(io.StringIO(text_at(path)), strict=True, skipinitialspace=True)))[1:]
     found = [label.value for sentence in data for label in sentence.get_labels("topic")]
-    same(found, [row[0] for row in rows if row and row[0].strip()], said, "labels")
+    same(found, [row[0].strip() for row in rows if row[0].strip()], said, "labels")
 
 
 def run_lines(path: Path, said: list[str]) -> None:
-    data = JsonlDataset(path, require_labels=False)
-    lines = [json.loads(line) for line in path.read_bytes().decode("utf-8-sig").split("\n") if line.strip()]
+    data = JsonlDataset(path)
+    lines = [json.loads(line) for line in text_at(path).split("\n") if line.strip(BLANK)]
     same(len(data), len(lines), said, "texts")
     for sentence, line in zip(data, lines, strict=True):
-        assert sentence.text == line["data"]
-        same(len(sentence.get_labels("ner")), len(line["label"]), said, "spans")
+        assert sentence.text == line[data.text_column_name]
+        same(len(sentence.get_labels("ner")), len(line[data.label_column_name]), said, "spans")
 
 
 def run_dictionary(path: Path, said: list[str]) -> None:
