@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
-from sentences import tagged
 
 import flairlite
 from flairlite import runtime
@@ -26,14 +25,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if HAS_TORCH:
     import torch
-    from devices import DEVICES, needs_bfloat16
+    from devices import DEVICES
 else:
-    DEVICES, needs_bfloat16 = [], pytest.mark.skip(reason="needs torch")
+    DEVICES = []
 
 if TYPE_CHECKING:
     from flairlite.embeddings import WordEmbeddings
-
-__all__ = ["needs_bfloat16", "tagged"]
 
 _SHARED_MIRROR = Path(__file__).resolve().parents[2] / "shared" / "mirror"
 MIRROR = Path(os.environ.get("FLAIRLITE_MIRROR") or _SHARED_MIRROR)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from api_rows import assert_missing, row
-from conftest import tagged
+from sentences import tagged
 
 import flairlite
 from flairlite.data import ConcatDataset as JoinedDataset

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from api_rows import assert_missing, row
-from conftest import tagged
+from sentences import tagged
 
 import flairlite.embeddings
 from flairlite.data import Corpus, Dictionary, Sentence

@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from conftest import tagged
 from hypothesis import given
 from hypothesis import strategies as st
+from sentences import tagged
 
 import flairlite
 from flairlite.data import ConcatDataset, Corpus, FlairDataset, MultiCorpus, Sentence

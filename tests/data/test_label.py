@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tagged
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sentences import tagged
 
 from flairlite.data import DataPoint, Label, Sentence, Span, Token
 from flairlite.data.label_values import parse_features

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 import torch
-from conftest import tagged
 from hypothesis import given
 from hypothesis import strategies as st
+from sentences import tagged
 
 from flairlite.data import Sentence, Span, Token
 from flairlite.errors import FlairliteError, LabelError, SettingError

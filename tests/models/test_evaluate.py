@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import sklearn.metrics
 import torch
-from conftest import tagged
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sentences import tagged
 
 from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.download import bundled_path

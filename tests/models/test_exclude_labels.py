@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import sklearn.metrics
 import torch
-from conftest import tagged
 from hypothesis import given
 from hypothesis import strategies as st
+from sentences import tagged
 
 from flairlite.data import Dictionary, Sentence
 from flairlite.embeddings import WordEmbeddings

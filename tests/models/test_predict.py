@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import needs_bfloat16, tagged
+from devices import needs_bfloat16
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sentences import tagged
 
 from flairlite.data import Corpus, Dictionary, Sentence, Token
 from flairlite.embeddings import WordEmbeddings

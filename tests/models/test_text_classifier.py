@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 import torch
-from conftest import needs_bfloat16
+from devices import needs_bfloat16
 from torch import nn
 
 import flairlite

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 import torch
-from conftest import tagged
+from sentences import tagged
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 from torch import nn

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import needs_bfloat16
+from devices import needs_bfloat16
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import sklearn.metrics
 import torch
-from conftest import tagged
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sentences import tagged
 from seqeval.metrics import classification_report as seqeval_report
 from seqeval.scheme import BILOU, IOB2, IOBES
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import tagged
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sentences import tagged
 
 from flairlite.data import Corpus, Dictionary
 from flairlite.embeddings import WordEmbeddings

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import tagged
 from hypothesis import given
 from hypothesis import strategies as st
+from sentences import tagged
 
 import flairlite
 from flairlite.data import Corpus, Sentence

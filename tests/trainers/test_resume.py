@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 import torch
-from conftest import needs_bfloat16
+from devices import needs_bfloat16
 
 import flairlite
 from flairlite.data import Corpus

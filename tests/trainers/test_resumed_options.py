@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import tagged
+from sentences import tagged
 
 from flairlite.data import Corpus, Sentence
 from flairlite.embeddings import WordEmbeddings

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import tagged
+from sentences import tagged
 
 from flairlite.data import Corpus
 from flairlite.embeddings import WordEmbeddings

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import tagged
+from sentences import tagged
 
 from flairlite.data import Corpus, FlairDataset, Sentence
 from flairlite.embeddings import WordEmbeddings

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import needs_bfloat16, tagged
+from devices import needs_bfloat16
+from sentences import tagged
 from torch import Tensor
 
 import flairlite
