@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from flairlite.data import Dictionary
 from flairlite.data.dictionary import UNKNOWN
-from flairlite.embeddings.base import Inputs, TokenEmbeddings, register_embeddings, to_size
+from flairlite.embeddings.base import Inputs, TokenEmbeddings, check_size, register_embeddings
 from flairlite.embeddings.packing import PackedWords, Ragged, to_code_points
 from flairlite.encoding import Table
 from flairlite.errors import SettingError
@@ -56,8 +56,8 @@ class CharacterEmbeddings(TokenEmbeddings):
         super().__init__()
         self.name = name
         self.char_dictionary = _to_dictionary(path_to_char_dict)
-        self.char_embedding_dim = to_size("char_embedding_dim", char_embedding_dim)
-        self.hidden_size_char = to_size("hidden_size_char", hidden_size_char)
+        self.char_embedding_dim = check_size("char_embedding_dim", char_embedding_dim)
+        self.hidden_size_char = check_size("hidden_size_char", hidden_size_char)
         with seeded(seed):
             self.char_embedding = nn.Embedding(len(self.char_dictionary), self.char_embedding_dim)
             self.char_rnn = PaddedRNN(self.char_embedding_dim, self.hidden_size_char)
@@ -106,9 +106,7 @@ class CharacterEmbeddings(TokenEmbeddings):
             start, limit = end, 2 * limit
         return position[inverse].clamp_min_(0), tuple(groups)
 
-    def forward(
-        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def forward(self, inputs: Inputs, lengths: Tensor | None = None, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, T, D)."""
         positions, groups = inputs
         vectors = [self.char_embedding.weight.new_zeros(1, self.embedding_length)]  # of words without characters
@@ -180,11 +178,11 @@ class SubwordEmbeddings(TokenEmbeddings):
         seed: int | None = None,
     ) -> None:
         super().__init__()
-        self.name, self.num_embeddings = name, to_size("num_embeddings", num_embeddings)
-        self.min_length, self.max_length = to_size("min_length", min_length), to_size("max_length", max_length)
+        self.name, self.num_embeddings = name, check_size("num_embeddings", num_embeddings)
+        self.min_length, self.max_length = check_size("min_length", min_length), check_size("max_length", max_length)
         if self.min_length > self.max_length:
             raise SettingError(f"min_length must be at most max_length, got {min_length} and {max_length}")
-        shape = (self.num_embeddings, to_size("embedding_length", embedding_length))
+        shape = (self.num_embeddings, check_size("embedding_length", embedding_length))
         with seeded(seed):
             self.weight = nn.Parameter(torch.empty(shape).uniform_(-0.1, 0.1))
         self.to(get_device())
@@ -214,9 +212,7 @@ class SubwordEmbeddings(TokenEmbeddings):
         distinct, inverse = torch.unique(ids, return_inverse=True)  # (V,), (B, T)
         return inverse, *parts.join(distinct)
 
-    def forward(
-        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def forward(self, inputs: Inputs, lengths: Tensor | None = None, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, T, D)."""
         indices, parts, starts = inputs
         vectors = nn.functional.embedding_bag(parts, self.weight, starts, mode="mean")  # (V, D); zero without parts
@@ -231,11 +227,6 @@ class SubwordEmbeddings(TokenEmbeddings):
             "max_length": self.max_length,
             "name": self.name,
         }
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> SubwordEmbeddings:
-        """Build the embedding from the result of `to_params`."""
-        return cls(**params)
 
 
 def _hash_parts(words: Sequence[str], min_length: int, max_length: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -12,7 +12,7 @@ import re
 import zipfile
 import zlib
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -30,7 +30,10 @@ _NUMBER = re.compile(rb"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf|infini
 _NUMERIC = b"0123456789+-.,eE \t\r\n"
 _CONTROL = bytes({*range(32), 127} - {*b"\t\n\r"})  # characters that text does not contain
 _SURROGATE = re.compile("[\ud800-\udfff]")  # stands for a byte that is not valid UTF-8
+_DECIMAL = re.compile(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?")
 _MAX_DIM = 1_000_000  # a larger number in the first line is not the width of vectors
+_NUMBERED = 5  # a first vector of at least this length, of 0, 1, 2, 3, 4 ..., is rather the header of a table
+_BLOCK = 1 << 14  # rows checked at a time
 
 _COMPRESSION: dict[bytes, tuple[str, Any]] = {
     b"\x1f\x8b": (".gz", gzip.open), b"BZh": (".bz2", bz2.open), b"\xfd7zXZ\0": (".xz", lzma.open),
@@ -282,7 +285,8 @@ def _read_binary(stream: BinaryIO, count: int, dim: int, path: Path) -> _Rows:
 
 def _wrong_count(path: Path, count: int, dim: int, found: str) -> DataFormatError:
     problem = f"expected {count:,} words with {dim} numbers each, as the header says, got {found}"
-    return DataFormatError(problem, path=path, remedy=f"{_AGAIN}; if it is complete, correct its first line")
+    remedy = f"{_AGAIN}; if it is complete, correct its first line. Binary files need words without blanks, and float32"
+    return DataFormatError(problem, path=path, remedy=remedy)
 
 
 def _read_with_gensim(path: Path, *, is_fasttext: bool) -> _Rows:
@@ -329,6 +333,8 @@ def split_keyed_vectors(table: Any, source: str) -> tuple[list[str], NDArray[np.
         raise _NotWordVectorsError(f"expected KeyedVectors, got {type(table).__name__}")
     size = len(table.key_to_index)  # after repeated words in a file, gensim leaves rows of zeros at the end
     words, matrix = list(table.index_to_key[:size]), table.vectors[:size]
+    if not size:
+        raise _NotWordVectorsError("expected vectors of words, got none")
     if not all(isinstance(word, str) for word in words):
         raise _NotWordVectorsError("expected vectors of words, got vectors of numbers or other objects")
     if matrix.ndim != 2 or len(matrix) != size:
@@ -339,16 +345,27 @@ def split_keyed_vectors(table: Any, source: str) -> tuple[list[str], NDArray[np.
 
 
 def _finish(rows: _Rows, path: Path) -> VectorFile:
-    """Check the values, and drop repeated words."""
+    """Check the content, and drop repeated words."""
     with np.errstate(over="ignore"):
         words, matrix = rows.words, rows.matrix.astype(np.float32, copy=False)
     if not matrix.size:
         raise DataFormatError("expected word vectors, got an empty file", path=path, remedy=f"{_AGAIN}. {_FORMATS}")
-    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    if rows.first_line is not None:
+        _check_text(words, matrix[0], path, line=rows.first_line)
+    bad = _rows_with(lambda values: ~np.isfinite(values), matrix)
     if bad.size:
         line = None if rows.first_line is None else rows.first_line + int(bad[0])
         problem = f"expected finite float32 numbers, got others in {bad.size:,} vectors, first {words[bad[0]]!r}"
         raise DataFormatError(problem, path=path, line=line, remedy="Remove or correct these vectors")
+    odd = _rows_with(lambda values: (values > 1e15) | ((values < 1e-15) & (values > 0)), matrix)
+    if odd.size:
+        log.warning(
+            "%s: %d vectors have absolute values above 1e15 or, except zero, below 1e-15, first %r; in a binary file, "
+            "words that contain blanks and numbers of another type or byte order are read so: save it as text instead",
+            path,
+            odd.size,
+            words[odd[0]],
+        )
     row_of: dict[str, int] = {}
     for row, word in enumerate(words):
         row_of.setdefault(word, row)
@@ -358,3 +375,24 @@ def _finish(rows: _Rows, path: Path) -> VectorFile:
     if broken := sum(_SURROGATE.search(word) is not None for word in words):
         log.warning("%s: %d words are not valid UTF-8; they are kept, but match no text", path, broken)
     return VectorFile(words, matrix)
+
+
+def _check_text(words: list[str], first_vector: NDArray[np.float32], path: Path, *, line: int) -> None:
+    """Refuse tables with names of columns, with quoted words, and without words, whose rows look like vectors."""
+    problem = ""
+    if len(first_vector) >= _NUMBERED and np.array_equal(first_vector, np.arange(len(first_vector))):
+        problem = "expected a vector, got the numbers of the columns"
+    elif len(words) > 1 and all(re.fullmatch('".+"', word, re.DOTALL) for word in words):
+        problem = "expected words, got words in quotation marks"
+    elif len(words) > 1 and all(_DECIMAL.fullmatch(word) for word in words):
+        problem = "expected a word in each row, got only numbers"
+    if problem:
+        raise DataFormatError(problem, path=path, line=line, remedy=f"Write the file without them. {_AS_DICT}")
+
+
+def _rows_with(
+    check: Callable[[NDArray[np.float32]], NDArray[np.bool_]], matrix: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """Return the rows in which the check is true for an absolute value; takes little memory for a large matrix."""
+    blocks = range(0, len(matrix), _BLOCK)
+    return np.flatnonzero(np.concatenate([check(np.abs(matrix[i : i + _BLOCK])).any(axis=1) for i in blocks]))

@@ -93,7 +93,7 @@ def test_a_dictionary_may_be_a_file_and_needs_unk(tmp_path: Path) -> None:
         assert embedding.char_embedding.weight.shape == (7, 5)
         assert embedding.embedding_length == 8
     with pytest.raises(SettingError, match="needs <unk>"):
-        CharacterEmbeddings(Dictionary.from_items("abc", add_unk=False))
+        CharacterEmbeddings(Dictionary.from_items(list("abc"), add_unk=False))
 
 
 def test_common_characters_cover_european_texts() -> None:

@@ -21,7 +21,7 @@ from flairlite.embeddings import (
     load_embeddings,
 )
 from flairlite.encoding import encode
-from flairlite.errors import LabelError, SettingError
+from flairlite.errors import LabelError
 from flairlite.tensors import copy_to, map_tensors
 
 TEXTS = ["the dog barks at the other dog", "Berlin", "qwxzzv is no word", "a b", "I love Berlin . 🤟 ."]
@@ -85,12 +85,6 @@ def test_layers_are_initialised_as_the_identity_and_trained(mini_vectors: WordEm
     assert not list(DocumentPoolEmbeddings(mini_vectors).parameters())
     assert [len(list(each.parameters())) for each in (linear, nonlinear)] == [1, 3]
     assert [each.static_embeddings for each in (DocumentPoolEmbeddings(mini_vectors), linear)] == [True, False]
-
-
-@pytest.mark.parametrize("options", [{"pooling": "median"}, {"fine_tune_mode": "quadratic"}])
-def test_unknown_pools_are_refused(mini_vectors: WordEmbeddings, options: dict[str, Any]) -> None:
-    with pytest.raises(SettingError, match="pooling must be one of mean, max, min and fine_tune_mode one of none,"):
-        DocumentPoolEmbeddings(mini_vectors, **options)
 
 
 # recurrent networks

@@ -54,7 +54,7 @@ def test_each_item_has_its_row_and_others_the_row_of_unk(device: torch.device) -
 
 
 def test_without_unk_unknown_items_stay_zero() -> None:
-    embedding = OneHotEmbeddings(Dictionary.from_items("ab", add_unk=False), embedding_length=3)
+    embedding = OneHotEmbeddings(Dictionary.from_items(list("ab"), add_unk=False), embedding_length=3)
     optimizer = torch.optim.SGD(embedding.parameters(), lr=0.1)
     for _ in range(2):
         found = vectors_of(embedding, [Sentence(["a", "c", "b"])])
