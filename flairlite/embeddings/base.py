@@ -90,24 +90,29 @@ class Embeddings(nn.Module, ABC):
     def embed(self, data_points: Sentence | Iterable[Sentence]) -> list[Sentence]:
         """Compute vectors without dropout and gradients, and store them in the tokens or the sentences."""
 
-    @abstractmethod
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:
         """Return the settings and fixed vectors, without the weights, as plain containers and tensors.
+
+        By default, these are the attributes with the names of the arguments of the class, except the seed.
 
         Args:
             whole: Include fixed vectors. Otherwise include only their name in the cache, if they are there.
         """
+        return {name: getattr(self, name) for name in self._arguments()}
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Embeddings:
         """Build an embedding from the result of `to_params`; by default, with its items as arguments."""
-        arguments = [name for name in inspect.signature(cls).parameters if name != "seed"]
-        return cls(**{name: params[name] for name in arguments} | dict(params))  # KeyError if one is missing
+        return cls(**{name: params[name] for name in cls._arguments()} | dict(params))  # KeyError if one is missing
 
     def save_embeddings(self, use_state_dict: bool = True) -> dict[str, Any]:
         """Return this embedding as plain containers and tensors, with or without its weights; see `load_embeddings`."""
         weights = {"state_dict": self.state_dict()} if use_state_dict else {}
         return {**embedding_to_params(self), **weights}
+
+    @classmethod
+    def _arguments(cls) -> list[str]:
+        return [name for name in inspect.signature(cls).parameters if name != "seed"]
 
     @property
     def _device(self) -> torch.device:
@@ -185,6 +190,10 @@ class DocumentEmbeddings(Embeddings):
     def fields(self) -> tuple[str, ...]:
         """The label types of tokens that the embeddings of the words need."""
         return self.embeddings.fields
+
+    def to_params(self, *, whole: bool = True) -> dict[str, Any]:
+        """Return the settings and the embeddings of the words."""
+        return {**super().to_params(), "embeddings": embedding_to_params(self.embeddings, whole=whole)}
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> DocumentEmbeddings:

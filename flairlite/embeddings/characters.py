@@ -14,14 +14,13 @@ from torch import Generator, Tensor, nn
 from flairlite.data import Dictionary
 from flairlite.data.dictionary import UNKNOWN
 from flairlite.embeddings.base import Inputs, TokenEmbeddings, check_size, register_embeddings
-from flairlite.embeddings.packing import PackedWords, Ragged, to_code_points
+from flairlite.embeddings.packing import FNV_BASIS, FNV_PRIME, PackedWords, Ragged, to_code_points
 from flairlite.encoding import Table
 from flairlite.errors import SettingError
 from flairlite.nn import PaddedRNN, last_states
 from flairlite.runtime import get_device, seeded
 
 _SHORTEST = 4  # words of up to 4, 8, 16 ... characters are padded together, so that at most half is padding
-_FNV_BASIS, _FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _BEGIN, _END = 0x02, 0x03  # code points put around a word, so that a prefix differs from the same characters inside
 
 
@@ -218,16 +217,6 @@ class SubwordEmbeddings(TokenEmbeddings):
         vectors = nn.functional.embedding_bag(parts, self.weight, starts, mode="mean")  # (V, D); zero without parts
         return nn.functional.embedding(indices, vectors)
 
-    def to_params(self, *, whole: bool = True) -> dict[str, Any]:
-        """Return the settings."""
-        return {
-            "embedding_length": self.embedding_length,
-            "num_embeddings": self.num_embeddings,
-            "min_length": self.min_length,
-            "max_length": self.max_length,
-            "name": self.name,
-        }
-
 
 def _hash_parts(words: Sequence[str], min_length: int, max_length: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Return the hashes of all parts of all words, and the index of the word of each; empty words have no parts."""
@@ -242,12 +231,12 @@ def _hash_parts(words: Sequence[str], min_length: int, max_length: int) -> tuple
     is_inside[starts] = is_inside[ends[lengths > 0] - 1] = False
     text[is_inside] = codes
     left = np.repeat(ends, marked) - np.arange(len(text))  # (M,) characters to the end of the word
-    state = np.full(len(text), _FNV_BASIS)
+    state = np.full(len(text), np.uint64(FNV_BASIS))
     position = np.arange(len(text))
     hashes, owners = [PackedWords.pack(words).hashes()[lengths > 0]], [np.flatnonzero(lengths)]  # of whole words
     for length in range(1, max_length + 1):
         position = position[left[position] >= length]  # where an n-gram of this length begins
-        state[position] = (state[position] ^ text[position + length - 1]) * _FNV_PRIME
+        state[position] = (state[position] ^ text[position + length - 1]) * np.uint64(FNV_PRIME)
         if length >= min_length:
             hashes.append(state[position])
             owners.append(owner[position])

@@ -14,7 +14,6 @@ from flairlite.embeddings.base import (
     Inputs,
     TokenEmbeddings,
     check_size,
-    embedding_to_params,
     register_embeddings,
 )
 from flairlite.embeddings.stacked import stack
@@ -79,11 +78,6 @@ class DocumentPoolEmbeddings(DocumentEmbeddings):
             return features.masked_fill(is_padding, -torch.inf).amax(dim=1)
         return features.masked_fill(is_padding, torch.inf).amin(dim=1)
 
-    def to_params(self, *, whole: bool = True) -> dict[str, Any]:
-        """Return the settings and the embeddings of the words."""
-        words = embedding_to_params(self.embeddings, whole=whole)
-        return {"embeddings": words, "fine_tune_mode": self.fine_tune_mode, "pooling": self.pooling}
-
     def extra_repr(self) -> str:
         """Show the settings when the module is printed."""
         return f"fine_tune_mode={self.fine_tune_mode}, pooling={self.pooling}"
@@ -133,6 +127,7 @@ class DocumentRNNEmbeddings(DocumentEmbeddings):
         super().__init__(stack(embeddings, owner="DocumentRNNEmbeddings"))
         self.name = f"document_{rnn_type}"
         self.hidden_size, self.rnn_layers = check_size("hidden_size", hidden_size), check_size("rnn_layers", rnn_layers)
+        self.reproject_words = flag("reproject_words", reproject_words)
         if reproject_words_dimension is not None:
             reproject_words_dimension = check_size("reproject_words_dimension", reproject_words_dimension)
         self.reproject_words_dimension, self.rnn_type = reproject_words_dimension, rnn_type
@@ -143,7 +138,7 @@ class DocumentRNNEmbeddings(DocumentEmbeddings):
         size = self.embeddings.embedding_length
         with seeded(seed):
             self.reprojection: nn.Linear | None = None
-            if flag("reproject_words", reproject_words):
+            if self.reproject_words:
                 self.reprojection = nn.Linear(size, reproject_words_dimension or size)
                 nn.init.xavier_uniform_(self.reprojection.weight)
                 size = self.reprojection.out_features
@@ -179,16 +174,5 @@ class DocumentRNNEmbeddings(DocumentEmbeddings):
 
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:
         """Return the settings and the embeddings of the words."""
-        return {
-            "embeddings": embedding_to_params(self.embeddings, whole=whole),
-            "hidden_size": self.hidden_size,
-            "rnn_layers": self.rnn_layers,
-            "reproject_words": self.reprojection is not None,
-            "reproject_words_dimension": self.reproject_words_dimension,
-            "bidirectional": self.bidirectional,
-            "dropout": float(self.dropout.rate),
-            "word_dropout": float(self.word_dropout.rate),
-            "locked_dropout": float(self.locked_dropout.rate),
-            "rnn_type": self.rnn_type,
-            "fine_tune": self.fine_tune,
-        }
+        rates = {name: float(getattr(self, name).rate) for name in ("dropout", "word_dropout", "locked_dropout")}
+        return {**super().to_params(whole=whole), **rates}

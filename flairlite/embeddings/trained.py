@@ -209,14 +209,6 @@ class HashEmbeddings(_TrainedTable):
         """Return the rows (U + 1,) of U distinct words."""
         return torch.tensor([*map(self._row, words), 0])
 
-    def to_params(self, *, whole: bool = True) -> dict[str, Any]:
-        """Return the settings."""
-        return {
-            "num_embeddings": self.num_embeddings,
-            "embedding_length": self.embedding_length,
-            "hash_method": self.hash_method,
-        }
-
     def _row(self, word: str) -> int:
         digest = hashlib.new(self.hash_method, word.encode("utf-8", "surrogatepass"), usedforsecurity=False)
         return int(digest.hexdigest(), 16) % self.num_embeddings

@@ -38,7 +38,6 @@ _BLOCK = 1 << 14  # rows checked at a time
 _COMPRESSION: dict[bytes, tuple[str, Any]] = {
     b"\x1f\x8b": (".gz", gzip.open), b"BZh": (".bz2", bz2.open), b"\xfd7zXZ\0": (".xz", lzma.open),
 }  # fmt: skip
-_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _ENCODINGS = {
     codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
@@ -77,23 +76,18 @@ class VectorFile:
     """The content of a file of word vectors.
 
     Attributes:
-        words: V distinct words; bytes that are not valid UTF-8 are surrogates, so that different words stay different.
-        matrix: (V, D) finite numbers.
+        words: V words; bytes that are not valid UTF-8 are surrogates, so that different words stay different.
+        matrix: (V, D) the vectors.
+        first_line: The number of the line of the first word, if the file is text.
     """
 
     words: list[str]
-    matrix: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class _Rows:
-    words: list[str]
-    matrix: NDArray[np.floating[Any]]  # (rows, D)
-    first_line: int | None = None  # only of text
+    matrix: NDArray[np.floating[Any]]
+    first_line: int | None = None
 
 
 def read_vector_file(path: Path) -> VectorFile:
-    """Read a file of word vectors.
+    """Read a file of word vectors, of which the words are then distinct and the numbers finite.
 
     Text and binary files of word2vec are read here and not by gensim, which takes four times as long, stops at the
     count of the header, broadcasts a lone number over its row and knows no line numbers. Gensim reads its own format,
@@ -141,10 +135,10 @@ def _open_member(path: Path) -> BinaryIO:
     if len(members) != 1:
         shown = ", ".join(names[:10]) or "none"
         raise DataFormatError(f"expected one file in the archive, got {len(names)}: {shown}", path=path, remedy=_UNPACK)
-    if members[0].flag_bits & 1 or members[0].compress_type not in _ZIP_METHODS:
-        problem = "the archive is encrypted, or compressed with an unknown method"
-        raise DataFormatError(problem, path=path, remedy=_UNPACK)
-    return archive.open(members[0])  # type: ignore[return-value]
+    try:
+        return archive.open(members[0])  # type: ignore[return-value]
+    except (RuntimeError, NotImplementedError) as error:  # encrypted, or compressed with another method
+        raise DataFormatError(f"cannot unpack the archive: {error}", path=path, remedy=_UNPACK) from error
 
 
 def _decode(stream: BinaryIO, start: bytes) -> BinaryIO:
@@ -162,7 +156,7 @@ def _decode(stream: BinaryIO, start: bytes) -> BinaryIO:
     return stream
 
 
-def _read_rows(stream: BinaryIO, path: Path) -> _Rows:
+def _read_rows(stream: BinaryIO, path: Path) -> VectorFile:
     begin = stream.tell()
     first = stream.readline(1 << 20)
     header = _HEADER.fullmatch(first)
@@ -223,7 +217,7 @@ def _is_text(sample: bytes, dim: int) -> bool:
     return not any(byte in _CONTROL for byte in values)
 
 
-def _read_text(lines: Iterable[bytes], dim: int, path: Path, *, first_line: int) -> _Rows:
+def _read_text(lines: Iterable[bytes], dim: int, path: Path, *, first_line: int) -> VectorFile:
     words, values, blank = [], array("f"), None
     separator = b" "  # not any white space: words contain no-break spaces
     for line, row in enumerate(lines, first_line):
@@ -245,7 +239,7 @@ def _read_text(lines: Iterable[bytes], dim: int, path: Path, *, first_line: int)
         if len(fields) != dim:
             raise _wrong_row(row, dim, path, line)
         words.append(word.lstrip(b"\t").decode("utf-8", "surrogateescape"))
-    return _Rows(words, np.frombuffer(values, np.float32).reshape(-1, max(dim, 1)), first_line)
+    return VectorFile(words, np.frombuffer(values, np.float32).reshape(-1, max(dim, 1)), first_line)
 
 
 def _split_row(row: bytes, dim: int) -> tuple[bytes, list[bytes]]:
@@ -267,7 +261,7 @@ def _wrong_row(row: bytes, dim: int, path: Path, line: int) -> DataFormatError:
     )
 
 
-def _read_binary(stream: BinaryIO, count: int, dim: int, path: Path) -> _Rows:
+def _read_binary(stream: BinaryIO, count: int, dim: int, path: Path) -> VectorFile:
     words, values, size = [], bytearray(), 4 * dim
     for index in range(count):
         word = bytearray()
@@ -280,7 +274,7 @@ def _read_binary(stream: BinaryIO, count: int, dim: int, path: Path) -> _Rows:
         values += vector
     if stream.read(2).strip():
         raise _wrong_count(path, count, dim, "more")
-    return _Rows(words, np.frombuffer(values, "<f4").reshape(-1, dim))
+    return VectorFile(words, np.frombuffer(values, "<f4").reshape(-1, dim))
 
 
 def _wrong_count(path: Path, count: int, dim: int, found: str) -> DataFormatError:
@@ -289,7 +283,7 @@ def _wrong_count(path: Path, count: int, dim: int, found: str) -> DataFormatErro
     return DataFormatError(problem, path=path, remedy=remedy)
 
 
-def _read_with_gensim(path: Path, *, is_fasttext: bool) -> _Rows:
+def _read_with_gensim(path: Path, *, is_fasttext: bool) -> VectorFile:
     from gensim.models import KeyedVectors
     from gensim.models.fasttext import load_facebook_vectors
 
@@ -311,7 +305,7 @@ def _read_with_gensim(path: Path, *, is_fasttext: bool) -> _Rows:
         reason = str(error) if isinstance(error, _NotWordVectorsError) else f"{type(error).__name__}: {error}"
         problem = f"gensim cannot load word vectors from this {what}: {reason}"
         raise DataFormatError(problem, path=path, remedy=_AS_DICT) from error
-    return _Rows(words, matrix)
+    return VectorFile(words, matrix)
 
 
 class _NotWordVectorsError(TypeError):
@@ -344,7 +338,7 @@ def split_keyed_vectors(table: Any, source: str) -> tuple[list[str], NDArray[np.
     return words, matrix
 
 
-def _finish(rows: _Rows, path: Path) -> VectorFile:
+def _finish(rows: VectorFile, path: Path) -> VectorFile:
     """Check the content, and drop repeated words."""
     with np.errstate(over="ignore"):
         words, matrix = rows.words, rows.matrix.astype(np.float32, copy=False)
