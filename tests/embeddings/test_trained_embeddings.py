@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
+from vector_files import vectors_of
 
 from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.embeddings import (
@@ -20,25 +20,12 @@ from flairlite.embeddings import (
     OneHotEmbeddings,
     StackedEmbeddings,
     SubwordEmbeddings,
-    TokenEmbeddings,
     WordEmbeddings,
     load_embeddings,
 )
 from flairlite.embeddings.packing import Ragged
-from flairlite.encoding import encode
 from flairlite.errors import LabelError, SettingError
-from flairlite.tensors import copy_to, map_tensors
 from tests.conftest import tagged
-
-
-def vectors_of(embedding: TokenEmbeddings, sentences: list[Sentence]) -> Tensor:
-    """Return the vectors (B, T, D) of a batch, in the steps of a model."""
-    batch = encode(sentences, embedding.index, fields=embedding.fields).batch(torch.arange(len(sentences)))
-    device = next((weight.device for weight in embedding.parameters()), torch.device("cpu"))
-    inputs = map_tensors(lambda part: copy_to(part, device), embedding.select(batch.table, batch.word_ids))
-    vectors: Tensor = embedding(inputs)
-    return vectors
-
 
 # vectors of a dictionary
 
