@@ -354,8 +354,8 @@ def _finish(rows: VectorFile, path: Path) -> VectorFile:
     odd = _rows_with(lambda values: (values > 1e15) | ((values < 1e-15) & (values > 0)), matrix)
     if odd.size:
         log.warning(
-            "%s: %d vectors have absolute values above 1e15 or, except zero, below 1e-15, first %r; in a binary file, "
-            "words that contain blanks and numbers of another type or byte order are read so: save it as text instead",
+            "%s: %d vectors have absolute values above 1e15 or, except zero, below 1e-15, first %r. The cause may be a "
+            "binary file with blanks in words, or numbers of another type or byte order: save the vectors as text",
             path,
             odd.size,
             words[odd[0]],
@@ -373,15 +373,15 @@ def _finish(rows: VectorFile, path: Path) -> VectorFile:
 
 def _check_text(words: list[str], first_vector: NDArray[np.float32], path: Path, *, line: int) -> None:
     """Refuse tables with names of columns, with quoted words, and without words, whose rows look like vectors."""
-    problem = ""
+    problem, remedy = "", "Write the file without them"
     if len(first_vector) >= _NUMBERED and np.array_equal(first_vector, np.arange(len(first_vector))):
         problem = "expected a vector, got the numbers of the columns"
     elif len(words) > 1 and all(re.fullmatch('".+"', word, re.DOTALL) for word in words):
         problem = "expected words, got words in quotation marks"
     elif len(words) > 1 and all(_DECIMAL.fullmatch(word) for word in words):
-        problem = "expected a word in each row, got only numbers"
+        problem, remedy = "expected a word in each row, got only numbers", _AS_DICT
     if problem:
-        raise DataFormatError(problem, path=path, line=line, remedy=f"Write the file without them. {_AS_DICT}")
+        raise DataFormatError(problem, path=path, line=line, remedy=remedy)
 
 
 def _rows_with(

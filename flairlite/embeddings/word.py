@@ -198,12 +198,12 @@ def _find_file(embeddings: str | Path) -> Path:
         shown = ", ".join(sorted(files)[:10]) or "none"
         raise UnknownNameError(f"{path} is a folder: give the path of the file of vectors in it; its files are {shown}")
     if language := re.fullmatch("([a-z]{2})(-crawl|-wiki)?", str(embeddings)):  # Flair's names of fastText's vectors
-        address = f"https://dl.fbaipublicfiles.com/fasttext/vectors-crawl/cc.{language[1]}.300.vec.gz"
+        source = f"for fastText's, which Flair calls {language[0]!r}, https://dl.fbaipublicfiles.com/fasttext/vectors-crawl/cc.{language[1]}.300.vec.gz"
     else:
-        address = "for example from https://fasttext.cc"
+        source = "for example from https://fasttext.cc"
     nearest = difflib.get_close_matches(str(embeddings), [*_NAMED, *files], n=3)
     raise UnknownNameError(
         f"no word embeddings {str(embeddings)!r}: there is no such file, and the known names are {', '.join(_NAMED)}. "
         + (f"Did you mean {' or '.join(map(repr, nearest))}? " if nearest else "")
-        + f"For other vectors, download a file, {address}, and give its path"
+        + f"For other vectors, download a file ({source}) and give its path"
     )
