@@ -37,11 +37,7 @@ CORPUS = Corpus([Sentence("a b a b a b c")], name="small")
 TABLE = WordVectors(WORDS, MATRIX)
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path: Path) -> Any:
-    set_cache_root(tmp_path / "cache")
-    yield
-    set_cache_root(None)
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def words() -> WordEmbeddings:

@@ -12,7 +12,6 @@ import pickle
 import re
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +28,9 @@ from flairlite.embeddings.vector_cache import load_vectors
 from flairlite.embeddings.vector_formats import read_vector_file
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import DataFormatError, DataUnavailableError
-from flairlite.runtime import get_cache_root, set_cache_root
+from flairlite.runtime import get_cache_root
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path) -> Iterator[Path]:
-    root = tmp_path / "cache"
-    set_cache_root(root)
-    yield root / "vectors"
-    set_cache_root(None)
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
