@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import operator
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from types import GenericAlias
 from typing import Any, ClassVar, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from flairlite.batching import bucketed_batches
-from flairlite.data import Sentence
+from flairlite.checks import whole_number
+from flairlite.data import Corpus, Sentence
 from flairlite.encoding import Table, encode, index_words
 from flairlite.errors import ModelFileError, SettingError
 from flairlite.nn.functional import evaluating
@@ -22,6 +23,12 @@ Inputs = Any  # tensors, or nested tuples of tensors, for a batch of (B, T) word
 
 _CHUNK = 16384  # words embedded at a time
 _OWN_KEYS = ("class", "given_name", "state_dict")  # that this module adds to the result of `to_params`
+
+
+def check_size(name: str, value: Any) -> int:
+    """Return an argument that must be a whole number of at least 1."""
+    return int(whole_number(least=1)(name, value))
+
 
 _CLASSES: dict[str, type[Embeddings]] = {}
 _Class = TypeVar("_Class", bound="type[Embeddings]")
@@ -83,23 +90,29 @@ class Embeddings(nn.Module, ABC):
     def embed(self, data_points: Sentence | Iterable[Sentence]) -> list[Sentence]:
         """Compute vectors without dropout and gradients, and store them in the tokens or the sentences."""
 
-    @abstractmethod
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:
         """Return the settings and fixed vectors, without the weights, as plain containers and tensors.
+
+        By default, these are the attributes with the names of the arguments of the class, except the seed.
 
         Args:
             whole: Include fixed vectors. Otherwise include only their name in the cache, if they are there.
         """
+        return {name: getattr(self, name) for name in self._arguments()}
 
     @classmethod
-    @abstractmethod
     def from_params(cls, params: Mapping[str, Any]) -> Embeddings:
-        """Build an embedding from the result of `to_params`."""
+        """Build an embedding from the result of `to_params`; by default, with its items as arguments."""
+        return cls(**{name: params[name] for name in cls._arguments()} | dict(params))  # KeyError if one is missing
 
     def save_embeddings(self, use_state_dict: bool = True) -> dict[str, Any]:
         """Return this embedding as plain containers and tensors, with or without its weights; see `load_embeddings`."""
         weights = {"state_dict": self.state_dict()} if use_state_dict else {}
         return {**embedding_to_params(self), **weights}
+
+    @classmethod
+    def _arguments(cls) -> list[str]:
+        return [name for name in inspect.signature(cls).parameters if name != "seed"]
 
     @property
     def _device(self) -> torch.device:
@@ -115,9 +128,7 @@ class TokenEmbeddings(Embeddings):
     embedding_type = "word-level"
 
     @abstractmethod
-    def forward(
-        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def forward(self, inputs: Inputs, lengths: Tensor | None = None, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, T, D) of the words of a batch.
 
         Args:
@@ -166,7 +177,7 @@ class DocumentEmbeddings(Embeddings):
         self.embeddings = embeddings
 
     @abstractmethod
-    def forward(self, inputs: Inputs, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def forward(self, inputs: Inputs, lengths: Tensor, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, D) of the sentences of a batch.
 
         Args:
@@ -179,6 +190,15 @@ class DocumentEmbeddings(Embeddings):
     def fields(self) -> tuple[str, ...]:
         """The label types of tokens that the embeddings of the words need."""
         return self.embeddings.fields
+
+    def to_params(self, *, whole: bool = True) -> dict[str, Any]:
+        """Return the settings and the embeddings of the words."""
+        return {**super().to_params(), "embeddings": embedding_to_params(self.embeddings, whole=whole)}
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> DocumentEmbeddings:
+        """Build the embedding from the result of `to_params`."""
+        return super().from_params({**params, "embeddings": embedding_from_params(params["embeddings"])})  # type: ignore[return-value]
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
         """Look up U distinct words."""
@@ -259,15 +279,16 @@ def embedding_from_params(params: Mapping[str, Any]) -> Any:
             "torch.load(path, weights_only=True) first"
         )
     name = params.get("class")
-    if name not in _CLASSES:
+    if not isinstance(name, str) or name not in _CLASSES:
         raise ModelFileError(
             f"the file contains embeddings {name!r}, which this version of flairlite does not know: upgrade it, or "
             "import the module of your own class first"
         )
     try:
         embedding = _CLASSES[name].from_params({key: params[key] for key in params if key not in _OWN_KEYS})
-    except KeyError as error:
-        raise ModelFileError(f"the embeddings are damaged: {name} lacks {error}. Copy or save them again") from error
+    except (KeyError, TypeError) as error:
+        problem = f"{name} lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ModelFileError(f"the embeddings are damaged: {problem}. Copy or save them again") from error
     if "given_name" in params:
         embedding.name = params["given_name"]
     return embedding
@@ -288,21 +309,6 @@ def load_embeddings(params: Mapping[str, Any]) -> Any:
     return embedding
 
 
-def to_size(name: str, value: Any) -> int:
-    """Return an argument that must be a positive integer.
-
-    Raises:
-        SettingError: If it is not.
-    """
-    try:
-        size = operator.index(value)
-    except TypeError:
-        size = 0
-    if isinstance(value, bool) or size < 1:
-        raise SettingError(f"{name} must be an integer of at least 1, got {value!r}")
-    return size
-
-
 def _to_sentences(data_points: Any) -> list[Sentence]:
     if isinstance(data_points, Sentence):
         return [data_points]
@@ -310,7 +316,8 @@ def _to_sentences(data_points: Any) -> list[Sentence]:
     sentences = list(data_points) if is_list else [data_points]
     for sentence in sentences:
         if not isinstance(sentence, Sentence):
+            remedy = "corpus.train, for example" if isinstance(sentence, Corpus) else "Sentence(text)"
             raise SettingError(
-                f"embed takes a Sentence or a list of them, got {type(sentence).__name__}: write Sentence(text)"
+                f"embed takes a Sentence or a list of them, got {type(sentence).__name__}: write {remedy}"
             )
     return sentences

@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from flairlite.data import Dictionary
 from flairlite.data.dictionary import UNKNOWN
-from flairlite.embeddings.base import Inputs, TokenEmbeddings, register_embeddings, to_size
-from flairlite.embeddings.packing import PackedWords, Ragged, to_code_points
+from flairlite.embeddings.base import Inputs, TokenEmbeddings, check_size, register_embeddings
+from flairlite.embeddings.packing import FNV_BASIS, FNV_PRIME, PackedWords, Ragged, to_code_points
 from flairlite.encoding import Table
 from flairlite.errors import SettingError
 from flairlite.nn import PaddedRNN, last_states
 from flairlite.runtime import get_device, seeded
 
 _SHORTEST = 4  # words of up to 4, 8, 16 ... characters are padded together, so that at most half is padding
-_FNV_BASIS, _FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _BEGIN, _END = 0x02, 0x03  # code points put around a word, so that a prefix differs from the same characters inside
 
 
@@ -56,8 +55,8 @@ class CharacterEmbeddings(TokenEmbeddings):
         super().__init__()
         self.name = name
         self.char_dictionary = _to_dictionary(path_to_char_dict)
-        self.char_embedding_dim = to_size("char_embedding_dim", char_embedding_dim)
-        self.hidden_size_char = to_size("hidden_size_char", hidden_size_char)
+        self.char_embedding_dim = check_size("char_embedding_dim", char_embedding_dim)
+        self.hidden_size_char = check_size("hidden_size_char", hidden_size_char)
         with seeded(seed):
             self.char_embedding = nn.Embedding(len(self.char_dictionary), self.char_embedding_dim)
             self.char_rnn = PaddedRNN(self.char_embedding_dim, self.hidden_size_char)
@@ -106,9 +105,7 @@ class CharacterEmbeddings(TokenEmbeddings):
             start, limit = end, 2 * limit
         return position[inverse].clamp_min_(0), tuple(groups)
 
-    def forward(
-        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def forward(self, inputs: Inputs, lengths: Tensor | None = None, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, T, D)."""
         positions, groups = inputs
         vectors = [self.char_embedding.weight.new_zeros(1, self.embedding_length)]  # of words without characters
@@ -180,11 +177,11 @@ class SubwordEmbeddings(TokenEmbeddings):
         seed: int | None = None,
     ) -> None:
         super().__init__()
-        self.name, self.num_embeddings = name, to_size("num_embeddings", num_embeddings)
-        self.min_length, self.max_length = to_size("min_length", min_length), to_size("max_length", max_length)
+        self.name, self.num_embeddings = name, check_size("num_embeddings", num_embeddings)
+        self.min_length, self.max_length = check_size("min_length", min_length), check_size("max_length", max_length)
         if self.min_length > self.max_length:
             raise SettingError(f"min_length must be at most max_length, got {min_length} and {max_length}")
-        shape = (self.num_embeddings, to_size("embedding_length", embedding_length))
+        shape = (self.num_embeddings, check_size("embedding_length", embedding_length))
         with seeded(seed):
             self.weight = nn.Parameter(torch.empty(shape).uniform_(-0.1, 0.1))
         self.to(get_device())
@@ -214,28 +211,11 @@ class SubwordEmbeddings(TokenEmbeddings):
         distinct, inverse = torch.unique(ids, return_inverse=True)  # (V,), (B, T)
         return inverse, *parts.join(distinct)
 
-    def forward(
-        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def forward(self, inputs: Inputs, lengths: Tensor | None = None, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, T, D)."""
         indices, parts, starts = inputs
         vectors = nn.functional.embedding_bag(parts, self.weight, starts, mode="mean")  # (V, D); zero without parts
         return nn.functional.embedding(indices, vectors)
-
-    def to_params(self, *, whole: bool = True) -> dict[str, Any]:
-        """Return the settings."""
-        return {
-            "embedding_length": self.embedding_length,
-            "num_embeddings": self.num_embeddings,
-            "min_length": self.min_length,
-            "max_length": self.max_length,
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> SubwordEmbeddings:
-        """Build the embedding from the result of `to_params`."""
-        return cls(**params)
 
 
 def _hash_parts(words: Sequence[str], min_length: int, max_length: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -251,12 +231,12 @@ def _hash_parts(words: Sequence[str], min_length: int, max_length: int) -> tuple
     is_inside[starts] = is_inside[ends[lengths > 0] - 1] = False
     text[is_inside] = codes
     left = np.repeat(ends, marked) - np.arange(len(text))  # (M,) characters to the end of the word
-    state = np.full(len(text), _FNV_BASIS)
+    state = np.full(len(text), np.uint64(FNV_BASIS))
     position = np.arange(len(text))
     hashes, owners = [PackedWords.pack(words).hashes()[lengths > 0]], [np.flatnonzero(lengths)]  # of whole words
     for length in range(1, max_length + 1):
         position = position[left[position] >= length]  # where an n-gram of this length begins
-        state[position] = (state[position] ^ text[position + length - 1]) * _FNV_PRIME
+        state[position] = (state[position] ^ text[position + length - 1]) * np.uint64(FNV_PRIME)
         if length >= min_length:
             hashes.append(state[position])
             owners.append(owner[position])

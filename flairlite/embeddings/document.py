@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
+from flairlite.checks import flag, one_of
 from flairlite.embeddings.base import (
     DocumentEmbeddings,
     Inputs,
     TokenEmbeddings,
-    embedding_from_params,
-    embedding_to_params,
+    check_size,
     register_embeddings,
-    to_size,
 )
 from flairlite.embeddings.stacked import stack
-from flairlite.errors import SettingError
 from flairlite.nn import FeatureDropout, LockedDropout, PaddedRNN, WordDropout, last_states
 from flairlite.runtime import get_device, seeded
 from flairlite.tensors import copy_to
-
-POOLINGS = ("mean", "max", "min")
-FINE_TUNE_MODES = ("none", "linear", "nonlinear")
 
 
 @register_embeddings
@@ -51,13 +46,9 @@ class DocumentPoolEmbeddings(DocumentEmbeddings):
         seed: int | None = None,
     ) -> None:
         super().__init__(stack(embeddings, owner="DocumentPoolEmbeddings"))
-        if pooling not in POOLINGS or fine_tune_mode not in FINE_TUNE_MODES:
-            raise SettingError(
-                f"pooling must be one of {', '.join(POOLINGS)} and fine_tune_mode one of {', '.join(FINE_TUNE_MODES)}; "
-                f"got {pooling!r} and {fine_tune_mode!r}"
-            )
+        self.fine_tune_mode = one_of("none", "linear", "nonlinear")("fine_tune_mode", fine_tune_mode)
+        self.pooling = one_of("mean", "max", "min")("pooling", pooling)
         self.name = f"document_{pooling}"
-        self.pooling, self.fine_tune_mode = pooling, fine_tune_mode
         size = self.embeddings.embedding_length
         layers: list[nn.Module] = []
         with seeded(seed):
@@ -75,7 +66,7 @@ class DocumentPoolEmbeddings(DocumentEmbeddings):
         """Features D of a sentence."""
         return self.embeddings.embedding_length
 
-    def forward(self, inputs: Inputs, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def forward(self, inputs: Inputs, lengths: Tensor, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, D); see `DocumentEmbeddings.forward`."""
         features: Tensor = self.layers(self._embed_words(inputs))  # (B, T, D)
         is_padding = torch.arange(features.shape[1]) >= lengths.unsqueeze(1)  # (B, T)
@@ -86,16 +77,6 @@ class DocumentPoolEmbeddings(DocumentEmbeddings):
         if self.pooling == "max":
             return features.masked_fill(is_padding, -torch.inf).amax(dim=1)
         return features.masked_fill(is_padding, torch.inf).amin(dim=1)
-
-    def to_params(self, *, whole: bool = True) -> dict[str, Any]:
-        """Return the settings and the embeddings of the words."""
-        words = embedding_to_params(self.embeddings, whole=whole)
-        return {"embeddings": words, "fine_tune_mode": self.fine_tune_mode, "pooling": self.pooling}
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> DocumentPoolEmbeddings:
-        """Build the embedding from the result of `to_params`."""
-        return cls(embedding_from_params(params["embeddings"]), params["fine_tune_mode"], params["pooling"])
 
     def extra_repr(self) -> str:
         """Show the settings when the module is printed."""
@@ -145,18 +126,19 @@ class DocumentRNNEmbeddings(DocumentEmbeddings):
     ) -> None:
         super().__init__(stack(embeddings, owner="DocumentRNNEmbeddings"))
         self.name = f"document_{rnn_type}"
-        self.hidden_size, self.rnn_layers = to_size("hidden_size", hidden_size), to_size("rnn_layers", rnn_layers)
+        self.hidden_size, self.rnn_layers = check_size("hidden_size", hidden_size), check_size("rnn_layers", rnn_layers)
+        self.reproject_words = flag("reproject_words", reproject_words)
         if reproject_words_dimension is not None:
-            reproject_words_dimension = to_size("reproject_words_dimension", reproject_words_dimension)
+            reproject_words_dimension = check_size("reproject_words_dimension", reproject_words_dimension)
         self.reproject_words_dimension, self.rnn_type = reproject_words_dimension, rnn_type
-        self.bidirectional, self.fine_tune = bool(bidirectional), bool(fine_tune)
+        self.bidirectional, self.fine_tune = flag("bidirectional", bidirectional), flag("fine_tune", fine_tune)
         self.dropout = FeatureDropout(dropout)
         self.word_dropout = WordDropout(word_dropout)
         self.locked_dropout = LockedDropout(locked_dropout)
         size = self.embeddings.embedding_length
         with seeded(seed):
             self.reprojection: nn.Linear | None = None
-            if reproject_words:
+            if self.reproject_words:
                 self.reprojection = nn.Linear(size, reproject_words_dimension or size)
                 nn.init.xavier_uniform_(self.reprojection.weight)
                 size = self.reprojection.out_features
@@ -177,7 +159,7 @@ class DocumentRNNEmbeddings(DocumentEmbeddings):
         """Features D of a sentence."""
         return self.hidden_size * (4 if self.bidirectional else 1)
 
-    def forward(self, inputs: Inputs, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def forward(self, inputs: Inputs, lengths: Tensor, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, D); see `DocumentEmbeddings.forward`."""
         features = self._embed_words(inputs)  # (B, T, D)
         features = self.locked_dropout(self.dropout(features, generator), generator)
@@ -192,21 +174,5 @@ class DocumentRNNEmbeddings(DocumentEmbeddings):
 
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:
         """Return the settings and the embeddings of the words."""
-        return {
-            "embeddings": embedding_to_params(self.embeddings, whole=whole),
-            "hidden_size": self.hidden_size,
-            "rnn_layers": self.rnn_layers,
-            "reproject_words": self.reprojection is not None,
-            "reproject_words_dimension": self.reproject_words_dimension,
-            "bidirectional": self.bidirectional,
-            "dropout": float(self.dropout.rate),
-            "word_dropout": float(self.word_dropout.rate),
-            "locked_dropout": float(self.locked_dropout.rate),
-            "rnn_type": self.rnn_type,
-            "fine_tune": self.fine_tune,
-        }
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> DocumentRNNEmbeddings:
-        """Build the embedding from the result of `to_params`."""
-        return cls(**{**params, "embeddings": embedding_from_params(params["embeddings"])})
+        rates = {name: float(getattr(self, name).rate) for name in ("dropout", "word_dropout", "locked_dropout")}
+        return {**super().to_params(whole=whole), **rates}

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_FNV_BASIS, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
+FNV_BASIS, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 _FEW = 16  # up to this many words are looked up one by one, which is faster than with arrays
 
 
@@ -85,11 +85,11 @@ class PackedWords:
     def hashes(self) -> NDArray[np.uint64]:
         """Return the 64-bit FNV-1a hash of each word, (V,)."""
         lengths = np.diff(self.offsets)
-        hashes = np.full(len(self), _FNV_BASIS, np.uint64)
+        hashes = np.full(len(self), FNV_BASIS, np.uint64)
         longer, position = np.flatnonzero(lengths), 0
         while longer.size:  # one byte of all words at a time
             byte = self.text[self.offsets[longer] + position]
-            hashes[longer] = (hashes[longer] ^ byte) * np.uint64(_FNV_PRIME)
+            hashes[longer] = (hashes[longer] ^ byte) * np.uint64(FNV_PRIME)
             position += 1
             longer = longer[lengths[longer] > position]
         return hashes
@@ -128,9 +128,9 @@ class PackedWords:
 
 def _hash(data: bytes) -> int:
     """Return the 64-bit FNV-1a hash of one word."""
-    value = _FNV_BASIS
+    value = FNV_BASIS
     for byte in data:
-        value = (value ^ byte) * _FNV_PRIME & 0xFFFFFFFFFFFFFFFF
+        value = (value ^ byte) * FNV_PRIME & 0xFFFFFFFFFFFFFFFF
     return value
 
 

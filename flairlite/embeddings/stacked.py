@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
+from flairlite.checks import flag
 from flairlite.embeddings.base import (
     Inputs,
     TokenEmbeddings,
@@ -37,7 +38,7 @@ class StackedEmbeddings(TokenEmbeddings):
         super().__init__()
         embeddings = _to_parts(embeddings, "StackedEmbeddings")
         self.embeddings = nn.ModuleList(embeddings)
-        self.overwrite_names = bool(overwrite_names)
+        self.overwrite_names = flag("overwrite_names", overwrite_names)
         self.name = "Stack"
         names = [name for part in self.parts for name in part.get_names()]
         if not overwrite_names and len(set(names)) < len(names):
@@ -76,9 +77,7 @@ class StackedEmbeddings(TokenEmbeddings):
         """Return the inputs of each part for a batch with word ids (B, T)."""
         return tuple(part.select(rows, word_ids) for part, rows in zip(self.parts, table, strict=True))
 
-    def forward(
-        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def forward(self, inputs: Inputs, lengths: Tensor | None = None, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, T, D)."""
         return torch.cat([part(selected) for part, selected in zip(self.parts, inputs, strict=True)], dim=2)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
+from flairlite.checks import flag, whole_number
 from flairlite.data import Corpus, Dictionary
-from flairlite.embeddings.base import Inputs, TokenEmbeddings, register_embeddings, to_size
+from flairlite.embeddings.base import Inputs, TokenEmbeddings, check_size, register_embeddings
 from flairlite.encoding import Table
 from flairlite.errors import LabelError, SettingError
 from flairlite.runtime import get_device, seeded
@@ -26,7 +27,7 @@ class _TrainedTable(TokenEmbeddings):
     def __init__(self, num_rows: int, embedding_length: int, seed: int | None) -> None:
         super().__init__()
         with seeded(seed):
-            self.embedding_layer = nn.Embedding(num_rows, to_size("embedding_length", embedding_length))
+            self.embedding_layer = nn.Embedding(num_rows, check_size("embedding_length", embedding_length))
             nn.init.xavier_uniform_(self.embedding_layer.weight)
 
     @property
@@ -38,9 +39,7 @@ class _TrainedTable(TokenEmbeddings):
         """Return the rows (B, T)."""
         return table[word_ids.long()]
 
-    def forward(
-        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def forward(self, inputs: Inputs, lengths: Tensor | None = None, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, T, D)."""
         vectors: Tensor = self.embedding_layer(inputs)
         return vectors
@@ -74,11 +73,10 @@ class OneHotEmbeddings(_TrainedTable):
             raise SettingError(
                 f"OneHotEmbeddings takes a Dictionary, got {type(vocab_dictionary).__name__}: {_hint(vocab_dictionary)}"
             )
-        if not isinstance(field, str):
-            raise SettingError(f"field must be {TEXT!r} or a label type, got {field!r}")
+        _check_field(field)
         super().__init__(len(vocab_dictionary) + 1, embedding_length, seed)  # the last row is padding's
         self.name = f"one-hot-{field}"
-        self.vocab_dictionary, self.field, self.stable = vocab_dictionary, field, bool(stable)
+        self.vocab_dictionary, self.field, self.stable = vocab_dictionary, field, flag("stable", stable)
         with torch.no_grad():
             self.embedding_layer.weight[-1] = 0
         self.embedding_layer.padding_idx = len(vocab_dictionary)
@@ -97,13 +95,15 @@ class OneHotEmbeddings(_TrainedTable):
             options: Further arguments of the class.
 
         Raises:
-            SettingError: If `corpus` is not a corpus.
+            SettingError: If `corpus`, `field` or `min_freq` is invalid.
             LabelError: If no item occurs that often.
         """
         if not isinstance(corpus, Corpus):
             raise SettingError(
                 f"OneHotEmbeddings.from_corpus takes a Corpus, got {type(corpus).__name__}: {_hint(corpus)}"
             )
+        _check_field(field)
+        min_freq = whole_number(least=0)("min_freq", min_freq)
         has_values = field == TEXT or any(sentence.token_labels(field) for sentence in corpus.train or ())
         counts = Counter(_values(corpus, field) if has_values else ())
         items = [item for item, count in counts.most_common() if count >= min_freq]
@@ -127,9 +127,7 @@ class OneHotEmbeddings(_TrainedTable):
         ids = self.vocab_dictionary.item2idx
         return torch.tensor([*(ids.get(item, unknown) for item in items), padding])
 
-    def forward(
-        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def forward(self, inputs: Inputs, lengths: Tensor | None = None, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, T, D)."""
         vectors: Tensor = self.embedding_layer(inputs)
         return vectors if self.layer_norm is None else self.layer_norm(vectors)
@@ -149,6 +147,11 @@ class OneHotEmbeddings(_TrainedTable):
         """Build the embedding from the result of `to_params`."""
         items = Dictionary.from_items(params["items"], add_unk=params["add_unk"])
         return cls(items, params["field"], params["embedding_length"], params["stable"])
+
+
+def _check_field(field: Any) -> None:
+    if not isinstance(field, str):
+        raise SettingError(f"field must be {TEXT!r} or a label type, got {field!r}")
 
 
 def _values(corpus: Corpus, field: str) -> Iterator[str]:
@@ -196,7 +199,7 @@ class HashEmbeddings(_TrainedTable):
         if not isinstance(hash_method, str) or not _has_fixed_size(hash_method):
             known = ", ".join(filter(_has_fixed_size, sorted(hashlib.algorithms_guaranteed)))
             raise SettingError(f"hash_method must be one of {known}, not {hash_method!r}")
-        num_embeddings = to_size("num_embeddings", num_embeddings)
+        num_embeddings = check_size("num_embeddings", num_embeddings)
         super().__init__(num_embeddings, embedding_length, seed)
         self.name, self.num_embeddings, self.hash_method = "hash", num_embeddings, hash_method
         self.to(get_device())
@@ -205,19 +208,6 @@ class HashEmbeddings(_TrainedTable):
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
         """Return the rows (U + 1,) of U distinct words."""
         return torch.tensor([*map(self._row, words), 0])
-
-    def to_params(self, *, whole: bool = True) -> dict[str, Any]:
-        """Return the settings."""
-        return {
-            "num_embeddings": self.num_embeddings,
-            "embedding_length": self.embedding_length,
-            "hash_method": self.hash_method,
-        }
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> HashEmbeddings:
-        """Build the embedding from the result of `to_params`."""
-        return cls(params["num_embeddings"], params["embedding_length"], params["hash_method"])
 
     def _row(self, word: str) -> int:
         digest = hashlib.new(self.hash_method, word.encode("utf-8", "surrogatepass"), usedforsecurity=False)

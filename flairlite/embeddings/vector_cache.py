@@ -35,7 +35,8 @@ def load_vectors(path: str | Path) -> WordVectors:
     trust.**
 
     Of repeated words the first counts, and words that are not valid UTF-8 are kept but match no text; both are counted
-    in the log. A file that changes is converted again.
+    in the log. A file that changes is converted again; its older entry in the cache stays, because checkpoints of
+    unfinished training runs refer to it.
 
     Args:
         path: The file.

@@ -12,7 +12,7 @@ import re
 import zipfile
 import zlib
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -30,12 +30,14 @@ _NUMBER = re.compile(rb"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf|infini
 _NUMERIC = b"0123456789+-.,eE \t\r\n"
 _CONTROL = bytes({*range(32), 127} - {*b"\t\n\r"})  # characters that text does not contain
 _SURROGATE = re.compile("[\ud800-\udfff]")  # stands for a byte that is not valid UTF-8
+_DECIMAL = re.compile(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?")
 _MAX_DIM = 1_000_000  # a larger number in the first line is not the width of vectors
+_NUMBERED = 5  # a first vector of at least this length, of 0, 1, 2, 3, 4 ..., is rather the header of a table
+_BLOCK = 1 << 14  # rows checked at a time
 
 _COMPRESSION: dict[bytes, tuple[str, Any]] = {
     b"\x1f\x8b": (".gz", gzip.open), b"BZh": (".bz2", bz2.open), b"\xfd7zXZ\0": (".xz", lzma.open),
 }  # fmt: skip
-_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _ENCODINGS = {
     codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
@@ -74,23 +76,18 @@ class VectorFile:
     """The content of a file of word vectors.
 
     Attributes:
-        words: V distinct words; bytes that are not valid UTF-8 are surrogates, so that different words stay different.
-        matrix: (V, D) finite numbers.
+        words: V words; bytes that are not valid UTF-8 are surrogates, so that different words stay different.
+        matrix: (V, D) the vectors.
+        first_line: The number of the line of the first word, if the file is text.
     """
 
     words: list[str]
-    matrix: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class _Rows:
-    words: list[str]
-    matrix: NDArray[np.floating[Any]]  # (rows, D)
-    first_line: int | None = None  # only of text
+    matrix: NDArray[np.floating[Any]]
+    first_line: int | None = None
 
 
 def read_vector_file(path: Path) -> VectorFile:
-    """Read a file of word vectors.
+    """Read a file of word vectors, of which the words are then distinct and the numbers finite.
 
     Text and binary files of word2vec are read here and not by gensim, which takes four times as long, stops at the
     count of the header, broadcasts a lone number over its row and knows no line numbers. Gensim reads its own format,
@@ -138,10 +135,10 @@ def _open_member(path: Path) -> BinaryIO:
     if len(members) != 1:
         shown = ", ".join(names[:10]) or "none"
         raise DataFormatError(f"expected one file in the archive, got {len(names)}: {shown}", path=path, remedy=_UNPACK)
-    if members[0].flag_bits & 1 or members[0].compress_type not in _ZIP_METHODS:
-        problem = "the archive is encrypted, or compressed with an unknown method"
-        raise DataFormatError(problem, path=path, remedy=_UNPACK)
-    return archive.open(members[0])  # type: ignore[return-value]
+    try:
+        return archive.open(members[0])  # type: ignore[return-value]
+    except (RuntimeError, NotImplementedError) as error:  # encrypted, or compressed with another method
+        raise DataFormatError(f"cannot unpack the archive: {error}", path=path, remedy=_UNPACK) from error
 
 
 def _decode(stream: BinaryIO, start: bytes) -> BinaryIO:
@@ -159,7 +156,7 @@ def _decode(stream: BinaryIO, start: bytes) -> BinaryIO:
     return stream
 
 
-def _read_rows(stream: BinaryIO, path: Path) -> _Rows:
+def _read_rows(stream: BinaryIO, path: Path) -> VectorFile:
     begin = stream.tell()
     first = stream.readline(1 << 20)
     header = _HEADER.fullmatch(first)
@@ -220,7 +217,7 @@ def _is_text(sample: bytes, dim: int) -> bool:
     return not any(byte in _CONTROL for byte in values)
 
 
-def _read_text(lines: Iterable[bytes], dim: int, path: Path, *, first_line: int) -> _Rows:
+def _read_text(lines: Iterable[bytes], dim: int, path: Path, *, first_line: int) -> VectorFile:
     words, values, blank = [], array("f"), None
     separator = b" "  # not any white space: words contain no-break spaces
     for line, row in enumerate(lines, first_line):
@@ -242,7 +239,7 @@ def _read_text(lines: Iterable[bytes], dim: int, path: Path, *, first_line: int)
         if len(fields) != dim:
             raise _wrong_row(row, dim, path, line)
         words.append(word.lstrip(b"\t").decode("utf-8", "surrogateescape"))
-    return _Rows(words, np.frombuffer(values, np.float32).reshape(-1, max(dim, 1)), first_line)
+    return VectorFile(words, np.frombuffer(values, np.float32).reshape(-1, max(dim, 1)), first_line)
 
 
 def _split_row(row: bytes, dim: int) -> tuple[bytes, list[bytes]]:
@@ -264,7 +261,7 @@ def _wrong_row(row: bytes, dim: int, path: Path, line: int) -> DataFormatError:
     )
 
 
-def _read_binary(stream: BinaryIO, count: int, dim: int, path: Path) -> _Rows:
+def _read_binary(stream: BinaryIO, count: int, dim: int, path: Path) -> VectorFile:
     words, values, size = [], bytearray(), 4 * dim
     for index in range(count):
         word = bytearray()
@@ -277,15 +274,16 @@ def _read_binary(stream: BinaryIO, count: int, dim: int, path: Path) -> _Rows:
         values += vector
     if stream.read(2).strip():
         raise _wrong_count(path, count, dim, "more")
-    return _Rows(words, np.frombuffer(values, "<f4").reshape(-1, dim))
+    return VectorFile(words, np.frombuffer(values, "<f4").reshape(-1, dim))
 
 
 def _wrong_count(path: Path, count: int, dim: int, found: str) -> DataFormatError:
     problem = f"expected {count:,} words with {dim} numbers each, as the header says, got {found}"
-    return DataFormatError(problem, path=path, remedy=f"{_AGAIN}; if it is complete, correct its first line")
+    remedy = f"{_AGAIN}; if it is complete, correct its first line. Binary files need words without blanks, and float32"
+    return DataFormatError(problem, path=path, remedy=remedy)
 
 
-def _read_with_gensim(path: Path, *, is_fasttext: bool) -> _Rows:
+def _read_with_gensim(path: Path, *, is_fasttext: bool) -> VectorFile:
     from gensim.models import KeyedVectors
     from gensim.models.fasttext import load_facebook_vectors
 
@@ -307,7 +305,7 @@ def _read_with_gensim(path: Path, *, is_fasttext: bool) -> _Rows:
         reason = str(error) if isinstance(error, _NotWordVectorsError) else f"{type(error).__name__}: {error}"
         problem = f"gensim cannot load word vectors from this {what}: {reason}"
         raise DataFormatError(problem, path=path, remedy=_AS_DICT) from error
-    return _Rows(words, matrix)
+    return VectorFile(words, matrix)
 
 
 class _NotWordVectorsError(TypeError):
@@ -329,6 +327,8 @@ def split_keyed_vectors(table: Any, source: str) -> tuple[list[str], NDArray[np.
         raise _NotWordVectorsError(f"expected KeyedVectors, got {type(table).__name__}")
     size = len(table.key_to_index)  # after repeated words in a file, gensim leaves rows of zeros at the end
     words, matrix = list(table.index_to_key[:size]), table.vectors[:size]
+    if not size:
+        raise _NotWordVectorsError("expected vectors of words, got none")
     if not all(isinstance(word, str) for word in words):
         raise _NotWordVectorsError("expected vectors of words, got vectors of numbers or other objects")
     if matrix.ndim != 2 or len(matrix) != size:
@@ -338,17 +338,28 @@ def split_keyed_vectors(table: Any, source: str) -> tuple[list[str], NDArray[np.
     return words, matrix
 
 
-def _finish(rows: _Rows, path: Path) -> VectorFile:
-    """Check the values, and drop repeated words."""
+def _finish(rows: VectorFile, path: Path) -> VectorFile:
+    """Check the content, and drop repeated words."""
     with np.errstate(over="ignore"):
         words, matrix = rows.words, rows.matrix.astype(np.float32, copy=False)
     if not matrix.size:
         raise DataFormatError("expected word vectors, got an empty file", path=path, remedy=f"{_AGAIN}. {_FORMATS}")
-    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    if rows.first_line is not None:
+        _check_text(words, matrix[0], path, line=rows.first_line)
+    bad = _rows_with(lambda values: ~np.isfinite(values), matrix)
     if bad.size:
         line = None if rows.first_line is None else rows.first_line + int(bad[0])
         problem = f"expected finite float32 numbers, got others in {bad.size:,} vectors, first {words[bad[0]]!r}"
         raise DataFormatError(problem, path=path, line=line, remedy="Remove or correct these vectors")
+    odd = _rows_with(lambda values: (values > 1e15) | ((values < 1e-15) & (values > 0)), matrix)
+    if odd.size:
+        log.warning(
+            "%s: %d vectors have absolute values above 1e15 or, except zero, below 1e-15, first %r. The cause may be a "
+            "binary file with blanks in words, or numbers of another type or byte order: save the vectors as text",
+            path,
+            odd.size,
+            words[odd[0]],
+        )
     row_of: dict[str, int] = {}
     for row, word in enumerate(words):
         row_of.setdefault(word, row)
@@ -358,3 +369,24 @@ def _finish(rows: _Rows, path: Path) -> VectorFile:
     if broken := sum(_SURROGATE.search(word) is not None for word in words):
         log.warning("%s: %d words are not valid UTF-8; they are kept, but match no text", path, broken)
     return VectorFile(words, matrix)
+
+
+def _check_text(words: list[str], first_vector: NDArray[np.float32], path: Path, *, line: int) -> None:
+    """Refuse tables with names of columns, with quoted words, and without words, whose rows look like vectors."""
+    problem, remedy = "", "Write the file without them"
+    if len(first_vector) >= _NUMBERED and np.array_equal(first_vector, np.arange(len(first_vector))):
+        problem = "expected a vector, got the numbers of the columns"
+    elif len(words) > 1 and all(re.fullmatch('".+"', word, re.DOTALL) for word in words):
+        problem = "expected words, got words in quotation marks"
+    elif len(words) > 1 and all(_DECIMAL.fullmatch(word) for word in words):
+        problem, remedy = "expected a word in each row, got only numbers", _AS_DICT
+    if problem:
+        raise DataFormatError(problem, path=path, line=line, remedy=remedy)
+
+
+def _rows_with(
+    check: Callable[[NDArray[np.float32]], NDArray[np.bool_]], matrix: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """Return the rows in which the check is true for an absolute value; takes little memory for a large matrix."""
+    blocks = range(0, len(matrix), _BLOCK)
+    return np.flatnonzero(np.concatenate([check(np.abs(matrix[i : i + _BLOCK])).any(axis=1) for i in blocks]))

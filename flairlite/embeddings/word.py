@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
+from flairlite.checks import flag
 from flairlite.download import Resource, bundled_path, fetch
 from flairlite.embeddings.base import Inputs, TokenEmbeddings, register_embeddings
 from flairlite.embeddings.vector_cache import load_cached_vectors, load_vectors
@@ -81,7 +83,7 @@ class WordEmbeddings(TokenEmbeddings):
             )
         self.vectors = _to_vectors(embeddings)
         self.name = name or (str(embeddings) if isinstance(embeddings, (str, Path)) else "vectors")
-        self.field, self.fine_tune, self.stable = field, bool(fine_tune), bool(stable)
+        self.field, self.fine_tune, self.stable = field, flag("fine_tune", fine_tune), flag("stable", stable)
         self.weight: nn.Parameter | None = None
         self.layer_norm: nn.LayerNorm | None = None
         if fine_tune:
@@ -118,9 +120,7 @@ class WordEmbeddings(TokenEmbeddings):
             return table[word_ids.long()]
         return nn.functional.embedding(word_ids, table)
 
-    def forward(
-        self, inputs: Inputs, lengths: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def forward(self, inputs: Inputs, lengths: Tensor | None = None, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, T, D)."""
         if self.weight is None:
             return inputs  # type: ignore[no-any-return]
@@ -197,9 +197,13 @@ def _find_file(embeddings: str | Path) -> Path:
     if is_folder:
         shown = ", ".join(sorted(files)[:10]) or "none"
         raise UnknownNameError(f"{path} is a folder: give the path of the file of vectors in it; its files are {shown}")
+    if language := re.fullmatch("([a-z]{2})(-crawl|-wiki)?", str(embeddings)):  # Flair's names of fastText's vectors
+        source = f"for fastText's, which Flair calls {language[0]!r}, https://dl.fbaipublicfiles.com/fasttext/vectors-crawl/cc.{language[1]}.300.vec.gz"
+    else:
+        source = "for example from https://fasttext.cc"
     nearest = difflib.get_close_matches(str(embeddings), [*_NAMED, *files], n=3)
     raise UnknownNameError(
         f"no word embeddings {str(embeddings)!r}: there is no such file, and the known names are {', '.join(_NAMED)}. "
         + (f"Did you mean {' or '.join(map(repr, nearest))}? " if nearest else "")
-        + "For other vectors, download a file, for example from https://fasttext.cc, and give its path"
+        + f"For other vectors, download a file ({source}) and give its path"
     )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
+from vector_files import vectors_of
 
 from flairlite.data import Dictionary, Sentence
 from flairlite.embeddings import CharacterEmbeddings, load_embeddings
-from flairlite.encoding import encode
 from flairlite.errors import SettingError
-from flairlite.tensors import copy_to, map_tensors
 
 # repeated words, an unknown character, one of two code units, a long word, an empty word, a lone surrogate
 SENTENCES = [
@@ -21,15 +19,6 @@ SENTENCES = [
     ["is", "x" * 300, "Straße", "", "a"],
     ["\ud800", "a", "Donaudampfschifffahrt"],
 ]
-
-
-def vectors_of(embedding: CharacterEmbeddings, sentences: Sequence[Sequence[str]]) -> Tensor:
-    """Return the vectors (B, T, D) of a batch, in the steps of a model."""
-    batch = encode([Sentence(list(words)) for words in sentences], embedding.index).batch(torch.arange(len(sentences)))
-    device = embedding.char_embedding.weight.device
-    inputs = map_tensors(lambda part: copy_to(part, device), embedding.select(batch.table, batch.word_ids))
-    vectors: Tensor = embedding(inputs)
-    return vectors
 
 
 def read_alone(embedding: CharacterEmbeddings, word: str) -> Tensor:
@@ -93,7 +82,7 @@ def test_a_dictionary_may_be_a_file_and_needs_unk(tmp_path: Path) -> None:
         assert embedding.char_embedding.weight.shape == (7, 5)
         assert embedding.embedding_length == 8
     with pytest.raises(SettingError, match="needs <unk>"):
-        CharacterEmbeddings(Dictionary.from_items("abc", add_unk=False))
+        CharacterEmbeddings(Dictionary.from_items(list("abc"), add_unk=False))
 
 
 def test_common_characters_cover_european_texts() -> None:

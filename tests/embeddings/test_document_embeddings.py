@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from vector_files import vectors_of
 
 from flairlite.data import Dictionary, Sentence
 from flairlite.embeddings import (
@@ -20,24 +21,13 @@ from flairlite.embeddings import (
     WordEmbeddings,
     load_embeddings,
 )
-from flairlite.encoding import encode
-from flairlite.errors import LabelError, SettingError
-from flairlite.tensors import copy_to, map_tensors
+from flairlite.errors import LabelError
 
 TEXTS = ["the dog barks at the other dog", "Berlin", "qwxzzv is no word", "a b", "I love Berlin . 🤟 ."]
 
 
 def sentences() -> list[Sentence]:
     return [Sentence(text, use_tokenizer=False) for text in TEXTS]
-
-
-def vectors_of(embedding: DocumentEmbeddings, listed: list[Sentence], generator: Any = None) -> Tensor:
-    """Return the vectors (B, D) of a batch, in the steps of a model."""
-    batch = encode(listed, embedding.index, fields=embedding.fields).batch(torch.arange(len(listed)))
-    device = next((weight.device for weight in embedding.parameters()), torch.device("cpu"))
-    inputs = map_tensors(lambda part: copy_to(part, device), embedding.select(batch.table, batch.word_ids))
-    vectors: Tensor = embedding(inputs, batch.lengths, generator)
-    return vectors
 
 
 def features_of(embedding: DocumentEmbeddings, sentence: Sentence) -> Tensor:
@@ -85,12 +75,6 @@ def test_layers_are_initialised_as_the_identity_and_trained(mini_vectors: WordEm
     assert not list(DocumentPoolEmbeddings(mini_vectors).parameters())
     assert [len(list(each.parameters())) for each in (linear, nonlinear)] == [1, 3]
     assert [each.static_embeddings for each in (DocumentPoolEmbeddings(mini_vectors), linear)] == [True, False]
-
-
-@pytest.mark.parametrize("options", [{"pooling": "median"}, {"fine_tune_mode": "quadratic"}])
-def test_unknown_pools_are_refused(mini_vectors: WordEmbeddings, options: dict[str, Any]) -> None:
-    with pytest.raises(SettingError, match="pooling must be one of mean, max, min and fine_tune_mode one of none,"):
-        DocumentPoolEmbeddings(mini_vectors, **options)
 
 
 # recurrent networks

@@ -37,11 +37,7 @@ CORPUS = Corpus([Sentence("a b a b a b c")], name="small")
 TABLE = WordVectors(WORDS, MATRIX)
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path: Path) -> Any:
-    set_cache_root(tmp_path / "cache")
-    yield
-    set_cache_root(None)
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def words() -> WordEmbeddings:
@@ -131,7 +127,9 @@ def test_other_tables_are_refused(arguments: Any, message: str) -> None:
     [
         ("glov", "no such file, and the known names are glove, en-glove, glove-mini. Did you mean 'glove'"),
         ("Glove", "Did you mean 'glove'"),
-        ("de", "known names are glove, .* download a file"),
+        ("de", r"known names are glove, .*/cc\.de\.300\.vec\.gz\) and give its path"),
+        ("en-crawl", r"known names are glove, .*/cc\.en\.300\.vec\.gz"),
+        ("twitter", r"download a file \(for example"),
         ("", "is a folder|known names"),
         ("no/such/folder/v.txt", "no such file"),
         ("x" * 5000, "no such file"),
@@ -184,16 +182,16 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "characters of a missing file": (lambda: emb.CharacterEmbeddings(Path("missing")), "missing"),
     "characters without state": (
         lambda: emb.CharacterEmbeddings(hidden_size_char=0),
-        "hidden_size_char must be an integer",
+        "hidden_size_char must be at least 1",
     ),
-    "characters of a float": (lambda: emb.CharacterEmbeddings(char_embedding_dim=2.5), "got 2.5"),
-    "hash without rows": (lambda: emb.HashEmbeddings(0), "num_embeddings must be an integer of at least 1, got 0"),
+    "characters of a float": (lambda: emb.CharacterEmbeddings(char_embedding_dim=2.5), "whole number; it is 2.5"),
+    "hash without rows": (lambda: emb.HashEmbeddings(0), "num_embeddings must be at least 1; it is 0"),
     "hash of a corpus": (lambda: emb.HashEmbeddings(CORPUS), "num_embeddings must be"),
-    "hash of bool": (lambda: emb.HashEmbeddings(True), "got True"),
+    "hash of bool": (lambda: emb.HashEmbeddings(True), "it is True"),
     "hash of another name": (lambda: emb.HashEmbeddings(hash_method="md6"), "must be one of .*md5.*not 'md6'"),
     "hash of no fixed size": (lambda: emb.HashEmbeddings(hash_method="shake_128"), "must be one of"),
     "subwords of a corpus": (lambda: emb.SubwordEmbeddings(CORPUS), "embedding_length must be"),
-    "subwords of text": (lambda: emb.SubwordEmbeddings("50"), "got '50'"),
+    "subwords of text": (lambda: emb.SubwordEmbeddings("50"), "it is '50'"),
     "subwords upside down": (
         lambda: emb.SubwordEmbeddings(min_length=4, max_length=3),
         "at most max_length, got 4 and 3",
@@ -210,9 +208,38 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: emb.DocumentPoolEmbeddings("glove"),
         r"got str: .* DocumentPoolEmbeddings\(\[WordEmbeddings",
     ),
+    "pool of another kind": (
+        lambda: emb.DocumentPoolEmbeddings(words(), pooling=["mean"]),
+        "pooling must be one of mean",
+    ),
+    "one-hot of a number": (lambda: OneHotEmbeddings.from_corpus(CORPUS, 5), "field must be 'text' or a label type"),
+    "from_corpus of a text": (lambda: OneHotEmbeddings.from_corpus(CORPUS, min_freq="3"), "min_freq must be a whole"),
+    "from_corpus of half a word": (
+        lambda: OneHotEmbeddings.from_corpus(CORPUS, min_freq=1.5),
+        "min_freq must be a whole",
+    ),
+    "words of a flag as text": (
+        lambda: emb.WordEmbeddings(TABLE, fine_tune="False"),
+        "fine_tune must be True or False",
+    ),
+    "words of a number": (lambda: emb.WordEmbeddings(TABLE, stable=1), "stable must be True or False"),
+    "one-hot of a flag as text": (
+        lambda: emb.OneHotEmbeddings(Dictionary(), stable="no"),
+        "stable must be True or False",
+    ),
+    "stack of a flag as text": (lambda: emb.StackedEmbeddings(words(), "no"), "overwrite_names must be True or False"),
+    "network of a direction": (lambda: emb.DocumentRNNEmbeddings(words(), bidirectional="no"), "bidirectional must be"),
+    "network of a layer": (lambda: emb.DocumentRNNEmbeddings(words(), reproject_words="no"), "reproject_words must be"),
+    "network of a flag": (
+        lambda: emb.DocumentRNNEmbeddings(words(), fine_tune=None),
+        "fine_tune must be True or False",
+    ),
     "pool of nothing": (lambda: emb.DocumentPoolEmbeddings([]), "DocumentPoolEmbeddings needs at least one"),
     "pool of vectors": (lambda: emb.DocumentPoolEmbeddings(TABLE), "got WordVectors"),
-    "pool of a mode": (lambda: emb.DocumentPoolEmbeddings(words(), "some"), "fine_tune_mode one of none, linear"),
+    "pool of a mode": (
+        lambda: emb.DocumentPoolEmbeddings(words(), "some"),
+        "fine_tune_mode must be one of none, linear",
+    ),
     "network of a corpus": (lambda: emb.DocumentRNNEmbeddings(CORPUS), "DocumentRNNEmbeddings takes a list"),
     "network without state": (lambda: emb.DocumentRNNEmbeddings(words(), hidden_size=0), "hidden_size must be"),
     "network of half a layer": (lambda: emb.DocumentRNNEmbeddings(words(), rnn_layers=0.5), "rnn_layers must be"),
@@ -222,6 +249,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "seed of too many bits": (lambda: emb.HashEmbeddings(seed=2**64), "less than"),
     "embed of a text": (lambda: words().embed("a text"), r"got str: write Sentence\(text\)"),
     "embed of texts": (lambda: emb.DocumentPoolEmbeddings(words()).embed(["a text"]), r"write Sentence\(text\)"),
+    "embed of a corpus": (lambda: words().embed(CORPUS), r"got Corpus: write corpus\.train"),
     "embed of none": (lambda: words().embed(None), "got NoneType"),
 }
 
@@ -323,6 +351,8 @@ def test_embeddings_of_words_and_of_sentences_are_called_alike(kind: str) -> Non
     ("params", "message"),
     [
         ("model.pt", r"got str: read a file with torch\.load\(path, weights_only=True\)"),
+        ({"class": []}, r"embeddings \[\], which this version"),
+        ({**HashEmbeddings(3, 2).save_embeddings(), "more": 1}, "damaged: .*unexpected"),
         ({}, "embeddings None, which this version of flairlite does not know"),
         ({"class": "HashEmbeddings"}, "HashEmbeddings lacks 'num_embeddings'"),
         ({**HashEmbeddings(3, 2).save_embeddings(), "state_dict": {}}, "the weights do not fit HashEmbeddings"),

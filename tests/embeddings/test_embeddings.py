@@ -13,15 +13,14 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from vector_files import vectors_of
 
 from flairlite.data import Corpus, Sentence
 from flairlite.download import bundled_path
 from flairlite.embeddings import StackedEmbeddings, TokenEmbeddings, WordEmbeddings, base, load_embeddings
 from flairlite.embeddings.base import embedding_from_params, embedding_to_params, register_embeddings
 from flairlite.embeddings.vectors import WordVectors
-from flairlite.encoding import encode
 from flairlite.errors import DataUnavailableError, LabelError, ModelFileError, SettingError
-from flairlite.tensors import copy_to, map_tensors
 
 WORDS = ["a", "b", "The", "the", "x#", "x0", "x7", "00"]
 UNHEARD_OF = "qwxzzv"
@@ -58,15 +57,6 @@ def mini_file() -> list[str]:
         head, *lines = file.read().rstrip("\n").split("\n")
     assert head.split() == ["30000", "50"]
     return lines
-
-
-def vectors_of(embedding: TokenEmbeddings, sentences: Sequence[Sentence]) -> Tensor:
-    """Return the vectors (B, T, D) in the steps of a model: encode, select, copy to the device, forward."""
-    batch = encode(sentences, embedding.index).batch(torch.arange(len(sentences)))
-    inputs = embedding.select(batch.table, batch.word_ids)
-    device = next((weight.device for weight in embedding.parameters()), torch.device("cpu"))
-    vectors: Tensor = embedding(map_tensors(lambda tensor: copy_to(tensor, device), inputs))
-    return vectors
 
 
 # look-up

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sentences import tagged
-from torch import Tensor
+from vector_files import vectors_of
 
 from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.embeddings import (
@@ -21,24 +21,11 @@ from flairlite.embeddings import (
     OneHotEmbeddings,
     StackedEmbeddings,
     SubwordEmbeddings,
-    TokenEmbeddings,
     WordEmbeddings,
     load_embeddings,
 )
 from flairlite.embeddings.packing import Ragged
-from flairlite.encoding import encode
 from flairlite.errors import LabelError, SettingError
-from flairlite.tensors import copy_to, map_tensors
-
-
-def vectors_of(embedding: TokenEmbeddings, sentences: list[Sentence]) -> Tensor:
-    """Return the vectors (B, T, D) of a batch, in the steps of a model."""
-    batch = encode(sentences, embedding.index, fields=embedding.fields).batch(torch.arange(len(sentences)))
-    device = next((weight.device for weight in embedding.parameters()), torch.device("cpu"))
-    inputs = map_tensors(lambda part: copy_to(part, device), embedding.select(batch.table, batch.word_ids))
-    vectors: Tensor = embedding(inputs)
-    return vectors
-
 
 # vectors of a dictionary
 
@@ -54,7 +41,7 @@ def test_each_item_has_its_row_and_others_the_row_of_unk(device: torch.device) -
 
 
 def test_without_unk_unknown_items_stay_zero() -> None:
-    embedding = OneHotEmbeddings(Dictionary.from_items("ab", add_unk=False), embedding_length=3)
+    embedding = OneHotEmbeddings(Dictionary.from_items(list("ab"), add_unk=False), embedding_length=3)
     optimizer = torch.optim.SGD(embedding.parameters(), lr=0.1)
     for _ in range(2):
         found = vectors_of(embedding, [Sentence(["a", "c", "b"])])

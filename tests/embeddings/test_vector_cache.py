@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +23,7 @@ from flairlite.embeddings.vector_formats import VectorFile, read_vector_file
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.runtime import set_cache_root
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path) -> Iterator[Path]:
-    root = tmp_path / "cache"
-    set_cache_root(root)
-    yield root / "vectors"
-    set_cache_root(None)
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    path = tmp_path / "some.txt"
-    path.write_bytes(as_text(WORDS, MATRIX))
-    return path
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def test_a_second_load_maps_the_cache_without_gensim(

@@ -12,7 +12,6 @@ import pickle
 import re
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +28,9 @@ from flairlite.embeddings.vector_cache import load_vectors
 from flairlite.embeddings.vector_formats import read_vector_file
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import DataFormatError, DataUnavailableError
-from flairlite.runtime import get_cache_root, set_cache_root
+from flairlite.runtime import get_cache_root
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path) -> Iterator[Path]:
-    root = tmp_path / "cache"
-    set_cache_root(root)
-    yield root / "vectors"
-    set_cache_root(None)
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -207,6 +200,25 @@ def test_vectors_of_numbers_are_refused(tmp_path: Path) -> None:
     table.save(str(tmp_path / "numbered"))
     with pytest.raises(DataFormatError, match="vectors of words"):
         load_vectors(tmp_path / "numbered")
+
+
+def test_gensims_table_without_words_is_refused(tmp_path: Path) -> None:
+    KeyedVectors(2).save(str(tmp_path / "empty"))
+    with pytest.raises(DataFormatError, match="expected vectors of words, got none"):
+        load_vectors(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4"])
+def test_misread_binary_numbers_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture, dtype: str) -> None:
+    """Neither a blank in a word nor the byte order is visible in the format."""
+    matrix = np.random.default_rng(0).integers(1, 9, (3, 30)) / 8
+    words = ["New York" if dtype == "<f4" else "New", "a", "b"]
+    rows = b"".join(word.encode() + b" " + row.astype(dtype).tobytes() for word, row in zip(words, matrix, strict=True))
+    (tmp_path / "v.bin").write_bytes(b"3 30\n" + rows)
+    load_vectors(tmp_path / "v.bin")
+    assert (
+        "The cause may be a binary file with blanks in words, or numbers of another type or byte order" in caplog.text
+    )
 
 
 def test_float64_vectors_that_float32_cannot_hold_are_refused(tmp_path: Path) -> None:
@@ -407,6 +419,10 @@ OTHERS = {
     "a sentence": (b"This is a text.\nIt has words.\n", "line 1: expected a word and numbers", "The file must"),
     "no numbers with a header": (b"2 2\na b c\nd e f\n", "line 2: expected a word and 2 numbers|2 words", ""),
     "rows of different lengths": (b"a 1 2 3\nb 1 2\n", "line 2: .*3 numbers, but the row ends with 2", "The file"),
+    "a matrix without words": (b"0.5 -1.0\n.25 2.0e-1\n", "line 1: expected a word .*, got only numbers", AS_DICT),
+    "quoted words": (b'"a" 1 2\n"b" 3 4\n', "line 1: expected words, got words in quotation marks", "without them"),
+    "a header of a table": (b" 0 1 2 3 4\na 5 5 5 5 5\n", "line 1: .*got the numbers of the columns", "without them"),
+    "a named header": (b"word\t0\t1\t2\t3\t4\n", "line 1: .*got the numbers of the columns", "without them"),
     "a nan": (b"a 1 2\nb nan 2\n", "line 2: expected finite float32 numbers.*'b'", "Remove or correct these vectors"),
     "a nan in the first row": (b"a 1 nan\nb 1 2\n", "line 1: expected finite float32 numbers.*'a'", "Remove"),
 }  # fmt: skip

@@ -8,7 +8,7 @@ import io
 import pickle
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
-from vector_files import MATRIX, WORDS, as_binary, as_text, assert_same, plain_rows
+from vector_files import MATRIX, WORDS, as_binary, assert_same, plain_rows
 
 from flairlite.embeddings import packing
 from flairlite.embeddings import vectors as module
@@ -25,26 +25,13 @@ from flairlite.embeddings.packing import PackedWords
 from flairlite.embeddings.vector_cache import load_vectors
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import ModelFileError, SettingError
-from flairlite.runtime import set_cache_root
 
 # few characters, so that words collide: lower() changes lengths or nothing, other digits, line separators
 LETTERS = "aAbBİIıſßΣσς01٣९²#é中\n \x00\x85\u2028\ud800\udcff🙂"
 words_of = st.text(st.sampled_from(LETTERS), max_size=4) | st.text(max_size=6)
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path) -> Iterator[Path]:
-    root = tmp_path / "cache"
-    set_cache_root(root)
-    yield root / "vectors"
-    set_cache_root(None)
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    path = tmp_path / "some.txt"
-    path.write_bytes(as_text(WORDS, MATRIX))
-    return path
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 # look-up

@@ -1,4 +1,4 @@
-"""What `fuzz.py` gives its inputs to: each takes a path, and counts again by a slow and plain way what was read."""
+"""The readers that `fuzz.py` tests: each takes a path, and checks the result with a slow and simple reader."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import math
 import random
 import re
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from fuzz import NASTY, Target, mutated
+from fuzz import UNUSUAL, Target, mutate
 from model_files import make_tagger, records_of, write_archive
 
 from flairlite.data import Dictionary, Sentence
@@ -58,69 +58,69 @@ BLANK = " \t\r\f\v"
 WORDS = ["the", "Dog", "été", "中文", "##", "a b".replace(" ", "\u00a0")]
 VECTORS = np.random.default_rng(0).standard_normal((len(WORDS), 3)).astype(np.float32)
 PROSE = [
-    "I love Berlin .",
-    "été 中文 42 😀",
-    "Dr. Smith's e-mail: a@b.org, isn't it?",
-    "",
-    "\n",
-    "a\u00a0b\u2028c",
+    "I love Berlin .", "été 中文 42 😀", "Dr. Smith's e-mail: a@b.org, isn't it?", "", "\n", "a\u00a0b\u2028c",
     "#@!" * 9,
-]
+]  # fmt: skip
 
 
 class Lost(AssertionError):
-    """Something that is in a file was not read, and the log says nothing of it."""
+    """A part of a file was not read, and no warning was logged."""
 
 
-def same(found: object, expected: object, said: Sequence[str], what: str) -> None:
-    """Compare what was read with what is there, unless the log says that something was left out."""
-    if found != expected and not said:
-        raise Lost(f"{what}: read {found!r:.300}, but there is {expected!r:.300}")
+def check_same(found: object, expected: object, warned: Sequence[str], name: str) -> None:
+    """Compare the values that were read with those of the file, unless a warning was logged."""
+    if found != expected and not warned:
+        raise Lost(f"{name}: read {found!r:.300}, but the file contains {expected!r:.300}")
 
 
 def text_at(path: Path) -> str:
-    """Return the text of a file, with line feeds alone between lines."""
+    """Return the text of a file with all line ends as line feeds."""
     return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
 
 
-# --- readers -------------------------------------------------------------------------------------------------------
+# readers
 
 
-def run_conllu(path: Path, said: list[str]) -> None:
+def run_conllu(path: Path, warned: list[str]) -> None:
     sentences = list(read_conllu(path))
     rows = [line.split("\t") for line in text_at(path).split("\n") if line and not line.startswith("#")]
     words = [row for row in rows if re.fullmatch("[0-9]+", row[0].strip(" \u00a0"))]
-    same(
+    check_same(
         [word for sentence in sentences for word in sentence.words],
         [row[1].strip(" ") or row[1] for row in words],
-        said,
+        warned,
         "words",
     )
     for label_type, column in (("upos", 3), ("xpos", 4), ("pos", 4), ("deprel", 7)):
         found = [label.value for sentence in sentences for label in sentence.get_labels(label_type)]
         values = [row[column].strip(" \u00a0") for row in words]
-        same(found, [value for value in values if value not in ("_", "")], said, label_type)
+        check_same(found, [value for value in values if value not in ("_", "")], warned, label_type)
     for sentence in sentences:
         str(sentence), sentence.get_labels(), [token.start_position for token in sentence]
-    same([str(one) for one in iterate_conllu(path)], [str(one) for one in sentences], said, "one by one")
+    check_same([str(one) for one in iterate_conllu(path)], [str(one) for one in sentences], warned, "iterated")
 
 
-def run_columns(path: Path, said: list[str]) -> None:
+def run_columns(path: Path, warned: list[str]) -> None:
     names = {0: "text", 1: "pos", 2: "tag"}
     data = ColumnDataset(path, names, column_delimiter="\t", span_label_types=())
     sentences = list(data)
     rows = [line.split("\t") for line in text_at(path).split("\n") if line.strip(BLANK)]
-    same(
-        [word for sentence in sentences for word in sentence.words], [row[0].strip(" ") for row in rows], said, "words"
+    check_same(
+        [word for sentence in sentences for word in sentence.words],
+        [row[0].strip(" ") for row in rows],
+        warned,
+        "words",
     )
     for column, name in ((1, "pos"), (2, "tag")):
         found = [label.value for sentence in sentences for label in sentence.get_labels(name)]
-        same(found, [row[column].strip() for row in rows if row[column].strip() not in ("_", "")], said, name)
+        check_same(found, [row[column].strip() for row in rows if row[column].strip() not in ("_", "")], warned, name)
     again = ColumnDataset(path, names, column_delimiter="\t", span_label_types=(), in_memory=False)
-    same([str(sentence) for sentence in again], [str(sentence) for sentence in sentences], said, "from the disk")
+    check_same(
+        [str(sentence) for sentence in again], [str(sentence) for sentence in sentences], warned, "from the disk"
+    )
 
 
-def run_tags(path: Path, said: list[str]) -> None:
+def run_tags(path: Path, warned: list[str]) -> None:
     """Read tags as spans, with the separator found, and comments."""
     data = ColumnDataset(path, {0: "text", -1: "ner"}, comment_symbol="#")
     for sentence in data:
@@ -128,10 +128,10 @@ def run_tags(path: Path, said: list[str]) -> None:
         str(sentence)
 
 
-def run_texts(path: Path, said: list[str]) -> None:
+def run_texts(path: Path, warned: list[str]) -> None:
     data = ClassificationDataset(path, "topic", allow_examples_without_labels=True, memory_mode="full")
     lines = [line for line in text_at(path).split("\n") if line.strip(BLANK)]
-    same(len(data), len(lines), said, "texts")
+    check_same(len(data), len(lines), warned, "texts")
     labels = []
     for line in lines:
         heads = itertools.takewhile(
@@ -139,26 +139,26 @@ def run_texts(path: Path, said: list[str]) -> None:
         )
         labels += dict.fromkeys(head.removeprefix("__label__").strip() for head in heads)
     found = [label.value for sentence in data for label in sentence.get_labels("topic")]
-    same(found, labels, said, "labels")
+    check_same(found, labels, warned, "labels")
 
 
-def run_table(path: Path, said: list[str]) -> None:
+def run_table(path: Path, warned: list[str]) -> None:
     data = CSVClassificationDataset(path, {0: "label_topic", 1: "text", 2: "text"}, "topic", skip_header=True)
     rows = list(filter(None, csv.reader(io.StringIO(text_at(path)), strict=True, skipinitialspace=True)))[1:]
     found = [label.value for sentence in data for label in sentence.get_labels("topic")]
-    same(found, [row[0].strip() for row in rows if row[0].strip()], said, "labels")
+    check_same(found, [row[0].strip() for row in rows if row[0].strip()], warned, "labels")
 
 
-def run_lines(path: Path, said: list[str]) -> None:
+def run_lines(path: Path, warned: list[str]) -> None:
     data = JsonlDataset(path)
     lines = [json.loads(line) for line in text_at(path).split("\n") if line.strip(BLANK)]
-    same(len(data), len(lines), said, "texts")
+    check_same(len(data), len(lines), warned, "texts")
     for sentence, line in zip(data, lines, strict=True):
         assert sentence.text == line[data.text_column_name]
-        same(len(sentence.get_labels("ner")), len(line[data.label_column_name]), said, "spans")
+        check_same(len(sentence.get_labels("ner")), len(line[data.label_column_name]), warned, "spans")
 
 
-def run_dictionary(path: Path, said: list[str]) -> None:
+def run_dictionary(path: Path, warned: list[str]) -> None:
     dictionary = Dictionary.load_from_file(path)
     content = json.loads(path.read_bytes().decode("utf-8", "surrogatepass"))
     assert set(content["items"]) <= set(dictionary.get_items())
@@ -166,7 +166,7 @@ def run_dictionary(path: Path, said: list[str]) -> None:
     str(dictionary)
 
 
-def run_vectors(path: Path, said: list[str]) -> None:
+def run_vectors(path: Path, warned: list[str]) -> None:
     vectors = WordEmbeddings(path).vectors
     assert len(vectors.words) == len(set(vectors.words)) == len(vectors.matrix)
     assert bool(np.isfinite(vectors.matrix).all())
@@ -175,15 +175,15 @@ def run_vectors(path: Path, said: list[str]) -> None:
     first = path.read_bytes()
     if (
         not first.startswith(b"\x1f\x8b")
-        and not said
+        and not warned
         and b"\x00" not in first
         and re.match(rb"\S+( [-+.e\d]+){3}\n", first)
     ):
-        same(len(vectors), len([line for line in first.split(b"\n") if line.strip()]), said, "vectors")
+        check_same(len(vectors), len([line for line in first.split(b"\n") if line.strip()]), warned, "vectors")
 
 
 def vector_files() -> dict[str, bytes]:
-    """Return the same vectors in each form that is read."""
+    """Return the same vectors in several formats."""
     import gzip
 
     rows = [f"{word} {' '.join(map(str, row.tolist()))}\n" for word, row in zip(WORDS, VECTORS, strict=True)]
@@ -199,17 +199,17 @@ def vector_files() -> dict[str, bytes]:
     }
 
 
-# --- model files ---------------------------------------------------------------------------------------------------
+# model files
 
 
-def run_model(path: Path, said: list[str]) -> None:
+def run_model(path: Path, warned: list[str]) -> None:
     model = Model.load(path, device="cpu")
     sentences = model.predict([Sentence(text, use_tokenizer=False) for text in PROSE])
     assert [sentence.text for sentence in sentences] == PROSE
 
 
 class ModelFiles:
-    """Makes model files with something wrong inside, where checksums would keep out changes of single bytes."""
+    """Makes model files with wrong content but valid checksums, which would reveal changed bytes."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "model.pt"
@@ -218,99 +218,90 @@ class ModelFiles:
         self.records = records_of(self.path)
         self.content = torch.load(self.path, weights_only=True)
 
-    def with_changed_structure(self, chance: random.Random) -> bytes:
-        """Change the pickle, or another record, and correct its checksum."""
-        name = "archive/data.pkl" if chance.random() < 0.9 else chance.choice(sorted(self.records))
-        changed = {**self.records, name: mutated([self.records[name]], chance)}
+    def change_structure(self, rng: random.Random) -> bytes:
+        """Change the pickle, or another record, and store it with a valid checksum."""
+        name = "archive/data.pkl" if rng.random() < 0.9 else rng.choice(sorted(self.records))
+        changed = {**self.records, name: mutate([self.records[name]], rng)}
         return write_archive(self.path, changed).read_bytes()
 
-    def with_changed_values(self, chance: random.Random) -> bytes:
-        """Put something else in the place of one to three values."""
+    def change_values(self, rng: random.Random) -> bytes:
+        """Replace one to three values."""
         content = self.content
-        for _ in range(chance.choice((1, 1, 3))):
-            content = _with_other(content, chance)
+        for _ in range(rng.choice((1, 1, 3))):
+            content = _replace_one(content, rng)
         torch.save(content, self.path)
         return self.path.read_bytes()
 
 
-def _with_other(value: Any, chance: random.Random) -> Any:
-    """Return a copy of nested containers with another value somewhere in them."""
-    if not isinstance(value, (dict, list)) or not value or chance.random() < 0.05:
-        return _other(value, chance)
+def _replace_one(value: Any, rng: random.Random) -> Any:
+    """Return a copy of nested containers with one value replaced or removed."""
+    if not isinstance(value, (dict, list)) or not value or rng.random() < 0.05:
+        return _replacement(value, rng)
     if isinstance(value, dict):
-        name = chance.choice(list(value))
-        if chance.random() < 0.1:
+        name = rng.choice(list(value))
+        if rng.random() < 0.1:
             return {key: item for key, item in value.items() if key != name}
-        return {**value, name: _with_other(value[name], chance)}
-    place = chance.randrange(len(value))
-    return [*value[:place], _with_other(value[place], chance), *value[place + 1 :]]
+        return {**value, name: _replace_one(value[name], rng)}
+    index = rng.randrange(len(value))
+    return [*value[:index], _replace_one(value[index], rng), *value[index + 1 :]]
 
 
-def _other(value: Any, chance: random.Random) -> Any:
-    if isinstance(value, torch.Tensor) and value.numel() and chance.random() < 0.8:
+def _replacement(value: Any, rng: random.Random) -> Any:
+    if isinstance(value, torch.Tensor) and value.numel() and rng.random() < 0.8:
         flat = value.reshape(-1)
-        strange = chance.choice((0, -1, 60_000, math.nan, math.inf))  # which half the precision can hold
-        odd = torch.full_like(
-            value, strange if value.is_floating_point() else int(chance.choice((0, -1, 99, 255)) % 256)
-        )
-        return chance.choice((flat, value[:-1], value.double(), value.half(), value.int(), odd, value.unsqueeze(0)))
+        number = rng.choice((0, -1, 60_000, math.nan, math.inf))  # float16 can hold each
+        odd = torch.full_like(value, number if value.is_floating_point() else int(rng.choice((0, -1, 99, 255)) % 256))
+        return rng.choice((flat, value[:-1], value.double(), value.half(), value.int(), odd, value.unsqueeze(0)))
     numbers = (0, -1, 1, 2, 10**9, 2**70, 0.5, math.nan, math.inf, True)
-    return chance.choice(
-        (*numbers, None, "", "x", "<unk>", "../x", [], {}, ["A", "A"], [1, 2], {"a": 1}, torch.zeros(2))
-    )
+    return rng.choice((*numbers, None, "", "x", "<unk>", "../x", [], {}, ["A", "A"], [1, 2], {"a": 1}, torch.zeros(2)))
 
 
-# --- sentences as dictionaries -------------------------------------------------------------------------------------
+# sentences as dictionaries
 
 
-def changed_sentence(chance: random.Random) -> bytes:
-    """Change values of what `Sentence.to_dict` returns."""
+def change_sentence(rng: random.Random) -> bytes:
+    """Change values in the result of `Sentence.to_dict`."""
     sentence = Sentence("I love Berlin , été 😀", use_tokenizer=False)
     sentence.set_token_labels("upos", ["PRON", "VERB", "PROPN", None, "NOUN", "SYM"], [0.5, 1, 1, 1, 1, 1])
     sentence.set_span_labels("ner", [(2, 3, "LOC"), (4, 6, "X")]).add_label("topic", "places")
     content = sentence.to_dict()
-    for _ in range(chance.choice((1, 1, 2, 4))):
-        content = _with_other(content, chance)
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        content = _replace_one(content, rng)
     return json.dumps(content, default=str).encode()
 
 
-def run_sentence(path: Path, said: list[str]) -> None:
+def run_sentence(path: Path, warned: list[str]) -> None:
     content = json.loads(path.read_bytes())
     try:
         sentence = Sentence.from_dict(content)
     except FlairliteError as error:
-        raise FlairliteError(f"{path}: {error}") from error  # which the dictionary did not come from
+        raise FlairliteError(f"{path}: {error}") from error  # `from_dict` does not know the path
     assert sentence.text == content["text"]
     again = Sentence.from_dict(json.loads(json.dumps(sentence.to_dict())))
     assert str(again) == str(sentence)
 
 
-# --- predictions ---------------------------------------------------------------------------------------------------
+# predictions
 
 
-def predicting(texts_at_once: int = 1) -> Callable[[Path, list[str]], None]:
-    """Return a target that predicts the labels of texts, which lie behind each other in the file."""
+def make_predictor() -> Callable[[Path, list[str]], None]:
+    """Return a function that predicts the labels of the texts of a file, which NUL separates."""
     tagger = make_tagger().to("cpu")
     names = set(tagger.label_names)
 
-    def run(path: Path, said: list[str]) -> None:
+    def run(path: Path, warned: list[str]) -> None:
         texts = path.read_bytes().decode("utf-8", "replace").split("\x00")
-        texts += [path.read_bytes().decode("utf-8", "surrogateescape")]  # single surrogates are in it
+        texts += [path.read_bytes().decode("utf-8", "surrogateescape")]  # with lone surrogates
         sentences = tagger.predict(texts)
         assert [sentence.text for sentence in sentences] == texts
         for sentence in sentences:
             labels = sentence.get_labels("upos")
             assert [label.data_point for label in labels] == list(sentence)
             assert all(label.value in names and 0 <= label.score <= 1.000001 for label in labels)
-            assert "".join(sentence.words) == "".join(word for word in _visible(sentence))
+            parts = [sentence.text[token.start_position : token.end_position] for token in sentence]
+            assert "".join(sentence.words) == "".join(parts)
 
     return run
-
-
-def _visible(sentence: Sentence) -> Iterator[str]:
-    """Yield the stretches of the text that tokens say they are."""
-    for token in sentence:
-        yield sentence.text[token.start_position : token.end_position]
 
 
 def all_targets(folder: Path | None = None) -> dict[str, Target]:
@@ -331,9 +322,9 @@ def all_targets(folder: Path | None = None) -> dict[str, Target]:
         "jsonl": Target([LINES.encode()], run_lines, share=3),
         "dictionary": Target([json.dumps(dictionary, ensure_ascii=False).encode()], run_dictionary, share=2),
         **{f"vectors-{name}": Target([file, file + fixed], run_vectors) for name, file in vectors.items()},
-        "sentence": Target([], run_sentence, changed_sentence, share=2),
+        "sentence": Target([], run_sentence, change_sentence, share=2),
         "model-bytes": Target([models.bytes], run_model, share=0.5),
-        "model-structure": Target([], run_model, models.with_changed_structure, share=1.5),
-        "model-values": Target([], run_model, models.with_changed_values, share=1),
-        "predict": Target([text.encode() for text in PROSE] + [b"\0".join(NASTY[:20])], predicting(), share=2),
+        "model-structure": Target([], run_model, models.change_structure, share=1.5),
+        "model-values": Target([], run_model, models.change_values, share=1),
+        "predict": Target([text.encode() for text in PROSE] + [b"\0".join(UNUSUAL[:20])], make_predictor(), share=2),
     }
