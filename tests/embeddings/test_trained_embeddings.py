@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sentences import tagged
 from torch import Tensor
 
 from flairlite.data import Corpus, Dictionary, Sentence
@@ -28,7 +29,6 @@ from flairlite.embeddings.packing import Ragged
 from flairlite.encoding import encode
 from flairlite.errors import LabelError, SettingError
 from flairlite.tensors import copy_to, map_tensors
-from tests.conftest import tagged
 
 
 def vectors_of(embedding: TokenEmbeddings, sentences: list[Sentence]) -> Tensor:
