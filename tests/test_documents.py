@@ -69,12 +69,15 @@ def test_the_table_of_locations_names_existing_files() -> None:
 
 
 def test_commands_select_tests(document: Path) -> None:
-    commands = re.findall(r"pytest (?:-s |-p [\w:]+ )*([\w/. ]+?)(?: -k (\w+))?`", document.read_text(encoding="utf-8"))
+    text = document.read_text(encoding="utf-8")
+    for path, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", text):
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"
+    commands = re.findall(r"pytest (?:-s |-p [\w:]+ )*([\w/. ]+?)(?: -k (\w+))?`", text)
     for paths, word in commands:
         roots = [ROOT / path for path in paths.split()]
         files = [path for root in roots for path in (root, *root.rglob("*.py")) if path.is_file()]
-        text = "\n".join(path.read_text(encoding="utf-8") for path in files)
-        names = re.findall(r"(?:def|class) ([Tt]est\w+)", text)
+        code = "\n".join(path.read_text(encoding="utf-8") for path in files)
+        names = re.findall(r"(?:def|class) ([Tt]est\w+)", code)
         assert any(word.lower() in name.lower() for name in names), f"no test in {paths} is selected by -k {word}"
 
 
