@@ -38,7 +38,7 @@ MIRROR = Path(os.environ.get("FLAIRLITE_MIRROR") or _SHARED_MIRROR)
 # Examples have no deadline, because the machine may be busy. CI tries the same examples in each run, other runs draw
 # new ones. The fixtures that examples share are never modified.
 _ALLOWED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-settings.register_profile("random", deadline=None, suppress_health_check=_ALLOWED)
+settings.register_profile("random", max_examples=50, deadline=None, suppress_health_check=_ALLOWED)
 settings.register_profile("ci", settings.get_profile("random"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "random")
 

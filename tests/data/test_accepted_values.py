@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from parameter_ids import show
 
 from flairlite.data import Corpus, DataPoint, Dictionary, FlairDataset, Label, MultiCorpus, Sentence, Span, Token
 from flairlite.errors import DataFormatError, FlairliteError, LabelError, SettingError
@@ -103,7 +104,7 @@ def test_label_value_is_stored_as_its_text_and_keeps_it(setter: str, point: str,
 
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("setter", SETTERS)
-@pytest.mark.parametrize("value", REFUSED, ids=repr)
+@pytest.mark.parametrize("value", REFUSED, ids=show)
 def test_value_that_is_no_label_is_an_error_and_changes_nothing(setter: str, point: str, value: Any) -> None:
     sentence = Sentence(["in", "Berlin"])
     POINTS[point](sentence).set_label("x", "old", 0.5)
@@ -113,7 +114,7 @@ def test_value_that_is_no_label_is_an_error_and_changes_nothing(setter: str, poi
     assert (first.value, first.score) == ("old", 0.5)
 
 
-@pytest.mark.parametrize("value", [value for value in REFUSED if value is not None], ids=repr)
+@pytest.mark.parametrize("value", [value for value in REFUSED if value is not None], ids=show)
 def test_lists_of_labels_are_checked_too(value: Any) -> None:
     sentence = Sentence(["in", "Berlin"])
     for call in (

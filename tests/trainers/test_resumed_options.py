@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from parameter_ids import show
 from sentences import tagged
 
 from flairlite.data import Corpus, Sentence
@@ -73,7 +74,7 @@ def make_trainer() -> ModelTrainer:
         ({"create_file_logs": False, "create_loss_file": False, "use_final_model_for_eval": True}, list),
         ({"attach_default_scheduler": False, "save_model_each_k_epochs": 2}, list),
     ],
-    ids=str,
+    ids=show,
 )
 def test_a_resumed_run_is_the_same(options: dict[str, Any], make_plugins: MakePlugins, tmp_path: Path) -> None:
     results, states = [], []

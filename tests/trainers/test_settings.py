@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from parameter_ids import show
 from sentences import tagged
 
 from flairlite.data import Corpus
@@ -157,7 +158,7 @@ class TestSlips:
             ({"optimizer": "Adamw2"}, r"'Adamw2' is not an optimizer .* Did you mean AdamW\?"),
             ({"min_learning_rate": [0.1, 0.1]}, None),
         ],
-        ids=str,
+        ids=show,
     )
     def test_a_slip_is_one_error_and_leaves_the_folder_of_a_finished_run_as_it_is(
         self, options: dict[str, Any], message: str | None, method: str, trainer: ModelTrainer, tmp_path: Path

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from parameter_ids import show
 from sentences import tagged
 
 from flairlite.data import Corpus, Sentence
@@ -450,7 +451,7 @@ class TestRefused:
             ({"monitor_train_sample": -0.5}, "monitor_train_sample must be at least 0"),
             ({"min_learning_rate": [0.1, 0.1]}, "min_learning_rate must be a number or 1 of them"),
         ],
-        ids=str,
+        ids=show,
     )
     def test_what_makes_no_sense_is_refused(
         self, options: dict[str, Any], message: str, trainer: ModelTrainer, tmp_path: Path
