@@ -10,24 +10,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from flairlite.errors import SettingError
 
 Check = Callable[[str, Any], Any]  # of the setting's name and its value
 
 
 def whole_number(*, least: int, optional: bool = False) -> Check:
-    """Return a check that takes an integer from `least` on, Python's or NumPy's, and no bool."""
+    """Return a check that takes an integer from `least` on, Python's, NumPy's or torch's, and no bool."""
 
     def check(name: str, value: Any) -> int | None:
         if optional and value is None:
             return None
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        plain = _unwrap(value)
+        if isinstance(plain, bool) or not isinstance(plain, numbers.Integral):
             raise SettingError(f"{name} must be a whole number{_or_none(optional)}; it is {shown(value)}")
-        if value < least:
-            raise SettingError(f"{name} must be at least {least}; it is {value}")
-        return int(value)
+        if plain < least:
+            raise SettingError(f"{name} must be at least {least}; it is {plain}")
+        return int(plain)
 
     return check
 
@@ -35,7 +34,7 @@ def whole_number(*, least: int, optional: bool = False) -> Check:
 def number(
     *, least: float = -math.inf, above: float = -math.inf, below: float = math.inf, optional: bool = False
 ) -> Check:
-    """Return a check that takes a finite number within the limits, Python's or NumPy's, and no bool.
+    """Return a check that takes a finite number within the limits, Python's, NumPy's or torch's, and no bool.
 
     Integers stay integers.
     """
@@ -43,9 +42,10 @@ def number(
     def check(name: str, value: Any) -> float | None:
         if optional and value is None:
             return None
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        plain = _unwrap(value)
+        if isinstance(plain, bool) or not isinstance(plain, numbers.Real):
             raise SettingError(f"{name} must be a number{_or_none(optional)}; it is {shown(value)}")
-        plain = int(value) if isinstance(value, numbers.Integral) else float(value)
+        plain = int(plain) if isinstance(plain, numbers.Integral) else float(plain)
         if not (plain >= least and above < plain < below and math.isfinite(plain)):
             limits = [f"at least {least}" if least > -math.inf else "", f"above {above}" if above > -math.inf else ""]
             limits.append(f"below {below}" if below < math.inf else "")
@@ -61,7 +61,7 @@ def number_or_numbers(*, least: float) -> Check:
     check_one = number(least=least)
 
     def check(name: str, value: Any) -> float | tuple[float, ...]:
-        if isinstance(value, np.ndarray) and value.ndim == 1:
+        if getattr(value, "ndim", 0) == 1:
             value = value.tolist()
         if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and len(value):
             return tuple(check_one(f"{name}[{index}]", item) for index, item in enumerate(value))
@@ -78,18 +78,20 @@ def flag(name: str, value: Any) -> bool:
     Raises:
         SettingError: If the value is anything else; numbers and texts such as "False" are not read as flags.
     """
-    if not isinstance(value, (bool, np.bool_)):
+    plain = _unwrap(value)
+    if not isinstance(plain, bool):
         raise SettingError(f"{name} must be True or False; it is {shown(value)}")
-    return bool(value)
+    return plain
 
 
 def one_of(*choices: str) -> Check:
-    """Return a check that takes one of the given strings."""
+    """Return a check that takes one of the given strings, in upper or lower case, and returns it as given here."""
 
     def check(name: str, value: Any) -> str:
-        if not isinstance(value, str) or value not in choices:
-            raise SettingError(f"{name} must be one of {', '.join(choices)}, not {shown(value)}")
-        return str(value)
+        for choice in choices:
+            if isinstance(value, str) and value.upper() == choice.upper():
+                return choice
+        raise SettingError(f"{name} must be one of {', '.join(choices)}, not {shown(value)}")
 
     return check
 
@@ -122,15 +124,35 @@ def seed(name: str, value: Any) -> int | None:
     return found
 
 
-def folder_path(name: str, value: Any) -> Path:
-    """Take the path of a folder.
+def file_path(name: str, value: Any) -> Path:
+    """Take the path of a file, given as `str`, `bytes` or `os.PathLike`; `~` is the home folder.
 
     Raises:
         SettingError: If the value is not a path, or an empty one.
     """
-    if not isinstance(value, (str, os.PathLike)) or not str(value) or "\0" in str(value):
-        raise SettingError(f"{name} must be the path of a folder; it is {shown(value)}")
-    return Path(value)
+    return _path(name, value, "file")
+
+
+def folder_path(name: str, value: Any) -> Path:
+    """Take the path of a folder; see `file_path`.
+
+    Raises:
+        SettingError: If the value is not a path, or an empty one.
+    """
+    return _path(name, value, "folder")
+
+
+def _path(name: str, value: Any, kind: str) -> Path:
+    try:
+        text = os.fsdecode(value)
+    except TypeError:
+        text = ""
+    if not text or "\0" in text or max(len(part) for part in os.fsencode(text).split(b"/")) > 255:
+        raise SettingError(f"{name} must be the path of a {kind}; it is {shown(value)}")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise SettingError(f"{name} is in the home folder of an unknown user: {text}") from error
 
 
 def positions(name: str, values: Iterable[Any], size: int) -> list[int]:
@@ -153,6 +175,11 @@ def shown(value: Any) -> str:
     """Return a value for a message, cut to a length that fits into one."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _unwrap(value: Any) -> Any:
+    """Return the scalar that a scalar or an array without dimensions of NumPy or torch holds; other values as given."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
 def _or_none(optional: bool) -> str:

@@ -87,13 +87,15 @@ class UnknownItemError(LabelError, IndexError):
 
 
 class MissingExtraError(FlairliteError, ImportError):
-    """An optional package is not installed.
+    """An optional package, or the data of one, is not installed.
 
     Args:
         problem: What needs which package.
-        extra: The extra of flairlite that installs the package.
+        extra: The extra of flairlite that installs the package; None if there is no extra for it.
+        command: The command that installs the package; by default that of the extra.
     """
 
-    def __init__(self, problem: str, *, extra: str) -> None:
+    def __init__(self, problem: str, *, extra: str | None = None, command: str = "") -> None:
         self.extra = extra
-        super().__init__(f"{problem}, which comes with an extra: pip install 'flairlite[{extra}]'")
+        command = command or f"pip install 'flairlite[{extra}]'"
+        super().__init__(f"{problem}: {command}")

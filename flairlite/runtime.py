@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from flairlite.checks import folder_path
+from flairlite.checks import seed as check_seed
 from flairlite.errors import SettingError
 
 if TYPE_CHECKING:  # sentences and corpora work without torch, so it is imported only where it is used
@@ -53,9 +54,26 @@ def _to_device(device: str | torch.device, *, shown: str = "") -> torch.device:
     import torch
 
     try:
-        return torch.device(device)
+        found = torch.device(device)
     except (RuntimeError, TypeError, ValueError) as error:
         raise SettingError(f"{shown or repr(device)} is not a device: use cpu, cuda or cuda:N") from error
+    if found.type == "cuda":  # not tried, because a process that has used CUDA cannot be forked
+        count = torch.cuda.device_count()
+        is_available, remedy = (found.index or 0) < count, f"torch finds {count} CUDA devices here"
+    else:
+        is_available, remedy = _can_allocate(found), "use cpu, cuda or cuda:N"
+    if not is_available:
+        raise SettingError(f"{shown or repr(device)} is not available: {remedy}")
+    return found
+
+
+def _can_allocate(device: torch.device) -> bool:
+    import torch
+
+    try:
+        return torch.empty(0, device=device) is not None
+    except (AssertionError, NotImplementedError, RuntimeError):  # depending on the type of the device
+        return False
 
 
 def get_cache_root() -> Path:
@@ -63,7 +81,7 @@ def get_cache_root() -> Path:
     if _cache_root is not None:
         return _cache_root
     root = os.environ.get("FLAIRLITE_CACHE_ROOT")
-    return _expand(root, "FLAIRLITE_CACHE_ROOT") if root else Path.home() / ".flairlite"
+    return folder_path("FLAIRLITE_CACHE_ROOT", root) if root else Path.home() / ".flairlite"
 
 
 def set_cache_root(path: str | Path | None) -> None:
@@ -73,16 +91,7 @@ def set_cache_root(path: str | Path | None) -> None:
         SettingError: If `path` is not a path.
     """
     global _cache_root
-    if path is not None and not isinstance(path, (str, os.PathLike)):
-        raise SettingError(f"the cache folder must be a path, got {path!r} of type {type(path).__name__}")
-    _cache_root = None if path is None else _expand(path, "the cache folder")
-
-
-def _expand(path: str | os.PathLike[str], name: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise SettingError(f"{name} is in the home folder of an unknown user: {path}") from error
+    _cache_root = None if path is None else folder_path("the cache folder", path)
 
 
 def set_seed(seed: int) -> None:
@@ -94,7 +103,9 @@ def set_seed(seed: int) -> None:
         SettingError: If the seed is not an integer of at most 64 bits.
     """
     global _seed
-    _seed = _to_seed(seed)
+    if seed is None:
+        raise SettingError("the default seed must be an integer, such as 0, not None")
+    _seed = get_seed(seed)
 
 
 def get_seed(seed: int | None = None) -> int:
@@ -103,17 +114,8 @@ def get_seed(seed: int | None = None) -> int:
     Raises:
         SettingError: If the seed is not an integer of at most 64 bits.
     """
-    return _seed if seed is None else _to_seed(seed)
-
-
-def _to_seed(seed: Any) -> int:
-    try:
-        number = operator.index(seed)
-    except TypeError as error:
-        raise SettingError(f"a seed must be an integer, got {seed!r} of type {type(seed).__name__}") from error
-    if not -(2**63) <= number < 2**64:
-        raise SettingError(f"a seed must be at least -2**63 and less than 2**64, got {number}")
-    return number
+    found = check_seed("a seed", seed)
+    return _seed if found is None else found
 
 
 @contextlib.contextmanager

@@ -67,6 +67,13 @@ def test_a_pickled_or_copied_error_is_the_same(
     assert_same(duplicate(make(error_class)), make(error_class))
 
 
+def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
+    assert str(make(MissingExtraError)) == "plots need matplotlib: pip install 'flairlite[plot]'"
+    assert (
+        str(MissingExtraError("spaCy is missing", command="pip install spacy")) == "spaCy is missing: pip install spacy"
+    )
+
+
 def test_notes_and_own_attributes_are_kept() -> None:
     error = make(DataFormatError)
     error.remark = "seen"  # type: ignore[attr-defined]

@@ -50,8 +50,8 @@ class DefaultClassifier(Model):
         seed: int | None = None,
     ) -> None:
         super().__init__(embeddings, task)
-        self.label_dictionary = check_dictionary(label_dictionary, "label_dictionary")
-        self.loss_weights = check_weights(loss_weights, "loss_weights")
+        self.label_dictionary = check_dictionary("label_dictionary", label_dictionary)
+        self.loss_weights = check_weights(loss_weights)
         self.dropout, self.word_dropout, self.locked_dropout = make_dropouts(dropout, word_dropout, locked_dropout)
         with seeded(get_seed(seed)):
             self.decoder = nn.Linear(embeddings.embedding_length, len(task.class_names))

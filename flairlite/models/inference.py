@@ -12,13 +12,15 @@ import torch
 from torch import Tensor
 
 from flairlite.batching import bucketed_batches
+from flairlite.checks import file_path
 from flairlite.data import Sentence
 from flairlite.encoding import Batch, Dataset
+from flairlite.errors import LabelError
 from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.inputs import STORAGE_MODES as STORAGE_MODES
 from flairlite.models.inputs import SentenceReader
 from flairlite.nn.functional import evaluating
-from flairlite.storage.atomic import atomic_write, to_path
+from flairlite.storage.atomic import atomic_write
 from flairlite.tasks import Decoded, Gold
 from flairlite.tensors import copy_to
 
@@ -120,10 +122,24 @@ def predict_chunks(
             inference = decode_dataset(
                 model, encoded, mini_batch_size, with_probabilities=with_probabilities, with_loss=with_loss
             )
+            check_finite(inference.decoded.scores)
             write(chunk, inference.decoded, label_name)
             yield chunk, inference
     finally:
         reader.warn_of_lost_labels()
+
+
+def check_finite(values: Tensor | None) -> None:
+    """Check the scores of predictions, or a loss.
+
+    Raises:
+        LabelError: If one of the values is not a number.
+    """
+    if values is not None and bool(values.isnan().any()):
+        raise LabelError(
+            "the model predicts nothing meaningful, because its scores are NaN: its weights or the vectors of its "
+            "words contain NaN or infinity. Train again with a lower learning rate, or load another model"
+        )
 
 
 @torch.inference_mode()
@@ -158,7 +174,7 @@ def evaluate_dataset(
     predicted = inference.decoded.class_ids
     result = model.task.score(gold, predicted, loss=mean_loss, main_metric=main_metric, exclude=exclude)
     if out_path is not None:
-        with atomic_write(to_path(out_path, "out_path")) as file:
+        with atomic_write(file_path("out_path", out_path)) as file:
             file.writelines(row.encode("utf-8") for row in model.task.rows(gold, predicted))
     return result
 

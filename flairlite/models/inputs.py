@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
-import operator
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from flairlite.checks import flag, number, one_of, shown, whole_number
 from flairlite.data import Corpus, Dictionary, Sentence
+from flairlite.data.label_values import to_plain_str
 from flairlite.embeddings import DocumentEmbeddings, Embeddings, TokenEmbeddings
 from flairlite.errors import SettingError
 from flairlite.nn import FeatureDropout, LockedDropout, WordDropout
@@ -19,6 +19,12 @@ log = logging.getLogger("flairlite")
 
 Dropouts = tuple[FeatureDropout, WordDropout, LockedDropout]
 STORAGE_MODES = ("cpu", "gpu", "none")
+_SAMPLE_SIZE = 200  # sentences with predictions that are searched for gold labels
+
+check_count = whole_number(least=1)
+check_rate = number(least=0, below=1)
+check_weight = number(least=0)
+check_storage_mode = one_of(*STORAGE_MODES)
 
 # Sentences
 
@@ -71,13 +77,13 @@ class SentenceReader:
 
     Args:
         tokenizer: The tokenizer of the model, or None to leave sentences as they are.
-        label_name: The label type that the model will overwrite, which does not count as lost.
+        label_name: The label type that the model will write.
     """
 
     def __init__(self, tokenizer: Tokenizer | None, label_name: str) -> None:
         self._tokenizer = tokenizer
         self._label_name = label_name
-        self._num_lost = self._num_changed = 0
+        self._num_replaced = self._num_predicted = self._num_lost = self._num_changed = 0
 
     def read(self, item: Sentence | str) -> Sentence:
         """Return a text as a new sentence, and a sentence itself, split anew if the tokenizer finds other words.
@@ -90,12 +96,14 @@ class SentenceReader:
             return Sentence(item, use_tokenizer=True if tokenizer is None else tokenizer)
         if not isinstance(item, Sentence):
             raise not_a_sentence(item)
+        if item.has_label(self._label_name):
+            self._count_gold_labels(item)
         if tokenizer is not None and not item.label_types():
             item.tokenizer = tokenizer
         elif tokenizer is not None and self._finds_other_words(item, tokenizer):
-            before = self._count_word_labels(item)
-            item.retokenize(tokenizer)
-            lost = before - self._count_word_labels(item)
+            before = self._count_other_labels(item)
+            item.retokenize(tokenizer, warn=False)
+            lost = before - self._count_other_labels(item)
             self._num_lost += lost
             self._num_changed += lost > 0
         return item
@@ -109,11 +117,18 @@ class SentenceReader:
         return self.read(item)
 
     def warn_of_lost_labels(self) -> None:
-        """Log how many labels of words were lost, if any."""
+        """Log how many sentences lose gold labels, and how many labels other words lose, if any."""
+        if self._num_replaced:
+            log.warning(
+                "predict replaces the %r labels of %d sentences, which have the score 1 as gold labels have. To keep "
+                "them, for example to evaluate, give another label_name, such as 'predicted'",
+                self._label_name,
+                self._num_replaced,
+            )
         if self._num_lost:
             log.warning(
-                "The model's tokenizer split %d sentences into other words, so %d labels of their words are lost. To "
-                "keep the words, set model.tokenizer = None; to keep the labels, predict copies",
+                "The model's tokenizer split %d sentences into other words, so %d labels of their words and spans are "
+                "lost. To keep the words, set model.tokenizer = None; to keep the labels, predict copies",
                 self._num_changed,
                 self._num_lost,
             )
@@ -122,9 +137,16 @@ class SentenceReader:
     def _finds_other_words(sentence: Sentence, tokenizer: Tokenizer) -> bool:
         return tokenizer != sentence.tokenizer and tokenizer.tokenize(sentence.text) != sentence.words
 
-    def _count_word_labels(self, sentence: Sentence) -> int:
-        columns = [sentence.token_labels(name) for name in sentence.label_types() if name != self._label_name]
-        return sum(len(column) - column.count(None) for column in columns if column is not None)
+    def _count_gold_labels(self, sentence: Sentence) -> None:
+        """Count a sentence that has gold labels of the type to write, unless the first ones have predictions only."""
+        if self._num_replaced or self._num_predicted < _SAMPLE_SIZE:
+            labels = () if self._num_replaced else sentence.get_labels(self._label_name)
+            is_gold = all(label.score == 1 for label in labels)
+            self._num_replaced += is_gold
+            self._num_predicted += not is_gold
+
+    def _count_other_labels(self, sentence: Sentence) -> int:
+        return sum(len(sentence.get_labels(name)) for name in sentence.label_types() if name != self._label_name)
 
 
 def show_progress(chunks: Iterator[tuple[list[Sentence], Any]], verbose: bool) -> Iterator[tuple[list[Sentence], Any]]:
@@ -143,45 +165,27 @@ def show_progress(chunks: Iterator[tuple[list[Sentence], Any]], verbose: bool) -
 # Settings: each function returns the valid value, or raises a SettingError that names the setting
 
 
-def check_integer(value: Any, name: str) -> int:
-    """Return an integer of at least 1."""
-    try:
-        integer = operator.index(value)
-    except TypeError:
-        integer = 0
-    if integer < 1 or isinstance(value, bool):
-        raise SettingError(f"{name} must be an integer of at least 1; it is {value!r}")
-    return integer
+def check_name(name: str, value: Any) -> str:
+    """Return a string that is not empty, such as a label type."""
+    text = to_plain_str(value)
+    if not text:
+        raise SettingError(f"{name} must be a string such as 'upos', not {shown(value)}")
+    return text
+
+
+def check_flags(**flags: Any) -> None:
+    """Check settings that are True or False."""
+    for name, value in flags.items():
+        flag(name, value)
 
 
 def make_dropouts(dropout: Any, word_dropout: Any, locked_dropout: Any) -> Dropouts:
     """Return the three kinds of dropout with their rates."""
-    given = {"dropout": dropout, "word_dropout": word_dropout, "locked_dropout": locked_dropout}
-    rates = {name: _to_float(value) for name, value in given.items()}
-    for name, rate in rates.items():
-        if not 0 <= rate < 1:
-            raise SettingError(f"{name} is a dropout rate and must be from 0 up to 1, exclusive; it is {given[name]!r}")
     return (
-        FeatureDropout(rates["dropout"]),
-        WordDropout(rates["word_dropout"]),
-        LockedDropout(rates["locked_dropout"]),
+        FeatureDropout(check_rate("dropout", dropout)),
+        WordDropout(check_rate("word_dropout", word_dropout)),
+        LockedDropout(check_rate("locked_dropout", locked_dropout)),
     )
-
-
-def check_name(value: Any, name: str) -> str:
-    """Return a string that is not empty, such as a label type."""
-    if not isinstance(value, str) or not value:
-        shown = repr(value) if value is None or value == "" else f"a {type(value).__name__}"
-        raise SettingError(f"{name} must be a string such as 'upos', not {shown}")
-    return str(value)
-
-
-def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
-    """Return one of some strings, in any case, as it is written in `choices`."""
-    found = next((choice for choice in choices if isinstance(value, str) and value.upper() == choice.upper()), None)
-    if found is None:
-        raise SettingError(f"{name} must be one of {', '.join(choices)}; it is {value!r}")
-    return found
 
 
 def check_tokenizer(value: Any) -> Tokenizer | None:
@@ -194,14 +198,14 @@ def check_tokenizer(value: Any) -> Tokenizer | None:
     )
 
 
-def check_dictionary(value: Any, name: str) -> Dictionary:
+def check_dictionary(name: str, value: Any) -> Dictionary:
     """Return a dictionary of labels."""
     if isinstance(value, Dictionary):
         return value
     remedy = "corpus.make_label_dictionary(label_type)"
     if isinstance(value, (list, tuple, set, frozenset)):
         remedy += " or Dictionary.from_items(labels)"
-    raise SettingError(f"{name} must be a Dictionary, not {_describe(value)}: make one with {remedy}")
+    raise SettingError(f"{name} must be a Dictionary, not a {type(value).__name__}: make one with {remedy}")
 
 
 def check_embeddings(value: Any, model: str, *, by_word: bool) -> Embeddings:
@@ -216,29 +220,11 @@ def check_embeddings(value: Any, model: str, *, by_word: bool) -> Embeddings:
         remedy = f"join them, as {'StackedEmbeddings' if by_word else 'DocumentPoolEmbeddings'}([...])"
     elif isinstance(value, TokenEmbeddings):
         remedy = f"wrap those of words, as in {example}"
-    shown = "None" if value is None else type(value).__name__
-    raise SettingError(f"a {model} needs embeddings of {units}, not {shown}: {remedy}")
+    raise SettingError(f"a {model} needs embeddings of {units}, not {type(value).__name__}: {remedy}")
 
 
-def check_weights(value: Any, name: str) -> dict[str, float]:
+def check_weights(value: Any) -> dict[str, float]:
     """Return the weight in the loss of each label that is named, or an empty dictionary for None."""
     if value is not None and not isinstance(value, Mapping):
-        raise SettingError(f"{name} must be a dictionary from labels to weights, not {_describe(value)}")
-    weights: dict[str, float] = {}
-    for label, weight in (value or {}).items():
-        weights[label] = _to_float(weight)
-        if not 0 <= weights[label] < math.inf:
-            raise SettingError(f"{name} must be numbers of 0 or more; that of {label!r} is {weight!r}")
-    return weights
-
-
-def _to_float(value: Any) -> float:
-    """Return a number as a float, and NaN for anything else."""
-    try:
-        return math.nan if isinstance(value, (str, bytes, bool)) else float(value)
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def _describe(value: object) -> str:
-    return "None" if value is None else f"a {type(value).__name__}"
+        raise SettingError(f"loss_weights must be a dictionary from labels to weights, not a {type(value).__name__}")
+    return {label: float(check_weight(f"loss_weights[{label!r}]", weight)) for label, weight in (value or {}).items()}

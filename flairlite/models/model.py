@@ -13,26 +13,26 @@ from typing import Any, ClassVar, TypeVar, overload
 import torch
 from torch import Tensor, nn
 
+from flairlite.checks import file_path, strings
 from flairlite.data import Dictionary, Sentence
 from flairlite.datasets.read_labelled import read_labelled
 from flairlite.embeddings import Embeddings
 from flairlite.encoding import Batch, EncodedDataset, encode
 from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
-from flairlite.models.inference import evaluate_dataset, predict_chunks
+from flairlite.models.inference import check_finite, evaluate_dataset, predict_chunks
 from flairlite.models.inputs import (
-    STORAGE_MODES,
-    check_choice,
+    check_count,
     check_embeddings,
-    check_integer,
+    check_flags,
     check_name,
+    check_storage_mode,
     check_tokenizer,
     iterate,
     show_progress,
     to_sentences,
 )
 from flairlite.models.serialization import load_model, register_model_class, save_model
-from flairlite.storage.atomic import to_path
 from flairlite.tasks import Decoded, Task
 from flairlite.tensors import copy_to, map_tensors
 from flairlite.tokenization import Tokenizer
@@ -221,6 +221,9 @@ class Model(nn.Module, ABC):
     ) -> Sentence | list[Sentence] | tuple[Tensor, int]:
         """Predict the labels of sentences, and write them with their scores onto the sentences.
 
+        The predictions replace all labels of the same type, gold labels too. To compare the two, predict with another
+        `label_name`, or let `evaluate` predict.
+
         Args:
             sentences: A sentence or a text, or an iterable of them. Texts are split into words.
             mini_batch_size: Number of sentences that pass through the network at once.
@@ -238,15 +241,21 @@ class Model(nn.Module, ABC):
             `return_loss`, the summed loss () and the number of labelled words or sentences.
 
         Raises:
+            LabelError: If the scores are NaN.
             SettingError: If the input is not sentences or texts, or a setting is invalid.
         """
-        storage_mode = check_choice(embedding_storage_mode or "none", "embedding_storage_mode", STORAGE_MODES)
+        storage_mode = check_storage_mode("embedding_storage_mode", embedding_storage_mode or "none")
+        check_flags(
+            return_probabilities_for_all_classes=return_probabilities_for_all_classes,
+            return_loss=return_loss,
+            force_token_predictions=force_token_predictions,
+        )
         is_single = isinstance(sentences, (Sentence, str))
         chunks = predict_chunks(
             self,
-            iter([sentences]) if isinstance(sentences, (Sentence, str)) else iterate(sentences),
-            check_integer(mini_batch_size, "mini_batch_size"),
-            self.label_type if label_name is None else check_name(label_name, "label_name"),
+            iterate([sentences] if isinstance(sentences, (Sentence, str)) else sentences),
+            check_count("mini_batch_size", mini_batch_size),
+            self.label_type if label_name is None else check_name("label_name", label_name),
             with_probabilities=return_probabilities_for_all_classes,
             as_classes=force_token_predictions,
             with_loss=return_loss,
@@ -278,11 +287,15 @@ class Model(nn.Module, ABC):
         Yields:
             The sentences in their order, with labels.
         """
+        check_flags(
+            return_probabilities_for_all_classes=return_probabilities_for_all_classes,
+            force_token_predictions=force_token_predictions,
+        )
         chunks = predict_chunks(
             self,
             iterate([sentences] if isinstance(sentences, (Sentence, str)) else sentences),
-            check_integer(mini_batch_size, "mini_batch_size"),
-            self.label_type if label_name is None else check_name(label_name, "label_name"),
+            check_count("mini_batch_size", mini_batch_size),
+            self.label_type if label_name is None else check_name("label_name", label_name),
             with_probabilities=return_probabilities_for_all_classes,
             as_classes=force_token_predictions,
         )
@@ -317,27 +330,28 @@ class Model(nn.Module, ABC):
             return_loss: Whether to compute the loss; otherwise it is 0.
 
         Raises:
-            LabelError: If no word, or sentence, has a gold label; without spans, the scores are 0.
+            LabelError: If no word, or sentence, has a gold label (without spans, the scores are 0), or the loss is NaN.
             FileWriteError: If `out_path` cannot be written.
             SettingError: If a `gold_label_dictionary` is given, or another setting is invalid.
         """
         if gold_label_dictionary is not None:
             raise SettingError("gold labels are compared by their names: leave gold_label_dictionary out")
-        storage_mode = check_choice(embedding_storage_mode, "embedding_storage_mode", STORAGE_MODES)
-        mini_batch_size = check_integer(mini_batch_size, "mini_batch_size")
-        label_type = self.label_type if gold_label_type is None else check_name(gold_label_type, "gold_label_type")
+        check_flags(return_loss=return_loss)
+        storage_mode = check_storage_mode("embedding_storage_mode", embedding_storage_mode or "none")
+        mini_batch_size = check_count("mini_batch_size", mini_batch_size)
+        label_type = self.label_type if gold_label_type is None else check_name("gold_label_type", gold_label_type)
         if isinstance(data_points, (str, bytes, os.PathLike)):
-            path = to_path(data_points, "data_points")
+            path = file_path("data_points", data_points)
             unit: Any = self.task.unit if self.task.by_word else "sentence"
             sentences = read_labelled(path, label_type=label_type, unit=unit, allow_unlabelled=self.task.multi_label)
         else:
             sentences = to_sentences(data_points)
-        exclude = [exclude_labels] if isinstance(exclude_labels, str) else list(exclude_labels or ())
+        exclude = strings()("exclude_labels", [exclude_labels] if isinstance(exclude_labels, str) else exclude_labels)
         for message in self.task.check(sentences, "the data to evaluate", label_type=label_type, exclude=exclude):
             log.warning(message)
         gold = self.task.gold(sentences, label_type)
         encoded = self.encode(sentences, label_type=label_type, labels=gold.labels)
-        return evaluate_dataset(
+        result = evaluate_dataset(
             self,
             encoded.to(self.device) if storage_mode == "gpu" else encoded,
             gold,
@@ -347,6 +361,8 @@ class Model(nn.Module, ABC):
             exclude=exclude,
             with_loss=return_loss,
         )
+        check_finite(torch.tensor(result.loss))
+        return result
 
     # Files
 

@@ -50,7 +50,8 @@ def find_n_best(
     names, is_spans = model.task.class_names, isinstance(model.task, SpanTask)
     with evaluating(model):
         for batch, scores in score_batches(model, encoded, mini_batch_size):
-            paths = best_paths(chain, scores, batch.lengths, n)
+            num_labelings = len(names) ** scores.shape[1]  # of the longest sentence; more are not allocated
+            paths = best_paths(chain, scores, batch.lengths, min(n, num_labelings))
             rows = zip(paths.tags.tolist(), paths.probabilities.tolist(), batch.lengths.tolist(), strict=True)
             for index, (class_ids, probabilities, length) in zip(batch.indices.tolist(), rows, strict=True):
                 hypotheses[index] = [

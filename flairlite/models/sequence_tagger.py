@@ -8,15 +8,16 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
+from flairlite.checks import one_of
 from flairlite.data import Dictionary, Sentence
 from flairlite.embeddings import TokenEmbeddings
 from flairlite.encoding import Batch
 from flairlite.errors import SettingError
 from flairlite.models.inputs import (
     SentenceReader,
-    check_choice,
+    check_count,
     check_dictionary,
-    check_integer,
+    check_flags,
     check_name,
     check_weights,
     iterate,
@@ -96,10 +97,18 @@ class SequenceTagger(Model):
         allow_unk_predictions: bool = False,
         seed: int | None = None,
     ) -> None:
-        tag_dictionary = check_dictionary(tag_dictionary, "tag_dictionary")
-        tag_type, tag_format = check_name(tag_type, "tag_type"), check_name(tag_format, "tag_format")
-        weights = check_weights(loss_weights, "loss_weights")
-        if loss_weights and use_crf:
+        tag_dictionary = check_dictionary("tag_dictionary", tag_dictionary)
+        tag_type, tag_format = check_name("tag_type", tag_type), check_name("tag_format", tag_format)
+        check_flags(
+            use_rnn=use_rnn,
+            bidirectional=bidirectional,
+            use_crf=use_crf,
+            reproject_embeddings=reproject_embeddings,
+            train_initial_hidden_state=train_initial_hidden_state,
+            allow_unk_predictions=allow_unk_predictions,
+        )
+        weights = check_weights(loss_weights)
+        if weights and use_crf:
             raise SettingError("loss_weights weigh single labels, but a CRF scores sequences: give use_crf=False too")
         super().__init__(
             embeddings,
@@ -109,9 +118,9 @@ class SequenceTagger(Model):
         self.allow_unk_predictions = allow_unk_predictions
         if rnn is not None:
             hidden_size, rnn_layers, rnn_type, bidirectional = _read_rnn_settings(rnn)
-        self.hidden_size = check_integer(hidden_size, "hidden_size")
-        self.rnn_layers = check_integer(rnn_layers, "rnn_layers")
-        self.rnn_type = check_choice(rnn_type, "rnn_type", ("LSTM", "GRU", "RNN"))
+        self.hidden_size = check_count("hidden_size", hidden_size)
+        self.rnn_layers = check_count("rnn_layers", rnn_layers)
+        self.rnn_type = one_of("LSTM", "GRU", "RNN")("rnn_type", rnn_type)
         self.bidirectional, self.loss_weights = bidirectional, weights
         self.dropout, self.word_dropout, self.locked_dropout = make_dropouts(dropout, word_dropout, locked_dropout)
         size = embeddings.embedding_length
@@ -214,8 +223,8 @@ class SequenceTagger(Model):
         reader = SentenceReader(self.tokenizer, self.label_type)
         items = iterate([sentences] if isinstance(sentences, (Sentence, str)) else sentences)
         copies = [reader.read_copy(item) for item in items]
-        batch_size = check_integer(mini_batch_size, "mini_batch_size")
-        hypotheses = find_n_best(self, chain, copies, check_integer(n, "n"), batch_size)
+        batch_size = check_count("mini_batch_size", mini_batch_size)
+        hypotheses = find_n_best(self, chain, copies, check_count("n", n), batch_size)
         return hypotheses[0] if is_single else hypotheses
 
     def settings(self) -> dict[str, Any]:

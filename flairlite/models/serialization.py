@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
+from flairlite.checks import file_path
 from flairlite.embeddings.base import embedding_from_params, embedding_to_params
 from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
 from flairlite.runtime import get_device
 from flairlite.storage.archive_check import AllocationLimit
-from flairlite.storage.atomic import to_path
 from flairlite.storage.model_file import read_model_file, write_model_file
 from flairlite.storage.pickle_inspector import ArchiveError
 from flairlite.tokenization import Tokenizer
@@ -64,7 +64,7 @@ def save_model(model: Model, model_file: str | Path, *, whole: bool = True) -> N
         "embeddings": embedding_to_params(model.embeddings, whole=whole),
         "state": model.state_dict(),
     }
-    write_model_file(to_path(model_file, "model_file"), content)
+    write_model_file(file_path("model_file", model_file), content)
 
 
 def load_model(
@@ -72,7 +72,7 @@ def load_model(
 ) -> ModelType:
     """Load a model of a class, or of a subclass; see `Model.load`."""
     device = get_device(device)
-    path = to_path(model_path, "model_path")
+    path = file_path("model_path", model_path)
     content = read_model_file(path)
     name = content.get("class")
     found_class = MODEL_CLASSES.get(name) if isinstance(name, str) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from flairlite.checks import flag
 from flairlite.data import Dictionary
 from flairlite.embeddings import DocumentEmbeddings
 from flairlite.models.classifier import DefaultClassifier
@@ -51,9 +52,9 @@ class TextClassifier(DefaultClassifier):
         locked_dropout: float = 0.0,
         seed: int | None = None,
     ) -> None:
-        label_type = check_name(label_type, "label_type")
-        label_dictionary = check_dictionary(label_dictionary, "label_dictionary")
-        multi_label = label_dictionary.multi_label if multi_label is None else multi_label
+        label_type = check_name("label_type", label_type)
+        label_dictionary = check_dictionary("label_dictionary", label_dictionary)
+        multi_label = label_dictionary.multi_label if multi_label is None else flag("multi_label", multi_label)
         task = DocumentTask(
             label_type, labels_of(label_dictionary), multi_label=multi_label, threshold=multi_label_threshold
         )

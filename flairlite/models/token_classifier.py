@@ -49,8 +49,8 @@ class TokenClassifier(DefaultClassifier):
         locked_dropout: float = 0.0,
         seed: int | None = None,
     ) -> None:
-        label_dictionary = check_dictionary(label_dictionary, "label_dictionary")
-        label_type, span_encoding = check_name(label_type, "label_type"), check_name(span_encoding, "span_encoding")
+        label_dictionary = check_dictionary("label_dictionary", label_dictionary)
+        label_type, span_encoding = check_name("label_type", label_type), check_name("span_encoding", span_encoding)
         super().__init__(
             embeddings,
             word_or_span_task(label_dictionary, label_type, span_encoding),

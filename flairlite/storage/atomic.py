@@ -16,28 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from flairlite.errors import FileWriteError, SettingError
+from flairlite.errors import FileWriteError
 
 log = logging.getLogger("flairlite")
 
 _BUFFER_SIZE = 1 << 20
 _UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
-
-
-def to_path(value: Any, name: str) -> Path:
-    """Return a path given as `str`, `bytes` or `os.PathLike` as a `Path`.
-
-    Args:
-        value: The path.
-        name: The name of the argument, for the error message.
-
-    Raises:
-        SettingError: If the value is not a path.
-    """
-    try:
-        return Path(os.fsdecode(value))
-    except TypeError:
-        raise SettingError(f"{name} must be the path of a file, not a {type(value).__name__}") from None
 
 
 @contextlib.contextmanager

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
+from flairlite.checks import file_path
 from flairlite.errors import ModelFileError
 from flairlite.storage.archive_check import check_archive
-from flairlite.storage.atomic import atomic_write, to_path
+from flairlite.storage.atomic import atomic_write
 from flairlite.storage.to_plain import to_plain
 from flairlite.version import __version__
 
@@ -47,7 +48,7 @@ def read_model_file(path: str | Path, *, kind: str = "model") -> dict[str, Any]:
         ModelFileError: If the file is missing, damaged, from another program, of another kind, or of a newer format.
         MemoryError: If the tensors do not fit into memory.
     """
-    path = to_path(path, "model_path")
+    path = file_path("model_path", path)
     if not path.is_file():
         raise ModelFileError(_describe_missing(path, kind))
     try:

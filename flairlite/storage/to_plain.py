@@ -40,7 +40,9 @@ def to_plain(content: Any, *, location: str = "") -> Any:
         return items if isinstance(content, list) else tuple(items)
     if content is None or isinstance(content, bool):
         return content
-    for kind in (str, int, float):
+    if isinstance(content, str):
+        return str.__str__(content)  # `str` would return the name of a member of an enumeration
+    for kind in (int, float):
         if isinstance(content, kind):
             return kind(content)
     if isinstance(content, (np.integer, np.floating, np.bool_)):

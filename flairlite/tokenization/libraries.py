@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from flairlite.errors import FlairliteError, SettingError
+from flairlite.errors import MissingExtraError, SettingError
 from flairlite.tokenization.base import Tokenizer
 
 
@@ -16,7 +16,7 @@ class SpacyTokenizer(Tokenizer):
         model: A loaded pipeline, or an argument of `spacy.load`: a name such as `en_core_web_sm`, a path, `blank:en`.
 
     Raises:
-        FlairliteError: If spaCy or the model is not installed.
+        MissingExtraError: If spaCy or the model is not installed.
     """
 
     def __init__(self, model: Any) -> None:
@@ -46,7 +46,7 @@ class JapaneseTokenizer(Tokenizer):
 
     Raises:
         SettingError: If the tokenizer is unknown.
-        FlairliteError: If konoha or the tokenizer is not installed.
+        MissingExtraError: If konoha or the tokenizer is not installed.
     """
 
     options = ("tokenizer", "sudachi_mode")
@@ -60,9 +60,8 @@ class JapaneseTokenizer(Tokenizer):
             self._split_sentences = konoha.SentenceTokenizer().tokenize
             self._split_words = konoha.WordTokenizer(tokenizer, mode=sudachi_mode).tokenize
         except ImportError as error:
-            raise FlairliteError(
-                f"JapaneseTokenizer needs konoha with {tokenizer}: pip install 'konoha[{tokenizer.lower()}]'"
-            ) from error
+            command = f"pip install 'konoha[{tokenizer.lower()}]'"
+            raise MissingExtraError(f"JapaneseTokenizer needs konoha with {tokenizer}", command=command) from error
 
     @property
     def name(self) -> str:
@@ -78,15 +77,14 @@ def load_spacy(name: str) -> Any:
     """Load a pipeline of spaCy.
 
     Raises:
-        FlairliteError: If spaCy or the pipeline is not installed.
+        MissingExtraError: If spaCy or the pipeline is not installed.
     """
     try:
         spacy = importlib.import_module("spacy")
     except ImportError as error:
-        raise FlairliteError(
-            "spaCy is not installed: pip install spacy, or use SyntokTokenizer and SyntokSentenceSplitter"
-        ) from error
+        command = "pip install spacy, or use SyntokTokenizer and SyntokSentenceSplitter"
+        raise MissingExtraError("spaCy is not installed", command=command) from error
     try:
         return spacy.load(name)
     except OSError as error:
-        raise FlairliteError(f"spaCy has no model {name!r}: python -m spacy download {name}") from error
+        raise MissingExtraError(f"spaCy has no model {name!r}", command=f"python -m spacy download {name}") from error

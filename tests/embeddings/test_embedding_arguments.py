@@ -245,7 +245,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "network of half a layer": (lambda: emb.DocumentRNNEmbeddings(words(), rnn_layers=0.5), "rnn_layers must be"),
     "network of another type": (lambda: emb.DocumentRNNEmbeddings(words(), rnn_type="SRU"), "SRU"),
     "network of too much dropout": (lambda: emb.DocumentRNNEmbeddings(words(), dropout=1.5), "1.5"),
-    "seed of text": (lambda: emb.HashEmbeddings(seed="1"), "a seed must be an integer, got '1'"),
+    "seed of text": (lambda: emb.HashEmbeddings(seed="1"), "a seed must be a whole number or None; it is '1'"),
     "seed of too many bits": (lambda: emb.HashEmbeddings(seed=2**64), "less than"),
     "embed of a text": (lambda: words().embed("a text"), r"got str: write Sentence\(text\)"),
     "embed of texts": (lambda: emb.DocumentPoolEmbeddings(words()).embed(["a text"]), r"write Sentence\(text\)"),
@@ -401,6 +401,6 @@ def test_the_cache_folder_may_be_below_the_home_folder(tmp_path: Path, monkeypat
     assert flairlite.cache_root == tmp_path / "cache"
     with pytest.raises(SettingError, match="home folder of an unknown user: ~nobody-of-this-name"):
         set_cache_root("~nobody-of-this-name/cache")
-    with pytest.raises(SettingError, match="the cache folder must be a path, got 5"):
+    with pytest.raises(SettingError, match="the cache folder must be the path of a folder; it is 5"):
         set_cache_root(5)  # type: ignore[arg-type]
     assert flairlite.cache_root == tmp_path / "cache"

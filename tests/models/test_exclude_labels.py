@@ -132,5 +132,5 @@ class TestEvaluate:
         data = [tagged("w/A w/B", "x")]
         with pytest.raises(SettingError, match="leave gold_label_dictionary out"):
             self.tagger().evaluate(data, gold_label_dictionary=Dictionary())
-        with pytest.raises(SettingError, match="must be one of cpu, gpu, none; it is 'disk'"):
+        with pytest.raises(SettingError, match="must be one of cpu, gpu, none, not 'disk'"):
             self.tagger().evaluate(data, embedding_storage_mode="disk")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import enum
 import logging
 import math
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 import torch
 from sentences import tagged
 
+import flairlite
 from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.embeddings import DocumentPoolEmbeddings, OneHotEmbeddings, WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
@@ -94,13 +96,13 @@ class TestSettings:
     @pytest.mark.parametrize("name", ["hidden_size", "rnn_layers"])
     @pytest.mark.parametrize("value", ["256", 4.5, 0, -1, None, True, math.nan, [4]], ids=repr)
     def test_a_size_is_an_integer_of_at_least_1(self, name: str, value: Any) -> None:
-        with pytest.raises(SettingError, match=f"{name} must be an integer of at least 1; it is"):
+        with pytest.raises(SettingError, match=rf"{name} must be (a whole number|at least 1); it is"):
             make_tagger(**{name: value})
 
     @pytest.mark.parametrize("name", ["dropout", "word_dropout", "locked_dropout"])
     @pytest.mark.parametrize("value", [2, 1, -0.1, "0.5", None, math.nan, math.inf, True, [0.5]], ids=repr)
     def test_a_dropout_rate_is_from_0_to_below_1(self, name: str, value: Any, make: Callable[..., Model]) -> None:
-        with pytest.raises(SettingError, match=rf"{name} is a dropout rate and must be from 0 up to 1.*; it is"):
+        with pytest.raises(SettingError, match=rf"{name} must be (a number|at least 0 and below 1); it is"):
             make(**{name: value})
 
     @pytest.mark.parametrize(
@@ -108,13 +110,13 @@ class TestSettings:
     )
     def test_loss_weights_are_a_mapping_to_numbers(self, value: Any, make: Callable[..., Model]) -> None:
         options = {"use_crf": False} if make is make_tagger else {}
-        with pytest.raises(SettingError, match="loss_weights must be"):
+        with pytest.raises(SettingError, match=r"loss_weights.* must be"):
             make(loss_weights=value, **options)
 
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"rnn_type": "CNN"}, "rnn_type must be one of LSTM, GRU, RNN; it is 'CNN'"),
+            ({"rnn_type": "CNN"}, "rnn_type must be one of LSTM, GRU, RNN, not 'CNN'"),
             ({"rnn_type": None}, "rnn_type must be one of"),
             ({"tag_format": None}, "tag_format must be a string"),
             ({"rnn": torch.nn.Linear(2, 2)}, "rnn must be an LSTM, GRU or RNN of torch.nn, not a Linear"),
@@ -124,6 +126,47 @@ class TestSettings:
     def test_settings_of_the_network(self, options: dict[str, Any], message: str) -> None:
         with pytest.raises(SettingError, match=message):
             make_tagger(**options)
+
+    @pytest.mark.parametrize("value", ["False", "no", 0, 1, None, math.nan, [True], torch.ones(1)], ids=repr)
+    def test_flags_are_true_or_false(self, value: Any) -> None:
+        names = ("use_rnn", "use_crf", "bidirectional", "reproject_embeddings", "train_initial_hidden_state")
+        for name in (*names, "allow_unk_predictions"):
+            with pytest.raises(SettingError, match=f"{name} must be True or False; it is"):
+                make_tagger(**{name: value})
+        if value is not None:
+            with pytest.raises(SettingError, match="multi_label must be True or False"):
+                make_text_classifier(multi_label=value)
+        tagger = make_tagger()
+        for name in ("return_probabilities_for_all_classes", "return_loss", "force_token_predictions"):
+            with pytest.raises(SettingError, match=f"{name} must be True or False"):
+                tagger.predict("in", **{name: value})
+        with pytest.raises(SettingError, match="return_loss must be True or False"):
+            tagger.evaluate([tagged("in/X")], return_loss=value)
+        assert make_tagger(use_crf=np.bool_(False)).crf is None
+
+    @pytest.mark.parametrize("value", ["1", 1.5, math.nan, True, 2**64, b"1", [1]], ids=repr)
+    def test_a_seed_is_an_integer(self, value: Any, make: Callable[..., Model]) -> None:
+        for use in (lambda: make(seed=value), lambda: flairlite.set_seed(value)):
+            with pytest.raises(SettingError, match="a seed must be"):
+                use()
+        with pytest.raises(SettingError, match="default seed must be an integer"):
+            flairlite.set_seed(None)  # type: ignore[arg-type]
+        weights = [dict(make(seed=seed).named_parameters()) for seed in (3, np.int64(3), torch.tensor(3))]
+        assert all(torch.equal(weights[0][name], other[name]) for other in weights for name in other)
+
+    def test_members_of_enumerations_are_their_values(self, tmp_path: Path) -> None:
+        class Name(str, enum.Enum):
+            TYPE = "pos"
+            NETWORK = "GRU"
+            LABEL = "X"
+
+        dictionary = Dictionary.from_items([Name.LABEL, "Y"])
+        tagger = make_tagger(tag_dictionary=dictionary, tag_type=Name.TYPE, rnn_type=Name.NETWORK)
+        tagger.save(tmp_path / "model.pt")
+        for model in (tagger, Model.load(tmp_path / "model.pt")):
+            assert (model.label_type, model.settings()["rnn_type"]) == ("pos", "GRU")
+            assert model.label_names == ("X", "Y")
+            assert model.predict("in", label_name=Name.LABEL).label_types() == ["X"]
 
     def test_the_task_of_a_classifier_is_checked(self) -> None:
         task: Any = "pos"
@@ -235,9 +278,9 @@ class TestSentences:
             lambda: make_tagger().evaluate([tagged("in/X")], mini_batch_size=size),
         ]
         for call in calls:
-            with pytest.raises(SettingError, match="mini_batch_size must be an integer of at least 1; it is"):
+            with pytest.raises(SettingError, match=r"mini_batch_size must be (a whole number|at least 1); it is"):
                 call()
-        with pytest.raises(SettingError, match="n must be an integer of at least 1"):
+        with pytest.raises(SettingError, match=r"n must be (a whole number|at least 1)"):
             make_tagger().n_best("in", size)
 
     @pytest.mark.parametrize("name", ["", 3, ["pos"]])
@@ -259,6 +302,84 @@ class TestSentences:
         sentences = [tagged("in/X Berlin/Y"), tagged("Berlin/Y")]
         expected = make_tagger().evaluate(sentences, exclude_labels=["X"])
         assert make_tagger().evaluate(sentences, exclude_labels="X").detailed_results == expected.detailed_results
+
+    @pytest.mark.parametrize("value", [3, [3], [None], {"X": 1}, b"X"], ids=repr)
+    def test_excluded_labels_are_strings(self, value: Any) -> None:
+        with pytest.raises(SettingError, match="exclude_labels must be a list of strings"):
+            make_tagger().evaluate([tagged("in/X")], exclude_labels=value)
+
+    def test_a_large_number_of_labelings_allocates_only_those_that_exist(self) -> None:
+        labelings = make_tagger().n_best(["in Berlin", "", "in"], 10**12)
+        assert [len(found) for found in labelings] == [4, 1, 2]
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf])
+    def test_a_model_whose_weights_are_not_finite_predicts_and_evaluates_nothing(
+        self, value: float, make: Callable[..., Model]
+    ) -> None:
+        model = make()
+        with torch.no_grad():
+            (model.decoder if make is not make_tagger else model.linear).weight.fill_(value)
+        for use in (model.predict, model.evaluate):
+            with pytest.raises(LabelError, match="its weights or the vectors of its words contain NaN"):
+                use([tagged("in/X Berlin/Y").add_label("topic", "X")])
+
+    def test_paths_may_begin_with_the_home_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        tagger = make_tagger(tag_type="upos")
+        tagger.save("~/model.pt")
+        (tmp_path / "a.conllu").write_text("1\tin\t_\tX\t_\t_\t0\troot\t_\t_\n\n", encoding="utf-8")
+        tagger = SequenceTagger.load("~/model.pt")
+        tagger.evaluate("~/a.conllu", out_path="~/out.txt")
+        assert (tmp_path / "out.txt").read_text(encoding="utf-8").startswith("in\tX\t")
+
+    @pytest.mark.parametrize("device", ["cuda:99", "mps:99", "gpu", "", 3.5, "xpu:99"])
+    def test_a_device_that_the_machine_lacks_is_refused(self, device: Any, tmp_path: Path) -> None:
+        make_tagger().save(tmp_path / "model.pt")
+        with pytest.raises(SettingError, match=r"is not available|is not a device"):
+            Model.load(tmp_path / "model.pt", device=device)
+        with pytest.raises(SettingError, match=r"is not available|is not a device"):
+            flairlite.device = device
+
+
+class TestGoldLabels:
+    """Gold labels that predictions replace are no longer there to compare with, which is never said too late."""
+
+    def test_a_warning_counts_the_sentences_whose_gold_labels_are_replaced(
+        self, make: Callable[..., Model], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        model = make()
+        sentences = [tagged("in/X Berlin/Y").add_label("topic", "X") for _ in range(3)] + [Sentence("in"), Sentence("")]
+        model.predict(sentences, label_name="predicted")
+        assert not caplog.text
+        model.predict(sentences)
+        (record,) = caplog.records
+        assert f"replaces the '{model.label_type}' labels of 3 sentences" in record.getMessage()
+        caplog.clear()
+        model.predict(sentences)  # predictions are replaced
+        model.predict(sentences, label_name="predicted")
+        assert not caplog.text
+
+    def test_labels_of_which_the_model_is_certain_are_replaced_with_a_warning(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        tagger = make_tagger(tag_dictionary=Dictionary.from_items(["X"]))  # all predictions have the score 1
+        list(tagger.predict_stream([tagged("in/Y Berlin/Y")]))
+        assert "replaces the 'pos' labels of 1 sentences" in caplog.text
+
+    def test_labels_of_words_that_the_tokenizer_changes_are_gold_labels_too(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        tagger = make_tagger()
+        tagger.tokenizer = StaccatoTokenizer()
+        sentence = Sentence("in-Berlin x", use_tokenizer=SpaceTokenizer()).set_token_labels("pos", ["X", "Y"])
+        tagger.predict(sentence)
+        assert "replaces the 'pos' labels of 1 sentences" in caplog.text
+
+    def test_evaluation_warns_of_no_loss(self, caplog: pytest.LogCaptureFixture) -> None:
+        sentences = [tagged("in/X Berlin/Y")]
+        make_tagger().evaluate(sentences)
+        assert sentences[0].token_labels("pos") == ["X", "Y"]
+        assert not caplog.text
 
 
 class TestTokenizers:
@@ -288,7 +409,9 @@ class TestTokenizers:
         with caplog.at_level(logging.WARNING, logger="flairlite"):
             tagger.predict(sentences)
         (record,) = caplog.records
-        assert "split 2 sentences into other words, so 3 labels of their words are lost" in record.getMessage()
+        assert (
+            "split 2 sentences into other words, so 3 labels of their words and spans are lost" in record.getMessage()
+        )
         assert [sentence.words[-1] for sentence in sentences] == [".", "Berlin", ".", "d"]
         assert sentences[1].token_labels("upos") == ["ADP", "PROPN"]
 

@@ -459,7 +459,7 @@ class TestStoredOnTokens:
             found = [token.get_embedding() for sentence in sentences for token in sentence]
             assert {len(vector) for vector in found} == {0 if kind is None else 8}
             assert kind is None or {vector.device.type for vector in found} == {kind}
-        with pytest.raises(SettingError, match="cpu, gpu, none; it is 'disk'"):
+        with pytest.raises(SettingError, match="cpu, gpu, none, not 'disk'"):
             tagger.predict(sentences, embedding_storage_mode="disk")
 
     def test_probabilities_can_be_set_by_hand_and_are_copied(self, embeddings: WordEmbeddings) -> None:

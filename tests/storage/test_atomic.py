@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from typing import Any
 import pytest
 
 import flairlite
+from flairlite.checks import file_path, folder_path
 from flairlite.errors import FileWriteError, SettingError
-from flairlite.storage.atomic import atomic_write, file_lock, to_path
+from flairlite.storage.atomic import atomic_write, file_lock
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="file modes and folder handles are POSIX's")
@@ -281,8 +283,15 @@ def write(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def test_paths_of_all_types() -> None:
-    assert to_path("a/b", "file") == to_path(b"a/b", "file") == to_path(Path("a/b"), "file") == Path("a/b")
-    for value in (None, 3, ["a"]):
-        with pytest.raises(SettingError, match=f"file must be the path of a file, not a {type(value).__name__}"):
-            to_path(value, "file")
+@pytest.mark.parametrize(("check", "kind"), [(file_path, "file"), (folder_path, "folder")])
+def test_paths_of_all_types(check: Callable[[str, Any], Path], kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    for given in ("a/b", b"a/b", Path("a/b")):
+        assert check("path", given) == Path("a/b")
+    for given in ("~/b", b"~/b", Path("~/b")):
+        assert check("path", given) == Path("/home/me/b")
+    for value in (None, 3, True, ["a"], "", b"", "a\0b", "a/" + 256 * "b", io.BytesIO()):
+        with pytest.raises(SettingError, match=f"path must be the path of a {kind}; it is "):
+            check("path", value)
+    with pytest.raises(SettingError, match="home folder of an unknown user: ~nobody-of-this-name/b"):
+        check("path", "~nobody-of-this-name/b")
