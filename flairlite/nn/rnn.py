@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -15,8 +16,10 @@ from flairlite.tensors import copy_to
 
 RNN = nn.LSTM | nn.GRU | nn.RNN
 _TYPES: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
+Array = np.ndarray[Any, np.dtype[Any]]
 Layer = Callable[[Tensor], Tensor]  # features (T, B, D) to states (T, B, H or 2 H)
 _CLOSED = 10_000.0  # the sigmoid of minus this is 0, whatever biases and states add
+_CHECKSUM_WIDTH = 1021  # integers: wide enough for vector instructions, and far less than the weights of a network
 _LSTM_MODE = 2  # id of the LSTM among oneDNN's recurrent networks
 
 
@@ -144,7 +147,8 @@ class PaddedRNN(nn.Module):
         if self._cache is None or not self._cache.is_valid(weights, dtype):
             layers: list[Layer] = []
             for widened in self._widened_weights():
-                cast = [[weight.to(dtype) for weight in direction] for direction in widened]
+                # oneDNN reads other memory layouts wrongly
+                cast = [[weight.to(dtype).contiguous() for weight in direction] for direction in widened]
                 packed = _prepack_layer(cast) if self.rnn.mode == "LSTM" else None
                 layers.append(packed or _TorchLayer(self.rnn.mode, cast))
             self._cache = _LayerCache(layers, weights, dtype)
@@ -176,34 +180,38 @@ class PaddedRNN(nn.Module):
 class _LayerCache:
     """Layers ready for prediction, with what is needed to notice that their weights have changed.
 
-    Most writes to a tensor change its version or address, but writes through `weight.data` do not (moving averages of
-    weights are often loaded so). Therefore the product of each matrix with a fixed vector is compared too, which costs
-    one pass over the weights. A change that does not show in this product in float32 does not show in the states.
+    Most writes to a tensor change its version or address, but writes through `weight.data` or a NumPy array do not
+    (moving averages of weights are often loaded so). Therefore the bits of the weights are compared too, as sums of
+    columns, which read each weight once and copy nothing.
     """
 
     def __init__(self, layers: list[Layer], weights: Sequence[Tensor], dtype: torch.dtype) -> None:
         self.layers = layers
         self._dtype = dtype
         self._identity = _identify(weights)
-        wide = [torch.promote_types(weight.dtype, torch.float32) for weight in weights]
-        self._probes = [
-            torch.linspace(1, 2, weight.shape[-1], dtype=dtype) for weight, dtype in zip(weights, wide, strict=True)
-        ]
-        self._sums = self._checksums(weights)
+        self._bits = [_view_bits(weight) for weight in weights]
+        self._checksum = self._sum_bits()
 
     def is_valid(self, weights: Sequence[Tensor], dtype: torch.dtype) -> bool:
         """Tell whether layers for these weights and this dtype would be the same."""
         if dtype != self._dtype or _identify(weights) != self._identity:
             return False
-        return all(map(torch.equal, self._sums, self._checksums(weights)))
+        return all(weight.is_contiguous() for weight in weights) and self._sum_bits() == self._checksum
 
-    def _checksums(self, weights: Sequence[Tensor]) -> list[Tensor]:
-        """Return the product of each matrix, or of each element of a bias, with the fixed vector."""
-        products = []
-        for weight, probe in zip(weights, self._probes, strict=True):
-            weight = weight.detach().to(probe.dtype)
-            products.append(weight @ probe if weight.dim() == 2 else weight * probe)
-        return products
+    def _sum_bits(self) -> bytes:
+        sums = [np.add.reduce(table, axis=0).tobytes() for table, _ in self._bits if len(table)]
+        return b"".join([*sums, *(rest.tobytes() for _, rest in self._bits)])
+
+
+def _view_bits(weight: Tensor) -> tuple[Array, Array]:
+    """Return the whole rows of a table of integers that shares the memory of a contiguous tensor, and the rest.
+
+    Their width is a prime number, so that the sums of the columns change if rows or columns of the weight are swapped.
+    """
+    octets = weight.detach().contiguous().flatten().view(torch.uint8).numpy()
+    bits = octets.view(np.uint64 if len(octets) % 8 == 0 else np.uint8)
+    end = len(bits) // _CHECKSUM_WIDTH * _CHECKSUM_WIDTH
+    return bits[:end].reshape(-1, _CHECKSUM_WIDTH), bits[end:]
 
 
 def _identify(weights: Sequence[Tensor]) -> list[tuple[int, int]]:

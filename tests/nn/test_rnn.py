@@ -358,16 +358,20 @@ CHANGES: dict[str, Callable[[nn.LSTM | nn.GRU | nn.RNN], Any]] = {
     "bias": lambda rnn: rnn.bias_hh_l0.data[1].add_(0.5),
     "rows swapped": swap_rows,
     "columns swapped": swap_columns,
+    "transposed memory": lambda rnn: setattr(rnn.weight_hh_l0, "data", rnn.weight_hh_l0.data.t().contiguous().t() + 1),
     "through NumPy": lambda rnn: rnn.weight_ih_l0.detach().numpy().__imul__(2),
 }
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("rnn_type", ["LSTM", "GRU"])
+@pytest.mark.parametrize("size", [(3, 4), (32, 40), (3, 5)])  # less than a row of the checksum, several, odd biases
 @pytest.mark.parametrize("change", CHANGES)
-def test_predictions_follow_weights_that_change(change: str, rnn_type: str, dtype: torch.dtype) -> None:
-    network = PaddedRNN(3, 4, rnn_type=rnn_type).to(dtype)
-    inputs, lengths = torch.randn(2, 5, 3, dtype=dtype), torch.tensor([5, 3])
+def test_predictions_follow_weights_that_change(
+    change: str, size: tuple[int, int], rnn_type: str, dtype: torch.dtype
+) -> None:
+    network = PaddedRNN(*size, rnn_type=rnn_type).to(dtype)
+    inputs, lengths = torch.randn(2, 5, size[0], dtype=dtype), torch.tensor([5, 3])
     with torch.inference_mode():
         before = network(inputs, lengths)
     CHANGES[change](network.rnn)
@@ -386,6 +390,18 @@ def test_predictions_follow_a_change_of_dtype() -> None:
         network(inputs, lengths)
         found = network.double()(inputs.double(), lengths)
     torch.testing.assert_close(found[0], network(inputs.double(), lengths)[0])
+
+
+def test_predictions_follow_weights_that_are_not_contiguous() -> None:
+    network = PaddedRNN(3, 4)
+    network.rnn.weight_hh_l0.data = network.rnn.weight_hh_l0.data.t().contiguous().t()
+    inputs, lengths = torch.randn(2, 5, 3), torch.tensor([5, 3])
+    with torch.inference_mode():
+        before = network(inputs, lengths)
+        network.rnn.weight_hh_l0.data.mul_(2)
+        after = network(inputs, lengths)
+    torch.testing.assert_close(after[0], network(inputs, lengths)[0])
+    assert not torch.allclose(after, before)
 
 
 def test_unchanged_weights_are_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
