@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from flairlite.checks import flag, whole_number
 from flairlite.errors import SettingError
 from flairlite.tensors import copy_to
 
@@ -60,11 +60,9 @@ class PaddedRNN(nn.Module):
         super().__init__()
         if not isinstance(rnn_type, str) or rnn_type not in _TYPES:
             raise SettingError(f"rnn_type must be one of {', '.join(_TYPES)}; it is {rnn_type!r}")
-        if not all(isinstance(size, Integral) and size >= 1 for size in (hidden_size, num_layers)):
-            raise SettingError(
-                "hidden_size and rnn_layers must be whole numbers of at least 1, "
-                f"not {hidden_size!r} and {num_layers!r}"
-            )
+        check_size = whole_number(least=1)
+        input_size, hidden_size = check_size("input_size", input_size), check_size("hidden_size", hidden_size)
+        num_layers, bidirectional = check_size("num_layers", num_layers), flag("bidirectional", bidirectional)
         new_rnn = _TYPES[rnn_type](
             input_size, hidden_size, num_layers=num_layers, bidirectional=bidirectional, batch_first=True
         )
@@ -89,8 +87,10 @@ class PaddedRNN(nn.Module):
             (B, T, H) states, or (B, T, 2 H) in two directions; zero or meaningless on padding.
 
         Raises:
-            SettingError: If the inputs are bfloat16 and torch has no such network for this processor.
+            SettingError: If D is not `input_size`, or torch has no network in bfloat16 for this processor.
         """
+        if inputs.shape[-1] != self.rnn.input_size:  # oneDNN would compute with it
+            raise SettingError(f"inputs must be (B, T, D = {self.rnn.input_size}), got {tuple(inputs.shape)}")
         if torch.is_autocast_enabled(inputs.device.type):  # oneDNN refuses float32 features with bfloat16 weights
             inputs = inputs.to(torch.get_autocast_dtype(inputs.device.type))
         try:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import needs_bfloat16
@@ -310,10 +311,25 @@ def test_an_unknown_type_is_refused_with_the_known_ones() -> None:
         PaddedRNN(SIZE, HIDDEN, rnn_type="lstm")
 
 
-@pytest.mark.parametrize(("hidden_size", "num_layers"), [(0, 1), (4, 0), (-1, 1)])
-def test_a_network_of_no_size_is_refused(hidden_size: int, num_layers: int) -> None:
-    with pytest.raises(SettingError, match=f"at least 1, not {hidden_size} and {num_layers}"):
-        PaddedRNN(SIZE, hidden_size, num_layers=num_layers)
+@pytest.mark.parametrize("value", [0, -1, True, 4.0, "4"])
+@pytest.mark.parametrize("name", ["input_size", "hidden_size", "num_layers"])
+def test_a_size_that_is_no_positive_integer_is_refused(name: str, value: Any) -> None:
+    sizes = {"input_size": SIZE, "hidden_size": HIDDEN, name: value}
+    with pytest.raises(SettingError, match=f"{name} must be"):
+        PaddedRNN(**sizes)
+
+
+def test_sizes_may_be_integers_of_numpy() -> None:
+    assert PaddedRNN(np.int64(SIZE), np.int32(HIDDEN)).output_size == 2 * HIDDEN
+
+
+@pytest.mark.parametrize("with_gradients", [True, False])
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("rnn_type", ["LSTM", "GRU", "RNN"])
+def test_features_of_another_size_are_refused(rnn_type: str, bidirectional: bool, with_gradients: bool) -> None:
+    network = PaddedRNN(4, 3, rnn_type=rnn_type, bidirectional=bidirectional)
+    with torch.set_grad_enabled(with_gradients), pytest.raises(SettingError, match=r"\(B, T, D = 4\), got \(2, 3, 5\)"):
+        network(torch.randn(2, 3, 5), torch.tensor([3, 1]))
 
 
 def test_a_step_of_training_changes_every_weight(device: torch.device) -> None:
