@@ -35,7 +35,6 @@ ORDER = [
     "runtime",
     "tensors",
     "storage",
-    "bundled",
     "download",
     "metrics",
     "tokenization",

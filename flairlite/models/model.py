@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeVar, overload
 import torch
 from torch import Tensor, nn
 
+from flairlite.checks import strings
 from flairlite.data import Dictionary, Sentence
 from flairlite.datasets.read_labelled import read_labelled
 from flairlite.embeddings import Embeddings
@@ -332,7 +333,7 @@ class Model(nn.Module, ABC):
             sentences = read_labelled(path, label_type=label_type, unit=unit, allow_unlabelled=self.task.multi_label)
         else:
             sentences = to_sentences(data_points)
-        exclude = [exclude_labels] if isinstance(exclude_labels, str) else list(exclude_labels or ())
+        exclude = strings(allow_one=True)("exclude_labels", exclude_labels)
         for message in self.task.check(sentences, "the data to evaluate", label_type=label_type, exclude=exclude):
             log.warning(message)
         gold = self.task.gold(sentences, label_type)
