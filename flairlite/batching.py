@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import operator
-
 import torch
 from torch import Tensor
 
-from flairlite.errors import SettingError
+from flairlite.checks import whole_number
 
 MAX_TOKENS = 16384  # words and padding per batch: 32 sentences of 512 words
 _WINDOW = 50  # batches: enough for sentences of equal length, few enough for a random order
+_check_size = whole_number(least=1)
 
 
 def bucketed_batches(
@@ -33,7 +32,7 @@ def bucketed_batches(
     Raises:
         SettingError: If `batch_size` is less than 1.
     """
-    batch_size = _validate(batch_size)
+    batch_size = _check_size("batch_size", batch_size)
     order = _nonempty_indices(lengths)
     if len(order) <= 1:
         return [order] if len(order) else []
@@ -56,7 +55,7 @@ def even_batches(
     efficiently. As a compromise, the batch size falls with the square root of the length. `batch_size` is the mean
     number of sentences per batch; for 1, each batch is one sentence. See `bucketed_batches`.
     """
-    batch_size = _validate(batch_size)
+    batch_size = _check_size("batch_size", batch_size)
     if batch_size == 1:
         return bucketed_batches(lengths, 1, generator=generator, max_tokens=max_tokens)
     order = _nonempty_indices(lengths)
@@ -77,7 +76,7 @@ def plain_batches(
     lengths: Tensor, batch_size: int, *, generator: torch.Generator | None = None, max_tokens: int = MAX_TOKENS
 ) -> list[Tensor]:
     """Batch sentences in their order, or in random order with a generator; see `bucketed_batches`."""
-    batch_size = _validate(batch_size)
+    batch_size = _check_size("batch_size", batch_size)
     order = _nonempty_indices(lengths)
     if generator is not None:
         order = order[torch.randperm(len(order), generator=generator)]
@@ -86,18 +85,8 @@ def plain_batches(
 
 def ordered_batches(order: Tensor, lengths: Tensor, batch_size: int, *, max_tokens: int = MAX_TOKENS) -> list[Tensor]:
     """Batch sentences in the order given, (N,) indices that may repeat or omit sentences; see `bucketed_batches`."""
-    batch_size = _validate(batch_size)
+    batch_size = _check_size("batch_size", batch_size)
     return _split(order[lengths[order] > 0], lengths, batch_size, max_tokens)
-
-
-def _validate(batch_size: int) -> int:
-    try:
-        size = operator.index(batch_size)  # NumPy's integers too
-    except TypeError:
-        raise SettingError(f"batch_size must be a whole number; it is {batch_size!r}") from None
-    if size < 1:
-        raise SettingError(f"batch_size must be at least 1; it is {size}")
-    return size
 
 
 def _sort_by_length(window: Tensor, lengths: Tensor) -> Tensor:

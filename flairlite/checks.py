@@ -96,12 +96,17 @@ def one_of(*choices: str) -> Check:
     return check
 
 
-def strings(*, count: int | None = None) -> Check:
-    """Return a check that takes several strings, `count` of them if given, as a tuple; None is the empty tuple."""
+def strings(*, count: int | None = None, allow_one: bool = False) -> Check:
+    """Return a check that takes several strings as a tuple; None is the empty tuple.
+
+    Args:
+        count: The number of strings; None for any number.
+        allow_one: Whether to take a single string too.
+    """
     wanted = f"{count} strings" if count else "a list of strings"
 
     def check(name: str, value: Any) -> tuple[str, ...]:
-        values = () if value is None and not count else value
+        values = () if value is None and not count else (value,) if allow_one and isinstance(value, str) else value
         if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
             raise SettingError(f"{name} must be {wanted}; it is {shown(value)}")
         found = tuple(values)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, repeat
-from typing import Any, Protocol, TypeVar
+from itertools import chain, count, repeat
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from flairlite.data import Sentence
 from flairlite.tensors import copy_to, map_tensors
 
 Table = Any  # what an embedding keeps of the distinct words of a data set: a tensor, or tuples of tensors
 Ids = np.ndarray[Any, np.dtype[np.int32]]
-_Item = TypeVar("_Item", str, tuple[str, ...])
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,16 @@ class Targets:
     class_ids: Tensor
     counts: Tensor
     by_word: bool = True
+
+    @classmethod
+    def join(cls, parts: Sequence[Targets]) -> Targets:
+        """Join the targets of the parts of a data set, in their order; later parts may have further labels."""
+        by_word, class_ids = parts[0].by_word, [part.class_ids for part in parts]
+        if by_word:
+            class_ids = [*(ids[:-1] for ids in class_ids), class_ids[0][-1:]]  # padding comes last
+        elif class_ids[0].dim() == 2:
+            class_ids = [pad(table, (0, class_ids[-1].shape[1] - table.shape[1])) for table in class_ids]
+        return cls(torch.cat(class_ids), torch.cat([part.counts for part in parts]), by_word)
 
 
 class Dataset(Protocol):
@@ -143,7 +154,7 @@ class LazyDataset:
         lengths: Tensor | None = None,
     ) -> None:
         self.sentences = sentences
-        self.lengths = _lengths(sentences) if lengths is None else lengths
+        self.lengths = count_words(sentences) if lengths is None else lengths
         self._ends = self.lengths.cumsum(0)
         self._encode = encode
 
@@ -155,36 +166,49 @@ class LazyDataset:
         return replace(batch, indices=indices, positions=positions)
 
 
-def distinct_words(sentences: Sequence[Sentence]) -> tuple[list[str], Ids]:
-    """Return the distinct words in order of first occurrence, and the id of each word, (N,)."""
-    return _number_distinct(lambda: chain.from_iterable(sentence.words for sentence in sentences))
+class Encoder:
+    """Converts sentences to integers in parts, so that they need not be in memory at once.
 
-
-def index_words(
-    sentences: Sequence[Sentence], index: Callable[..., Table], fields: Sequence[str] = ()
-) -> tuple[Table, Ids]:
-    """Return the table that `index` makes of the distinct words, and the id of each word, (N,).
-
-    Where embeddings also read label types of tokens (`fields`), words with different labels are distinct.
+    Args:
+        fields: Label types of tokens that the embeddings read besides the words. Words with different labels of these
+            types are distinct.
     """
-    if not fields:
-        words, ids = distinct_words(sentences)
-        return index(words), ids
-    rows, ids = _number_distinct(lambda: chain.from_iterable(_rows(sentence, fields) for sentence in sentences))
-    columns = list(map(list, zip(*rows, strict=True))) or [[] for _ in ("words", *fields)]
-    return index(columns[0], dict(zip(fields, columns[1:], strict=True))), ids
 
+    def __init__(self, fields: Sequence[str] = ()) -> None:
+        self._fields = tuple(fields)
+        self._id_of: defaultdict[Any, int] = defaultdict(count().__next__)  # distinct words in order of occurrence
+        self._ids: list[Ids] = []
+        self._lengths: list[Tensor] = []
 
-def _rows(sentence: Sentence, fields: Sequence[str]) -> Iterable[tuple[str, ...]]:
-    """Return each word with its labels, `O` for none as in Flair."""
-    labels = (sentence.token_labels(field) or repeat(None, len(sentence.words)) for field in fields)
-    return zip(sentence.words, *([label or "O" for label in column] for column in labels), strict=True)
+    def add(self, sentences: Sequence[Sentence]) -> None:
+        """Add the next sentences of the data set."""
+        words: Iterable[Any] = chain.from_iterable(
+            self._rows(sentence) if self._fields else sentence.words for sentence in sentences
+        )
+        self._ids.append(np.fromiter(map(self._id_of.__getitem__, words), dtype=np.int32))
+        self._lengths.append(count_words(sentences))
 
+    def _rows(self, sentence: Sentence) -> Iterable[tuple[str, ...]]:
+        """Return each word with its labels, `O` for none as in Flair."""
+        labels = (sentence.token_labels(field) or repeat(None, len(sentence.words)) for field in self._fields)
+        return zip(sentence.words, *([label or "O" for label in column] for column in labels), strict=True)
 
-def _number_distinct(items: Callable[[], Iterable[_Item]]) -> tuple[list[_Item], Ids]:
-    distinct = list(dict.fromkeys(items()))
-    id_of = dict(zip(distinct, range(len(distinct)), strict=True))
-    return distinct, np.fromiter(map(id_of.__getitem__, items()), dtype=np.int32)
+    def words(self) -> list[str]:
+        """Return the N words."""
+        distinct = [row[0] if self._fields else row for row in self._id_of]
+        return [distinct[index] for ids in self._ids for index in ids.tolist()]
+
+    def encode(self, index: Callable[..., Table], targets: Targets | None = None) -> EncodedDataset:
+        """Return the sentences as integers; see the function `encode`."""
+        distinct = list(self._id_of)
+        if self._fields:
+            words, *columns = map(list, zip(*distinct, strict=True)) if distinct else ([] for _ in ("", *self._fields))
+            table = index(words, dict(zip(self._fields, columns, strict=True)))
+        else:
+            table = index(distinct)
+        word_ids = np.concatenate([*self._ids, np.array([len(distinct)], dtype=np.int32)])
+        lengths = torch.cat(self._lengths)
+        return EncodedDataset(lengths, lengths.cumsum(0) - lengths, torch.from_numpy(word_ids), table, targets)
 
 
 def encode(
@@ -202,13 +226,13 @@ def encode(
         targets: The labels of these sentences, to learn or to compare with.
         fields: Label types of tokens that `index` takes besides the words.
     """
-    lengths = _lengths(sentences)
-    table, ids = index_words(sentences, index, fields)
-    word_ids = torch.from_numpy(np.append(ids, np.int32(ids.max(initial=-1) + 1)))
-    return EncodedDataset(lengths, lengths.cumsum(0) - lengths, word_ids, table, targets)
+    encoder = Encoder(fields)
+    encoder.add(sentences)
+    return encoder.encode(index, targets)
 
 
-def _lengths(sentences: Sequence[Sentence]) -> Tensor:
+def count_words(sentences: Sequence[Sentence]) -> Tensor:
+    """Return the number of words of each sentence, (S,)."""
     return torch.tensor([len(sentence.words) for sentence in sentences], dtype=torch.int64)
 
 

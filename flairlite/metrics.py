@@ -224,9 +224,9 @@ def _main_score(report: dict[str, dict[str, float]], main_metric: tuple[str, str
     if not (isinstance(main_metric, (tuple, list)) and list(map(type, main_metric)) == [str, str]):
         raise SettingError(f"a main score is named as in ('micro avg', 'f1-score'), not {main_metric!r}")
     name, metric = main_metric
-    if name in report and metric in report[name]:
+    if metric in FIGURES and name in report:
         return report[name][metric]
-    if name in labels and metric in FIGURES:
+    if metric in FIGURES and name in labels:
         return 0.0  # the label occurs neither in gold nor in predictions
     raise SettingError(
         f"no score {main_metric!r} in this evaluation: give one of {', '.join(map(repr, report))} "

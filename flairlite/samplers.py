@@ -12,7 +12,7 @@ from torch.utils.data import Sampler
 from flairlite.checks import seed as check_seed
 from flairlite.checks import shown, whole_number
 from flairlite.data import Sentence
-from flairlite.errors import SettingError
+from flairlite.errors import LabelError, SettingError
 from flairlite.runtime import get_seed
 
 
@@ -54,7 +54,8 @@ class FlairSampler(Sampler[int]):
 class ImbalancedClassificationDatasetSampler(FlairSampler):
     """Draws rare classes as often as frequent ones, with replacement.
 
-    The class of a data point is its first label; data points without a label are one more class.
+    The class of a sentence is its first label; sentences without a label are one more class. Labels of words and spans
+    have no part in this.
 
     Args:
         label_type: The label type; None for any type.
@@ -71,11 +72,25 @@ class ImbalancedClassificationDatasetSampler(FlairSampler):
         self.label_type = label_type
 
     def set_dataset(self, data_source: Sequence[Sentence]) -> None:
-        """Set the data to draw from, and count its classes."""
+        """Set the data to draw from, and count its classes.
+
+        Raises:
+            LabelError: If no sentence has a label of the type.
+        """
         super().set_dataset(data_source)
-        labels = [next(iter(sentence.get_labels(self.label_type)), None) for sentence in data_source]
-        classes = [None if label is None else label.value for label in labels]
+        types = None if self.label_type is None else [self.label_type]
+        classes = [
+            next((value for name in types or sentence.label_types() for value in sentence.sentence_labels(name)), None)
+            for sentence in data_source
+        ]
         counts = Counter(classes)
+        if set(counts) == {None}:
+            kind = "label" if self.label_type is None else f"{self.label_type!r} label"
+            known = sorted({name for sentence in data_source for name in sentence.label_types()})
+            raise LabelError(
+                f"a sampler by class needs sentences with labels of their own, but none has a {kind}; words, spans and "
+                f"sentences have labels of the types: {', '.join(known) or 'none'}. Give a label type of sentences"
+            )
         self.weights = torch.tensor([1 / counts[name] for name in classes], dtype=torch.float64)  # (S,)
 
     def __iter__(self) -> Iterator[int]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import math
 import operator
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from numbers import Real
 from pathlib import Path
 from typing import Literal, NamedTuple, SupportsIndex, TypeVar, get_args
 
+from flairlite.checks import file_path, folder_path, shown
 from flairlite.data import DataPoint, Dictionary, Sentence, Span, Token
-from flairlite.errors import LabelError, SettingError
+from flairlite.errors import FileWriteError, LabelError, SettingError
 from flairlite.metrics import Result
 from flairlite.storage.atomic import make_folder
 from flairlite.trainers.callbacks.training_log import FORMAT, LINE
@@ -73,8 +76,10 @@ def create_labeled_sentence_from_tokens(
 
     Raises:
         LabelError: If an entity is not a range of the tokens.
-        SettingError: If an entity is not a `TokenEntity` or a tuple of its fields.
+        SettingError: If `tokens` is not a list, or an entity is not a `TokenEntity` or a tuple of its fields.
     """
+    if isinstance(tokens, (str, bytes)) or not isinstance(tokens, Iterable):
+        raise SettingError(f"tokens must be a list of words or tokens; got {shown(tokens)}")
     sentence = Sentence([token.text if isinstance(token, Token) else token for token in tokens])
     for entity in (_to_entity(TokenEntity, entity) for entity in token_entities):
         _add_span(sentence, entity.start_token_idx, entity.end_token_idx, entity, type_name)
@@ -151,12 +156,12 @@ def convert_labels_to_one_hot(label_list: Iterable[Collection[str]], label_dict:
     As in Flair, labels that the dictionary does not contain are ignored.
 
     Raises:
-        SettingError: If the labels of a data point are a string instead of a collection of strings.
+        SettingError: If the labels of a data point are not a collection of strings.
     """
     items, rows = label_dict.get_items(), []
     for labels in label_list:
-        if isinstance(labels, (str, bytes)):
-            raise SettingError(f"label_list must have a list of labels for each data point, such as [{labels!r}]")
+        if isinstance(labels, (str, bytes)) or not isinstance(labels, Collection):
+            raise SettingError(f"label_list must have a list of labels for each data point; one is {shown(labels)}")
         rows.append([int(item in labels) for item in items])
     return rows
 
@@ -202,7 +207,13 @@ def identify_dynamic_embeddings(data_points: Iterable[DataPoint]) -> list[str] |
 
 def _list_points(data_points: Iterable[DataPoint]) -> list[DataPoint]:
     """Return a list of the data points; a single sentence is not taken for a list of its tokens."""
-    return [data_points] if isinstance(data_points, DataPoint) else list(data_points)
+    points = (
+        data_points if isinstance(data_points, Iterable) and not isinstance(data_points, DataPoint) else [data_points]
+    )
+    points = list(points)
+    if wrong := [point for point in points if not isinstance(point, DataPoint)]:
+        raise SettingError(f"data_points must be sentences, spans or tokens; one is {shown(wrong[0])}")
+    return points
 
 
 def _points_with_vectors(point: DataPoint) -> list[Sentence | Token]:
@@ -213,9 +224,16 @@ def _points_with_vectors(point: DataPoint) -> list[Sentence | Token]:
 
 
 def init_output_file(base_path: str | Path, file_name: str) -> Path:
-    """Create a folder and an empty file in it, unless they exist, and return the path of the file."""
-    path = make_folder(Path(base_path)) / file_name
-    path.touch()
+    """Create a folder and an empty file in it, unless they exist, and return the path of the file.
+
+    Raises:
+        FileWriteError: If the file cannot be created.
+        SettingError: If an argument is not a path.
+    """
+    path = folder_path("base_path", base_path) / file_path("file_name", file_name)
+    make_folder(path.parent)
+    with _explain(path):
+        path.touch()
     return path
 
 
@@ -223,13 +241,32 @@ def add_file_handler(log: logging.Logger, output_file: str | Path) -> logging.Fi
     """Write the messages of a logger to a file, in the format of training.log, and return the handler.
 
     An existing file is overwritten.
+
+    Raises:
+        FileWriteError: If the file cannot be written.
+        SettingError: If `output_file` is not a path.
     """
-    make_folder(Path(output_file).parent)
-    handler = logging.FileHandler(output_file, mode="w", encoding="utf-8")
+    path = file_path("output_file", output_file)
+    make_folder(path.parent)
+    with _explain(path):
+        handler = logging.FileHandler(path, mode="w", encoding="utf-8")
     handler.setLevel(logging.INFO)
     handler.setFormatter(logging.Formatter(FORMAT))
     log.addHandler(handler)
     return handler
+
+
+@contextlib.contextmanager
+def _explain(path: Path) -> Iterator[None]:
+    """Raise the errors of the system as errors of flairlite."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        message = f"{path} cannot be written: {reason}. Give the path of a file"
+        raise FileWriteError(message, path=path, errno=error.errno) from error
 
 
 def log_line(log: logging.Logger) -> None:

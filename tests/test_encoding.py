@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from flairlite.data import Sentence
-from flairlite.encoding import Batch, EncodedDataset, LazyDataset, distinct_words, encode
+from flairlite.encoding import Batch, EncodedDataset, Encoder, LazyDataset, Targets, encode
 from flairlite.errors import LabelError
-from flairlite.tasks import WordTask
+from flairlite.tasks import DocumentTask, WordTask
 from flairlite.tensors import UNLABELLED, copy_to, map_tensors
 
 KNOWN = ("NOUN", "VERB", "DET")  # labels of the model in these tests
@@ -246,14 +246,46 @@ def test_a_label_that_is_not_among_those_given_is_named() -> None:
 @given(sentences=corpora)
 @drawn
 def test_ids_of_words_and_labels_agree_with_a_loop(sentences: list[Sentence]) -> None:
-    found, ids = distinct_words(sentences)
+    encoded = encode(sentences, lambda words: words)
     every = [token for sentence in sentences for token in sentence.tokens]
-    assert [found[index] for index in ids.tolist()] == [token.text for token in every]
+    assert [encoded.table[index] for index in encoded.word_ids[:-1].tolist()] == [token.text for token in every]
     names = TASK.all_labels(sentences)
     own = [token.get_labels("pos") for token in every]
     class_ids = TASK.targets(sentences, names).class_ids.tolist()
     assert class_ids[:-1] == [names.index(some[0].value) if some else UNLABELLED for some in own]
     assert sorted(names[len(KNOWN) :]) == sorted({some[0].value for some in own if some} - set(KNOWN))
+
+
+@given(parts=st.lists(corpora, min_size=1, max_size=3), fields=st.sampled_from([(), ("pos",)]))
+@drawn
+def test_parts_are_encoded_like_the_whole(parts: list[list[Sentence]], fields: tuple[str, ...]) -> None:
+    def index(*table: Any) -> Any:
+        return table
+
+    sentences = [sentence for part in parts for sentence in part]
+    names = TASK.all_labels(sentences)
+    expected = encode(sentences, index, TASK.targets(sentences, names), fields=fields)
+    encoder = Encoder(fields)
+    for part in parts:
+        encoder.add(part)
+    found = encoder.encode(index, Targets.join([TASK.targets(part, names) for part in parts]))
+    assert found.table == expected.table
+    assert encoder.words() == [word for sentence in sentences for word in sentence.words]
+    for name in ("lengths", "offsets", "word_ids"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist()
+    assert found.targets.class_ids.tolist() == expected.targets.class_ids.tolist()
+    assert found.targets.counts.tolist() == expected.targets.counts.tolist()
+
+
+@pytest.mark.parametrize("multi_label", [True, False])
+def test_later_parts_may_have_labels_that_earlier_ones_lack(multi_label: bool) -> None:
+    task = DocumentTask("topic", ["A"], multi_label=multi_label)
+    parts = [[Sentence(["w"]).add_label("topic", label)] for label in ("A", "B", "C")]
+    names = ["A", "B", "C"]
+    found = Targets.join([task.targets(part, names[: index + 1]) for index, part in enumerate(parts)])
+    expected = task.targets([sentence for part in parts for sentence in part], names)
+    assert found.class_ids.tolist() == expected.class_ids.tolist()
+    assert found.counts.tolist() == expected.counts.tolist()
 
 
 # amount of work

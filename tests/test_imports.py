@@ -30,11 +30,11 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # A part imports only those above it. A new part is put where that holds.
 ORDER = [
     "errors",
+    "checks",
     "version",
     "runtime",
     "tensors",
     "storage",
-    "bundled",
     "download",
     "metrics",
     "tokenization",

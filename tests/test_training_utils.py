@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flairlite.data import Dictionary, Sentence
-from flairlite.errors import LabelError, SettingError
+from flairlite.errors import FileWriteError, LabelError, SettingError
 from flairlite.training_utils import (
     CharEntity,
     TokenEntity,
@@ -43,9 +43,42 @@ def test_one_hot_ignores_unknown_labels():
     assert convert_labels_to_one_hot([["b", "z"]], Dictionary.from_items(["a", "b"])) == [[0, 1]]
 
 
+@pytest.mark.parametrize("labels", [5, None, b"a"])
+def test_one_hot_of_what_is_no_collection_is_an_error(labels):
+    with pytest.raises(SettingError, match="a list of labels for each data point"):
+        convert_labels_to_one_hot([["a"], labels], Dictionary.from_items(["a"]))
+
+
+@pytest.mark.parametrize("tokens", ["in Berlin", b"in", None, 5])
+def test_tokens_must_be_a_list(tokens):
+    with pytest.raises(SettingError, match="tokens must be a list of words or tokens"):
+        create_labeled_sentence_from_tokens(tokens, [])
+
+
+@pytest.mark.parametrize("data_points", [["a"], "a", None, [Sentence("a"), 5]])
+def test_vectors_are_stored_on_data_points_only(data_points):
+    with pytest.raises(SettingError, match="data_points must be sentences, spans or tokens"):
+        store_embeddings(data_points, "cpu")
+
+
+def test_files_that_cannot_be_written_are_named(tmp_path):
+    log = logging.getLogger("tests.unwritable")
+    for write in (lambda path: init_output_file(tmp_path, path), lambda path: add_file_handler(log, tmp_path / path)):
+        with pytest.raises(FileWriteError, match="it is a folder"):
+            write("")
+    for write in (
+        lambda: init_output_file(None, "a"),
+        lambda: init_output_file(tmp_path, 5),
+        lambda: add_file_handler(log, 5),
+    ):
+        with pytest.raises(SettingError, match="must be the path of a file"):
+            write()
+    assert not log.handlers
+
+
 def test_one_hot_of_a_string_is_an_error():
     dictionary = Dictionary.from_items(["class-1", "class-10"])
-    with pytest.raises(SettingError, match=r"such as \['class-10'\]"):
+    with pytest.raises(SettingError, match="one is 'class-10'"):
         convert_labels_to_one_hot(["class-10"], dictionary)  # "class-1" in "class-10" is true
 
 

@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from flairlite.batching import bucketed_batches
 from flairlite.checks import whole_number
 from flairlite.data import Corpus, Sentence
-from flairlite.encoding import Table, encode, index_words
+from flairlite.encoding import Table, encode
 from flairlite.errors import ModelFileError, SettingError
 from flairlite.nn.functional import evaluating
 from flairlite.tensors import copy_to, map_tensors
@@ -151,10 +151,10 @@ class TokenEmbeddings(Embeddings):
         sentences = _to_sentences(data_points)
         if not any(sentence.words for sentence in sentences):
             return sentences
-        table, ids = index_words(sentences, self.index, self.fields)
+        encoded = encode(sentences, self.index, fields=self.fields)
         with evaluating(self):
-            chunks = torch.split(torch.from_numpy(ids).unsqueeze(0), _CHUNK, dim=1)
-            vectors = torch.cat([self(self._inputs(table, chunk))[0] for chunk in chunks])  # (N, D)
+            chunks = torch.split(encoded.word_ids[:-1].unsqueeze(0), _CHUNK, dim=1)
+            vectors = torch.cat([self(self._inputs(encoded.table, chunk))[0] for chunk in chunks])  # (N, D)
         lengths = [len(sentence) for sentence in sentences]
         parts = torch.split(vectors, list(self.lengths_by_name().values()), dim=1)
         for name, part in zip(self.get_names(), parts, strict=True):

@@ -346,7 +346,7 @@ class Model(nn.Module, ABC):
             sentences = read_labelled(path, label_type=label_type, unit=unit, allow_unlabelled=self.task.multi_label)
         else:
             sentences = to_sentences(data_points)
-        exclude = strings()("exclude_labels", [exclude_labels] if isinstance(exclude_labels, str) else exclude_labels)
+        exclude = strings(allow_one=True)("exclude_labels", exclude_labels)
         for message in self.task.check(sentences, "the data to evaluate", label_type=label_type, exclude=exclude):
             log.warning(message)
         gold = self.task.gold(sentences, label_type)

@@ -11,6 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from flairlite.checks import shown, whole_number
 from flairlite.errors import SettingError
 from flairlite.nn.forward_backward import ChainScores, ForwardBackward, log_partition
 from flairlite.nn.single_chain import decode_single, marginals_single
@@ -30,16 +31,17 @@ class LinearChainCRF(nn.Module):
         is_learned: Whether the transitions have scores; without, they are only allowed or not.
 
     Raises:
-        SettingError: If there is no tag, or `transition_mask` has another shape.
+        SettingError: If there is no tag, or `transition_mask` has another shape or dtype.
     """
 
     def __init__(self, num_tags: int, *, transition_mask: Tensor | None = None, is_learned: bool = True) -> None:
         super().__init__()
-        if num_tags < 1:
-            raise SettingError(f"a CRF needs at least one tag; there are {num_tags}")
-        if transition_mask is not None and transition_mask.shape != (num_tags + 1, num_tags + 1):
+        num_tags = whole_number(least=1)("num_tags", num_tags)
+        shape = (num_tags + 1, num_tags + 1)
+        if transition_mask is not None and (transition_mask.shape != shape or transition_mask.dtype != torch.bool):
             raise SettingError(
-                f"transition_mask must be (K + 1, K + 1) with K = {num_tags}, got {tuple(transition_mask.shape)}"
+                f"transition_mask must be (K + 1, K + 1) = {shape} of booleans, got {tuple(transition_mask.shape)} of "
+                f"{transition_mask.dtype}"
             )
         self.num_tags, self.is_learned = num_tags, is_learned
         if is_learned:
@@ -148,6 +150,10 @@ class LinearChainCRF(nn.Module):
             raise SettingError(f"emissions must be (B, T > 0, K = {self.num_tags}), got {tuple(emissions.shape)}")
         if lengths.shape != emissions.shape[:1]:
             raise SettingError(f"lengths must be (B,) = ({emissions.shape[0]},), got {tuple(lengths.shape)}")
+        if lengths.device.type == "cpu":  # reading them from another device would wait for it
+            values = lengths.tolist()
+            if values and not 1 <= min(values) <= max(values) <= emissions.shape[1]:
+                raise SettingError(f"lengths must be from 1 to T = {emissions.shape[1]}, got {shown(values)}")
         if tags is not None and tags.shape != emissions.shape[:2]:
             raise SettingError(f"tags must be (B, T) = {tuple(emissions.shape[:2])}, got {tuple(tags.shape)}")
 

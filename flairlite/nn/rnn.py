@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from flairlite.checks import flag, whole_number
 from flairlite.errors import SettingError
 from flairlite.tensors import copy_to
 
 RNN = nn.LSTM | nn.GRU | nn.RNN
 _TYPES: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
+Array = np.ndarray[Any, np.dtype[Any]]
 Layer = Callable[[Tensor], Tensor]  # features (T, B, D) to states (T, B, H or 2 H)
 _CLOSED = 10_000.0  # the sigmoid of minus this is 0, whatever biases and states add
+_CHECKSUM_WIDTH = 1021  # integers: wide enough for vector instructions, and far less than the weights of a network
 _LSTM_MODE = 2  # id of the LSTM among oneDNN's recurrent networks
 
 
@@ -57,11 +60,9 @@ class PaddedRNN(nn.Module):
         super().__init__()
         if not isinstance(rnn_type, str) or rnn_type not in _TYPES:
             raise SettingError(f"rnn_type must be one of {', '.join(_TYPES)}; it is {rnn_type!r}")
-        if not all(isinstance(size, Integral) and size >= 1 for size in (hidden_size, num_layers)):
-            raise SettingError(
-                "hidden_size and rnn_layers must be whole numbers of at least 1, "
-                f"not {hidden_size!r} and {num_layers!r}"
-            )
+        check_size = whole_number(least=1)
+        input_size, hidden_size = check_size("input_size", input_size), check_size("hidden_size", hidden_size)
+        num_layers, bidirectional = check_size("num_layers", num_layers), flag("bidirectional", bidirectional)
         new_rnn = _TYPES[rnn_type](
             input_size, hidden_size, num_layers=num_layers, bidirectional=bidirectional, batch_first=True
         )
@@ -86,8 +87,10 @@ class PaddedRNN(nn.Module):
             (B, T, H) states, or (B, T, 2 H) in two directions; zero or meaningless on padding.
 
         Raises:
-            SettingError: If the inputs are bfloat16 and torch has no such network for this processor.
+            SettingError: If D is not `input_size`, or torch has no network in bfloat16 for this processor.
         """
+        if inputs.shape[-1] != self.rnn.input_size:  # oneDNN would compute with it
+            raise SettingError(f"inputs must be (B, T, D = {self.rnn.input_size}), got {tuple(inputs.shape)}")
         if torch.is_autocast_enabled(inputs.device.type):  # oneDNN refuses float32 features with bfloat16 weights
             inputs = inputs.to(torch.get_autocast_dtype(inputs.device.type))
         try:
@@ -144,7 +147,8 @@ class PaddedRNN(nn.Module):
         if self._cache is None or not self._cache.is_valid(weights, dtype):
             layers: list[Layer] = []
             for widened in self._widened_weights():
-                cast = [[weight.to(dtype) for weight in direction] for direction in widened]
+                # oneDNN reads other memory layouts wrongly
+                cast = [[weight.to(dtype).contiguous() for weight in direction] for direction in widened]
                 packed = _prepack_layer(cast) if self.rnn.mode == "LSTM" else None
                 layers.append(packed or _TorchLayer(self.rnn.mode, cast))
             self._cache = _LayerCache(layers, weights, dtype)
@@ -176,34 +180,38 @@ class PaddedRNN(nn.Module):
 class _LayerCache:
     """Layers ready for prediction, with what is needed to notice that their weights have changed.
 
-    Most writes to a tensor change its version or address, but writes through `weight.data` do not (moving averages of
-    weights are often loaded so). Therefore the product of each matrix with a fixed vector is compared too, which costs
-    one pass over the weights. A change that does not show in this product in float32 does not show in the states.
+    Most writes to a tensor change its version or address, but writes through `weight.data` or a NumPy array do not
+    (moving averages of weights are often loaded so). Therefore the bits of the weights are compared too, as sums of
+    columns, which read each weight once and copy nothing.
     """
 
     def __init__(self, layers: list[Layer], weights: Sequence[Tensor], dtype: torch.dtype) -> None:
         self.layers = layers
         self._dtype = dtype
         self._identity = _identify(weights)
-        wide = [torch.promote_types(weight.dtype, torch.float32) for weight in weights]
-        self._probes = [
-            torch.linspace(1, 2, weight.shape[-1], dtype=dtype) for weight, dtype in zip(weights, wide, strict=True)
-        ]
-        self._sums = self._checksums(weights)
+        self._bits = [_view_bits(weight) for weight in weights]
+        self._checksum = self._sum_bits()
 
     def is_valid(self, weights: Sequence[Tensor], dtype: torch.dtype) -> bool:
         """Tell whether layers for these weights and this dtype would be the same."""
         if dtype != self._dtype or _identify(weights) != self._identity:
             return False
-        return all(map(torch.equal, self._sums, self._checksums(weights)))
+        return all(weight.is_contiguous() for weight in weights) and self._sum_bits() == self._checksum
 
-    def _checksums(self, weights: Sequence[Tensor]) -> list[Tensor]:
-        """Return the product of each matrix, or of each element of a bias, with the fixed vector."""
-        products = []
-        for weight, probe in zip(weights, self._probes, strict=True):
-            weight = weight.detach().to(probe.dtype)
-            products.append(weight @ probe if weight.dim() == 2 else weight * probe)
-        return products
+    def _sum_bits(self) -> bytes:
+        sums = [np.add.reduce(table, axis=0).tobytes() for table, _ in self._bits if len(table)]
+        return b"".join([*sums, *(rest.tobytes() for _, rest in self._bits)])
+
+
+def _view_bits(weight: Tensor) -> tuple[Array, Array]:
+    """Return the whole rows of a table of integers that shares the memory of a contiguous tensor, and the rest.
+
+    Their width is a prime number, so that the sums of the columns change if rows or columns of the weight are swapped.
+    """
+    octets = weight.detach().contiguous().flatten().view(torch.uint8).numpy()
+    bits = octets.view(np.uint64 if len(octets) % 8 == 0 else np.uint8)
+    end = len(bits) // _CHECKSUM_WIDTH * _CHECKSUM_WIDTH
+    return bits[:end].reshape(-1, _CHECKSUM_WIDTH), bits[end:]
 
 
 def _identify(weights: Sequence[Tensor]) -> list[tuple[int, int]]:

@@ -41,11 +41,11 @@ def decode_single(emissions: Tensor, transitions: Tensor, start: Tensor, end: Te
 def marginals_single(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor) -> Tensor:
     """Compute the probability of each tag at each word of a sentence, float64 (1, T, K); see `decode_single`."""
     scores = _array(emissions[0]).astype(np.float64)  # (T, K)
-    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
     forward, first, last = (_exp_scaled(_array(part)) for part in (transitions, start, end))
-    alpha, beta = np.empty_like(weights), np.empty_like(weights)
+    alpha, beta = np.empty_like(scores), np.empty_like(scores)
     ones = np.ones_like(last)  # a dot product with ones costs a third of a sum
     with np.errstate(invalid="ignore", divide="ignore"):  # nan where no sequence is possible
+        weights = np.exp(scores - scores.max(axis=1, keepdims=True))
         state = first * weights[0]
         for step, weight in enumerate(weights):
             if step:

@@ -173,6 +173,10 @@ def _check_single(sentences: Sequence[Sentence], rows: Sequence[Sequence[int]], 
 def _validate_thresholds(threshold: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
     if unknown := sorted(map(str, set(threshold) - {DEFAULT, *names})):
         raise SettingError(f"thresholds name {', '.join(unknown)}, but the labels are {', '.join(names)}")
-    if wrong := [value for value in threshold.values() if not (isinstance(value, Real) and 0 <= value <= 1)]:
+    if wrong := [
+        value
+        for value in threshold.values()
+        if isinstance(value, bool) or not (isinstance(value, Real) and 0 <= value <= 1)
+    ]:
         raise SettingError(f"a threshold is a probability, between 0 and 1, not {wrong[0]!r}")
     return {name: float(value) for name, value in threshold.items()}

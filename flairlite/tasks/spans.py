@@ -52,7 +52,8 @@ class SpanTask(Task):
         self.scheme = scheme_named(tag_format)
         if self.scheme == "BIO1":
             raise SettingError(f"tag_format {tag_format} can only be read: use BIOES, BILOU or BIO")
-        super().__init__(label_type, label_names, tags_for(label_names, self.scheme))
+        super().__init__(label_type, label_names)
+        self.class_names = tuple(tags_for(self.label_names, self.scheme))
         self._tags_per_label = (len(self.class_names) - 1) // max(1, len(self.label_names))
         self._begins = torch.tensor([tag[0] in _BEGINS for tag in self.class_names])  # (K,): the tag begins a span
         self._continues = torch.tensor([tag[0] in _CONTINUES for tag in self.class_names])  # (K,): it continues one

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from flairlite.checks import number, shown, strings
 from flairlite.data import Dictionary, Sentence
 from flairlite.data.dictionary import UNKNOWN
 from flairlite.encoding import Batch, Targets
@@ -68,7 +67,9 @@ class Task(ABC):
         label_type: The label type.
         label_names: The L labels that the model can predict. If `<unk>` is among them, all other labels are learned as
             `<unk>`; otherwise they are ignored in training.
-        class_names: The K classes, if they are not the labels.
+
+    Raises:
+        SettingError: If `label_type` is not a string, or `label_names` are not distinct strings.
     """
 
     unit: ClassVar[str]  # what has labels, in messages
@@ -76,10 +77,14 @@ class Task(ABC):
     multi_label: bool = False  # whether a unit can have several labels
     outside_labels: ClassVar[tuple[str, ...]] = ()  # labels that say that there is nothing to label
 
-    def __init__(self, label_type: str, label_names: Sequence[str], class_names: Sequence[str] | None = None) -> None:
+    def __init__(self, label_type: str, label_names: Sequence[str]) -> None:
+        if not isinstance(label_type, str) or not label_type:
+            raise SettingError(f"label_type must be a string such as 'upos'; it is {shown(label_type)}")
         self.label_type = label_type
-        self.label_names = tuple(label_names)
-        self.class_names = tuple(label_names if class_names is None else class_names)
+        self.label_names = tuple(map(str, strings()("label_names", label_names)))
+        if repeated := [name for name, count in Counter(self.label_names).items() if count > 1]:
+            raise SettingError(f"label_names must be distinct; these are repeated: {', '.join(repeated)}")
+        self.class_names = self.label_names  # the K classes
         self.unknown = self.label_names.index(UNKNOWN) if UNKNOWN in self.label_names else None
 
     @property
@@ -151,8 +156,8 @@ class Task(ABC):
             raise LabelError(
                 f"loss_weights name {', '.join(unknown)}, but the labels are {', '.join(self.label_names)}"
             )
-        if wrong := [value for value in given.values() if not (isinstance(value, Real) and 0 <= value < math.inf)]:
-            raise SettingError(f"a weight of loss_weights must be a finite number of at least 0, not {wrong[0]!r}")
+        for name, value in given.items():
+            number(least=0)(f"the weight of {name!r} in loss_weights", value)
         return torch.tensor([given.get(name, given.get(self.label_of(name), 1.0)) for name in self.class_names])
 
     def label_of(self, class_name: str) -> str:

@@ -118,7 +118,7 @@ class TrainingSettings:
     monitor_train_sample: float = _setting(0, _check_sample)
     main_evaluation_metric: tuple[str, str] = _setting(DEFAULT_METRIC, strings(count=2))
     use_final_model_for_eval: bool = _setting(False, flag)
-    exclude_labels: Sequence[str] | None = _setting((), strings())
+    exclude_labels: Sequence[str] | None = _setting((), strings(allow_one=True))
     shuffle: bool = _setting(True, flag)
     shuffle_first_epoch: bool = _setting(True, flag)
     bucketing: bool = _setting(True, flag)

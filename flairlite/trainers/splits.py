@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from flairlite.data import ConcatDataset, Corpus, Sentence
 from flairlite.data.dataset import Subset, is_in_memory
 from flairlite.embeddings.oov_report import describe_unknown_words
-from flairlite.encoding import Dataset, EncodedDataset, LazyDataset, Targets, index_words
+from flairlite.encoding import Dataset, EncodedDataset, Encoder, LazyDataset, Targets, count_words
 from flairlite.errors import SettingError, TrainingError
 from flairlite.models import Model
 from flairlite.runtime import get_seed
@@ -91,103 +90,55 @@ def encode_split(
             "meaningless",
             model.label_type,
         )
-    reader = _SplitReader(model, keep_words=storage_mode != "none")
-    size = len(sentences) if is_in_memory(sentences) else _CHUNK
-    iterator = iter(sentences)
-    while chunk := list(islice(iterator, size)):
-        reader.add(chunk)
-    gold = Gold(sentences, model.task.label_type, tuple(reader.labels), reader.targets())
-    if storage_mode == "none":
+    fields, task = model.embeddings.fields, model.task
+    encoder = None if storage_mode == "none" else Encoder(fields)
+    labels, targets, lengths, digest = list(task.label_names), [], [], hashlib.sha256()
+    for chunk in _read_chunks(sentences):
+        labels = list(dict.fromkeys((*labels, *task.count(chunk))))  # those that only the sentences have come last
+        targets.append(task.targets(chunk, labels))
+        lengths.append(count_words(chunk))
+        _update_hash(digest, chunk, fields)
+        if encoder is not None:
+            encoder.add(chunk)
+    gold = Gold(sentences, task.label_type, tuple(labels), Targets.join(targets))
+    sha256 = _hash_with_labels(digest, gold)
+    if encoder is None:
 
         def encode_batch(batch: Sequence[Sentence]) -> EncodedDataset:
             return model.encode(batch, label_type=gold.label_type, labels=gold.labels)
 
-        return Split(name, LazyDataset(sentences, encode_batch, reader.lengths()), gold, reader.sha256())
-    dataset = reader.encode(gold.targets)
-    if name == "train":
-        shown = sentences if is_in_memory(sentences) else [Sentence(reader.words())]
+        return Split(name, LazyDataset(sentences, encode_batch, torch.cat(lengths)), gold, sha256)
+    dataset = encoder.encode(model.embeddings.index, gold.targets)
+    if for_training:
+        shown = sentences if is_in_memory(sentences) else [Sentence(encoder.words())]
         for message in describe_unknown_words(model.embeddings, dataset, shown):
             log.info("%s", message)
-    return Split(name, dataset.to(model.device) if storage_mode == "gpu" else dataset, gold, reader.sha256())
+    return Split(name, dataset.to(model.device) if storage_mode == "gpu" else dataset, gold, sha256)
 
 
-class _SplitReader:
-    """Collects in one pass over sentences what training needs of them.
+def _read_chunks(sentences: Sequence[Sentence]) -> Iterator[list[Sentence]]:
+    """Yield the sentences once, all together if they are in memory."""
+    size = len(sentences) if is_in_memory(sentences) else _CHUNK
+    iterator = iter(sentences)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
 
-    Args:
-        model: The model.
-        keep_words: Whether the distinct words are needed.
-    """
 
-    def __init__(self, model: Model, *, keep_words: bool) -> None:
-        self._model, self._task, self._fields = model, model.task, model.embeddings.fields
-        self._keep_words = keep_words
-        self.labels = list(model.task.label_names)  # those that only the sentences have are appended
-        self._lengths: list[Tensor] = []
-        self._class_ids: list[Tensor] = []
-        self._counts: list[Tensor] = []
-        self._word_ids: list[np.ndarray[Any, Any]] = []
-        self._distinct: dict[tuple[str, ...], int] = {}  # words with their token labels of the fields
-        self._digest = hashlib.sha256()
+def _update_hash(digest: Any, sentences: Sequence[Sentence], fields: Sequence[str]) -> None:
+    """Add the words of sentences, and their labels of some types, to a hash."""
+    for sentence in sentences:
+        columns = [sentence.words, *(sentence.token_labels(field) or () for field in fields)]
+        text = "\x1d".join("\x1f".join(value or "" for value in column) for column in columns)
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\x1e")
 
-    def add(self, sentences: Sequence[Sentence]) -> None:
-        """Add sentences, which are in memory."""
-        self.labels = list(dict.fromkeys((*self.labels, *self._task.count(sentences))))
-        targets = self._task.targets(sentences, self.labels)
-        by_word = targets.by_word
-        self._class_ids.append(targets.class_ids[:-1] if by_word else targets.class_ids)
-        self._counts.append(targets.counts)
-        self._lengths.append(torch.tensor([len(sentence.words) for sentence in sentences], dtype=torch.int64))
-        for sentence in sentences:
-            columns = [sentence.words, *(sentence.token_labels(field) or () for field in self._fields)]
-            text = "\x1d".join("\x1f".join(value or "" for value in column) for column in columns)
-            self._digest.update(text.encode("utf-8", "surrogatepass") + b"\x1e")
-        if self._keep_words:
-            self._add_words(sentences)
 
-    def _add_words(self, sentences: Sequence[Sentence]) -> None:
-        rows: list[tuple[str, ...]] = []
-
-        def keep(words: Sequence[str], columns: dict[str, Sequence[str]] | None = None) -> None:
-            rows.extend(zip(words, *(columns or {}).values(), strict=True))
-
-        _, ids = index_words(sentences, keep, self._fields)  # of the words that are distinct in these sentences
-        merged = [self._distinct.setdefault(row, len(self._distinct)) for row in rows]
-        self._word_ids.append(np.asarray(merged, dtype=np.int32)[ids])
-
-    def lengths(self) -> Tensor:
-        """Return the words per sentence, (S,)."""
-        return torch.cat(self._lengths)
-
-    def targets(self) -> Targets:
-        """Return the gold labels as integers."""
-        by_word = self._task.by_word
-        last = [torch.full((1,), -1)] if by_word else []  # of padding
-        return Targets(torch.cat([*self._class_ids, *last]), torch.cat(self._counts), by_word)
-
-    def words(self) -> list[str]:
-        """Return all words."""
-        distinct = [word for word, *_ in self._distinct]
-        return [distinct[index] for ids in self._word_ids for index in ids.tolist()]
-
-    def encode(self, targets: Targets) -> EncodedDataset:
-        """Return the sentences as integers."""
-        columns = list(map(list, zip(*self._distinct, strict=True))) or [[] for _ in ("words", *self._fields)]
-        index = self._model.embeddings.index
-        table = (
-            index(columns[0], dict(zip(self._fields, columns[1:], strict=True))) if self._fields else index(columns[0])
-        )
-        lengths = self.lengths()
-        word_ids = np.concatenate([*self._word_ids, np.array([len(self._distinct)], dtype=np.int32)])
-        return EncodedDataset(lengths, lengths.cumsum(0) - lengths, torch.from_numpy(word_ids), table, targets)
-
-    def sha256(self) -> str:
-        """Return the hash of words and labels."""
-        digest = hashlib.sha256("\n".join(self.labels).encode("utf-8", "surrogatepass"))
-        digest.update(self._digest.digest())
-        for class_ids in self._class_ids:
-            digest.update(class_ids.numpy().tobytes())
-        return digest.hexdigest()
+def _hash_with_labels(words: Any, gold: Gold) -> str:
+    """Return the hash of words and gold labels, given the hash of the words."""
+    digest = hashlib.sha256("\n".join(gold.labels).encode("utf-8", "surrogatepass"))
+    digest.update(words.digest())
+    class_ids = gold.targets.class_ids
+    digest.update((class_ids[:-1] if gold.targets.by_word else class_ids).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def encode_splits(model: Model, corpus: Corpus, settings: TrainingSettings) -> dict[str, Split]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flairlite.checks import whole_number
+from flairlite.checks import strings, whole_number
 from flairlite.errors import DataFormatError, MissingExtraError, SettingError
 from flairlite.storage.atomic import atomic_write
 from flairlite.trainers.callbacks.loss_table import read_loss_table
@@ -52,9 +52,9 @@ class Plotter:
         """
         path = _to_path(file_name)
         columns = _read_losses(path)
-        names = [plot_values] if isinstance(plot_values, str) else list(plot_values)
-        if not names or not all(isinstance(name, str) for name in names):
-            raise SettingError(f"plot_values must be names of metrics, such as 'loss' and 'F1'; got {plot_values!r}")
+        names = strings(allow_one=True)("plot_values", plot_values)
+        if not names:
+            raise SettingError("plot_values must name at least one metric, such as 'loss' or 'F1'")
         curves = [_find_curves(columns, name) for name in names]
         figure = _make_figure(8, 3.2 * len(curves))
         panels = figure.subplots(len(curves), 1, sharex=True, squeeze=False)[:, 0]

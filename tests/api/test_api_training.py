@@ -423,7 +423,7 @@ def test_plot_learning_rate(tmp_path: Path) -> None:
     "`ExpandingChunkSampler`"
 )
 def test_samplers(trainer: ModelTrainer, tmp_path: Path) -> None:
-    data = [Sentence(f"w{index}") for index in range(7)]
+    data = [Sentence(f"w{index}").add_label("topic", "a") for index in range(7)]
     for sampler in (ChunkSampler(2, 1), ExpandingChunkSampler(2), ImbalancedClassificationDatasetSampler()):
         assert isinstance(sampler, FlairSampler)
         sampler.set_dataset(data)

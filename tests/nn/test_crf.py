@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -441,9 +442,24 @@ def test_an_error_names_the_wrong_and_the_right_shape(shape: tuple[int, ...], me
                 ask(emissions, lengths)
 
 
-def test_a_crf_without_tags_is_refused() -> None:
-    with pytest.raises(SettingError, match="at least one tag; there are 0"):
-        LinearChainCRF(0)
+@pytest.mark.parametrize("wrong", [[0, 1], [2, 4]])
+def test_lengths_beyond_the_emissions_are_refused(wrong: list[int]) -> None:
+    crf, lengths, tags = LinearChainCRF(4), torch.tensor(wrong), torch.zeros(2, 3, dtype=torch.int64)
+    for ask in (lambda *args: crf(args[0], tags, args[1]), crf.decode, crf.marginals, crf.log_partition):
+        with pytest.raises(SettingError, match=r"lengths must be from 1 to T = 3, got \["):
+            ask(torch.zeros(2, 3, 4), lengths)
+
+
+@pytest.mark.parametrize("num_tags", [0, True, 2.0, "3"])
+def test_a_number_of_tags_that_is_none_is_refused(num_tags: Any) -> None:
+    with pytest.raises(SettingError, match="num_tags must be"):
+        LinearChainCRF(num_tags)
+
+
+@pytest.mark.parametrize("mask", [torch.ones(3, 3), torch.ones(2, 2, dtype=torch.bool)])
+def test_a_transition_mask_of_another_shape_or_dtype_is_refused(mask: torch.Tensor) -> None:
+    with pytest.raises(SettingError, match=r"must be \(K \+ 1, K \+ 1\) = \(3, 3\) of booleans, got"):
+        LinearChainCRF(2, transition_mask=mask)
 
 
 def test_its_weights_are_scores_of_transitions_starts_and_ends() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from devices import needs_bfloat16
@@ -310,10 +311,25 @@ def test_an_unknown_type_is_refused_with_the_known_ones() -> None:
         PaddedRNN(SIZE, HIDDEN, rnn_type="lstm")
 
 
-@pytest.mark.parametrize(("hidden_size", "num_layers"), [(0, 1), (4, 0), (-1, 1)])
-def test_a_network_of_no_size_is_refused(hidden_size: int, num_layers: int) -> None:
-    with pytest.raises(SettingError, match=f"at least 1, not {hidden_size} and {num_layers}"):
-        PaddedRNN(SIZE, hidden_size, num_layers=num_layers)
+@pytest.mark.parametrize("value", [0, -1, True, 4.0, "4"])
+@pytest.mark.parametrize("name", ["input_size", "hidden_size", "num_layers"])
+def test_a_size_that_is_no_positive_integer_is_refused(name: str, value: Any) -> None:
+    sizes = {"input_size": SIZE, "hidden_size": HIDDEN, name: value}
+    with pytest.raises(SettingError, match=f"{name} must be"):
+        PaddedRNN(**sizes)
+
+
+def test_sizes_may_be_integers_of_numpy() -> None:
+    assert PaddedRNN(np.int64(SIZE), np.int32(HIDDEN)).output_size == 2 * HIDDEN
+
+
+@pytest.mark.parametrize("with_gradients", [True, False])
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("rnn_type", ["LSTM", "GRU", "RNN"])
+def test_features_of_another_size_are_refused(rnn_type: str, bidirectional: bool, with_gradients: bool) -> None:
+    network = PaddedRNN(4, 3, rnn_type=rnn_type, bidirectional=bidirectional)
+    with torch.set_grad_enabled(with_gradients), pytest.raises(SettingError, match=r"\(B, T, D = 4\), got \(2, 3, 5\)"):
+        network(torch.randn(2, 3, 5), torch.tensor([3, 1]))
 
 
 def test_a_step_of_training_changes_every_weight(device: torch.device) -> None:
@@ -358,16 +374,20 @@ CHANGES: dict[str, Callable[[nn.LSTM | nn.GRU | nn.RNN], Any]] = {
     "bias": lambda rnn: rnn.bias_hh_l0.data[1].add_(0.5),
     "rows swapped": swap_rows,
     "columns swapped": swap_columns,
+    "transposed memory": lambda rnn: setattr(rnn.weight_hh_l0, "data", rnn.weight_hh_l0.data.t().contiguous().t() + 1),
     "through NumPy": lambda rnn: rnn.weight_ih_l0.detach().numpy().__imul__(2),
 }
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("rnn_type", ["LSTM", "GRU"])
+@pytest.mark.parametrize("size", [(3, 4), (32, 40), (3, 5)])  # less than a row of the checksum, several, odd biases
 @pytest.mark.parametrize("change", CHANGES)
-def test_predictions_follow_weights_that_change(change: str, rnn_type: str, dtype: torch.dtype) -> None:
-    network = PaddedRNN(3, 4, rnn_type=rnn_type).to(dtype)
-    inputs, lengths = torch.randn(2, 5, 3, dtype=dtype), torch.tensor([5, 3])
+def test_predictions_follow_weights_that_change(
+    change: str, size: tuple[int, int], rnn_type: str, dtype: torch.dtype
+) -> None:
+    network = PaddedRNN(*size, rnn_type=rnn_type).to(dtype)
+    inputs, lengths = torch.randn(2, 5, size[0], dtype=dtype), torch.tensor([5, 3])
     with torch.inference_mode():
         before = network(inputs, lengths)
     CHANGES[change](network.rnn)
@@ -386,6 +406,18 @@ def test_predictions_follow_a_change_of_dtype() -> None:
         network(inputs, lengths)
         found = network.double()(inputs.double(), lengths)
     torch.testing.assert_close(found[0], network(inputs.double(), lengths)[0])
+
+
+def test_predictions_follow_weights_that_are_not_contiguous() -> None:
+    network = PaddedRNN(3, 4)
+    network.rnn.weight_hh_l0.data = network.rnn.weight_hh_l0.data.t().contiguous().t()
+    inputs, lengths = torch.randn(2, 5, 3), torch.tensor([5, 3])
+    with torch.inference_mode():
+        before = network(inputs, lengths)
+        network.rnn.weight_hh_l0.data.mul_(2)
+        after = network(inputs, lengths)
+    torch.testing.assert_close(after[0], network(inputs, lengths)[0])
+    assert not torch.allclose(after, before)
 
 
 def test_unchanged_weights_are_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:

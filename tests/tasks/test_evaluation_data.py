@@ -300,23 +300,45 @@ class TestSettings:
         train(tagger, corpus, tmp_path, exclude_labels="PER")
         assert not warnings(caplog)
 
+    @pytest.mark.parametrize("exclude", [5, [5], [None], b"PER"])
+    def test_excluded_labels_must_be_strings(self, exclude: Any) -> None:
+        with pytest.raises(SettingError, match="exclude_labels must be a list of strings"):
+            make_tagger(Corpus(self.DATA), "pos").evaluate(self.DATA, exclude_labels=exclude)
+
     def test_an_excluded_label_that_does_not_exist_is_pointed_out(self, caplog: pytest.LogCaptureFixture) -> None:
         tagger = make_tagger(Corpus(self.DATA), "pos")
         tagger.evaluate(self.DATA, exclude_labels=["per", "O"])
         assert warnings(caplog) == ["excluded labels that neither the data to evaluate nor the model has: per"]
 
-    @pytest.mark.parametrize("metric", ["f1-score", None, ("micro avg",), ("micro avg", 1), (["micro avg"], "recall")])
+    @pytest.mark.parametrize(
+        "metric",
+        ["f1-score", None, ("micro avg",), ("micro avg", 1), ("micro avg", "support"), (["micro avg"], "recall")],
+    )
     def test_a_malformed_main_score_is_refused(self, metric: Any) -> None:
         tagger = make_tagger(Corpus(self.DATA), "pos")
         with pytest.raises(SettingError, match="micro avg"):
             tagger.evaluate(self.DATA, main_evaluation_metric=metric)
 
-    @pytest.mark.parametrize("weights", [["A"], {"P": "2"}, {"P": None}, {"P": -1.0}, {"P": float("nan")}])
+    @pytest.mark.parametrize(
+        "arguments",
+        [(None, ["A"]), ("", ["A"]), ("pos", "AB"), ("pos", [1, 2]), ("pos", ["A", "B", "A"]), ("pos", 3)],
+    )
+    @pytest.mark.parametrize("kind", [WordTask, SpanTask, DocumentTask])
+    def test_a_task_refuses_what_is_no_label_type_or_no_labels(
+        self, kind: type[Any], arguments: tuple[Any, Any]
+    ) -> None:
+        with pytest.raises(SettingError, match=r"label_type must be|label_names must be"):
+            kind(*arguments)
+
+    def test_a_task_takes_labels_of_numpy(self) -> None:
+        assert WordTask("pos", np.array(["A", "B"])).label_names == ("A", "B")
+
+    @pytest.mark.parametrize("weights", [["A"], {"P": "2"}, {"P": None}, {"P": -1.0}, {"P": True}, {"P": float("nan")}])
     def test_malformed_loss_weights_are_refused(self, weights: Any) -> None:
         with pytest.raises(SettingError, match="loss_weights"):
             WordTask("pos", ["P", "PER"]).class_weights(weights)
 
-    @pytest.mark.parametrize("threshold", ["0.5", None, float("nan"), [0.5], {"a": "0.5"}, {1: 0.5}])
+    @pytest.mark.parametrize("threshold", ["0.5", None, float("nan"), [0.5], True, {"a": "0.5"}, {1: 0.5}])
     def test_malformed_thresholds_are_refused(self, threshold: Any) -> None:
         with pytest.raises(SettingError, match="threshold"):
             DocumentTask("topic", ["a"], multi_label=True, threshold=threshold)
@@ -329,7 +351,7 @@ class TestSettings:
 
     @pytest.mark.parametrize("size", ["2", 1.5, None])
     def test_a_malformed_batch_size_is_refused(self, size: Any) -> None:
-        with pytest.raises(SettingError, match="batch_size must be a whole number"):
+        with pytest.raises(SettingError, match="mini_batch_size must be"):
             make_tagger(Corpus(self.DATA), "pos").predict(self.DATA, mini_batch_size=size)
 
     @pytest.mark.parametrize("options", [{"hidden_size": "4"}, {"hidden_size": 4.5}, {"rnn_layers": None}])

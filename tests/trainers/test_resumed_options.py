@@ -50,7 +50,7 @@ class Kill(Callback):
 
 def make_trainer() -> ModelTrainer:
     def split(count: int) -> list[Sentence]:
-        return [tagged(TEXTS[number % 4]) for number in range(count)]
+        return [tagged(TEXTS[number % 4]).add_label("topic", "ab"[number % 2]) for number in range(count)]
 
     corpus = Corpus(split(12), split(4), split(4))
     embeddings = WordEmbeddings(WordVectors(["the", "dog", "sleeps", "now"], np.eye(4)), fine_tune=True)

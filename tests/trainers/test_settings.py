@@ -95,7 +95,7 @@ class TestSlips:
             ("monitor_train_sample", [1.5, "all", True, None]),
             ("min_learning_rate", ["0.1", [], ["0.1"], [0.1, math.nan], (True,), None, {0.1: 1}]),
             ("main_evaluation_metric", ["macro", "macro avg", ("micro avg",), ("a", "b", "c"), None, 3, (1, 2), {}]),
-            ("exclude_labels", ["O", b"O", 3, [1], [None], {"O": 1}]),
+            ("exclude_labels", [b"O", 3, [1], [None], {"O": 1}]),
             ("embeddings_storage_mode", ["disk", "CPU", None, 1, Mode.CPU, ["cpu"]]),
             ("seed", ["0", 0.5, True, 2**64, -(2**63) - 1]),
             ("optimizer", [None, 3, "adamm", "", "torch.nn.Linear", torch.nn.Linear, torch.optim.Optimizer, "lbfgs"]),

@@ -19,7 +19,7 @@ from sentences import tagged
 from flairlite.data import Corpus, Sentence
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
-from flairlite.errors import SettingError
+from flairlite.errors import LabelError, SettingError
 from flairlite.models import SequenceTagger
 from flairlite.samplers import ChunkSampler, ExpandingChunkSampler, FlairSampler, ImbalancedClassificationDatasetSampler
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
@@ -323,7 +323,7 @@ class TestOrder:
         [ChunkSampler, ExpandingChunkSampler, lambda **options: ImbalancedClassificationDatasetSampler(**options)],
     )
     def test_the_order_goes_on_where_it_was_saved(self, make: Callable[..., FlairSampler]) -> None:
-        data = sentences(20)
+        data = [sentence.add_label("topic", "a") for sentence in sentences(20)]
 
         def order() -> BatchOrder:
             sampler = make(seed=3)
@@ -345,6 +345,23 @@ class TestOrder:
         assert [plain(one.draw(2, again=True)), *(plain(one.draw(epoch)) for epoch in (3, 4, 5))] == epochs[1:]
         other.load_state_dict(after)
         assert [plain(other.draw(epoch)) for epoch in (3, 4, 5)] == epochs[2:]
+
+    @pytest.mark.parametrize("label_type", ["typo", "pos", "ner", None])
+    def test_a_sampler_by_class_refuses_data_without_labels_of_sentences(self, label_type: str | None) -> None:
+        data = [Sentence(["w", "v"]) for _ in range(3)]
+        data[0].set_token_labels("pos", ["A", "B"])
+        data[1].set_span_labels("ner", [(0, 1, "PER")])
+        sampler = ImbalancedClassificationDatasetSampler(label_type)
+        with pytest.raises(LabelError, match=r"none has a .*label; .* of the types: ner, pos\. Give"):
+            sampler.set_dataset(data)
+
+    def test_the_class_is_that_of_the_sentence_not_of_its_words(self) -> None:
+        data = [Sentence(["w"]).add_label("topic", "rare" if index == 0 else "common") for index in range(4)]
+        for index, sentence in enumerate(data):
+            sentence.set_token_labels("pos", ["AB"[index % 2]])
+        sampler = ImbalancedClassificationDatasetSampler()
+        sampler.set_dataset(data)
+        assert sampler.weights.tolist() == pytest.approx([1, 1 / 3, 1 / 3, 1 / 3])
 
     def test_rare_classes_come_as_often_as_common_ones(self) -> None:
         data = [Sentence(f"word {number}") for number in range(400)]

@@ -194,9 +194,9 @@ def test_single_metric_may_be_a_string(loss_table, figures, values):
     assert [axes.get_ylabel().upper() for axes in figures[0].axes] == ["F1"]
 
 
-@pytest.mark.parametrize("values", [[], [1], [None], ""])
+@pytest.mark.parametrize("values", [[], [1], [None], "", None, 5, b"F1"])
 def test_invalid_metrics_are_an_error(loss_table, values):
-    with pytest.raises(SettingError, match=r"metrics"):
+    with pytest.raises(SettingError, match=r"metric|plot_values must be"):
         Plotter().plot_training_curves(loss_table, plot_values=values)
 
 
