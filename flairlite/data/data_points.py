@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flairlite.data.label_values import check_count, check_score, check_type, check_value
+from flairlite.data.label_values import check_count, check_score, check_type, check_type_or_all, check_value
 from flairlite.data.labels import ARROW, Label
 from flairlite.data.text_layout import Location
 from flairlite.data.vectors import join_vectors
@@ -67,11 +67,11 @@ class DataPoint(ABC):
 
     # Labels
 
-    def get_labels(self, label_type: str | None = None) -> list[Label]:
+    def get_labels(self, typename: str | None = None) -> list[Label]:
         """Return the labels of one type, or of all."""
-        return self._home._labels.labels_of(self, label_type)
+        return self._home._labels.labels_of(self, check_type_or_all(typename))
 
-    def add_label(self: Self, label_type: str, value: str, score: float = 1.0, **metadata: Any) -> Self:
+    def add_label(self: Self, typename: str, value: str, score: float = 1.0, **metadata: Any) -> Self:
         """Add a label to the existing ones, and return this data point.
 
         Numbers become their text, and members of an enumeration of strings become their value.
@@ -80,19 +80,19 @@ class DataPoint(ABC):
             LabelError: If the value is empty or missing, or the score is not a number between 0 and 1.
             SettingError: If the label type is not a string, or empty.
         """
-        self._home._own_labels().add(self, label_type, value, score, metadata)
+        self._home._own_labels().add(self, typename, value, score, metadata)
         return self
 
-    def remove_labels(self, label_type: str) -> None:
+    def remove_labels(self, typename: str) -> None:
         """Remove all labels of one type."""
-        self._home._own_labels().remove(self._location, label_type)
+        self._home._own_labels().remove(self._location, check_type(typename))
 
-    def set_label(self: Self, label_type: str, value: str, score: float = 1.0, **metadata: Any) -> Self:
+    def set_label(self: Self, typename: str, value: str, score: float = 1.0, **metadata: Any) -> Self:
         """Replace the labels of a type by one label, and return this data point; see `add_label`."""
         # raise before anything is removed
-        label_type, value, score = check_type(label_type), check_value(value), check_score(score)
-        self.remove_labels(label_type)
-        return self.add_label(label_type, value, score, **metadata)
+        typename, value, score = check_type(typename), check_value(value), check_score(score)
+        self.remove_labels(typename)
+        return self.add_label(typename, value, score, **metadata)
 
     def get_label(self, label_type: str | None = None, zero_tag_value: str = "O") -> Label:
         """Return the first label of one type (or of all); without labels, one of value `zero_tag_value`."""
@@ -157,10 +157,10 @@ class DataPoint(ABC):
         """Return the concatenated vectors (D,) of the embeddings named, or of all; (0,) without vectors."""
         return join_vectors(self.get_each_embedding(names))
 
-    def get_each_embedding(self, names: list[str] | None = None) -> list[torch.Tensor]:
+    def get_each_embedding(self, embedding_names: list[str] | None = None) -> list[torch.Tensor]:
         """Return the vectors, (D,) each, of the embeddings named, or of all, sorted by name."""
         vectors = self._home._vectors
-        return [] if vectors is None else list(vectors.at(self._location, names).values())
+        return [] if vectors is None else list(vectors.at(self._location, embedding_names).values())
 
     def embedding_names(self) -> list[str]:
         """Return the names of the embeddings of which this data point has a vector."""

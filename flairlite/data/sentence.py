@@ -10,8 +10,9 @@ from typing import Any, SupportsIndex, overload
 from flairlite.data.annotations import SentenceAnnotations
 from flairlite.data.context import Context, SentenceInDocument
 from flairlite.data.data_points import DataPoint, Span, Token
+from flairlite.data.label_store import NO_LABELS, LabelStore
 from flairlite.data.label_values import check_count, to_plain_str
-from flairlite.data.labels import ARROW, NO_LABELS, LabelStore
+from flairlite.data.labels import ARROW
 from flairlite.data.serialization import add_annotations, annotations_of, fill_from_dict, sentence_to_dict
 from flairlite.data.text_layout import Location, TextLayout, infer_spaces, layout_with_starts
 from flairlite.data.vectors import Vectors
