@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import logging
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import SupportsIndex, overload
+from typing import Any, SupportsIndex, overload
 
 from flairlite.data.sentence import Sentence
 from flairlite.errors import SettingError
+
+log = logging.getLogger("flairlite")
 
 
 class FlairDataset(Sequence[Sentence]):
@@ -112,6 +115,26 @@ class ConcatDataset(FlairDataset):
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
+
+
+def check_iterators(splits: Mapping[str, Any]) -> None:
+    """Check that no iterator is given for two splits: nothing would be left for the second.
+
+    Raises:
+        SettingError: If one is.
+    """
+    names: dict[int, str] = {}
+    for name, split in splits.items():
+        if isinstance(split, Iterator) and (first := names.setdefault(id(split), name)) != name:
+            raise SettingError(f"one iterator is given for {first} and for {name}: make it a list, list(...)")
+
+
+def read_once(name: str, split: Iterable[Any]) -> list[Any]:
+    """Return a split as a list, with a warning if it is an iterator that has nothing left."""
+    listed = list(split)
+    if not listed and isinstance(split, Iterator):
+        log.warning("The %s split is empty: it is an iterator, which can be read only once. Give a list", name)
+    return listed
 
 
 def is_in_memory(sentences: Sequence[Sentence]) -> bool:

@@ -126,6 +126,13 @@ def is_number(value: Any) -> bool:
     return type(value).__name__ in ("bool", "bool_") and type(value).__module__ == "numpy"
 
 
+def is_missing(value: object) -> bool:
+    """Tell whether a value is None, NaN (which does not equal itself) or pandas' NA or NaT."""
+    return (
+        value is None or (isinstance(value, Real) and value != value) or type(value).__name__ in ("NAType", "NaTType")
+    )
+
+
 @lru_cache(maxsize=65536)  # a treebank repeats a few hundred feature sets
 def parse_features(features: str | None) -> dict[str, str]:
     """Return the morphological features of Universal Dependencies by name; the result is shared, do not change it.
