@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from flairlite.data.label_values import check_count
+from flairlite.errors import SettingError
+
 if TYPE_CHECKING:
     from flairlite.data.data_points import Token
     from flairlite.data.sentence import Sentence
@@ -88,12 +91,17 @@ class SentenceInDocument(ABC):
         Args:
             context_length: Maximum number of tokens.
             respect_document_boundaries: Whether to stop at a sentence that marks the start of a document.
+
+        Raises:
+            SettingError: If `context_length` is not an integer of 0 or more.
         """
-        return list(islice(self._context_tokens(-1, respect_document_boundaries), context_length))[::-1]
+        length = check_count(context_length, "context_length")
+        return list(islice(self._context_tokens(-1, respect_document_boundaries), length))[::-1]
 
     def right_context(self, context_length: int, respect_document_boundaries: bool = True) -> list[Token]:
         """Return the tokens after this sentence; see `left_context`."""
-        return list(islice(self._context_tokens(1, respect_document_boundaries), context_length))
+        length = check_count(context_length, "context_length")
+        return list(islice(self._context_tokens(1, respect_document_boundaries), length))
 
     def copy_context_from_sentence(self, sentence: Sentence) -> None:
         """Take over the neighbours of another sentence."""
@@ -106,9 +114,15 @@ class SentenceInDocument(ABC):
 
     @classmethod
     def set_context_for_sentences(cls, sentences: Sequence[Sentence]) -> None:
-        """Make sentences the neighbours of each other; sentences that have neighbours already are skipped."""
+        """Make sentences the neighbours of each other; sentences that have neighbours already are skipped.
+
+        Raises:
+            SettingError: If an element is not a sentence.
+        """
         previous: Sentence | None = None
         for sentence in sentences:
+            if not isinstance(sentence, SentenceInDocument):
+                raise SettingError(f"neighbours must be sentences, not {sentence!r:.60}: make them with Sentence(text)")
             if sentence.is_context_set():
                 continue
             context = sentence._own_context()

@@ -316,8 +316,16 @@ class Token(DataPoint):
             self.add_label("head", str(head))
 
     def get_head(self) -> Token | None:
-        """Return the syntactic head, or None for the root or an unknown head."""
-        return self._home[self.head_id - 1] if self.head_id else None
+        """Return the syntactic head, or None for the root or an unknown head.
+
+        Raises:
+            LabelError: If the sentence has no such token.
+        """
+        if not self.head_id:
+            return None
+        if self.head_id > len(self._home):
+            raise LabelError(f"the head of {self} is token {self.head_id}, but its sentence has {len(self._home)}")
+        return self._home[self.head_id - 1]
 
     @property
     def unlabeled_identifier(self) -> str:

@@ -79,23 +79,7 @@ def rows_of_table(table: Any, text: str, label: str, sentence_id: str | None, sp
     """
     names = [text, label] if sentence_id is None else [text, label, sentence_id]
     path = f"the {split} table"
-    columns = []
-    for name in names:
-        try:
-            column = table[name]
-        except (KeyError, IndexError, TypeError, ValueError, LookupError) as error:
-            known = getattr(table, "columns", table if isinstance(table, Mapping) else None)
-            if known is None:
-                remedy = "a list of rows is read by Corpus.from_examples"
-                raise SettingError(
-                    f"{path} must be a DataFrame or a dict of columns, not {table!r:.60}: {remedy}"
-                ) from error
-            raise DataFormatError(f"no column {name!r}; it has {', '.join(map(str, known))}", path=path) from error
-        if getattr(column, "ndim", 1) != 1:
-            raise DataFormatError(f"{name!r} names several columns: give the name of one", path=path)
-        if isinstance(column, (str, bytes, Mapping)) or not isinstance(column, Iterable):
-            raise DataFormatError(f"the column {name!r} must be a list of values, not {column!r:.60}", path=path)
-        columns.append(list(column))
+    columns = [_column(table, name, path) for name in names]
     if len(set(map(len, columns))) > 1:
         raise DataFormatError(f"the columns {names} are not of one length", path=path)
     if sentence_id is None:
@@ -106,6 +90,24 @@ def rows_of_table(table: Any, text: str, label: str, sentence_id: str | None, sp
             raise DataFormatError(f"no {sentence_id!r} in this row", path=path, line=line, remedy=remedy)
     groups = (list(group) for _, group in groupby(zip(*columns, strict=True), key=lambda row: row[2]))
     return [([word for word, _, _ in group], [tag for _, tag, _ in group]) for group in groups]
+
+
+def _column(table: Any, name: Any, path: str) -> list[Any]:
+    known = getattr(table, "column_names", getattr(table, "columns", table if isinstance(table, Mapping) else None))
+    if known is not None and name not in list(known):
+        raise DataFormatError(f"no column {name!r}; it has {', '.join(map(str, known))}", path=path)
+    try:
+        column = table[name]
+    except (LookupError, TypeError, ValueError) as error:
+        raise SettingError(
+            f"{path} must be a DataFrame or a dict of columns, not {table!r:.60}; a list of rows is read by "
+            "Corpus.from_examples"
+        ) from error
+    if getattr(column, "ndim", 1) != 1:
+        raise DataFormatError(f"{name!r} names several columns: give the name of one", path=path)
+    if isinstance(column, (str, bytes, Mapping)) or not isinstance(column, Iterable):
+        raise DataFormatError(f"the column {name!r} must be a list of values, not {column!r:.60}", path=path)
+    return list(column.to_pylist() if hasattr(column, "to_pylist") else column)  # Arrow's tables have the former
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, SupportsIndex, overload
 
 from flairlite.data.annotations import SentenceAnnotations
@@ -15,10 +15,10 @@ from flairlite.data.label_values import check_count, to_plain_str
 from flairlite.data.labels import ARROW
 from flairlite.data.serialization import add_annotations, annotations_of, fill_from_dict, sentence_to_dict
 from flairlite.data.text_layout import Location, TextLayout, infer_spaces, layout_with_starts
+from flairlite.data.text_words import WRAP, check_word, choose_tokenizer, list_words, split_text
 from flairlite.data.vectors import Vectors
 from flairlite.errors import SettingError
-from flairlite.tokenization import NoTokenizer, SpaceTokenizer, Tokenizer, default_tokenizer
-from flairlite.tokenization.base import align
+from flairlite.tokenization import NoTokenizer, Tokenizer
 
 log = logging.getLogger("flairlite")
 
@@ -88,9 +88,9 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
         if type(text) is list or type(text) is tuple:
             self._take_words(list(text))
         elif (plain := to_plain_str(text)) is not None:
-            self._text, self._tokenizer = plain, _choose_tokenizer(use_tokenizer)
+            self._text, self._tokenizer = plain, choose_tokenizer(use_tokenizer)
         else:
-            self._take_words(_list_words(text))
+            self._take_words(list_words(text))
         if spaces is not None:
             if self._text is not None or self._tokens is not None:
                 raise SettingError("spaces go with words: a text has its own, a token has whitespace_after")
@@ -213,8 +213,13 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
         Raises:
             SettingError: If there is not an integer of 0 or more for each word.
         """
-        listed = [] if isinstance(spaces, (str, bytes)) else list(spaces)
-        if len(listed) != len(self.words) or any(not _is_index(space) or space < 0 for space in listed):
+        is_list = isinstance(spaces, Iterable) and not isinstance(spaces, (str, bytes))
+        listed = list(spaces) if is_list else []
+        if (
+            not is_list
+            or len(listed) != len(self.words)
+            or any(not hasattr(space, "__index__") or space < 0 for space in listed)
+        ):
             raise SettingError(f"spaces must be an integer of 0 or more for each of {len(self.words)} words: {spaces}")
         self._known_layout = TextLayout(self.words, list(map(int, listed)))
         return self
@@ -238,13 +243,12 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
             SettingError: If `new_tokenizer` is not a `Tokenizer`.
         """
         if not isinstance(new_tokenizer, Tokenizer):
-            raise SettingError(f"a sentence needs a Tokenizer, not {new_tokenizer!r:.60}: wrap a function, {_WRAP}")
+            raise SettingError(f"a sentence needs a Tokenizer, not {new_tokenizer!r:.60}: wrap a function, {WRAP}")
         if self._words is None:
             self._tokenizer = new_tokenizer
             return
         old_layout, text = self._layout, self.text
-        words = list(new_tokenizer.tokenize(text))
-        starts = align(text, words, tokenizer=new_tokenizer.name)
+        words, starts = split_text(text, new_tokenizer)
         if words == self._words and starts == list(map(old_layout.start_of, range(len(words)))):
             self._tokenizer = new_tokenizer
             return
@@ -309,8 +313,7 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
 
     def _split_text(self) -> list[str]:
         text, tokenizer = self._text or "", self.tokenizer
-        words = list(tokenizer.tokenize(text))
-        starts = align(text, words, tokenizer=tokenizer.name)
+        words, starts = split_text(text, tokenizer)
         self._set_words(words, TextLayout(words, text=text, starts=starts), tokenizer)
         return words
 
@@ -326,7 +329,7 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
         elif any(issubclass(kind, Token) for kind in types):
             raise SettingError("a sentence takes words or tokens, not some of both: make the words tokens, Token(word)")
         else:
-            self._words = [_check_word(word, index) for index, word in enumerate(listed)]
+            self._words = [check_word(word, index) for index, word in enumerate(listed)]
 
     def _take_tokens(self, tokens: list[Token]) -> None:
         taken = [token for token in tokens if token.sentence is not None]
@@ -422,34 +425,4 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
         return state | own | {"_labels": None if self._labels is NO_LABELS else self._labels}
 
 
-_NO_TOKENIZER, _SPACE_TOKENIZER = NoTokenizer(), SpaceTokenizer()
-_WRAP = "TokenizerWrapper(function)"
-
-
-def _choose_tokenizer(use_tokenizer: bool | Tokenizer) -> Tokenizer:
-    if isinstance(use_tokenizer, Tokenizer):
-        return use_tokenizer
-    if not isinstance(use_tokenizer, bool):
-        raise SettingError(f"use_tokenizer must be True, False or a Tokenizer, such as {_WRAP}, not {use_tokenizer!r}")
-    return default_tokenizer() if use_tokenizer else _SPACE_TOKENIZER
-
-
-def _list_words(given: Any) -> list[Any]:
-    is_list = isinstance(given, Iterable) and not isinstance(given, (bytes, bytearray, memoryview, Mapping, Set))
-    if not is_list or getattr(given, "ndim", 1) != 1:  # arrays and tables have ndim
-        remedy = "decode it, as text.decode('utf-8')" if isinstance(given, (bytes, bytearray)) else "give one of them"
-        raise SettingError(
-            f"a sentence is made of a text or a list of words, not of {given!r:.60} ({type(given).__name__}): {remedy}"
-        )
-    return list(given)
-
-
-def _check_word(word: Any, index: int) -> str:
-    text = to_plain_str(word)
-    if text is None:
-        raise SettingError(f"word {index} of a sentence must be a string, not {word!r:.60} ({type(word).__name__})")
-    return text
-
-
-def _is_index(value: Any) -> bool:
-    return hasattr(value, "__index__")
+_NO_TOKENIZER = NoTokenizer()
