@@ -7,11 +7,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from flairlite.data.data_points import DataPoint, Span
-from flairlite.data.label_store import LabelStore
+from flairlite.data.data_points import DataPoint
+from flairlite.data.label_store import NO_LABELS, LabelStore
 from flairlite.data.label_values import check_scores, check_type, check_type_or_all, check_values, parse_features
 from flairlite.data.labels import Label
 from flairlite.data.text_layout import Location
+from flairlite.data.tokens import Span
 from flairlite.data.vectors import Vectors
 from flairlite.errors import LabelError, SettingError
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from flairlite.data.data_points import Token
     from flairlite.data.sentence import Sentence
+    from flairlite.data.tokens import Token
 
 
 class SentenceAnnotations(DataPoint):
@@ -176,9 +177,11 @@ class SentenceAnnotations(DataPoint):
         known = self._labels.point_at((first, end))
         return known if isinstance(known, Span) else Span._view(cast("Sentence", self), first, end)
 
-    @abstractmethod
     def _own_labels(self) -> LabelStore:
         """Return the store of labels, which is made at the first change."""
+        if self._labels is NO_LABELS:
+            self._labels = LabelStore()  # type: ignore[misc]  # a slot of Sentence
+        return self._labels
 
     def _replace(
         self,
@@ -244,6 +247,8 @@ class SentenceAnnotations(DataPoint):
         vectors.probabilities[label_type] = (names, probabilities)
         vectors.distributions = {key: tags for key, tags in vectors.distributions.items() if key[0] != label_type}
 
-    @abstractmethod
     def _own_vectors(self) -> Vectors:
         """Return the store of vectors, which is made at the first change."""
+        if self._vectors is None:
+            self._vectors = Vectors()  # type: ignore[misc]  # a slot of Sentence
+        return self._vectors

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,8 @@ from flairlite.data.label_values import check_count
 from flairlite.errors import SettingError
 
 if TYPE_CHECKING:
-    from flairlite.data.data_points import Token
     from flairlite.data.sentence import Sentence
+    from flairlite.data.tokens import Token
 
 
 class Context:
@@ -49,7 +48,7 @@ class Context:
 _NO_CONTEXT = Context()  # read for every sentence without a context of its own; never changed
 
 
-class SentenceInDocument(ABC):
+class SentenceInDocument:
     """The part of a sentence that knows the other sentences of its document.
 
     Copies and pickles of a sentence have no neighbours: otherwise they would contain the whole document.
@@ -59,9 +58,11 @@ class SentenceInDocument(ABC):
 
     _context: Context | None
 
-    @abstractmethod
     def _own_context(self) -> Context:
         """Return the context, which is made at the first change."""
+        if self._context is None:
+            self._context = Context()  # type: ignore[misc]  # a slot of Sentence
+        return self._context
 
     @property
     def is_document_boundary(self) -> bool:

@@ -11,7 +11,8 @@ from flairlite.data.labels import EMPTY, Label, TokenLabel
 from flairlite.data.text_layout import Location, is_within
 
 if TYPE_CHECKING:
-    from flairlite.data.data_points import DataPoint, Token
+    from flairlite.data.data_points import DataPoint
+    from flairlite.data.tokens import Token
 
 Column = Sequence[str | None]
 _Value = TypeVar("_Value")

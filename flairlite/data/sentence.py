@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, SupportsIndex, overload
 
 from flairlite.data.annotations import SentenceAnnotations
 from flairlite.data.context import Context, SentenceInDocument
-from flairlite.data.data_points import DataPoint, Span, Token
+from flairlite.data.data_points import DataPoint
 from flairlite.data.label_store import NO_LABELS, LabelStore
 from flairlite.data.label_values import check_count, to_plain_str
 from flairlite.data.labels import ARROW
 from flairlite.data.serialization import add_annotations, annotations_of, fill_from_dict, sentence_to_dict
 from flairlite.data.text_layout import Location, TextLayout, infer_spaces, layout_with_starts
-from flairlite.data.text_words import WRAP, check_word, choose_tokenizer, list_words, split_text
+from flairlite.data.text_words import (
+    NO_TOKENIZER,
+    WRAP,
+    check_spaces,
+    check_word,
+    choose_tokenizer,
+    list_words,
+    split_text,
+)
+from flairlite.data.tokens import Span, Token, check_unbound
 from flairlite.data.vectors import Vectors
 from flairlite.errors import SettingError
-from flairlite.tokenization import NoTokenizer, Tokenizer
+from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
 
@@ -144,7 +153,7 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
         """The tokenizer that splits the text into words; assigning another one calls `retokenize`."""
         if isinstance(self._tokenizer, dict):
             self._tokenizer = Tokenizer.from_dict(self._tokenizer)
-        return self._tokenizer or _NO_TOKENIZER
+        return self._tokenizer or NO_TOKENIZER
 
     @tokenizer.setter
     def tokenizer(self, tokenizer: Tokenizer) -> None:
@@ -213,15 +222,7 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
         Raises:
             SettingError: If there is not an integer of 0 or more for each word.
         """
-        is_list = isinstance(spaces, Iterable) and not isinstance(spaces, (str, bytes))
-        listed = list(spaces) if is_list else []
-        if (
-            not is_list
-            or len(listed) != len(self.words)
-            or any(not hasattr(space, "__index__") or space < 0 for space in listed)
-        ):
-            raise SettingError(f"spaces must be an integer of 0 or more for each of {len(self.words)} words: {spaces}")
-        self._known_layout = TextLayout(self.words, list(map(int, listed)))
+        self._known_layout = TextLayout(self.words, check_spaces(spaces, len(self.words)))
         return self
 
     def infer_space_after(self) -> Sentence:
@@ -332,10 +333,7 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
             self._words = [check_word(word, index) for index, word in enumerate(listed)]
 
     def _take_tokens(self, tokens: list[Token]) -> None:
-        taken = [token for token in tokens if token.sentence is not None]
-        if taken or len(set(map(id, tokens))) < len(tokens):
-            which = repr(taken[0].text) if taken else "one that comes twice here"
-            raise SettingError(f"a token is part of one sentence only, not {which}: make another, Token(text)")
+        check_unbound(tokens)
         labels = [[(label, dict(label.metadata)) for label in token.get_labels()] for token in tokens]
         self._words = words = [token.text for token in tokens]
         spaces, starts = [token.whitespace_after for token in tokens], [token.start_position for token in tokens]
@@ -363,21 +361,6 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
             words = self.words  # splitting a text also sets the layout
             self._known_layout = self._known_layout or TextLayout(words)
         return self._known_layout
-
-    def _own_labels(self) -> LabelStore:
-        if self._labels is NO_LABELS:
-            self._labels = LabelStore()
-        return self._labels
-
-    def _own_vectors(self) -> Vectors:
-        if self._vectors is None:
-            self._vectors = Vectors()
-        return self._vectors
-
-    def _own_context(self) -> Context:
-        if self._context is None:
-            self._context = Context()
-        return self._context
 
     def add_metadata(self, key: str, value: Any) -> None:
         """Store a value under a name; see `metadata`."""
@@ -423,6 +406,3 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
         state = {name: getattr(self, name) for name in Sentence.__slots__ if name != "__weakref__"}
         own = getattr(self, "__dict__", {})  # of a subclass
         return state | own | {"_labels": None if self._labels is NO_LABELS else self._labels}
-
-
-_NO_TOKENIZER = NoTokenizer()

@@ -7,11 +7,11 @@ from typing import Any
 
 from flairlite.data.label_values import to_plain_str
 from flairlite.errors import SettingError
-from flairlite.tokenization import SpaceTokenizer, Tokenizer, default_tokenizer
+from flairlite.tokenization import NoTokenizer, SpaceTokenizer, Tokenizer, default_tokenizer
 from flairlite.tokenization.base import align
 
 WRAP = "TokenizerWrapper(function)"
-_SPACE_TOKENIZER = SpaceTokenizer()
+NO_TOKENIZER, _SPACE_TOKENIZER = NoTokenizer(), SpaceTokenizer()
 
 
 def choose_tokenizer(use_tokenizer: bool | Tokenizer) -> Tokenizer:
@@ -52,6 +52,19 @@ def check_word(word: Any, index: int) -> str:
     if text is None:
         raise SettingError(f"word {index} of a sentence must be a string, not {word!r:.60} ({type(word).__name__})")
     return text
+
+
+def check_spaces(spaces: Any, num_words: int) -> list[int]:
+    """Return the number of spaces after each word as a list.
+
+    Raises:
+        SettingError: If there is not an integer of 0 or more for each word.
+    """
+    is_list = isinstance(spaces, Iterable) and not isinstance(spaces, (str, bytes))
+    listed: list[Any] = list(spaces) if is_list else [None]
+    if len(listed) != num_words or any(not hasattr(space, "__index__") or space < 0 for space in listed):
+        raise SettingError(f"spaces must be an integer of 0 or more for each of {num_words} words: {spaces}")
+    return list(map(int, listed))
 
 
 def split_text(text: str, tokenizer: Tokenizer) -> tuple[list[str], list[int]]:
