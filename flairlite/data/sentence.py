@@ -15,15 +15,7 @@ from flairlite.data.label_values import check_count, to_plain_str
 from flairlite.data.labels import ARROW
 from flairlite.data.serialization import add_annotations, annotations_of, fill_from_dict, sentence_to_dict
 from flairlite.data.text_layout import Location, TextLayout, infer_spaces, layout_with_starts
-from flairlite.data.text_words import (
-    NO_TOKENIZER,
-    WRAP,
-    check_spaces,
-    check_word,
-    choose_tokenizer,
-    list_words,
-    split_text,
-)
+from flairlite.data.text_words import NO_TOKENIZER, check_spaces, check_word, choose_tokenizer, list_words, split_text
 from flairlite.data.tokens import Span, Token, check_unbound
 from flairlite.data.vectors import Vectors
 from flairlite.errors import SettingError
@@ -244,7 +236,7 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
             SettingError: If `new_tokenizer` is not a `Tokenizer`.
         """
         if not isinstance(new_tokenizer, Tokenizer):
-            raise SettingError(f"a sentence needs a Tokenizer, not {new_tokenizer!r:.60}: wrap a function, {WRAP}")
+            raise SettingError(f"a sentence needs a Tokenizer, not {new_tokenizer!r:.60}: TokenizerWrapper(function)")
         if self._words is None:
             self._tokenizer = new_tokenizer
             return
@@ -325,7 +317,7 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
         types = set(map(type, listed))
         if types <= {str}:
             self._words = listed
-        elif types and all(issubclass(kind, Token) for kind in types):
+        elif all(issubclass(kind, Token) for kind in types):
             self._take_tokens(listed)
         elif any(issubclass(kind, Token) for kind in types):
             raise SettingError("a sentence takes words or tokens, not some of both: make the words tokens, Token(word)")

@@ -10,7 +10,7 @@ from flairlite.errors import SettingError
 from flairlite.tokenization import NoTokenizer, SpaceTokenizer, Tokenizer, default_tokenizer
 from flairlite.tokenization.base import align
 
-WRAP = "TokenizerWrapper(function)"
+_WRAP = "TokenizerWrapper(function)"
 NO_TOKENIZER, _SPACE_TOKENIZER = NoTokenizer(), SpaceTokenizer()
 
 
@@ -23,7 +23,7 @@ def choose_tokenizer(use_tokenizer: bool | Tokenizer) -> Tokenizer:
     if isinstance(use_tokenizer, Tokenizer):
         return use_tokenizer
     if not isinstance(use_tokenizer, bool):
-        raise SettingError(f"use_tokenizer must be True, False or a Tokenizer, such as {WRAP}, not {use_tokenizer!r}")
+        raise SettingError(f"use_tokenizer must be True, False or a Tokenizer, such as {_WRAP}, not {use_tokenizer!r}")
     return default_tokenizer() if use_tokenizer else _SPACE_TOKENIZER
 
 
