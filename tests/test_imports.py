@@ -32,6 +32,7 @@ ORDER = [
     "errors",
     "checks",
     "version",
+    "checks",
     "runtime",
     "tensors",
     "storage",
@@ -170,9 +171,9 @@ def test_the_import_finder_finds_imports(tmp_path: Path, source: str, expected: 
     assert imported_names(tmp_path / "x.py") == expected
 
 
-def test_every_part_has_its_place_in_the_order() -> None:
+def test_every_part_is_in_the_order() -> None:
     parts = {part_of(name) for name in MODULES} - {""}
-    assert parts - set(ORDER) == set(), "give the new part a place in ORDER, behind all that it imports"
+    assert parts - set(ORDER) == set(), "add the new part to ORDER, after all that it imports"
     assert set(ORDER) - parts == set(), "ORDER names a part that is gone"
 
 

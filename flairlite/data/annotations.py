@@ -7,10 +7,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from flairlite.data.data_points import DataPoint, Span
-from flairlite.data.label_values import check_scores, check_type, check_values, parse_features
-from flairlite.data.labels import Label, LabelStore
+from flairlite.data.data_points import DataPoint
+from flairlite.data.label_store import NO_LABELS, LabelStore
+from flairlite.data.label_values import check_scores, check_type, check_type_or_all, check_values, parse_features
+from flairlite.data.labels import Label
 from flairlite.data.text_layout import Location
+from flairlite.data.tokens import Span
 from flairlite.data.vectors import Vectors
 from flairlite.errors import LabelError, SettingError
 
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from flairlite.data.data_points import Token
     from flairlite.data.sentence import Sentence
+    from flairlite.data.tokens import Token
 
 
 class SentenceAnnotations(DataPoint):
@@ -52,7 +54,7 @@ class SentenceAnnotations(DataPoint):
         A morphological feature, such as `Number`, is a label type of its own if the sentence has `feats`. It can also
         be named in lower case, as in Flair.
         """
-        column = self._labels.column(label_type)
+        column = self._labels.column(check_type(label_type))
         return None if column is None else list(column)
 
     def set_token_labels(
@@ -73,12 +75,16 @@ class SentenceAnnotations(DataPoint):
         for name, given in (("values", column), ("scores", column_scores)):
             if given is not None and len(given) != len(self.words):
                 raise SettingError(f"{name} must be one a token, {len(self.words)}, but there are {len(given)}")
-        self._own_labels().set_column(check_type(label_type), column, column_scores)
+        self.store_token_labels(check_type(label_type), column, column_scores)
         return cast("Sentence", self)
+
+    def store_token_labels(self, label_type: str, values: list[str | None], scores: list[float] | None) -> None:
+        """Replace the labels as `set_token_labels` does, by lists that are known to be valid: nothing is checked."""
+        self._own_labels().set_column(label_type, values, scores)
 
     def span_labels(self, label_type: str) -> list[tuple[int, int, str]]:
         """Return (start, end, value) of each label of this type of a span; `end` is exclusive."""
-        others = self._labels.others(label_type)
+        others = self._labels.others(check_type(label_type))
         return [(*location, label.value) for location, label in others if isinstance(location, tuple)]
 
     def set_span_labels(
@@ -96,16 +102,17 @@ class SentenceAnnotations(DataPoint):
             LabelError: If a value is empty, or a score is not a number between 0 and 1.
         """
         try:
-            points, values = [self.get_span(start, stop) for start, stop, _ in spans], [value for _, _, value in spans]
+            listed = [(self.get_span(start, stop), value) for start, stop, value in spans]
         except (TypeError, ValueError) as error:
             if isinstance(error, SettingError):
                 raise
             raise SettingError(f"spans must be a list of (start, end, value), not {spans!r:.60}") from error
+        points, values = [span for span, _ in listed], [value for _, value in listed]
         return self._replace(label_type, points, values, scores, lambda location: isinstance(location, tuple))
 
     def sentence_labels(self, label_type: str) -> list[str]:
         """Return the values of the labels of this type of the sentence itself."""
-        return [label.value for location, label in self._labels.others(label_type) if location is None]
+        return [label.value for location, label in self._labels.others(check_type(label_type)) if location is None]
 
     def set_sentence_labels(
         self, label_type: str, values: Sequence[str], scores: Sequence[float] | None = None
@@ -121,7 +128,8 @@ class SentenceAnnotations(DataPoint):
             SettingError: If there is not one score a label.
             LabelError: If a value is empty, or a score is not a number between 0 and 1.
         """
-        return self._replace(label_type, [self] * len(values), values, scores, lambda location: location is None)
+        listed = check_values(values)
+        return self._replace(label_type, [self] * len(listed), listed, scores, lambda location: location is None)
 
     def label_types(self) -> list[str]:
         """Return the label types of which the sentence, a token or a span has a label."""
@@ -137,19 +145,21 @@ class SentenceAnnotations(DataPoint):
 
         They are of one label type, or of all; among all, the morphological features in `feats` are one label a token.
         """
-        return self._labels.all_labels(lambda: self.tokens, label_type)
+        return self._labels.all_labels(lambda: self.tokens, check_type_or_all(label_type))
 
-    def remove_labels(self, label_type: str) -> None:
+    def remove_labels(self, typename: str) -> None:
         """Remove all labels of one type, including those of tokens and spans."""
-        self._own_labels().remove_type(label_type)
+        self._own_labels().remove_type(check_type(typename))
 
     def has_label(self, label_type: str) -> bool:
         """Tell whether the sentence, a token or a span has a label of this type."""
-        return any(self._labels.others(label_type)) or self._labels.column(label_type) is not None
+        return any(self._labels.others(check_type(label_type))) or self._labels.column(label_type) is not None
 
     def get_spans(self, label_type: str | None = None) -> list[Span]:
         """Return the spans with a label of one type, or of any, by position."""
-        spans = [point for point in self._labels.points(label_type).values() if isinstance(point, Span)]
+        spans = [
+            point for point in self._labels.points(check_type_or_all(label_type)).values() if isinstance(point, Span)
+        ]
         return sorted(spans, key=lambda span: (span.start, span.stop))
 
     def get_span(self, start: int, stop: int) -> Span:
@@ -167,22 +177,24 @@ class SentenceAnnotations(DataPoint):
         known = self._labels.point_at((first, end))
         return known if isinstance(known, Span) else Span._view(cast("Sentence", self), first, end)
 
-    @abstractmethod
     def _own_labels(self) -> LabelStore:
         """Return the store of labels, which is made at the first change."""
+        if self._labels is NO_LABELS:
+            self._labels = LabelStore()  # type: ignore[misc]  # a slot of Sentence
+        return self._labels
 
     def _replace(
         self,
         label_type: str,
         points: Sequence[DataPoint],
-        values: Sequence[str],
+        values: Sequence[str | None],
         scores: Sequence[float] | None,
         is_dropped: Callable[[Location], bool],
     ) -> Sentence:
-        if scores is not None and len(scores) != len(points):
-            raise SettingError(f"scores must be one a label, {len(points)}, but there are {len(scores)}")
         checked = check_values(values)
         column_scores = [1.0] * len(checked) if scores is None else check_scores(scores)
+        if len(column_scores) != len(points):
+            raise SettingError(f"scores must be one a label, {len(points)}, but there are {len(column_scores)}")
         if None in checked:
             raise LabelError(f"a label must have a value, but among the values is None: {list(values)}")
         store = self._own_labels()
@@ -235,6 +247,8 @@ class SentenceAnnotations(DataPoint):
         vectors.probabilities[label_type] = (names, probabilities)
         vectors.distributions = {key: tags for key, tags in vectors.distributions.items() if key[0] != label_type}
 
-    @abstractmethod
     def _own_vectors(self) -> Vectors:
         """Return the store of vectors, which is made at the first change."""
+        if self._vectors is None:
+            self._vectors = Vectors()  # type: ignore[misc]  # a slot of Sentence
+        return self._vectors

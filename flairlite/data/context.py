@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from flairlite.data.label_values import check_count
+from flairlite.errors import SettingError
+
 if TYPE_CHECKING:
-    from flairlite.data.data_points import Token
     from flairlite.data.sentence import Sentence
+    from flairlite.data.tokens import Token
 
 
 class Context:
@@ -46,7 +48,7 @@ class Context:
 _NO_CONTEXT = Context()  # read for every sentence without a context of its own; never changed
 
 
-class SentenceInDocument(ABC):
+class SentenceInDocument:
     """The part of a sentence that knows the other sentences of its document.
 
     Copies and pickles of a sentence have no neighbours: otherwise they would contain the whole document.
@@ -56,9 +58,11 @@ class SentenceInDocument(ABC):
 
     _context: Context | None
 
-    @abstractmethod
     def _own_context(self) -> Context:
         """Return the context, which is made at the first change."""
+        if self._context is None:
+            self._context = Context()  # type: ignore[misc]  # a slot of Sentence
+        return self._context
 
     @property
     def is_document_boundary(self) -> bool:
@@ -88,12 +92,17 @@ class SentenceInDocument(ABC):
         Args:
             context_length: Maximum number of tokens.
             respect_document_boundaries: Whether to stop at a sentence that marks the start of a document.
+
+        Raises:
+            SettingError: If `context_length` is not an integer of 0 or more.
         """
-        return list(islice(self._context_tokens(-1, respect_document_boundaries), context_length))[::-1]
+        length = check_count(context_length, "context_length")
+        return list(islice(self._context_tokens(-1, respect_document_boundaries), length))[::-1]
 
     def right_context(self, context_length: int, respect_document_boundaries: bool = True) -> list[Token]:
         """Return the tokens after this sentence; see `left_context`."""
-        return list(islice(self._context_tokens(1, respect_document_boundaries), context_length))
+        length = check_count(context_length, "context_length")
+        return list(islice(self._context_tokens(1, respect_document_boundaries), length))
 
     def copy_context_from_sentence(self, sentence: Sentence) -> None:
         """Take over the neighbours of another sentence."""
@@ -106,9 +115,15 @@ class SentenceInDocument(ABC):
 
     @classmethod
     def set_context_for_sentences(cls, sentences: Sequence[Sentence]) -> None:
-        """Make sentences the neighbours of each other; sentences that have neighbours already are skipped."""
+        """Make sentences the neighbours of each other; sentences that have neighbours already are skipped.
+
+        Raises:
+            SettingError: If an element is not a sentence.
+        """
         previous: Sentence | None = None
         for sentence in sentences:
+            if not isinstance(sentence, SentenceInDocument):
+                raise SettingError(f"neighbours must be sentences, not {sentence!r:.60}: make them with Sentence(text)")
             if sentence.is_context_set():
                 continue
             context = sentence._own_context()

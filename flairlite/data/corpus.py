@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 import random
@@ -13,15 +12,27 @@ from itertools import chain
 from types import GenericAlias
 from typing import Any, ClassVar
 
-from flairlite.data.dataset import ConcatDataset, FlairDataset, Subset, concatenate, is_in_memory, select
-from flairlite.data.dictionary import Dictionary
+from flairlite.checks import flag, whole_number
+from flairlite.data.dataset import (
+    FlairDataset,
+    Subset,
+    check_iterators,
+    check_split,
+    concatenate,
+    draw,
+    is_in_memory,
+    select,
+)
+from flairlite.data.dictionary import UNKNOWN, Dictionary
 from flairlite.data.examples import Example, make_sentences, rows_of_table
 from flairlite.data.label_values import check_count, check_type, is_number
 from flairlite.data.sentence import Sentence
 from flairlite.data.statistics import (
     add_noise,
+    check_noise_labels,
     check_noise_weights,
     count_labels,
+    describe_missing_type,
     has_several_labels,
     statistics_of,
     uniform_noise,
@@ -56,6 +67,7 @@ class Corpus:
     """
 
     __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)  # scripts for Flair write Corpus[Sentence]
+    _title = "Corpus"
     tokenizer: Tokenizer | None = None  # set by readers that split the text of their files with a tokenizer
 
     def __init__(
@@ -67,12 +79,15 @@ class Corpus:
         sample_missing_splits: bool | str = False,
         random_seed: int | None = None,
     ) -> None:
-        if sample_missing_splits not in (True, False, "only_dev", "only_test"):
+        if not isinstance(sample_missing_splits, str):
+            sample_missing_splits = flag("sample_missing_splits", sample_missing_splits)
+        elif sample_missing_splits not in ("only_dev", "only_test"):
             raise SettingError(
                 f"sample_missing_splits must be True, False, 'only_dev' or 'only_test', not {sample_missing_splits!r}"
             )
         self.name = name
-        self.train, self.dev, self.test = map(_check_split, SPLITS, (train, dev, test))
+        check_iterators(dict(zip(SPLITS, (train, dev, test), strict=True)))
+        self.train, self.dev, self.test = map(check_split, SPLITS, (train, dev, test))
         for split in ("test", "dev"):  # in Flair's order
             if getattr(self, split) is None and self.train:
                 self._sample(split, sample_missing_splits in (True, f"only_{split}"), random_seed)
@@ -159,6 +174,8 @@ class Corpus:
         """
         tables = {name: table for name, table in zip(SPLITS, (train, dev, test), strict=True) if table is not None}
         rows = {name: rows_of_table(table, text, label, sentence_id, name) for name, table in tables.items()}
+        if label_type is None and not isinstance(label, str):
+            raise SettingError(f"pass label_type, a name for the labels: that of their column is {label!r}")
         label_type = label if label_type is None else label_type
         made = make_sentences(rows, check_type(label_type), use_tokenizer, labels_of, label_names)
         return Corpus(made.get("train"), made.get("dev"), made.get("test"), **options)
@@ -195,7 +212,7 @@ class Corpus:
             sentences = getattr(self, split)
             if sentences:
                 count = max(1, round(len(sentences) * percentage))
-                setattr(self, split, select(sentences, _draw(len(sentences), count, get_seed(random_seed))))
+                setattr(self, split, select(sentences, draw(len(sentences), count, get_seed(random_seed))))
         return self
 
     def filter_empty_sentences(self) -> None:
@@ -239,7 +256,7 @@ class Corpus:
         sentences = self.get_all_sentences() if add_dev_test else self.train or ()
         counts, has_spans = count_labels(sentences, label_type)
         if not counts:
-            raise LabelError(self._describe_label_types(label_type))
+            raise LabelError(describe_missing_type(label_type, self.get_label_types()))
         dictionary = Dictionary.from_counts(counts, min_count=min_count, add_unk=add_unk)
         dictionary.span_labels = has_spans
         dictionary.multi_label = has_several_labels(sentences, label_type)
@@ -250,38 +267,35 @@ class Corpus:
             log.log(level, "%d labels occur less than %d times and are left out: %s", len(rare), min_count, shown)
         return dictionary
 
-    def _describe_label_types(self, missing: str) -> str:
-        types = self.get_label_types()
-        if missing in types or any(missing == name.lower() for name in types):
-            return f"label type {missing!r} is in dev or test, but not in train: pass add_dev_test=True to use those"
-
-        def rank(item: tuple[str, int]) -> tuple[float, int]:
-            asked, name = missing.lower(), item[0].lower()
-            ratio = difflib.SequenceMatcher(None, asked, name).ratio()
-            return 0 if ratio < 0.6 and asked not in name else -ratio, -item[1]
-
-        nearest_first = sorted(types.items(), key=rank)
-        known = ", ".join(f"{name} ({count:,} sentences)" for name, count in nearest_first) or "no labels at all"
-        return f"no label type {missing!r} in this corpus; it has: {known}"
-
     def make_vocab_dictionary(self, max_tokens: int = -1, min_freq: int = 1) -> Dictionary:
         """Collect `<unk>` and the words of the training split, the most frequent first.
 
         Args:
             max_tokens: Maximum number of words; -1 for all.
             min_freq: Minimum number of occurrences of a word.
+
+        Raises:
+            SettingError: If a number is not an integer.
         """
+        check = whole_number(least=-1)  # Flair's default of both
+        max_tokens, min_freq = check("max_tokens", max_tokens), check("min_freq", min_freq)
         counts = Counter(chain.from_iterable(sentence.words for sentence in self.train or ()))
         return Dictionary.from_counts(counts, min_count=min_freq, max_items=max_tokens)
 
     def make_tag_dictionary(self, tag_type: str) -> Dictionary:
-        """Collect `O`, the labels of words, `<START>` and `<STOP>`; Flair's old form of a label dictionary."""
+        """Collect `O`, the labels of words, `<START>` and `<STOP>`; Flair's old form of a label dictionary.
+
+        Raises:
+            LabelError: If no word has a label of this type.
+        """
         warnings.warn(
             "make_tag_dictionary is deprecated: use make_label_dictionary(label_type, add_unk=False)",
             DeprecationWarning,
             stacklevel=2,
         )
-        columns = (sentence.token_labels(tag_type) or () for sentence in self.get_all_sentences())
+        columns = [sentence.token_labels(tag_type) or () for sentence in self.get_all_sentences()]
+        if not any(columns):
+            raise LabelError(f"no word has a label of type {tag_type!r}: make a dictionary with make_label_dictionary")
         values = dict.fromkeys(value or "O" for value in chain.from_iterable(columns))
         return Dictionary.from_items(["O", *values, "<START>", "<STOP>"], add_unk=False)
 
@@ -303,7 +317,7 @@ class Corpus:
     def add_label_noise(
         self,
         label_type: str,
-        labels: Sequence[str],
+        labels: Sequence[str] | Dictionary,
         noise_share: float = 0.2,
         split: str = "train",
         noise_transition_matrix: Mapping[str, Sequence[float]] | None = None,
@@ -313,7 +327,7 @@ class Corpus:
 
         Args:
             label_type: The label type.
-            labels: All its labels.
+            labels: All its labels, in a list or a dictionary.
             noise_share: The share of labels to change, to one of the others with equal probability.
             split: train, dev or test.
             noise_transition_matrix: Instead of `noise_share`: for each label, the probabilities with which it becomes
@@ -322,22 +336,29 @@ class Corpus:
 
         Raises:
             SettingError: If the split does not exist or is not in memory, or the matrix does not fit the labels.
-            LabelError: If a label occurs that is not among `labels`.
+            LabelError: If a label occurs that is not among `labels`, or no label of this type.
         """
-        sentences = getattr(self, split) if split in SPLITS else None
+        if isinstance(labels, Dictionary):
+            labels = [label for label in labels.get_items() if label != UNKNOWN]
+        check_noise_labels(labels)
+        sentences = getattr(self, split, None) if split in SPLITS else None
         if sentences is None or not is_in_memory(sentences):
             raise SettingError(f"labels can be changed in a split that exists and is in memory, but {split!r} is not")
         weights = uniform_noise(labels, noise_share) if noise_transition_matrix is None else noise_transition_matrix
         check_noise_weights(weights, labels)
         generator = random.Random(get_seed(random_seed))
-        changed, total = add_noise(sentences, check_type(label_type), weights, generator)
+        if not any(sentence.has_label(label_type) for sentence in sentences):
+            raise LabelError(describe_missing_type(check_type(label_type), self.get_label_types()))
+        changed, total = add_noise(sentences, label_type, weights, generator)
         log.info("%d of %d %s labels of the %s split were changed", changed, total, label_type, split)
 
     def _filter(self, keeps: Callable[[Sentence], bool], dropped: str) -> None:
         for split in SPLITS:
             if sentences := getattr(self, split):
                 kept = [index for index, sentence in enumerate(sentences) if keeps(sentence)]
-                log.info("%s: %d %s taken out of %d", split, len(sentences) - len(kept), dropped, len(sentences))
+                level = logging.INFO if kept else logging.WARNING  # training would go on without the split
+                num_dropped = len(sentences) - len(kept)
+                log.log(level, "%s: %d %s taken out of %d", split, num_dropped, dropped, len(sentences))
                 setattr(self, split, select(sentences, kept))
 
     def _sample(self, split: str, is_requested: bool, random_seed: int | None) -> None:
@@ -345,8 +366,11 @@ class Corpus:
         if not is_requested:
             log.info("No %s split; sample_missing_splits=True takes a tenth of the training sentences for it", split)
             return
+        if len(sentences) < 2:
+            log.warning("No %s split: the training split has only one sentence, which stays there", split)
+            return
         size = max(1, round(len(sentences) * 0.1))
-        drawn = _draw(len(sentences), size, get_seed(random_seed))
+        drawn = draw(len(sentences), size, get_seed(random_seed))
         others = sorted(set(range(len(sentences))).difference(drawn))
         part = Subset if isinstance(sentences, FlairDataset) else select  # a Subset reads no sentence in advance
         setattr(self, split, part(sentences, drawn))
@@ -355,72 +379,7 @@ class Corpus:
 
     def __str__(self) -> str:
         sizes = " + ".join(f"{len(getattr(self, split) or ())} {split}" for split in SPLITS)
-        return f"{'Multi' if isinstance(self, MultiCorpus) else ''}Corpus: {sizes} sentences"
+        return f"{self._title}: {sizes} sentences"
 
     def __repr__(self) -> str:
         return str(self)
-
-
-class MultiCorpus(Corpus):
-    """Several corpora as one, split by split.
-
-    Args:
-        corpora: The corpora.
-        task_ids: A name for each corpus, which its sentences have as their label of type `multitask_id`; `Task_0`,
-            `Task_1` and so on if None. The sentences are copies: those of `corpora` stay as they are.
-        name: Name of the whole.
-        corpusargs: Further arguments of `Corpus`.
-
-    Raises:
-        SettingError: If `corpora` are not corpora, or `task_ids` are not different names, one for each.
-    """
-
-    def __init__(
-        self,
-        corpora: Sequence[Corpus],
-        task_ids: Sequence[str] | None = None,
-        name: str = "multicorpus",
-        **corpusargs: Any,
-    ) -> None:
-        listed = list(corpora) if isinstance(corpora, Iterable) else []
-        if not listed or not all(isinstance(corpus, Corpus) for corpus in listed):
-            raise SettingError(f"a MultiCorpus is made of a list of corpora, not of {corpora!r:.60}")
-        self.corpora = listed
-        ids = [f"Task_{index}" for index in range(len(listed))] if task_ids is None else list(task_ids)
-        if len(ids) != len(listed) or len(set(ids)) != len(ids):
-            raise SettingError(f"task_ids must be {len(listed)} different names, one a corpus, not {ids}")
-        train, dev, test = (self._concatenate(split, ids) for split in SPLITS)
-        super().__init__(train, dev, test, name=name, **corpusargs)
-
-    def _concatenate(self, split: str, ids: Sequence[str]) -> ConcatDataset | None:
-        parts = {task: part for task, corpus in zip(ids, self.corpora, strict=True) if (part := getattr(corpus, split))}
-        return ConcatDataset(list(parts.values()), list(parts)) if parts else None
-
-    def __str__(self) -> str:
-        parts = [f"{type(corpus).__name__} {corpus} - {corpus.name}" for corpus in self.corpora]
-        return "\n - ".join([super().__str__(), *parts])
-
-
-def _check_split(name: str, sentences: Any) -> Sequence[Sentence] | None:
-    """Return a split; an iterator becomes a list, and the sentences of a list are checked."""
-    if sentences is None or isinstance(sentences, FlairDataset):
-        return sentences
-    if isinstance(sentences, (str, bytes, Sentence, Mapping)) or not isinstance(sentences, Iterable):
-        raise SettingError(
-            f"the {name} split must be a list of sentences, not {sentences!r:.60} ({type(sentences).__name__}). "
-            "Files are read by ColumnCorpus, ClassificationCorpus, CSVClassificationCorpus and JsonlCorpus"
-        )
-    split: Sequence[Any] = sentences if isinstance(sentences, Sequence) else list(sentences)
-    if isinstance(split, (list, tuple)):
-        for index, sentence in enumerate(split):
-            if not isinstance(sentence, Sentence):
-                raise SettingError(
-                    f"the {name} split must be a list of sentences, but element {index} is {sentence!r:.60} "
-                    f"({type(sentence).__name__}): make it one with Sentence(text), or use Corpus.from_examples"
-                )
-    return split
-
-
-def _draw(count: int, size: int, seed: int) -> list[int]:
-    """Return `size` indices below `count`, drawn at random, in ascending order."""
-    return sorted(random.Random(seed).sample(range(count), size))

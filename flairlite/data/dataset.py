@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import logging
+import random
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import SupportsIndex, overload
+from typing import Any, SupportsIndex, overload
 
 from flairlite.data.sentence import Sentence
 from flairlite.errors import SettingError
+
+log = logging.getLogger("flairlite")
 
 
 class FlairDataset(Sequence[Sentence]):
@@ -86,6 +90,8 @@ class ConcatDataset(FlairDataset):
     def __init__(self, datasets: Sequence[Sequence[Sentence]], ids: Sequence[str] | None = None) -> None:
         if ids is not None and len(ids) != len(datasets):
             raise SettingError(f"ids must be one a dataset, {len(datasets)}, but there are {len(ids)}")
+        if isinstance(datasets, (str, bytes)) or not all(hasattr(part, "__len__") for part in datasets):
+            raise SettingError(f"a ConcatDataset is made of a list of datasets or lists, not of {datasets!r:.60}")
         self.datasets, self.ids = list(datasets), ids
         self._ends = list(accumulate(map(len, self.datasets)))
         self._copies: dict[int, Sentence] = {}  # of sentences in memory, so that an index always has the same object
@@ -114,6 +120,26 @@ class ConcatDataset(FlairDataset):
         return self._ends[-1] if self._ends else 0
 
 
+def check_iterators(splits: Mapping[str, Any]) -> None:
+    """Check that no iterator is given for two splits: nothing would be left for the second.
+
+    Raises:
+        SettingError: If one is.
+    """
+    names: dict[int, str] = {}
+    for name, split in splits.items():
+        if isinstance(split, Iterator) and (first := names.setdefault(id(split), name)) != name:
+            raise SettingError(f"one iterator is given for {first} and for {name}: make it a list, list(...)")
+
+
+def read_once(name: str, split: Iterable[Any]) -> list[Any]:
+    """Return a split as a list, with a warning if it is an iterator that has nothing left."""
+    listed = list(split)
+    if not listed and isinstance(split, Iterator):
+        log.warning("The %s split is empty: it is an iterator, which can be read only once. Give a list", name)
+    return listed
+
+
 def is_in_memory(sentences: Sequence[Sentence]) -> bool:
     """Tell whether the same index always returns the same object, as in a list."""
     return not isinstance(sentences, FlairDataset) or sentences.is_in_memory()
@@ -129,3 +155,34 @@ def concatenate(parts: Sequence[Sequence[Sentence]]) -> Sequence[Sentence]:
     if all(map(is_in_memory, parts)):
         return [sentence for part in parts for sentence in part]
     return ConcatDataset(parts)
+
+
+def check_split(name: str, sentences: Any) -> Sequence[Sentence] | None:
+    """Return a split; an iterator or a dataset of torch becomes a list, and the sentences of a list are checked.
+
+    Raises:
+        SettingError: If the split is not a sequence of sentences.
+    """
+    if sentences is None or isinstance(sentences, FlairDataset):
+        return sentences
+    is_indexed = hasattr(sentences, "__getitem__") and hasattr(sentences, "__len__")  # as torch's datasets
+    is_other = isinstance(sentences, (str, bytes, Sentence, Mapping))
+    if is_other or not (is_indexed or isinstance(sentences, Iterable)):
+        raise SettingError(
+            f"the {name} split must be a list of sentences, not {sentences!r:.60} ({type(sentences).__name__}). "
+            "Files are read by ColumnCorpus, ClassificationCorpus, CSVClassificationCorpus and JsonlCorpus"
+        )
+    split: Sequence[Any] = sentences if isinstance(sentences, Sequence) else read_once(name, sentences)
+    if isinstance(split, (list, tuple)):
+        for index, sentence in enumerate(split):
+            if not isinstance(sentence, Sentence):
+                raise SettingError(
+                    f"the {name} split must be a list of sentences, but element {index} is {sentence!r:.60} "
+                    f"({type(sentence).__name__}): make it one with Sentence(text), or use Corpus.from_examples"
+                )
+    return split
+
+
+def draw(count: int, size: int, seed: int) -> list[int]:
+    """Return `size` indices below `count`, drawn at random, in ascending order."""
+    return sorted(random.Random(seed).sample(range(count), size))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import operator
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
+from flairlite.checks import flag
 from flairlite.data.label_values import to_plain_str
 from flairlite.errors import DataFormatError, SettingError, UnknownItemError
 from flairlite.storage.atomic import atomic_write
@@ -38,10 +39,10 @@ class Dictionary:
     def __init__(self, add_unk: bool = True) -> None:
         self.idx2item: list[str] = []
         self.item2idx: dict[str, int] = {}
-        self.add_unk = add_unk
+        self.add_unk = flag("add_unk", add_unk)
         self.multi_label = False
         self.span_labels = False
-        if add_unk:
+        if self.add_unk:
             self.add_item(UNKNOWN)
 
     @classmethod
@@ -53,7 +54,7 @@ class Dictionary:
         """
         if isinstance(items, (str, bytes)) or not isinstance(items, Iterable):
             raise SettingError(f"items must be a list of strings, not {items!r:.60}")
-        listed = list(items)
+        listed = sorted(map(_check_item, items)) if isinstance(items, Set) else list(items)  # sets have no order
         dictionary = cls(add_unk=UNKNOWN in listed if add_unk is None else add_unk)
         for item in listed:
             dictionary.add_item(item)
@@ -61,17 +62,17 @@ class Dictionary:
 
     @classmethod
     def from_counts(
-        cls, counts: Counter[str], *, min_count: int = 1, max_items: int = -1, add_unk: bool = True
+        cls, counts: Mapping[str, int] | Iterable[str], *, min_count: int = 1, max_items: int = -1, add_unk: bool = True
     ) -> Dictionary:
         """Make a dictionary of counted items, the most frequent first, equally frequent ones in their order.
 
         Args:
-            counts: How often each item occurs.
+            counts: How often each item occurs; or the items themselves, to be counted.
             min_count: Minimum number of occurrences of an item.
             max_items: Maximum number of items besides `<unk>`; -1 for all.
             add_unk: Whether to start with `<unk>`.
         """
-        frequent = [item for item, count in counts.most_common() if count >= min_count]
+        frequent = [item for item, count in Counter(counts).most_common() if count >= min_count]
         dictionary = cls(add_unk=add_unk)
         for item in frequent if max_items < 0 else frequent[:max_items]:
             dictionary.add_item(item)
@@ -83,7 +84,7 @@ class Dictionary:
         Raises:
             SettingError: If the item is not a string.
         """
-        item = item if type(item) is str else _check_item(item)
+        item = _check_item(item)
         index = self.item2idx.setdefault(item, len(self.idx2item))
         if index == len(self.idx2item):
             self.idx2item.append(item)
@@ -94,6 +95,7 @@ class Dictionary:
 
         This takes time in proportion to the number of items.
         """
+        item = _check_item(item)
         if item in self.item2idx:
             self.idx2item.remove(item)
             self.item2idx = {other: index for index, other in enumerate(self.idx2item)}
@@ -101,7 +103,7 @@ class Dictionary:
 
     def has_item(self, item: str) -> bool:
         """Tell whether the item exists."""
-        return item in self.item2idx
+        return _check_item(item) in self.item2idx
 
     def get_idx_for_item(self, item: str) -> int:
         """Return the id of an item; 0 for an unknown one if there is `<unk>`.
@@ -122,6 +124,8 @@ class Dictionary:
 
     def get_idx_for_items(self, items: Iterable[str]) -> list[int]:
         """Return the id of each item, see `get_idx_for_item`."""
+        if not isinstance(items, Iterable):
+            raise SettingError(f"items must be a list of strings, not {items!r:.60}")
         return [self.get_idx_for_item(item) for item in items]
 
     def get_item_for_index(self, idx: int) -> str:
@@ -234,7 +238,7 @@ class Dictionary:
 
 
 def _check_item(item: Any) -> str:
-    text = to_plain_str(item)
+    text = item if type(item) is str else to_plain_str(item)
     if text is None:
         raise SettingError(f"an item of a dictionary must be a string, not {item!r:.60} ({type(item).__name__})")
     return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import Enum
 from functools import lru_cache
 from numbers import Real
@@ -44,14 +44,12 @@ def check_values(values: Sequence[Any]) -> list[str | None]:
     """Return the label values of all tokens as a list of plain strings, with None for tokens without a label.
 
     Raises:
-        LabelError: As `check_value`, or if `values` is a string.
+        LabelError: As `check_value`, or if `values` is not a list.
     """
-    if isinstance(values, (str, bytes)):
-        raise LabelError(f"label values must be a list with one value a token, not the single value {values!r:.60}")
-    listed = list(values)
+    listed = values if type(values) is list else _to_list(values, "values")
     if not _PLAIN.issuperset(map(type, listed)) or (not all(listed) and "" in listed):
         return [None if value is None else check_value(value) for value in listed]
-    return listed
+    return list(listed)
 
 
 def check_type(label_type: Any) -> str:
@@ -66,6 +64,11 @@ def check_type(label_type: Any) -> str:
     if not name:
         raise SettingError(f"a label type must be a string that is not empty, such as 'upos', not {label_type!r:.60}")
     return name
+
+
+def check_type_or_all(label_type: Any) -> str | None:
+    """Return a label type as `check_type` does, or None, which means all types."""
+    return None if label_type is None else check_type(label_type)
 
 
 def check_score(score: Any) -> float:
@@ -87,14 +90,22 @@ def check_score(score: Any) -> float:
 
 def check_scores(scores: Sequence[Any]) -> list[float]:
     """Return scores as a list of `float`, see `check_score`."""
-    listed = list(scores)
+    listed = scores if type(scores) is list else _to_list(scores, "scores")
     try:
         total = sum(listed)  # of type float if all are, and NaN if one of them is
         if type(total) is float and total == total and min(listed) >= 0 and max(listed) <= _MAX_SCORE:
-            return listed
+            return list(listed)
     except TypeError:
         pass
     return list(map(check_score, listed))
+
+
+def _to_list(values: Any, name: str) -> list[Any]:
+    if isinstance(values, (str, bytes)):
+        raise LabelError(f"label {name} must be a list, not the single value {values!r:.60}: give [{values!r:.60}]")
+    if isinstance(values, (Set, Mapping)) or not isinstance(values, Iterable):  # a set has no order
+        raise LabelError(f"label {name} must be a list, not {values!r:.60} ({type(values).__name__})")
+    return list(values)
 
 
 def check_count(value: Any, name: str) -> int:
@@ -113,6 +124,13 @@ def is_number(value: Any) -> bool:
     if isinstance(value, Real):
         return bool(value - value == 0)  # NaN for NaN and infinity
     return type(value).__name__ in ("bool", "bool_") and type(value).__module__ == "numpy"
+
+
+def is_missing(value: object) -> bool:
+    """Tell whether a value is None, NaN (which does not equal itself) or pandas' NA or NaT."""
+    return (
+        value is None or (isinstance(value, Real) and value != value) or type(value).__name__ in ("NAType", "NaTType")
+    )
 
 
 @lru_cache(maxsize=65536)  # a treebank repeats a few hundred feature sets

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, SupportsIndex, overload
 
 from flairlite.data.annotations import SentenceAnnotations
 from flairlite.data.context import Context, SentenceInDocument
-from flairlite.data.data_points import DataPoint, Span, Token
+from flairlite.data.data_points import DataPoint
+from flairlite.data.label_store import NO_LABELS, LabelStore
 from flairlite.data.label_values import check_count, to_plain_str
-from flairlite.data.labels import ARROW, NO_LABELS, LabelStore
+from flairlite.data.labels import ARROW
 from flairlite.data.serialization import add_annotations, annotations_of, fill_from_dict, sentence_to_dict
 from flairlite.data.text_layout import Location, TextLayout, infer_spaces, layout_with_starts
+from flairlite.data.text_words import NO_TOKENIZER, check_spaces, check_word, choose_tokenizer, list_words, split_text
+from flairlite.data.tokens import Span, Token, check_unbound
 from flairlite.data.vectors import Vectors
 from flairlite.errors import SettingError
-from flairlite.tokenization import NoTokenizer, SpaceTokenizer, Tokenizer, default_tokenizer
-from flairlite.tokenization.base import align
+from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
 
@@ -87,9 +89,9 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
         if type(text) is list or type(text) is tuple:
             self._take_words(list(text))
         elif (plain := to_plain_str(text)) is not None:
-            self._text, self._tokenizer = plain, _choose_tokenizer(use_tokenizer)
+            self._text, self._tokenizer = plain, choose_tokenizer(use_tokenizer)
         else:
-            self._take_words(_list_words(text))
+            self._take_words(list_words(text))
         if spaces is not None:
             if self._text is not None or self._tokens is not None:
                 raise SettingError("spaces go with words: a text has its own, a token has whitespace_after")
@@ -143,7 +145,7 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
         """The tokenizer that splits the text into words; assigning another one calls `retokenize`."""
         if isinstance(self._tokenizer, dict):
             self._tokenizer = Tokenizer.from_dict(self._tokenizer)
-        return self._tokenizer or _NO_TOKENIZER
+        return self._tokenizer or NO_TOKENIZER
 
     @tokenizer.setter
     def tokenizer(self, tokenizer: Tokenizer) -> None:
@@ -212,10 +214,7 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
         Raises:
             SettingError: If there is not an integer of 0 or more for each word.
         """
-        listed = [] if isinstance(spaces, (str, bytes)) else list(spaces)
-        if len(listed) != len(self.words) or any(not _is_index(space) or space < 0 for space in listed):
-            raise SettingError(f"spaces must be an integer of 0 or more for each of {len(self.words)} words: {spaces}")
-        self._known_layout = TextLayout(self.words, list(map(int, listed)))
+        self._known_layout = TextLayout(self.words, check_spaces(spaces, len(self.words)))
         return self
 
     def infer_space_after(self) -> Sentence:
@@ -237,13 +236,12 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
             SettingError: If `new_tokenizer` is not a `Tokenizer`.
         """
         if not isinstance(new_tokenizer, Tokenizer):
-            raise SettingError(f"a sentence needs a Tokenizer, not {new_tokenizer!r:.60}: wrap a function, {_WRAP}")
+            raise SettingError(f"a sentence needs a Tokenizer, not {new_tokenizer!r:.60}: TokenizerWrapper(function)")
         if self._words is None:
             self._tokenizer = new_tokenizer
             return
         old_layout, text = self._layout, self.text
-        words = list(new_tokenizer.tokenize(text))
-        starts = align(text, words, tokenizer=new_tokenizer.name)
+        words, starts = split_text(text, new_tokenizer)
         if words == self._words and starts == list(map(old_layout.start_of, range(len(words)))):
             self._tokenizer = new_tokenizer
             return
@@ -308,8 +306,7 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
 
     def _split_text(self) -> list[str]:
         text, tokenizer = self._text or "", self.tokenizer
-        words = list(tokenizer.tokenize(text))
-        starts = align(text, words, tokenizer=tokenizer.name)
+        words, starts = split_text(text, tokenizer)
         self._set_words(words, TextLayout(words, text=text, starts=starts), tokenizer)
         return words
 
@@ -320,18 +317,15 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
         types = set(map(type, listed))
         if types <= {str}:
             self._words = listed
-        elif types and all(issubclass(kind, Token) for kind in types):
+        elif all(issubclass(kind, Token) for kind in types):
             self._take_tokens(listed)
         elif any(issubclass(kind, Token) for kind in types):
             raise SettingError("a sentence takes words or tokens, not some of both: make the words tokens, Token(word)")
         else:
-            self._words = [_check_word(word, index) for index, word in enumerate(listed)]
+            self._words = [check_word(word, index) for index, word in enumerate(listed)]
 
     def _take_tokens(self, tokens: list[Token]) -> None:
-        taken = [token for token in tokens if token.sentence is not None]
-        if taken or len(set(map(id, tokens))) < len(tokens):
-            which = repr(taken[0].text) if taken else "one that comes twice here"
-            raise SettingError(f"a token is part of one sentence only, not {which}: make another, Token(text)")
+        check_unbound(tokens)
         labels = [[(label, dict(label.metadata)) for label in token.get_labels()] for token in tokens]
         self._words = words = [token.text for token in tokens]
         spaces, starts = [token.whitespace_after for token in tokens], [token.start_position for token in tokens]
@@ -359,21 +353,6 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
             words = self.words  # splitting a text also sets the layout
             self._known_layout = self._known_layout or TextLayout(words)
         return self._known_layout
-
-    def _own_labels(self) -> LabelStore:
-        if self._labels is NO_LABELS:
-            self._labels = LabelStore()
-        return self._labels
-
-    def _own_vectors(self) -> Vectors:
-        if self._vectors is None:
-            self._vectors = Vectors()
-        return self._vectors
-
-    def _own_context(self) -> Context:
-        if self._context is None:
-            self._context = Context()
-        return self._context
 
     def add_metadata(self, key: str, value: Any) -> None:
         """Store a value under a name; see `metadata`."""
@@ -419,36 +398,3 @@ class Sentence(SentenceAnnotations, SentenceInDocument):
         state = {name: getattr(self, name) for name in Sentence.__slots__ if name != "__weakref__"}
         own = getattr(self, "__dict__", {})  # of a subclass
         return state | own | {"_labels": None if self._labels is NO_LABELS else self._labels}
-
-
-_NO_TOKENIZER, _SPACE_TOKENIZER = NoTokenizer(), SpaceTokenizer()
-_WRAP = "TokenizerWrapper(function)"
-
-
-def _choose_tokenizer(use_tokenizer: bool | Tokenizer) -> Tokenizer:
-    if isinstance(use_tokenizer, Tokenizer):
-        return use_tokenizer
-    if not isinstance(use_tokenizer, bool):
-        raise SettingError(f"use_tokenizer must be True, False or a Tokenizer, such as {_WRAP}, not {use_tokenizer!r}")
-    return default_tokenizer() if use_tokenizer else _SPACE_TOKENIZER
-
-
-def _list_words(given: Any) -> list[Any]:
-    is_list = isinstance(given, Iterable) and not isinstance(given, (bytes, bytearray, memoryview, Mapping, Set))
-    if not is_list or getattr(given, "ndim", 1) != 1:  # arrays and tables have ndim
-        remedy = "decode it, as text.decode('utf-8')" if isinstance(given, (bytes, bytearray)) else "give one of them"
-        raise SettingError(
-            f"a sentence is made of a text or a list of words, not of {given!r:.60} ({type(given).__name__}): {remedy}"
-        )
-    return list(given)
-
-
-def _check_word(word: Any, index: int) -> str:
-    text = to_plain_str(word)
-    if text is None:
-        raise SettingError(f"word {index} of a sentence must be a string, not {word!r:.60} ({type(word).__name__})")
-    return text
-
-
-def _is_index(value: Any) -> bool:
-    return hasattr(value, "__index__")

@@ -112,6 +112,8 @@ def add_annotations(
     points: list[tuple[DataPoint, LabelDicts]] = [(sentence, annotations.get("sentence_labels", ())), *of_tokens]
     lost = []
     for name, span in annotations.get("spans", {}).items():
+        if not 0 <= span["start_char"] <= span["end_char"] <= len(sentence.text):
+            raise LabelError(f"the span {name} must be within the {len(sentence.text)} characters of the text")
         first, end = _words_of_span(sentence, name, span["start_char"], span["end_char"])
         if first < end:
             points.append((sentence.get_span(first, end), span["labels"]))

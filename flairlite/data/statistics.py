@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
-from flairlite.data.data_points import Token
+from flairlite.data.dictionary import UNKNOWN
 from flairlite.data.label_values import is_number
 from flairlite.data.labels import Label
 from flairlite.data.sentence import Sentence
+from flairlite.data.tokens import Token
 from flairlite.errors import LabelError, SettingError
 
 
@@ -28,6 +30,26 @@ def count_labels(sentences: Iterable[Sentence], label_type: str) -> tuple[Counte
             has_spans = has_spans or isinstance(location, tuple)
     counts.pop(None, None)  # of tokens without a label
     return counts, has_spans
+
+
+def describe_missing_type(missing: str, types: Mapping[str, int]) -> str:
+    """Return the message for a label type without labels in a split.
+
+    Args:
+        missing: The label type.
+        types: The label types of the corpus, with their numbers of sentences.
+    """
+    if missing in types or any(missing == name.lower() for name in types):
+        return f"label type {missing!r} is in dev or test, but not in train: pass add_dev_test=True to use those"
+
+    def rank(item: tuple[str, int]) -> tuple[float, int]:
+        asked, name = missing.lower(), item[0].lower()
+        ratio = difflib.SequenceMatcher(None, asked, name).ratio()
+        return 0 if ratio < 0.6 and asked not in name else -ratio, -item[1]
+
+    nearest_first = sorted(types.items(), key=rank)
+    known = ", ".join(f"{name} ({count:,} sentences)" for name, count in nearest_first) or "no labels at all"
+    return f"no label type {missing!r} in this corpus; it has: {known}"
 
 
 def has_several_labels(sentences: Iterable[Sentence], label_type: str) -> bool:
@@ -126,14 +148,25 @@ def uniform_noise(labels: Sequence[str], noise_share: float) -> dict[str, list[f
     return {label: [1 - noise_share if value == label else other for value in labels] for label in labels}
 
 
+def check_noise_labels(labels: Any) -> None:
+    """Check that labels are different strings.
+
+    Raises:
+        SettingError: If they are not, or `<unk>` is among them.
+    """
+    is_list = isinstance(labels, Iterable) and not isinstance(labels, (str, bytes, Mapping, Set))
+    if not is_list or len(set(map(str, labels))) < len(list(labels)):
+        raise SettingError(f"labels must be a list of different labels, not {labels!r:.60}")
+    if UNKNOWN in labels:
+        raise SettingError(f"{UNKNOWN} is not a label: make the list with make_label_dictionary(..., add_unk=False)")
+
+
 def check_noise_weights(weights: Any, labels: Sequence[str]) -> None:
     """Check that there is a row of weights for each label, with a weight for each label.
 
     Raises:
         SettingError: If there is not, or a row has a negative weight or no positive one.
     """
-    if isinstance(labels, str) or len(set(labels)) < len(labels):
-        raise SettingError(f"labels must be a list of different labels, not {labels!r:.60}")
     if not isinstance(weights, Mapping) or set(weights) != set(labels):
         raise SettingError("the noise_transition_matrix must have a row for each of the labels, by label")
     for label, row in weights.items():

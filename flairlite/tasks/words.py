@@ -102,7 +102,7 @@ def write_columns(
     end = 0
     for sentence in sentences:
         start, end = end, end + len(sentence.words)
-        sentence.set_token_labels(label_name, values[start:end], None if scores is None else scores[start:end])
+        sentence.store_token_labels(label_name, values[start:end], None if scores is None else scores[start:end])
 
 
 def write_probabilities(sentences: Sequence[Sentence], decoded: Decoded, label_name: str, names: Sequence[str]) -> None:

@@ -222,11 +222,11 @@ def test_annotations_in_the_form_of_spacy_are_read() -> None:
         ({"entities": ["O", "U-LOC"]}, r"entities must be a list of \(start, end, label\)"),
         ({"tags": ["ADP", "PROPN"]}, r"tags must be a list of \(start, end, label\)"),
         ({"spans": {"a": [(0, 2, "X")], "b": [(3, 9, "X")]}}, "several groups of spans, a, b"),
-        ({"entities": [(3, 9)]}, "not enough values"),
+        ({"entities": [(3, 9)]}, "two integers and a name"),
         ({"entities": [("3", "9", "LOC")]}, "two integers and a name"),
         ({"entities": [(3, 9, None)]}, "two integers and a name"),
         ({"entities": [(3.0, 9.0, "LOC")]}, "two integers and a name"),
-        ({"entities": 5}, "has no len"),
+        ({"entities": 5}, r"entities must be a list of \(start, end, label\), not 5"),
     ],
 )
 def test_annotations_of_spacy_that_cannot_be_read_are_an_error(known: Any, problem: str) -> None:
@@ -274,7 +274,7 @@ def test_rows_of_hugging_face_are_read() -> None:
         (("a", float("inf")), "cannot convert|a label value"),
         (("a", object()), "a label value must be a string"),
         ((["a", "b"], b"X Y"), "a label value must be a string"),
-        (("a", [(0, 1, "X"), "Y"]), r"a span is \(start, end, label\), not 'Y'"),
+        (("a", [(0, 1, "X"), "Y"]), r"a span is \(start, end, label\) with two integers and a name, not 'Y'"),
         (Sentence("a"), "not a Sentence: give sentences to Corpus"),
         ([], "it must be a pair"),
         (None, "it must be a pair"),
@@ -286,14 +286,13 @@ def test_example_that_cannot_be_read_is_an_error_that_says_how_to_give_it(exampl
 
 
 def test_class_id_without_a_name_is_an_error() -> None:
-    for label in (3, -1):
-        with pytest.raises(DataFormatError, match=f"there is no class {label} among the 3 label_names"):
-            made({"text": "a", "label": label}, label_names=NAMES)
+    with pytest.raises(DataFormatError, match="there is no class 3 among the 3 label_names"):
+        made({"text": "a", "label": 3}, label_names=NAMES)
     with pytest.raises(SettingError, match="label_names must be a list"):
         made(("a", 1), label_names="OB")
 
 
-@pytest.mark.parametrize("examples", ["train.txt", b"x", {"text": ["a"]}, 5, np.array([["a", "b"]])])
+@pytest.mark.parametrize("examples", ["train.txt", b"x", {"text": ["a"]}, 5])
 def test_examples_that_are_no_list_are_an_error(examples: Any) -> None:
     with pytest.raises(SettingError, match="the train examples must be a list"):
         Corpus.from_examples(examples, label_type="x")
@@ -321,7 +320,7 @@ def test_options_are_those_of_the_corpus() -> None:
         (("text", [(2, 9, "X")]), "a span must lie within the 4 characters of the text"),
         (("text", [(2, 2, "X")]), "a span must lie within"),
         (("a  b", [(1, 3, "X")]), "the span from 1 to 3, '  ', covers no word"),
-        (("text", [(1, "X")]), "not enough values to unpack"),
+        (("text", [(1, "X")]), r"a span is \(start, end, label\)"),
         ((["a"], [(0, 2, "X")]), "a span must lie within 1 words, not from 0 to 2"),
         ("text", "it must be a pair"),
         (("a", "b", "c"), "it must be a pair"),
@@ -438,3 +437,137 @@ def test_frame_of_pandas_is_read() -> None:
     frame = pandas.DataFrame({"text": ["a b", "c"], "topic": ["x", None]})
     first, second = Corpus.from_dataframe(frame, label="topic").train or ()
     assert [first.get_label("topic").value, second.get_labels()] == ["x", []]
+
+
+# ------------------------------------------------------------------------------------- what users hand over in practice
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        ("in Berlin", "O B-LOC"),
+        (["in", "Berlin"], "O B-LOC"),
+        ("in Berlin", ["O", "B-LOC"]),
+        ({"tokens": "in Berlin", "ner_tags": "O B-LOC"}),
+        ("in Berlin", (3, 9, "LOC")),
+        (["in", "Berlin"], [1, 2, "LOC"]),
+        ("in Berlin", [(3, 9, "LOC"), (3, 9, "LOC")]),
+        ("in Berlin", [(3, 9, " LOC ")]),
+        {"text": "in Berlin", "entities": [{"id": 1, "label": "LOC", "start_offset": 3, "end_offset": 9}]},
+        {"text": "in Berlin", "entities": [{"text": "Berlin", "type": "LOC", "start_char": 3, "end_char": 9}]},
+        ("in Berlin", {"entities": [(3, 9, "LOC")], "links": {}}),
+    ],
+    ids=repr,
+)
+def test_other_forms_of_one_span_are_read(example: Any) -> None:
+    (sentence,) = made(example)
+    assert spans(sentence) == [("Berlin", "LOC")]
+
+
+def test_tags_in_one_string_must_fit_the_words() -> None:
+    with pytest.raises(DataFormatError, match="there must be a tag a word, 3, but there are 2"):
+        made(("in New York", "O B-LOC"))
+    (sentence,) = made(("in New York", "O B-LOC"), labels_of="text")
+    assert sentence.sentence_labels("ner") == ["O B-LOC"]
+    (sentence,) = made(("in New York", "New York"))
+    assert sentence.sentence_labels("ner") == ["New York"]
+
+
+@pytest.mark.parametrize("label", ["['O', 'B-LOC']", "[(3, 9, 'LOC')]", "{'entities': []}", "['O' 'B-LOC']"])
+def test_list_as_text_is_an_error_that_says_how_to_convert_it(label: str) -> None:
+    with pytest.raises(DataFormatError, match=r"is a list as text: convert such cells with ast\.literal_eval"):
+        Corpus.from_dataframe({"text": ["in Berlin"], "ner": [label]}, label="ner")
+    assert made(("a", "[CLS]"))[0].sentence_labels("ner") == ["[CLS]"]
+
+
+def test_white_space_around_a_label_makes_no_other_label() -> None:
+    sentences = made(("a", "PER "), ("b", "\tPER"), ("c", " "), ("d", ["PER", "PER "]))
+    assert [sentence.sentence_labels("ner") for sentence in sentences] == [["PER"], ["PER"], [], ["PER"]]
+    (sentence,) = made((["New", "York"], ["B-LOC ", "I-LOC"]))
+    assert spans(sentence) == [("New York", "LOC")]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["no", "yes"], {0: "no", 1: "yes"}, {"0": "no", "1": "yes"}, {"no": 0, "yes": 1}, iter(["no", "yes"])],
+    ids=repr,
+)
+def test_class_names_come_in_a_list_or_a_mapping(names: Any) -> None:
+    sentences = made(("a", 1), ("b", True), ("c", 0.0), ("d", "yes"), ("e", -1), label_names=names)
+    assert [sentence.sentence_labels("ner") for sentence in sentences] == [["yes"], ["yes"], ["no"], ["yes"], []]
+
+
+@pytest.mark.parametrize(
+    ("label", "problem"),
+    [
+        (2, "there is no class 2 among the 2 label_names"),
+        (0.5, r"there is no class 0\.5"),
+        ("2", "'2' is not one of the 2 label_names"),
+        (-100, "-100 marks word pieces"),
+    ],
+)
+def test_label_that_is_not_among_the_class_names_is_an_error(label: Any, problem: str) -> None:
+    with pytest.raises(DataFormatError, match=problem):
+        made(("a", label), label_names=["no", "yes"])
+
+
+@pytest.mark.parametrize("names", [{"no": 1, "yes": 2}, {0: "no", 2: "yes"}, {"no", "yes"}, 5, b"no", ["no", None]])
+def test_class_names_that_leave_a_class_without_a_name_are_an_error(names: Any) -> None:
+    with pytest.raises((SettingError, LabelError), match=r"label_names must|a label value must"):
+        made(("a", 1), label_names=names)
+
+
+def test_zero_or_one_for_each_class_gives_the_classes_of_the_ones() -> None:
+    names = ["A", "B", "C"]
+    for vector in ([0, 1, 1], [0.0, 1.0, 1.0], np.array([0, 1, 1]), [False, True, True]):
+        assert made(("a", vector), label_names=names)[0].sentence_labels("ner") == ["B", "C"]
+    assert made(("a", [0, 2]), label_names=names)[0].sentence_labels("ner") == ["A", "C"]
+    assert made(("a", [1.0, 0.0]), label_names=names[:2])[0].sentence_labels("ner") == ["A"]
+    for vector, known in (([0, 1, 1], None), ([0, 1], names[:2]), ([0, 0], names)):
+        with pytest.raises(DataFormatError, match="may be class ids, or 0 or 1 for each class"):
+            made(("a", vector), label_names=known)
+
+
+def test_spans_inside_words_are_counted_in_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    text = "Köln und München, dann Berlin"
+    offsets = [(text.encode().index(b"Berlin"), len(text.encode()), "LOC")]  # bytes, not characters
+    with pytest.raises(DataFormatError, match="a span must lie within the 29 characters"):
+        made((text, offsets))
+    made((text + " und Rom", offsets))
+    assert "1 spans begin or end inside a word" in caplog.text
+    assert "not bytes or UTF-16 units" in caplog.text
+
+
+def test_iterator_is_read_once(caplog: pytest.LogCaptureFixture) -> None:
+    pairs = iter([("a", "x"), ("b", "y")])
+    with pytest.raises(SettingError, match="one iterator is given for train and for dev"):
+        Corpus.from_examples(pairs, pairs, label_type="x")
+    assert [sentence.text for sentence in Corpus.from_examples(pairs, label_type="x").train or ()] == ["a", "b"]
+    assert Corpus.from_examples(pairs, label_type="x").train == []
+    assert "The train split is empty: it is an iterator, which can be read only once" in caplog.text
+
+
+def test_array_of_rows_is_read() -> None:
+    (sentence,) = Corpus.from_examples(np.array([["a b", "x"]]), label_type="t").train or ()
+    assert (sentence.words, sentence.sentence_labels("t")) == (["a", "b"], ["x"])
+
+
+class Frame:
+    """A table two of whose columns have one name, as pandas and a multi-index give it: the result is a table."""
+
+    ndim = 2
+
+    def __getitem__(self, name: str) -> Any:
+        return self if name == "label" else ["a", "b"]
+
+    def __iter__(self) -> Any:
+        return iter(["label", "label"])
+
+
+def test_name_of_several_columns_is_an_error() -> None:
+    with pytest.raises(DataFormatError, match="'label' names several columns"):
+        Corpus.from_dataframe(Frame())
+    with pytest.raises(DataFormatError, match="the column 'text' must be a list of values, not 'ab'"):
+        Corpus.from_dataframe({"text": "ab", "label": ["x", "y"]})
+    with pytest.raises(SettingError, match=r"a list of rows is read by Corpus\.from_examples"):
+        Corpus.from_dataframe([{"text": "a", "label": "x"}])
