@@ -126,7 +126,7 @@ class MultiFileColumnCorpus(FileCorpus):
     def _read(self, path: Path, split: str, options: dict[str, Any]) -> ColumnDataset:
         dataset = ColumnDataset(path, **options)
         if options.get("span_label_types") is None:
-            options["span_label_types"] = dataset.span_label_types
+            options["span_label_types"] = dataset.span_forms
         if split == "train":
             self._unlabelled.update(dataset.unlabelled)
         return dataset

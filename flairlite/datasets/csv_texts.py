@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from flairlite.checks import whole_number
 from flairlite.data.sentence import Sentence
 from flairlite.datasets.column_labels import check_column_map
 from flairlite.datasets.fasttext import truncated_sentence
@@ -19,13 +21,15 @@ from flairlite.tokenization import Tokenizer
 log = logging.getLogger("flairlite")
 
 _MAX_FIELD = 2**31 - 1  # characters; the default of `csv` is 131,072
+_SEPARATOR = re.compile(rb"(?:\xef\xbb\xbf)?sep=(.)[\r\n]*")  # a line before the table that Excel reads
 _HEADERS = ("category", "class", "id", "label", "labels", "review", "sentence", "sentiment", "text", "title", "topic")
 
 
 class CSVClassificationDataset(FileDataset):
     """The texts of a table, one per row, with labels in other columns.
 
-    Rows without a text or without a label are left out, with a logged count. Blanks around a label are removed.
+    Rows without a text or without a label are left out, with a logged count. Blanks around a label are removed. A first
+    line such as `sep=;`, which Excel reads, determines the delimiter if none is given.
 
     Args:
         path_to_file: The file.
@@ -62,7 +66,8 @@ class CSVClassificationDataset(FileDataset):
     ) -> None:
         super().__init__(TextFile(path_to_file, encoding), in_memory)
         self.column_name_map, self.label_type = check_column_map(column_name_map), label_type
-        self.max_tokens, self.max_chars = max_tokens_per_doc, max_chars_per_doc
+        self.max_tokens = whole_number(least=-1)("max_tokens_per_doc", max_tokens_per_doc)
+        self.max_chars = whole_number(least=-1)("max_chars_per_doc", max_chars_per_doc)
         self.tokenizer, self.skip_header = tokenizer, skip_header
         self.no_class_label = None if no_class_label is None else str(no_class_label).strip()
         self.text_columns = [index for index, name in self.column_name_map.items() if name == "text"]
@@ -73,6 +78,11 @@ class CSVClassificationDataset(FileDataset):
                 f"not {self.column_name_map}"
             )
         self._num_needed = max(self.column_name_map) + 1
+        with self.file.open() as file:
+            separator = _SEPARATOR.fullmatch(next(iter(split_lines(file)), b""))
+        if separator:
+            self.file.skip_lines = 1
+            fmtparams.setdefault("delimiter", separator[1].decode(errors="replace"))
         has_blanks_between = fmtparams.get("delimiter") == " "
         self.fmtparams = {"strict": True, "skipinitialspace": not has_blanks_between, **fmtparams}
         try:
@@ -89,9 +99,9 @@ class CSVClassificationDataset(FileDataset):
 
     def _survey(self) -> Iterator[tuple[Record, None]]:
         """Check all rows and yield the records to keep."""
-        first: list[str] | None = None
+        path, first, is_list = self.file.path, None, False
         for record, row in self._rows():
-            if not row:
+            if len(row) < 2 and not "".join(row).strip():  # a blank line
                 continue
             if first is None:
                 first = row
@@ -104,16 +114,22 @@ class CSVClassificationDataset(FileDataset):
             elif not any(row[index].strip() for index in self.label_columns):
                 self._without_label.append(record.line)
             else:
+                is_list |= any(row[index].strip()[:1] == "[" for index in self.label_columns)
                 yield record, None
+        if is_list:
+            log.warning("%s: lists of labels are read as one label: give each label a column of its own", path)
 
     def _rows(self) -> Iterator[tuple[Record, list[str]]]:
         """Yield the rows with their lines, of which a quoted value may span several."""
-        start, end, line = 0, 0, 1
+        start, end, line = 0, 0, 1 + self.file.skip_lines
         taken: list[str] = []
 
         def lines(file: BinaryIO) -> Iterator[str]:
-            nonlocal end
+            nonlocal start, end
             for number, raw in enumerate(split_lines(file), 1):
+                if number <= self.file.skip_lines:
+                    start = end = len(raw)
+                    continue
                 taken.append(self.file.decode(raw, number, end))
                 end += len(raw)
                 yield taken[-1]

@@ -1,4 +1,4 @@
-"""Read labelled texts in fastText's format, one per line after its labels, as in `__label__news It rained.`"""
+"""Read labelled texts in fastText's format, one per line with its labels, as in `__label__news It rained.`"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from flairlite.checks import strings, whole_number
 from flairlite.data.sentence import Sentence
 from flairlite.datasets.column_labels import check_label_names
 from flairlite.datasets.file_dataset import FileDataset
@@ -24,10 +25,10 @@ _REMEDY = f"A line is like {LABEL_PREFIX}news It rained."
 
 
 class ClassificationDataset(FileDataset):
-    """The texts of a file in fastText's format: one per line, after one label or several.
+    """The texts of a file in fastText's format: one per line, with labels before or after the text.
 
-    Lines are left out, with a logged count, if no label precedes the text, there is a label without text, the text is
-    too long, or the label is to be skipped.
+    Lines are left out, with a logged count, if they neither begin nor end with a label, there is a label without text,
+    the text is too long, or the label is to be skipped.
 
     Args:
         path_to_file: The file.
@@ -65,10 +66,12 @@ class ClassificationDataset(FileDataset):
             raise SettingError(f"memory_mode must be one of {', '.join(MEMORY_MODES)}, not {memory_mode!r}")
         super().__init__(TextFile(path_to_file, encoding), in_memory=memory_mode != "disk")
         self.label_type, self.tokenizer = label_type, tokenizer
-        self.max_tokens, self.max_chars = truncate_to_max_tokens, truncate_to_max_chars
-        self.filter_if_longer_than = filter_if_longer_than
+        self.max_tokens = _limit("truncate_to_max_tokens", truncate_to_max_tokens)
+        self.max_chars = _limit("truncate_to_max_chars", truncate_to_max_chars)
+        self.filter_if_longer_than = _limit("filter_if_longer_than", filter_if_longer_than)
         self.label_name_map = check_label_names(label_name_map)
-        self.skip_labels = frozenset([skip_labels] if isinstance(skip_labels, str) else skip_labels or ())
+        skipped = [skip_labels] if isinstance(skip_labels, str) else skip_labels
+        self.skip_labels = frozenset(strings()("skip_labels", skipped))
         self.allow_examples_without_labels = allow_examples_without_labels
         self._left_out: dict[str, list[int]] = {}  # lines by the reason
         self._store(self._survey())
@@ -89,7 +92,7 @@ class ClassificationDataset(FileDataset):
 
     def _reason_to_leave_out(self, labels: list[str], text: str) -> str | None:
         if not labels and not self.allow_examples_without_labels:
-            return f"that do not begin with {LABEL_PREFIX} (allow_examples_without_labels=True keeps them)"
+            return f"that neither begin nor end with {LABEL_PREFIX} (allow_examples_without_labels=True keeps them)"
         if not text:
             return "with a label and no text"
         if not self.skip_labels.isdisjoint(labels):
@@ -105,19 +108,26 @@ class ClassificationDataset(FileDataset):
         return self.file.error(f"no text with a label is in it{shown}{reasons and f'; {reasons}'}", remedy=_REMEDY)
 
     def _split(self, record: Record) -> tuple[list[str], str]:
-        """Return the labels of a line, under their names in the file, and the text after them."""
+        """Return the labels at the start and the end of a line, under their names in the file, and the text."""
         line = record.lines[0]
         end = _LABELS.match(line).end()  # type: ignore[union-attr]  # it matches any line
         labels = [label.strip() for label in _LABEL.findall(line, 0, end)]
+        text = line[end:].strip()
+        while (last := text.rsplit(maxsplit=1)[-1:]) and last[0].startswith(LABEL_PREFIX):
+            labels.append(last[0].removeprefix(LABEL_PREFIX))
+            text = text.removesuffix(last[0]).rstrip()
         if "" in labels:
             raise self.file.error(f"a label has no name: {line!r:.60}", record.line, _REMEDY)
-        return labels, line[end:].strip()
+        return labels, text
 
     def _sentence_of(self, record: Record) -> Sentence:
         labels, text = self._split(record)
         sentence = truncated_sentence(text, self.tokenizer, self.max_chars, self.max_tokens)
         names = dict.fromkeys(self.label_name_map.get(label, label) for label in labels)
         return sentence.set_sentence_labels(self.label_type, list(names))
+
+
+_limit = whole_number(least=-1)
 
 
 def truncated_sentence(text: str, tokenizer: bool | Tokenizer, max_chars: int, max_tokens: int) -> Sentence:

@@ -101,11 +101,16 @@ def test_changed_texts_are_an_error_or_all_there_or_said_to_be_left_out(
             read = list(ClassificationDataset(path, "t", memory_mode=mode, allow_examples_without_labels=allow))
     except DataFormatError:
         return
+
+    def is_label(part: str) -> bool:
+        return part.startswith("__label__")
+
     lines = [line for line in re.split("\r\n|\r|\n", changed.decode()) if line.strip(" \t")]
     assert len(read) + number_left_out(said) == len(lines)
     expected = []
     for parts in (re.findall(r"\S+", line, re.ASCII) for line in lines):
-        labels = list(takewhile(lambda part: part.startswith("__label__"), parts))
+        labels = list(takewhile(is_label, parts))
+        labels += takewhile(is_label, reversed(parts[len(labels) :]))
         if len(labels) < len(parts) and (labels or allow):
             expected.append(list(dict.fromkeys(label.removeprefix("__label__") for label in labels)))
     assert [sentence.sentence_labels("t") for sentence in read] == expected
@@ -125,7 +130,7 @@ def test_texts_are_made_when_asked_for_and_kept_or_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "texts", "said"),
     [
-        ({}, ["one two three", "four"], "1 lines that do not begin with __label__.*first line 3"),
+        ({}, ["one two three", "four"], "1 lines that neither begin nor end with __label__.*first line 3"),
         ({"allow_examples_without_labels": True}, ["one two three", "four", "no __label__c here"], ""),
         ({"skip_labels": ["b"]}, ["one two three"], "1 lines with a label among b are left out, first line 2"),
         ({"skip_labels": ["bb", "__label__b"]}, ["one two three", "four"], ""),
@@ -152,7 +157,7 @@ def test_labels_can_be_called_otherwise(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a text\nanother\n", r"no text with a label is in it, the first line is 'a text'; 2 lines that do not begin"),
+        ("a text\nanother\n", r"no text with a label is in it, the first line is 'a text'; 2 lines that neither begin"),
         ("", "no text with a label is in it"),
         ("__label__a one\n__label__ two\n", r"line 2: a label has no name: '__label__ two'\. A line is like"),
         (b"__label__a one\n__label__a \xe9t\xe9\n", "line 2: byte 0xe9 is not utf-8"),
@@ -322,7 +327,7 @@ def test_changed_lines_are_an_error_or_keep_every_span(tmp_path: Path, data: st.
     except DataFormatError:
         return
     objects = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-    assert [len(sentence.get_spans("ner")) for sentence in read] == [len(known["label"]) for known in objects]
+    assert [len(sentence.get_spans("ner")) for sentence in read] == [len(known["label"] or ()) for known in objects]
 
 
 def test_spans_that_cut_words_take_them_whole_and_say_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -338,8 +343,8 @@ def test_spans_that_cut_words_take_them_whole_and_say_so(tmp_path: Path, caplog:
     [
         ("{", "line 2: the line is not valid JSON"),
         ("[" * 100_000, "line 2: the line is not valid JSON"),
-        ("[1]", "line 2: the line must be a JSON object, not"),
-        ('{"text": "a", "label": []}', "line 2: no 'data' in it; it has 'text', 'label'"),
+        ("[1]", "line 2: the line must be a JSON object, as of each object in the list, not"),
+        ('{"words": "a", "label": []}', "line 2: no 'data' in it; it has 'words', 'label'"),
         ('{"data": "a"}', "line 2: no 'label' in it; it has 'data'"),
         ('{"data": 1, "label": []}', "line 2: 'data' must be a text, not 1"),
         ('{"data": "a", "label": "LOC"}', "line 2: 'label' must be a list of spans, not 'LOC'"),
