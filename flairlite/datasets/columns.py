@@ -23,8 +23,7 @@ from flairlite.datasets.column_labels import (
     parse_feature_values,
 )
 from flairlite.datasets.column_rows import RowReader, Rows
-from flairlite.datasets.file_dataset import FileDataset
-from flairlite.datasets.text_file import Record, TextFile
+from flairlite.datasets.text_file import FileDataset, Record, TextFile
 from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")

@@ -10,8 +10,7 @@ from typing import Any
 
 from flairlite.data.sentence import Sentence
 from flairlite.data.serialization import label_characters
-from flairlite.datasets.file_dataset import FileDataset
-from flairlite.datasets.text_file import Record, TextFile
+from flairlite.datasets.text_file import FileDataset, Record, TextFile
 from flairlite.errors import DataFormatError, LabelError
 from flairlite.tokenization import Tokenizer
 

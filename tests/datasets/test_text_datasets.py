@@ -90,7 +90,7 @@ def test_labelled_texts_are_read_as_they_were_written(
 
 
 @given(st.data(), st.sampled_from(["full", "disk"]), st.booleans())
-def test_changed_texts_are_an_error_or_all_there_or_said_to_be_left_out(
+def test_corrupted_lines_are_read_or_logged_or_an_error(
     tmp_path: Path, data: st.DataObject, mode: str, allow: bool
 ) -> None:
     content = b"__label__a __label__b in Rome\n__label__a it rained\n\n__label__b and so on\n"
@@ -116,7 +116,7 @@ def test_changed_texts_are_an_error_or_all_there_or_said_to_be_left_out(
     assert [sentence.sentence_labels("t") for sentence in read] == expected
 
 
-def test_texts_are_made_when_asked_for_and_kept_or_not(tmp_path: Path) -> None:
+def test_memory_mode_determines_whether_sentences_are_kept(tmp_path: Path) -> None:
     path = written(tmp_path, "__label__a in Rome\n__label__b so\n")
     for mode, is_kept in (("full", True), ("partial", True), ("disk", False)):
         dataset = ClassificationDataset(path, "topic", memory_mode=mode)
@@ -139,7 +139,7 @@ def test_texts_are_made_when_asked_for_and_kept_or_not(tmp_path: Path) -> None:
         ({"truncate_to_max_chars": 5}, ["one t", "four"], ""),
     ],
 )
-def test_filters_leave_out_what_they_say(
+def test_filters_leave_out_lines_and_log_the_count(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, options: dict[str, Any], texts: list[str], said: str
 ) -> None:
     path = written(tmp_path, "__label__a one two three\n__label__b __label__a four\nno __label__c here\n__label__d\n")
@@ -148,7 +148,7 @@ def test_filters_leave_out_what_they_say(
     assert "1 lines with a label and no text are left out, first line 4" in caplog.text
 
 
-def test_labels_can_be_called_otherwise(tmp_path: Path) -> None:
+def test_labels_can_be_renamed(tmp_path: Path) -> None:
     path = written(tmp_path, "__label__1 bad\n__label__5 __label__4 good\n")
     dataset = ClassificationDataset(path, "stars", label_name_map={"1": "NEG", "5": "POS", "4": "POS"})
     assert [sentence.sentence_labels("stars") for sentence in dataset] == [["NEG"], ["POS"]]
@@ -163,7 +163,7 @@ def test_labels_can_be_called_otherwise(tmp_path: Path) -> None:
         (b"__label__a one\n__label__a \xe9t\xe9\n", "line 2: byte 0xe9 is not utf-8"),
     ],
 )
-def test_file_that_is_none_is_an_error(tmp_path: Path, text: str | bytes, message: str) -> None:
+def test_malformed_file_is_an_error(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(DataFormatError, match=message):
         ClassificationDataset(written(tmp_path, text), "topic")
 
@@ -317,7 +317,7 @@ def test_spans_are_read_as_they_were_written(tmp_path: Path, texts: list[list[st
 
 
 @given(st.data(), st.booleans())
-def test_changed_lines_are_an_error_or_keep_every_span(tmp_path: Path, data: st.DataObject, in_memory: bool) -> None:
+def test_corrupted_lines_are_an_error_or_keep_every_span(tmp_path: Path, data: st.DataObject, in_memory: bool) -> None:
     content = b'{"data": "in Rome", "label": [[3, 7, "LOC"]]}\n{"data": "Ann is in", "label": [[0, 3, "PER"]]}\n'
     pieces = [b"", b"\n", b'"', b"1", b",", b"[]", b"{", b"\\", b"\xff", b"null", b'"label": [], ']
     path = written(tmp_path, change(content, data, pieces))
@@ -330,7 +330,7 @@ def test_changed_lines_are_an_error_or_keep_every_span(tmp_path: Path, data: st.
     assert [len(sentence.get_spans("ner")) for sentence in read] == [len(known["label"] or ()) for known in objects]
 
 
-def test_spans_that_cut_words_take_them_whole_and_say_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_spans_inside_words_are_extended_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = written(tmp_path, '{"data": "in Rome", "label": [[4, 6, "LOC"], [2, 7, "X"]]}\n')
     (sentence,) = JsonlDataset(path)
     assert [span.text for span in sentence.get_spans("ner")] == ["Rome"]
@@ -355,7 +355,7 @@ def test_spans_that_cut_words_take_them_whole_and_say_so(tmp_path: Path, caplog:
         ('{"data": "a", "label": [], "metadata": [1]}', "line 2: 'metadata' must be"),
     ],
 )
-def test_line_that_is_none_is_an_error(tmp_path: Path, line: str, message: str) -> None:
+def test_malformed_line_is_an_error(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(DataFormatError, match=message):
         JsonlDataset(written(tmp_path, '{"data": "x", "label": [[0, 1, "A"]]}\n' + line + "\n"))
 
