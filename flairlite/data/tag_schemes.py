@@ -225,7 +225,7 @@ def are_tags(counts: Mapping[str, int]) -> bool:
     return odd == 0 or (has_spans and 2 * odd <= sum(counts.values()))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared by identity, so that the cache of `parse` is fast
 class TagForm:
     """A way in which files write tags of spans.
 
@@ -262,7 +262,7 @@ class TagForm:
         """
         if self.pattern is None:
             return _spans_of_brackets(values)
-        return spans_of([value if (tag := self.parse(value, default_label)) is None else tag for value in values])
+        return spans_of([self.parse(value, default_label) or value for value in values])
 
 
 _PREFIX = "(?P<prefix>[BIESLUMbieslum])"
@@ -275,13 +275,15 @@ _OTHER_FORMS = (
     TagForm("B", re.compile(f"{_PREFIX}[-_]?")),
 )
 _BRACKET = re.compile(r"(?P<open>\((?P<label>[^()*\s]+))?\*?(?P<close>\))?")
+_ANY_FORM = re.compile(  # all of the forms at once, which is faster
+    r"[BIESLUMbieslum](?:[-_].*)?|.+[-_][BIESLUMbieslum]|(?:\([^()*\s]+)?\*?\)?|[_Oo0]", re.DOTALL
+)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65536)
 def may_be_tag(value: str) -> bool:
     """Return whether a value is a tag in any form, `O` or empty."""
-    forms = (STANDARD_FORM, *_OTHER_FORMS)
-    return bool(_BRACKET.fullmatch(value)) or any(form.parse(value, "") is not None for form in forms)
+    return _ANY_FORM.fullmatch(value) is not None
 
 
 def detect_form(counts: Mapping[str, int]) -> TagForm | None:
@@ -300,8 +302,8 @@ def detect_form(counts: Mapping[str, int]) -> TagForm | None:
     for form in _OTHER_FORMS[:2] + _OTHER_FORMS[2:] * has_outside:
         if all(form.parse(value, "") for value in labelled):
             return form
-    is_bracketed = all(_BRACKET.fullmatch(value) for value in labelled) and any(value[0] == "(" for value in labelled)
-    return BRACKETS if is_bracketed else None
+    is_bracketed = all(map(_BRACKET.fullmatch, labelled))
+    return BRACKETS if is_bracketed and (set(labelled) == {"*"} or any(value[0] == "(" for value in labelled)) else None
 
 
 def _spans_of_brackets(values: Sequence[str]) -> list[TagSpan]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from flairlite.datasets import treebanks
 from flairlite.datasets.base import FlairDatapointDataset, SentenceDataset, StringDataset
+from flairlite.datasets.classification import ClassificationDataset, CSVClassificationDataset
 from flairlite.datasets.columns import ColumnDataset
 from flairlite.datasets.conllu import iterate_conllu, read_conllu
 from flairlite.datasets.corpora import (
@@ -14,25 +15,17 @@ from flairlite.datasets.corpora import (
     JsonlCorpus,
     MultiFileColumnCorpus,
     MultiFileJsonlCorpus,
-    UniversalDependenciesCorpus,
 )
-from flairlite.datasets.csv_texts import CSVClassificationDataset
-from flairlite.datasets.fasttext import ClassificationDataset
 from flairlite.datasets.jsonl import JsonlDataset
 from flairlite.datasets.read_labelled import read_labelled
-from flairlite.datasets.sample import SAMPLE_ENGLISH, SAMPLE_NER, SAMPLE_REVIEWS, SAMPLE_TOPICS
 from flairlite.datasets.splits import Splits, find_train_dev_test_files
-from flairlite.datasets.treebanks import *  # noqa: F403  # UD_ENGLISH and the other treebanks
-from flairlite.datasets.universal_dependencies import UniversalDependenciesDataset
+from flairlite.datasets.treebanks import *  # noqa: F403  # UD_ENGLISH, SAMPLE_NER and the others
+from flairlite.datasets.universal_dependencies import UniversalDependenciesCorpus, UniversalDependenciesDataset
 
 if TYPE_CHECKING:
     from flairlite.datasets.data_loader import DataLoader
 
 __all__ = [
-    "SAMPLE_ENGLISH",
-    "SAMPLE_NER",
-    "SAMPLE_REVIEWS",
-    "SAMPLE_TOPICS",
     "CSVClassificationCorpus",
     "CSVClassificationDataset",
     "ClassificationCorpus",

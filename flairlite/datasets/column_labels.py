@@ -30,8 +30,9 @@ log = logging.getLogger("flairlite")
 
 TEXT, SPACE_AFTER = "text", "space-after"
 FEATURES = ("feats", "misc")
+BRACKETS_WARNING = "%s: column %d (%s) has brackets that are not read as spans, only those such as (PER* and *) are"
 HEADS = ("head", "head_id")
-_MAX_OTHER = 20  # distinct values that are not tags, of which the line is kept
+_MAX_OTHER = 64  # distinct values that are not tags, of which the line is kept
 _OTHER = "other values"
 _MAX_FEATURES = 100_000  # distinct values of a column of features that are kept
 
@@ -75,7 +76,8 @@ def check_label_names(names: Mapping[str, str] | None) -> dict[str, str]:
     Raises:
         SettingError: If it is not a map from texts to texts.
     """
-    if names is not None and not (isinstance(names, Mapping) and all(isinstance(new, str) for new in names.values())):
+    is_map = isinstance(names, Mapping) and all(isinstance(new, str) and new.strip() for new in names.values())
+    if names is not None and not is_map:
         raise SettingError(f"label_name_map must give labels new names, as in {{'PER': 'person'}}, not {names!r:.80}")
     return {str(label).strip(): new.strip() for label, new in (names or {}).items()}
 
@@ -118,6 +120,9 @@ class LabelColumn:
 
     def _add_other(self, values: Sequence[str], lines: Sequence[int]) -> None:
         """Count the values of a sentence that are not all tags, without keeping more than a few distinct ones."""
+        if self._first_lines.keys() >= set(values):
+            self._values.update(values)
+            return
         for value, count in Counter(values).items():
             if value not in self._first_lines:
                 if not may_be_tag(value):
@@ -195,7 +200,7 @@ class LabelColumn:
         )
 
     def warn_of_outside(self, file: TextFile) -> None:
-        """Log a warning if labels of words look like tags of spans in an unknown form, because most are `O`."""
+        """Log a warning if labels of words look like tags of spans in an unknown form: most are `O`, or brackets."""
         ranked = [value for value, _ in self._values.most_common() if value not in NOTHING]
         if len(ranked) > 1 and ranked[0] in (*OUTSIDE_FORMS, "*", "-"):
             log.warning(
@@ -203,6 +208,8 @@ class LabelColumn:
                 "are read as labels of words, and so is %r",
                 *(file.path, self.index, self.name, ranked[0], ", ".join(map(repr, ranked[1:4])), ranked[0]),
             )
+        elif look_like_brackets(self._values):
+            log.warning(BRACKETS_WARNING, file.path, self.index, self.name)
 
     def describe(self) -> str:
         """Return the most frequent values, for an error or a warning."""
@@ -226,18 +233,28 @@ class FeatureColumn:
         if len(self._values) <= _MAX_FEATURES:  # more are not tags, but would fill the memory
             self._values.update(values)
 
-    def span_features(self) -> dict[str, TagForm]:
+    def span_features(self, file: TextFile) -> dict[str, TagForm]:
         """Return the features whose values are all tags of spans, with the form of these."""
         counts: dict[str, Counter[str]] = {}
         for value, count in self._values.items():
             for feature, label in parse_feature_values(value):
                 counts.setdefault(feature, Counter())[label] += count
+        for name, values in counts.items():
+            if name and look_like_brackets(values):
+                log.warning(BRACKETS_WARNING, file.path, self.index, name)
         forms = {name: detect_form(values) for name, values in counts.items() if any(map(_is_span_tag, values))}
         return {
             name: form
             for name, form in forms.items()
             if form and (form is BRACKETS or all(form.parse(value, "") for value in counts[name]))
         }
+
+
+def look_like_brackets(counts: Mapping[str, int]) -> bool:
+    """Return whether most labels open or close a bracket, as `(person-1` or `1)`, in a form that is not read."""
+    labels = {value: count for value, count in counts.items() if value not in (*NOTHING, *OUTSIDE_FORMS, "*", "-")}
+    unpaired = [count for value, count in labels.items() if value[0] == "(" != value or value[-1] == ")" != value]
+    return 2 * sum(unpaired) > sum(labels.values()) and detect_form(counts) is None
 
 
 def _is_span_tag(value: str) -> bool:
@@ -271,7 +288,7 @@ def assign_forms(
     Args:
         columns: The columns of labels.
         features: The features with tags of spans.
-        wanted: The label types that the caller named, if any.
+        wanted: The label types that the caller named, if any; a map has the form of each in another file.
         forced: Label types that have spans in any case.
         has_features: Whether there is a column of features, which may have wanted label types.
 
@@ -285,4 +302,5 @@ def assign_forms(
     forms = {name: column.detect_form() for name, column in by_name.items()} | dict(features)
     if wanted is None:
         wanted = [name for name, form in forms.items() if form is not None]
-    return {name: forms.get(name) or STANDARD_FORM for name in (*wanted, *forced)}
+    known = wanted if isinstance(wanted, Mapping) else {}
+    return {name: forms.get(name) or known.get(name) or STANDARD_FORM for name in (*wanted, *forced)}

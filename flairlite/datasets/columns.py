@@ -9,7 +9,7 @@ from pathlib import Path
 from sys import intern
 
 from flairlite.data.sentence import Sentence
-from flairlite.data.tag_schemes import NOTHING, OUTSIDE, TagForm
+from flairlite.data.tag_schemes import NOTHING, OUTSIDE, TagForm, is_tag
 from flairlite.datasets.column_labels import (
     FEATURES,
     HEADS,
@@ -23,12 +23,12 @@ from flairlite.datasets.column_labels import (
     parse_feature_values,
 )
 from flairlite.datasets.column_rows import RowReader, Rows
-from flairlite.datasets.file_dataset import FileDataset
-from flairlite.datasets.text_file import Record, TextFile
+from flairlite.datasets.text_file import FileDataset, Record, TextFile
 from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
 
+_MAX_FIRST_WORDS = 100  # that are checked for a column map that takes another column for the words
 _BANNED = "%d sentences are left out, banned"
 _EMPTY = "%d rows have neither a word nor a label and are left out"
 _NO_WORDS = "%d rows of multiword ranges and empty nodes are left out"
@@ -67,7 +67,7 @@ class ColumnDataset(FileDataset):
         documents_as_sentences: Whether all lines between two separators are one sentence.
         use_tokenizer: Splits the text into words again. Labels of spans are kept; those of words are lost, which is
             logged.
-        span_label_types: The label types of spans; detected when None.
+        span_label_types: The label types of spans, or the `span_forms` of another dataset; detected when None.
         tag_to_bioes: Label types that have spans in any case, beside those detected; Flair's former name.
         require_labels: Whether a file without any label is an error.
 
@@ -119,8 +119,10 @@ class ColumnDataset(FileDataset):
         self._columns = [LabelColumn(index, name) for index, name in self.column_name_map.items() if _is_label(name)]
         self._features = [FeatureColumn(index) for index, name in self.column_name_map.items() if name in FEATURES]
         self._left_out: dict[str, list[int]] = {}  # lines by the reason
+        self._first_words: list[str] = []
         self._store(self._survey())
-        wanted = None if span_label_types is None else as_names(span_label_types)
+        is_map = isinstance(span_label_types, Mapping)
+        wanted = span_label_types if span_label_types is None or is_map else as_names(span_label_types)
         self._forms = self._detect_forms(wanted, as_names(tag_to_bioes))
         self.unlabelled = {column.name: column.describe() for column in self._columns if not column.has_labels}
         self._report(require_labels, wanted is None)
@@ -129,6 +131,11 @@ class ColumnDataset(FileDataset):
     def span_label_types(self) -> list[str]:
         """The label types of spans."""
         return list(self._forms)
+
+    @property
+    def span_forms(self) -> dict[str, TagForm]:
+        """The label types of spans, with the form of their tags."""
+        return dict(self._forms)
 
     def _survey(self) -> Iterator[tuple[Record, None]]:
         """Check all records, count their values and yield the records to keep."""
@@ -175,15 +182,17 @@ class ColumnDataset(FileDataset):
                 for row, line in zip(found.rows, found.lines, strict=True):
                     if row[index] not in NOTHING and not (row[index].isascii() and row[index].isdigit()):
                         raise self.file.error(f"the {name}, {row[index]!r}, must be a number or _", line)
+        if len(self._first_words) < _MAX_FIRST_WORDS:
+            self._first_words += [row[self._reader.text_index] for row in found.rows]
         for column in self._columns:
             column.add([row[column.index] for row in found.rows], found.lines)
         for features in self._features:
             features.add([row[features.index] for row in found.rows])
 
-    def _detect_forms(self, wanted: Sequence[str] | None, forced: Sequence[str]) -> dict[str, TagForm]:
+    def _detect_forms(self, wanted: Collection[str] | None, forced: Sequence[str]) -> dict[str, TagForm]:
         features: dict[str, TagForm] = {}
         for column in self._features:
-            features |= column.span_features()
+            features |= column.span_features(self.file)
         forms = assign_forms(self._columns, features, wanted, forced, bool(self._features))
         for label_column in self._columns:
             label_column.form = forms.get(label_column.name)
@@ -192,6 +201,10 @@ class ColumnDataset(FileDataset):
     def _report(self, require_labels: bool, is_detected: bool) -> None:
         """Check the values of the columns, and log what may surprise."""
         path = self.file.path
+        is_wrong = all(map(str.isdigit, self._first_words)) or all(map(is_tag, self._first_words))
+        if is_wrong and set(self._first_words) - {OUTSIDE}:
+            message = "%s: column %d has the words according to column_name_map, but they are %s and the like"
+            log.warning(message, path, self._reader.text_index, ", ".join(map(repr, self._first_words[:3])))
         if self.unlabelled and len(self.unlabelled) == len(self._columns):
             shown = "; ".join(self.unlabelled.values())
             if require_labels:
@@ -247,9 +260,9 @@ class ColumnDataset(FileDataset):
         columns: dict[str, list[str | None]] = {}
         for index, name in self.column_name_map.items():
             if name in HEADS or (_is_label(name) and name not in self._forms):
-                values = [row[index] for row in rows]
+                rename = self._rename if self.label_name_map else intern
                 columns["head" if name in HEADS else name] = [
-                    None if value in NOTHING else self._rename(value) for value in values
+                    None if (value := row[index]) in NOTHING else rename(value) for row in rows
                 ]
         return columns
 

@@ -12,12 +12,10 @@ from flairlite.data.corpus import Corpus
 from flairlite.data.dataset import ConcatDataset, FlairDataset
 from flairlite.data.dictionary import Dictionary
 from flairlite.data.sentence import Sentence
+from flairlite.datasets.classification import ClassificationDataset, CSVClassificationDataset
 from flairlite.datasets.columns import ColumnDataset
-from flairlite.datasets.csv_texts import CSVClassificationDataset
-from flairlite.datasets.fasttext import ClassificationDataset
 from flairlite.datasets.jsonl import JsonlDataset
 from flairlite.datasets.splits import Files, Splits, find_files, list_files
-from flairlite.datasets.universal_dependencies import UniversalDependenciesDataset
 from flairlite.errors import LabelError, SettingError
 from flairlite.tokenization import Tokenizer
 
@@ -126,7 +124,7 @@ class MultiFileColumnCorpus(FileCorpus):
     def _read(self, path: Path, split: str, options: dict[str, Any]) -> ColumnDataset:
         dataset = ColumnDataset(path, **options)
         if options.get("span_label_types") is None:
-            options["span_label_types"] = dataset.span_label_types
+            options["span_label_types"] = dataset.span_forms
         if split == "train":
             self._unlabelled.update(dataset.unlabelled)
         return dataset
@@ -371,43 +369,3 @@ class CSVClassificationCorpus(FileCorpus):
             no_class_label=no_class_label,
             **fmtparams,
         )
-
-
-class ConlluCorpus(FileCorpus):
-    """A corpus of CoNLL-U files, any number for each split."""
-
-    reader = UniversalDependenciesDataset
-
-
-class UniversalDependenciesCorpus(ConlluCorpus):
-    """A corpus of CoNLL-U files in a folder, one for each split; see `read_conllu`.
-
-    The other arguments are those of `UniversalDependenciesDataset`.
-
-    Args:
-        data_folder: The folder.
-        train_file, test_file, dev_file: Names of the files. Without a training file, missing ones are searched for,
-            see `find_train_dev_test_files`.
-        name: Name of the corpus; the folder when None.
-        options: Options of `FileCorpus`.
-
-    Raises:
-        DataFormatError: If no file is found, or a file is malformed.
-        SettingError: If several files fit the same split, or an option is unknown or invalid.
-    """
-
-    def __init__(
-        self,
-        data_folder: str | Path,
-        train_file: str | Path | None = None,
-        test_file: str | Path | None = None,
-        dev_file: str | Path | None = None,
-        in_memory: bool = True,
-        split_multiwords: bool = True,
-        *,
-        name: str | None = None,
-        **options: Any,
-    ) -> None:
-        files = find_files(data_folder, Splits(train_file, dev_file, test_file), suffix=".conllu")
-        options |= {"in_memory": in_memory, "split_multiwords": split_multiwords}
-        super().__init__(files, name=name or str(data_folder), **options)

@@ -10,15 +10,14 @@ from typing import Any
 
 from flairlite.data.sentence import Sentence
 from flairlite.data.serialization import label_characters
-from flairlite.datasets.file_dataset import FileDataset
-from flairlite.datasets.text_file import Record, TextFile
+from flairlite.datasets.text_file import FileDataset, Record, TextFile
 from flairlite.errors import DataFormatError, LabelError
 from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
 
 _REMEDY = 'A line is like {"data": "in Berlin", "label": [[3, 9, "LOC"]]}'
-# what annotation tools (doccano, Prodigy, spaCy) write instead of Flair's names
+# what annotation tools (doccano, Label Studio, Prodigy, spaCy) write instead of Flair's names
 _TEXT_KEYS = ("data", "text")
 _SPAN_KEYS = ("label", "labels", "entities", "spans")
 _START_KEYS, _END_KEYS = ("start", "start_offset"), ("end", "end_offset")
@@ -30,9 +29,10 @@ class JsonlDataset(FileDataset):
 
     A line is an object with a text, its spans in characters, and metadata, as in
     `{"data": "in Berlin", "label": [[3, 9, "LOC"]], "metadata": [["id", 7]]}`. A span may also be an object with
-    `start` and `end` (or `start_offset` and `end_offset`) and `label`. If the first line lacks the default keys, those
-    of doccano, Prodigy and spaCy are looked for: `text`, and `labels`, `entities` or `spans`; texts that an annotator
-    rejected (`"answer": "reject"` or `"ignore"`) are left out, with a logged count.
+    `start` and `end` (or `start_offset` and `end_offset`) and `label`. If a line lacks the default keys, those of
+    doccano, Label Studio, Prodigy and spaCy are looked for: `text`, and `labels`, `entities` or `spans`; texts that an
+    annotator rejected (`"answer": "reject"` or `"ignore"`) are left out, with a logged count. Spans may be null, and be
+    missing beside an answer.
 
     A span that begins or ends inside a word is extended to the whole word, with a logged count.
     Blank lines are ignored.
@@ -90,10 +90,8 @@ class JsonlDataset(FileDataset):
 
     def _survey(self) -> Iterator[tuple[Record, Sentence]]:
         """Check all lines and yield those to keep."""
-        for number, record in enumerate(self.file.records()):
+        for record in self.file.records():
             content = self._object_of(record)
-            if number == 0:
-                self._find_keys(content)
             if content.get("answer") in _REJECTED:
                 self._rejected.append(record.line)
                 continue
@@ -102,25 +100,21 @@ class JsonlDataset(FileDataset):
             self._inexact += [record.line] * num_inexact
             yield record, sentence
 
-    def _find_keys(self, first: dict[str, Any]) -> None:
-        """Replace the default keys by those of the first line, if it has others that are known."""
-        if self.text_column_name == "data":
-            self.text_column_name = next((key for key in _TEXT_KEYS if key in first), "data")
-        if self.label_column_name == "label":
-            self.label_column_name = next((key for key in _SPAN_KEYS if key in first), "label")
-
     def _sentence_of(self, record: Record) -> Sentence:
         return self._label(record, self._object_of(record))[0]
 
     def _label(self, record: Record, content: dict[str, Any]) -> tuple[Sentence, int]:
         """Return the sentence of a line, and how many of its spans begin or end inside a word."""
-        self._check_keys(record, content)
-        sentence = Sentence(content[self.text_column_name], use_tokenizer=self.use_tokenizer)
+        text, spans = self._text_and_spans(record, content)
+        sentence = Sentence(text, use_tokenizer=self.use_tokenizer)
         num_inexact = 0
-        for span in content[self.label_column_name]:
+        known: set[tuple[int, int, str]] = set()  # some tools write a span again for each annotator
+        for span in spans:
             try:
-                start, end, label = _parse_span(span)
-                num_inexact += not label_characters(sentence, self.label_type, start, end, label)
+                parsed = _parse_span(span)
+                if parsed not in known:
+                    num_inexact += not label_characters(sentence, self.label_type, *parsed)
+                    known.add(parsed)
             except LabelError as error:
                 raise self._line_error(record, str(error)) from error
             except (TypeError, ValueError, KeyError) as error:
@@ -137,19 +131,30 @@ class JsonlDataset(FileDataset):
         try:
             content = json.loads(record.lines[0], object_pairs_hook=_unique_keys)
         except (ValueError, RecursionError) as error:
-            raise self._line_error(record, f"the line is not valid JSON: {error}") from error
+            is_whole = record.lines[0].rstrip() in ("[", "{")  # one value over several lines
+            hint = "; write each object of the file in one line" if is_whole else ""
+            raise self._line_error(record, f"the line is not valid JSON: {error}{hint}") from error
         if not isinstance(content, dict):
-            raise self._line_error(record, f"the line must be a JSON object, not {record.lines[0]:.60}")
+            hint = ", as of each object in the list" if isinstance(content, list) else ""
+            raise self._line_error(record, f"the line must be a JSON object{hint}, not {record.lines[0]:.60}")
         return content
 
-    def _check_keys(self, record: Record, content: dict[str, Any]) -> None:
-        for name, kind in ((self.text_column_name, str), (self.label_column_name, list)):
-            if name not in content:
-                keys = ", ".join(map(repr, content)) or "nothing"
-                raise self._line_error(record, f"no {name!r} in it; it has {keys}")
-            if not isinstance(content[name], kind):
-                expected = "a text" if kind is str else "a list of spans"
-                raise self._line_error(record, f"{name!r} must be {expected}, not {content[name]!r:.60}")
+    def _text_and_spans(self, record: Record, content: dict[str, Any]) -> tuple[str, list[Any]]:
+        text_keys = _TEXT_KEYS if self.text_column_name == "data" else (self.text_column_name,)
+        span_keys = _SPAN_KEYS if self.label_column_name == "label" else (self.label_column_name,)
+        values: list[Any] = []
+        for keys, kind, expected in ((text_keys, str, "a text"), (span_keys, list, "a list of spans")):
+            name = next((key for key in keys if key in content), None)
+            if name is None and not (kind is list and "answer" in content):  # Prodigy may leave out spans
+                found = ", ".join(map(repr, content)) or "nothing"
+                raise self._line_error(record, f"no {keys[0]!r} in it; it has {found}")
+            value = None if name is None else content[name]
+            if kind is list and value is None:
+                value = []
+            if not isinstance(value, kind):
+                raise self._line_error(record, f"{name!r} must be {expected}, not {value!r:.60}")
+            values.append(value)
+        return values[0], values[1]
 
     def _line_error(self, record: Record, problem: str) -> DataFormatError:
         return self.file.error(problem, record.line, _REMEDY)
@@ -163,7 +168,7 @@ def _parse_span(span: Any) -> tuple[int, int, str]:
     """
     if isinstance(span, dict):
         start, end = (span[keys[0] if keys[0] in span else keys[1]] for keys in (_START_KEYS, _END_KEYS))
-        label = span["label"]
+        (label,) = [span["label"]] if "label" in span else span["labels"]
     else:
         start, end, label = span
     if type(start) is not int or type(end) is not int or type(label) not in (str, int):

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from flairlite.data.sentence import Sentence
+from flairlite.datasets.classification import ClassificationDataset
 from flairlite.datasets.columns import ColumnDataset
 from flairlite.datasets.conllu import read_conllu
-from flairlite.datasets.fasttext import ClassificationDataset
 from flairlite.datasets.jsonl import JsonlDataset
 from flairlite.errors import SettingError
 

@@ -1,4 +1,4 @@
-"""Treebanks of Universal Dependencies as prepared corpora: a table of repositories and releases."""
+"""Prepared corpora: treebanks of Universal Dependencies, and small corpora that are bundled with flairlite."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flairlite.data.corpus import SPLITS
-from flairlite.datasets.corpora import ConlluCorpus, FileCorpus
+from flairlite.data.corpus import SPLITS, Corpus
+from flairlite.datasets.conllu import read_conllu
+from flairlite.datasets.corpora import ClassificationCorpus, ColumnCorpus
 from flairlite.datasets.splits import Splits, find_files
 from flairlite.datasets.text_file import to_path
-from flairlite.download import Resource, fetch
+from flairlite.datasets.universal_dependencies import ConlluCorpus
+from flairlite.download import Resource, bundled_path, fetch
 
 __all__ = [
+    "SAMPLE_ENGLISH",
+    "SAMPLE_NER",
+    "SAMPLE_REVIEWS",
+    "SAMPLE_TOPICS",
     "UD_AFRIKAANS",
     "UD_ANCIENT_GREEK",
     "UD_ARABIC",
@@ -109,7 +115,7 @@ class Treebank:
         *,
         sample_missing_splits: bool | str = False,
         random_seed: int | None = None,
-    ) -> FileCorpus:
+    ) -> ConlluCorpus:
         """Load the treebank from the cache, from `FLAIRLITE_MIRROR`, or once from its official address.
 
         Args:
@@ -229,3 +235,38 @@ UD_SWEDISH = Treebank("UD_SWEDISH", "UD_Swedish-Talbanken")
 UD_TURKISH = Treebank("UD_TURKISH", "UD_Turkish-IMST")
 UD_UKRAINIAN = Treebank("UD_UKRAINIAN", "UD_Ukrainian-IU")
 UD_WOLOF = Treebank("UD_WOLOF", "UD_Wolof-WTB")
+
+
+def SAMPLE_ENGLISH() -> Corpus:
+    """Load a small English corpus with lemma, UPOS, XPOS and morphological features.
+
+    It was written for this project, in nine genres, after the guidelines of Universal Dependencies; see
+    `resources/sample_english/README.md`. It serves for trials and tests: it is too small to train a good model.
+    """
+    folder = bundled_path("sample_english")
+    train, dev, test = (read_conllu(folder / f"{split}.conllu") for split in SPLITS)
+    return Corpus(train, dev, test, name="sample_english")
+
+
+def SAMPLE_NER() -> ColumnCorpus:
+    """Load 421 English sentences with names of persons, places and organisations as spans of the type `ner`.
+
+    They serve for trials and tests; see `resources/sample_ner/README.md`.
+    """
+    return ColumnCorpus(bundled_path("sample_ner"), {0: "text", 1: "ner"}, column_delimiter="\t", name="sample_ner")
+
+
+def SAMPLE_REVIEWS() -> ClassificationCorpus:
+    """Load 527 short English reviews, each with a label of the type `sentiment`: positive, negative or neutral.
+
+    They serve for trials and tests; see `resources/sample_reviews/README.md`.
+    """
+    return ClassificationCorpus(bundled_path("sample_reviews"), "sentiment", name="sample_reviews")
+
+
+def SAMPLE_TOPICS() -> ClassificationCorpus:
+    """Load the reviews of `SAMPLE_REVIEWS` with one or two labels of the type `topic`.
+
+    They serve for trials and tests; see `resources/sample_topics/README.md`.
+    """
+    return ClassificationCorpus(bundled_path("sample_topics"), "topic", name="sample_topics")

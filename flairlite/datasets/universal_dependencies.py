@@ -1,16 +1,18 @@
-"""CoNLL-U files as datasets: in memory or on disk, with syntactic words or with multiword tokens as the words."""
+"""CoNLL-U files as datasets and corpora, with syntactic words or with multiword tokens as the words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from flairlite.data.dataset import FlairDataset
 from flairlite.data.sentence import Sentence
 from flairlite.datasets.conllu import parse_sentences, read_conllu
-from flairlite.datasets.file_dataset import FileDataset
-from flairlite.datasets.text_file import Record, TextFile, to_path
+from flairlite.datasets.corpora import FileCorpus
+from flairlite.datasets.splits import Splits, find_files
+from flairlite.datasets.text_file import FileDataset, Record, TextFile, to_path
 from flairlite.errors import DataFormatError
 
 # label types, and the column of a range's own value; for 0, the value of one of its words is used
@@ -58,6 +60,46 @@ class UniversalDependenciesDataset(FlairDataset):
 
     def _convert(self, sentence: Sentence) -> Sentence:
         return sentence if self.in_memory or self.split_multiwords else join_multiwords(sentence)
+
+
+class ConlluCorpus(FileCorpus):
+    """A corpus of CoNLL-U files, any number for each split."""
+
+    reader = UniversalDependenciesDataset
+
+
+class UniversalDependenciesCorpus(ConlluCorpus):
+    """A corpus of CoNLL-U files in a folder, one for each split; see `read_conllu`.
+
+    The other arguments are those of `UniversalDependenciesDataset`.
+
+    Args:
+        data_folder: The folder.
+        train_file, test_file, dev_file: Names of the files. Without a training file, missing ones are searched for,
+            see `find_train_dev_test_files`.
+        name: Name of the corpus; the folder when None.
+        options: Options of `FileCorpus`.
+
+    Raises:
+        DataFormatError: If no file is found, or a file is malformed.
+        SettingError: If several files fit the same split, or an option is unknown or invalid.
+    """
+
+    def __init__(
+        self,
+        data_folder: str | Path,
+        train_file: str | Path | None = None,
+        test_file: str | Path | None = None,
+        dev_file: str | Path | None = None,
+        in_memory: bool = True,
+        split_multiwords: bool = True,
+        *,
+        name: str | None = None,
+        **options: Any,
+    ) -> None:
+        files = find_files(data_folder, Splits(train_file, dev_file, test_file), suffix=".conllu")
+        options |= {"in_memory": in_memory, "split_multiwords": split_multiwords}
+        super().__init__(files, name=name or str(data_folder), **options)
 
 
 class _ConlluOnDisk(FileDataset):

@@ -67,7 +67,7 @@ def tagged(draw: st.DrawFn, words: st.SearchStrategy[str]) -> tuple[list[str], l
 
 
 @given(st.data(), st.sampled_from(["\t", " ", "  "]), st.sampled_from(SCHEMES), st.booleans())
-def test_what_is_written_is_read_again(
+def test_written_columns_are_read_again(
     tmp_path: Path, data: st.DataObject, between: str, scheme: str, in_memory: bool
 ) -> None:
     sentences = data.draw(st.lists(tagged(_WITH_BLANKS if between == "\t" else _PLAIN), min_size=1, max_size=4))
@@ -87,7 +87,7 @@ def test_what_is_written_is_read_again(
 
 
 @given(st.data(), st.booleans())
-def test_changed_file_is_an_error_or_keeps_every_label(tmp_path: Path, data: st.DataObject, in_memory: bool) -> None:
+def test_corrupted_file_is_an_error_or_keeps_every_label(tmp_path: Path, data: st.DataObject, in_memory: bool) -> None:
     sentences = data.draw(st.lists(tagged(_WITH_BLANKS), min_size=1, max_size=4))
     scheme = data.draw(st.sampled_from(SCHEMES))
     lines = [
@@ -132,7 +132,7 @@ def test_changed_file_is_an_error_or_keeps_every_label(tmp_path: Path, data: st.
         ("10\u00a0000 B-LOC\nis O\n", ["10\u00a0000", "is"]),
     ],
 )
-def test_delimiter_is_found(tmp_path: Path, text: str, words: list[str]) -> None:
+def test_delimiter_is_detected(tmp_path: Path, text: str, words: list[str]) -> None:
     (sentence,) = ColumnDataset(written(tmp_path, text), NER)
     assert sentence.words == words
     assert sentence.span_labels("ner") == [(0, 1, "LOC")]
@@ -152,7 +152,7 @@ def test_given_delimiter_is_a_regular_expression(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("columns", [{3: "text", 0: "ner"}, {-1: "text", 0: "ner"}, {-1: "text", -4: "ner"}])
-def test_any_column_can_be_any(tmp_path: Path, columns: dict[int, str]) -> None:
+def test_columns_can_have_any_order(tmp_path: Path, columns: dict[int, str]) -> None:
     (sentence,) = ColumnDataset(written(tmp_path, rows("O x y in", "B-LOC x y Rome")), columns)
     assert sentence.words == ["in", "Rome"]
     assert spans(sentence) == [("Rome", "LOC")]
@@ -165,7 +165,7 @@ def test_any_column_can_be_any(tmp_path: Path, columns: dict[int, str]) -> None:
         ({0: "text", 1: "ner", 2: "ner"}, "each column must have a name of its own"),
     ],
 )
-def test_map_that_makes_no_sense_is_an_error(tmp_path: Path, columns: dict[int, str], message: str) -> None:
+def test_invalid_column_map_is_an_error(tmp_path: Path, columns: dict[int, str], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         ColumnDataset(written(tmp_path, "in O\n"), columns)
 
@@ -188,7 +188,7 @@ def test_map_that_makes_no_sense_is_an_error(tmp_path: Path, columns: dict[int, 
     ],
 )
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_fault_is_an_error_that_names_file_and_line(
+def test_malformed_row_is_an_error_with_file_and_line(
     tmp_path: Path, text: str | bytes, message: str, in_memory: bool
 ) -> None:
     with pytest.raises(DataFormatError, match=message) as caught:
@@ -201,7 +201,7 @@ def test_missing_file_is_an_error(tmp_path: Path) -> None:
         ColumnDataset(tmp_path / "none.txt", NER)
 
 
-def test_row_of_neither_word_nor_label_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_row_without_word_and_label_is_left_out_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (sentence,) = ColumnDataset(written(tmp_path, rows("New B-LOC", "\t O", "York I-LOC")), NER)
     assert spans(sentence) == [("New York", "LOC")]
     assert "1 rows have neither a word nor a label and are left out, first in line 2" in caplog.text
@@ -218,7 +218,7 @@ def test_comments_are_kept_as_metadata(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_number_sign_is_a_word_where_it_has_the_columns_of_one(tmp_path: Path, in_memory: bool) -> None:
+def test_number_sign_with_the_columns_of_a_word_is_a_word(tmp_path: Path, in_memory: bool) -> None:
     text = rows("room NN B-LOC", "# # I-LOC", "3 CD I-LOC")
     (sentence,) = ColumnDataset(
         written(tmp_path, text), {0: "text", 2: "ner"}, comment_symbol="# ", in_memory=in_memory
@@ -226,13 +226,13 @@ def test_number_sign_is_a_word_where_it_has_the_columns_of_one(tmp_path: Path, i
     assert spans(sentence) == [("room # 3", "LOC")]
 
 
-def test_comment_that_may_be_a_word_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_comment_that_may_be_a_word_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ColumnDataset(written(tmp_path, rows("# O", "Rome B-LOC")), NER, comment_symbol="# ")
     assert "1 lines are read as comments, with as many columns as a word" in caplog.text
     assert "first in line 1" in caplog.text
 
 
-def test_comment_of_other_columns_needs_no_blank(tmp_path: Path) -> None:
+def test_comment_with_other_columns_needs_no_blank(tmp_path: Path) -> None:
     text = rows("#\tsource\t2005", "1\tRome\tB-LOC\tO", "2\tis\tO\tO")
     (sentence,) = ColumnDataset(written(tmp_path, text), {1: "text", 2: "ner"}, comment_symbol="# ")
     assert spans(sentence) == [("Rome", "LOC")]
@@ -273,7 +273,7 @@ def test_document_start_has_no_labels_and_needs_no_columns(tmp_path: Path, separ
     assert spans(sentence) == [("Rome", "LOC")]
 
 
-def test_header_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_header_is_left_out_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     path = written(tmp_path, rows("WORD\tTAG", "New York\tB-LOC"))
     (sentence,) = ColumnDataset(path, NER, skip_first_line=True)
@@ -304,7 +304,7 @@ def test_features_are_label_types_and_heads_numbers(tmp_path: Path) -> None:
 # Labels
 
 
-def test_all_rows_tell_whether_a_column_has_spans(tmp_path: Path) -> None:
+def test_all_rows_determine_whether_a_column_has_spans(tmp_path: Path) -> None:
     late = rows(*(line for _ in range(40) for line in ("so O", "")), "Rome B-LOC")
     dataset = ColumnDataset(written(tmp_path, late), NER)
     assert dataset.span_label_types == ["ner"]
@@ -342,7 +342,7 @@ def test_columns_of_spans_can_be_named(tmp_path: Path) -> None:
         ("S-LOC I-LOC O E-PER O", [(0, 1, "LOC"), (1, 2, "LOC"), (3, 4, "PER")], "in BIOES, but 3 tags"),
     ],
 )
-def test_tags_that_cannot_stand_there_are_read_by_the_rule_and_said(
+def test_invalid_tag_sequences_are_repaired_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, tags: str, expected: list[TagSpan], said: str
 ) -> None:
     (sentence,) = ColumnDataset(written(tmp_path, rows(*(f"w {tag}" for tag in tags.split()))), NER)
@@ -351,7 +351,7 @@ def test_tags_that_cannot_stand_there_are_read_by_the_rule_and_said(
     assert re.search(said, message)
 
 
-def test_labels_can_be_called_otherwise_or_left_out(tmp_path: Path) -> None:
+def test_labels_can_be_renamed_or_left_out(tmp_path: Path) -> None:
     path = written(tmp_path, rows("Ann B-PER PROPN", "likes O VERB", "Rome B-LOC PROPN"))
     names = {"PER": "person", "LOC": "O", "VERB": "O"}
     (sentence,) = ColumnDataset(path, {0: "text", 1: "ner", 2: "pos"}, label_name_map=names)
@@ -368,7 +368,7 @@ def test_other_encodings_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_text_can_be_split_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture, in_memory: bool) -> None:
+def test_text_can_be_tokenized_again(tmp_path: Path, caplog: pytest.LogCaptureFixture, in_memory: bool) -> None:
     text = rows(
         "(the O DET +", "U.K.-Irish B-MISC ADJ +", "border) I-MISC NOUN +", "", "so O ADV +", "Rome B-LOC PROPN +"
     )
@@ -404,7 +404,7 @@ def test_sentences_know_their_neighbours_within_their_document(tmp_path: Path, i
 # Out of memory
 
 
-def test_sentences_on_the_disk_are_made_anew(tmp_path: Path) -> None:
+def test_sentences_on_disk_are_new_objects(tmp_path: Path) -> None:
     path = written(tmp_path, rows("Rome B-LOC", "", "so O", "", "in O", "Oslo B-LOC"))
     kept, lazy = ColumnDataset(path, NER), ColumnDataset(path, NER, in_memory=False)
     assert kept.is_in_memory()
@@ -416,7 +416,7 @@ def test_sentences_on_the_disk_are_made_anew(tmp_path: Path) -> None:
     assert list(map(str, pickle.loads(pickle.dumps(lazy)))) == list(map(str, kept))
 
 
-def test_file_that_was_changed_meanwhile_is_an_error(tmp_path: Path) -> None:
+def test_file_that_has_changed_is_an_error(tmp_path: Path) -> None:
     path = written(tmp_path, rows("Rome B-LOC"))
     lazy = ColumnDataset(path, NER, in_memory=False)
     written(tmp_path, rows("", "Rome B-LOC"))
@@ -430,7 +430,7 @@ def test_file_that_was_changed_meanwhile_is_an_error(tmp_path: Path) -> None:
 # Corpora
 
 
-def test_corpus_finds_its_files_and_says_which(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_corpus_finds_its_files_and_logs_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     for name in ("eng.train", "eng.testa", "eng.testb"):
         written(tmp_path, rows(f"{name[4:]} B-LOC"), name)
@@ -442,7 +442,7 @@ def test_corpus_finds_its_files_and_says_which(tmp_path: Path, caplog: pytest.Lo
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_missing_splits_are_sampled_only_when_asked(
+def test_missing_splits_are_sampled_on_request(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, in_memory: bool
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -456,7 +456,7 @@ def test_missing_splits_are_sampled_only_when_asked(
     assert len({sentence.text for sentence in corpus.get_all_sentences()}) == 20
 
 
-def test_the_first_file_tells_which_columns_have_spans(tmp_path: Path) -> None:
+def test_first_file_determines_which_columns_have_spans(tmp_path: Path) -> None:
     written(tmp_path, rows("so ADV", "is VERB"))
     written(tmp_path, rows("it O"), "dev.txt")
     corpus = ColumnCorpus(tmp_path, {0: "text", 1: "pos"})
@@ -464,7 +464,7 @@ def test_the_first_file_tells_which_columns_have_spans(tmp_path: Path) -> None:
     assert corpus.dev[0].token_labels("pos") == ["O"]
 
 
-def test_test_data_may_have_no_labels_and_that_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_test_data_without_labels_is_read_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     written(tmp_path, rows("Rome B-LOC"))
     written(tmp_path, rows("Oslo O"), "test.txt")
     assert len(ColumnCorpus(tmp_path, NER).test or ()) == 1

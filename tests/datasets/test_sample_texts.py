@@ -67,7 +67,7 @@ def test_the_readme_counts_the_entities_right():
         bare.append(sum({tag for _, tag in sentence} == {"O"} for sentence in sentences))
         for entity in ENTITIES:
             names[entity].append(counts[f"B-{entity}"])
-    rows = {"sentences": sizes, "words": words, "of these without a name": bare, **names}
+    rows = {"sentences": sizes, "words": words, "sentences without a name": bare, **names}
     for row, figures in rows.items():
         assert _readme_row("sample_ner", row) == [*figures, sum(figures)], row
 

@@ -90,7 +90,7 @@ def test_labelled_texts_are_read_as_they_were_written(
 
 
 @given(st.data(), st.sampled_from(["full", "disk"]), st.booleans())
-def test_changed_texts_are_an_error_or_all_there_or_said_to_be_left_out(
+def test_corrupted_lines_are_read_or_logged_or_an_error(
     tmp_path: Path, data: st.DataObject, mode: str, allow: bool
 ) -> None:
     content = b"__label__a __label__b in Rome\n__label__a it rained\n\n__label__b and so on\n"
@@ -101,17 +101,22 @@ def test_changed_texts_are_an_error_or_all_there_or_said_to_be_left_out(
             read = list(ClassificationDataset(path, "t", memory_mode=mode, allow_examples_without_labels=allow))
     except DataFormatError:
         return
+
+    def is_label(part: str) -> bool:
+        return part.startswith("__label__")
+
     lines = [line for line in re.split("\r\n|\r|\n", changed.decode()) if line.strip(" \t")]
     assert len(read) + number_left_out(said) == len(lines)
     expected = []
     for parts in (re.findall(r"\S+", line, re.ASCII) for line in lines):
-        labels = list(takewhile(lambda part: part.startswith("__label__"), parts))
+        labels = list(takewhile(is_label, parts))
+        labels += takewhile(is_label, reversed(parts[len(labels) :]))
         if len(labels) < len(parts) and (labels or allow):
             expected.append(list(dict.fromkeys(label.removeprefix("__label__") for label in labels)))
     assert [sentence.sentence_labels("t") for sentence in read] == expected
 
 
-def test_texts_are_made_when_asked_for_and_kept_or_not(tmp_path: Path) -> None:
+def test_memory_mode_determines_whether_sentences_are_kept(tmp_path: Path) -> None:
     path = written(tmp_path, "__label__a in Rome\n__label__b so\n")
     for mode, is_kept in (("full", True), ("partial", True), ("disk", False)):
         dataset = ClassificationDataset(path, "topic", memory_mode=mode)
@@ -125,7 +130,7 @@ def test_texts_are_made_when_asked_for_and_kept_or_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "texts", "said"),
     [
-        ({}, ["one two three", "four"], "1 lines that do not begin with __label__.*first line 3"),
+        ({}, ["one two three", "four"], "1 lines that neither begin nor end with __label__.*first line 3"),
         ({"allow_examples_without_labels": True}, ["one two three", "four", "no __label__c here"], ""),
         ({"skip_labels": ["b"]}, ["one two three"], "1 lines with a label among b are left out, first line 2"),
         ({"skip_labels": ["bb", "__label__b"]}, ["one two three", "four"], ""),
@@ -134,7 +139,7 @@ def test_texts_are_made_when_asked_for_and_kept_or_not(tmp_path: Path) -> None:
         ({"truncate_to_max_chars": 5}, ["one t", "four"], ""),
     ],
 )
-def test_filters_leave_out_what_they_say(
+def test_filters_leave_out_lines_and_log_the_count(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, options: dict[str, Any], texts: list[str], said: str
 ) -> None:
     path = written(tmp_path, "__label__a one two three\n__label__b __label__a four\nno __label__c here\n__label__d\n")
@@ -143,7 +148,7 @@ def test_filters_leave_out_what_they_say(
     assert "1 lines with a label and no text are left out, first line 4" in caplog.text
 
 
-def test_labels_can_be_called_otherwise(tmp_path: Path) -> None:
+def test_labels_can_be_renamed(tmp_path: Path) -> None:
     path = written(tmp_path, "__label__1 bad\n__label__5 __label__4 good\n")
     dataset = ClassificationDataset(path, "stars", label_name_map={"1": "NEG", "5": "POS", "4": "POS"})
     assert [sentence.sentence_labels("stars") for sentence in dataset] == [["NEG"], ["POS"]]
@@ -152,13 +157,13 @@ def test_labels_can_be_called_otherwise(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a text\nanother\n", r"no text with a label is in it, the first line is 'a text'; 2 lines that do not begin"),
+        ("a text\nanother\n", r"no text with a label is in it, the first line is 'a text'; 2 lines that neither begin"),
         ("", "no text with a label is in it"),
         ("__label__a one\n__label__ two\n", r"line 2: a label has no name: '__label__ two'\. A line is like"),
         (b"__label__a one\n__label__a \xe9t\xe9\n", "line 2: byte 0xe9 is not utf-8"),
     ],
 )
-def test_file_that_is_none_is_an_error(tmp_path: Path, text: str | bytes, message: str) -> None:
+def test_malformed_file_is_an_error(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(DataFormatError, match=message):
         ClassificationDataset(written(tmp_path, text), "topic")
 
@@ -312,7 +317,7 @@ def test_spans_are_read_as_they_were_written(tmp_path: Path, texts: list[list[st
 
 
 @given(st.data(), st.booleans())
-def test_changed_lines_are_an_error_or_keep_every_span(tmp_path: Path, data: st.DataObject, in_memory: bool) -> None:
+def test_corrupted_lines_are_an_error_or_keep_every_span(tmp_path: Path, data: st.DataObject, in_memory: bool) -> None:
     content = b'{"data": "in Rome", "label": [[3, 7, "LOC"]]}\n{"data": "Ann is in", "label": [[0, 3, "PER"]]}\n'
     pieces = [b"", b"\n", b'"', b"1", b",", b"[]", b"{", b"\\", b"\xff", b"null", b'"label": [], ']
     path = written(tmp_path, change(content, data, pieces))
@@ -322,10 +327,10 @@ def test_changed_lines_are_an_error_or_keep_every_span(tmp_path: Path, data: st.
     except DataFormatError:
         return
     objects = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-    assert [len(sentence.get_spans("ner")) for sentence in read] == [len(known["label"]) for known in objects]
+    assert [len(sentence.get_spans("ner")) for sentence in read] == [len(known["label"] or ()) for known in objects]
 
 
-def test_spans_that_cut_words_take_them_whole_and_say_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_spans_inside_words_are_extended_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = written(tmp_path, '{"data": "in Rome", "label": [[4, 6, "LOC"], [2, 7, "X"]]}\n')
     (sentence,) = JsonlDataset(path)
     assert [span.text for span in sentence.get_spans("ner")] == ["Rome"]
@@ -338,8 +343,8 @@ def test_spans_that_cut_words_take_them_whole_and_say_so(tmp_path: Path, caplog:
     [
         ("{", "line 2: the line is not valid JSON"),
         ("[" * 100_000, "line 2: the line is not valid JSON"),
-        ("[1]", "line 2: the line must be a JSON object, not"),
-        ('{"text": "a", "label": []}', "line 2: no 'data' in it; it has 'text', 'label'"),
+        ("[1]", "line 2: the line must be a JSON object, as of each object in the list, not"),
+        ('{"words": "a", "label": []}', "line 2: no 'data' in it; it has 'words', 'label'"),
         ('{"data": "a"}', "line 2: no 'label' in it; it has 'data'"),
         ('{"data": 1, "label": []}', "line 2: 'data' must be a text, not 1"),
         ('{"data": "a", "label": "LOC"}', "line 2: 'label' must be a list of spans, not 'LOC'"),
@@ -350,7 +355,7 @@ def test_spans_that_cut_words_take_them_whole_and_say_so(tmp_path: Path, caplog:
         ('{"data": "a", "label": [], "metadata": [1]}', "line 2: 'metadata' must be"),
     ],
 )
-def test_line_that_is_none_is_an_error(tmp_path: Path, line: str, message: str) -> None:
+def test_malformed_line_is_an_error(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(DataFormatError, match=message):
         JsonlDataset(written(tmp_path, '{"data": "x", "label": [[0, 1, "A"]]}\n' + line + "\n"))
 

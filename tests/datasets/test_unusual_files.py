@@ -462,3 +462,132 @@ def test_unit_determines_the_format_of_gold_labels(tmp_path: Path) -> None:
     unit: Any = "text"
     with pytest.raises(SettingError, match="unit must be word, span or sentence, not 'text'"):
         read_labelled(texts, label_type="t", unit=unit)
+
+
+@pytest.mark.parametrize(
+    ("train", "dev", "expected"),
+    [
+        (["(PER*", "*)", "*"], ["*", "*"], []),
+        (["(PER*", "*)", "*"], ["_", "(LOC)"], ["LOC"]),
+        (["PER-B", "PER-I", "O"], ["PER-B", "LOC-I"], ["PER", "LOC"]),
+        (["B", "I", "O"], ["B", "I"], ["ner"]),
+        (["b-per", "i-per", "o"], ["o", "o"], []),
+        (["B-PER", "I-PER", "O"], ["O", "O"], []),
+    ],
+)
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_form_of_the_tags_in_the_first_file_is_that_of_the_others(
+    tmp_path: Path, train: list[str], dev: list[str], expected: list[str], in_memory: bool
+) -> None:
+    for split, tags in (("train", train), ("dev", dev)):
+        save(tmp_path, lines(*(f"word {tag}" for tag in tags)), f"{split}.txt")
+    corpus = ColumnCorpus(tmp_path, NER, in_memory=in_memory)
+    assert [label for sentence in corpus.dev or () for _, _, label in sentence.span_labels("ner")] == expected
+    assert not any(sentence.token_labels("ner") for sentence in corpus.dev or ())
+
+
+@pytest.mark.parametrize(
+    "columns", [["(person-1", "person-1)", "_"], ["(0|(1", "0)", "1)"], ["(NP(NP*", "*)", "*)"], ["(PER*", "*)", "-"]]
+)
+def test_brackets_of_an_unknown_form_are_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, columns: list[str]
+) -> None:
+    ColumnDataset(save(tmp_path, lines(*(f"word {value}" for value in columns))), NER)
+    ColumnDataset(save(tmp_path, lines(*(f"word NER={value}|A=B" for value in columns))), {0: "text", 1: "misc"})
+    assert caplog.text.count("has brackets that are not read as spans") == 2
+
+
+def test_plain_brackets_as_labels_of_words_are_not_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ColumnDataset(save(tmp_path, lines("( (", ") )", "a DT", "b NN")), {0: "text", 1: "xpos"})
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("words", [["B-PER", "I-PER", "O"], ["1", "2", "3"]])
+def test_column_map_with_tags_or_ids_as_words_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, words: list[str]
+) -> None:
+    path = save(tmp_path, lines(*(f"{word} Rome" for word in words)))
+    ColumnDataset(path, NER)
+    assert f"column 0 has the words according to column_name_map, but they are '{words[0]}'" in caplog.text
+    caplog.clear()
+    ColumnDataset(path, {1: "text", 0: "t"})
+    assert "column_name_map" not in caplog.text
+
+
+@pytest.mark.parametrize("mode", ["full", "partial", "disk"])
+def test_labels_after_a_text_are_labels(tmp_path: Path, mode: str) -> None:
+    path = save(tmp_path, "in Rome __label__A __label__B\n__label__A so \t__label__C \r\nC __label__\u00e4")
+    read = [
+        (sentence.text, sorted(sentence.sentence_labels("t")))
+        for sentence in ClassificationDataset(path, "t", memory_mode=mode)
+    ]
+    assert read == [("in Rome", ["A", "B"]), ("so", ["A", "C"]), ("C", ["\u00e4"])]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"truncate_to_max_tokens": "2"},
+        {"truncate_to_max_chars": 2.5},
+        {"filter_if_longer_than": None},
+        {"skip_labels": [1]},
+        {"label_name_map": {"A": " "}},
+    ],
+)
+def test_option_of_another_type_is_an_error(tmp_path: Path, option: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=next(iter(option))):
+        ClassificationDataset(save(tmp_path, "__label__A so"), "t", **option)
+
+
+@pytest.mark.parametrize("option", [{"max_tokens_per_doc": "2"}, {"max_chars_per_doc": True}])
+def test_limit_of_another_type_is_an_error(tmp_path: Path, option: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=next(iter(option))):
+        CSVClassificationDataset(save(tmp_path, "so,A"), {0: "text", 1: "label"}, "t", **option)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("delimiter", [";", ",", "\t"])
+def test_separator_line_of_excel_determines_the_delimiter(
+    tmp_path: Path, in_memory: bool, mark: str, end: str, delimiter: str
+) -> None:
+    content = f'{mark}sep={delimiter}\ntext{delimiter}label\n"a{delimiter}\nb"{delimiter}A\n  \nc{delimiter}B'
+    path = save(tmp_path, content.replace("\n", end).encode())
+    options: dict[str, Any] = {"skip_header": True, "tokenizer": False, "in_memory": in_memory}
+    data = CSVClassificationDataset(path, {0: "text", 1: "label"}, "t", **options)
+    assert [(sentence.text, sentence.sentence_labels("t")) for sentence in data] == [
+        (f"a{delimiter}\nb", ["A"]),
+        ("c", ["B"]),
+    ]
+
+
+def test_lists_as_labels_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    CSVClassificationDataset(save(tmp_path, "so,\"['A', 'B']\"\n"), {0: "text", 1: "label"}, "t")
+    assert "lists of labels are read as one label" in caplog.text
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_spans_may_be_null_repeated_or_missing_beside_an_answer(tmp_path: Path, in_memory: bool) -> None:
+    rows = [
+        {"text": "none here", "answer": "accept"},
+        {"text": "in Rome", "spans": [{"start": 3, "end": 7, "label": "LOC"}] * 2, "answer": "accept"},
+        {"text": "nor here", "spans": None},
+        {"text": "in Rome", "label": [{"start": 3, "end": 7, "labels": ["LOC"]}]},
+    ]
+    data = JsonlDataset(save(tmp_path, lines(*map(json.dumps, rows))), in_memory=in_memory)
+    assert [sentence.span_labels("ner") for sentence in data] == [[], [(1, 2, "LOC")], [], [(1, 2, "LOC")]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"data": "a", "label": []}]', "must be a JSON object, as of each object in the list"),
+        ('[\n{"data": "a", "label": []}\n]', "write each object of the file in one line"),
+        ('{\n"data": "a"\n}', "write each object of the file in one line"),
+        ('{"text": "a", "label": [{"start": 0, "end": 1, "labels": ["A", "B"]}]}', "a span must be"),
+    ],
+)
+def test_json_that_is_not_in_lines_is_an_error_with_a_remedy(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(DataFormatError, match=message):
+        JsonlDataset(save(tmp_path, content))
