@@ -17,8 +17,8 @@ from flairlite.errors import SettingError
 Check = Callable[[str, Any], Any]  # of the setting's name and its value
 
 
-def whole_number(*, least: int, optional: bool = False) -> Check:
-    """Return a check that takes an integer from `least` on, Python's or NumPy's, and no bool."""
+def whole_number(*, least: int, below: int = 2**63, optional: bool = False) -> Check:
+    """Return a check that takes an integer from `least` to below `below`, Python's or NumPy's, and no bool."""
 
     def check(name: str, value: Any) -> int | None:
         if optional and value is None:
@@ -27,6 +27,8 @@ def whole_number(*, least: int, optional: bool = False) -> Check:
             raise SettingError(f"{name} must be a whole number{_or_none(optional)}; it is {shown(value)}")
         if value < least:
             raise SettingError(f"{name} must be at least {least}; it is {value}")
+        if int(value) >= below:
+            raise SettingError(f"{name} must be below {below}; it is {shown(value)}")
         return int(value)
 
     return check
@@ -45,12 +47,16 @@ def number(
             return None
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
             raise SettingError(f"{name} must be a number{_or_none(optional)}; it is {shown(value)}")
-        plain = int(value) if isinstance(value, numbers.Integral) else float(value)
-        if not (plain >= least and above < plain < below and math.isfinite(plain)):
+        try:
+            plain = int(value) if isinstance(value, numbers.Integral) else float(value)
+            is_finite = math.isfinite(plain)
+        except OverflowError:  # of an integer
+            is_finite = False
+        if not (is_finite and plain >= least and above < plain < below):
             limits = [f"at least {least}" if least > -math.inf else "", f"above {above}" if above > -math.inf else ""]
             limits.append(f"below {below}" if below < math.inf else "")
             wanted = " and ".join(filter(None, limits)) or "finite"
-            raise SettingError(f"{name} must be {wanted}; it is {value}")
+            raise SettingError(f"{name} must be {wanted}; it is {shown(value)}")
         return plain
 
     return check
@@ -95,17 +101,22 @@ def one_of(*choices: str) -> Check:
 
 
 def strings(*, count: int | None = None) -> Check:
-    """Return a check that takes several strings, `count` of them if given, as a tuple; None is the empty tuple."""
+    """Return a check that takes several strings, `count` of them if given, as a tuple.
+
+    Without `count` None is the empty tuple, and a string is a tuple of this string.
+    """
     wanted = f"{count} strings" if count else "a list of strings"
 
     def check(name: str, value: Any) -> tuple[str, ...]:
-        values = () if value is None and not count else value
+        values = value
+        if not count:
+            values = () if value is None else (value,) if isinstance(value, str) else value
         if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
             raise SettingError(f"{name} must be {wanted}; it is {shown(value)}")
         found = tuple(values)
         if not all(isinstance(item, str) for item in found) or len(found) != (count or len(found)):
             raise SettingError(f"{name} must be {wanted}; it is {shown(value)}")
-        return found
+        return tuple(map(str, found))
 
     return check
 
@@ -116,10 +127,7 @@ def seed(name: str, value: Any) -> int | None:
     Raises:
         SettingError: If the value is not an integer of 64 bits.
     """
-    found: int | None = whole_number(least=-(2**63), optional=True)(name, value)
-    if found is not None and found >= 2**64:
-        raise SettingError(f"{name} must be below 2 ** 64; it is {found}")
-    return found
+    return whole_number(least=-(2**63), below=2**64, optional=True)(name, value)  # type: ignore[no-any-return]
 
 
 def folder_path(name: str, value: Any) -> Path:
@@ -137,10 +145,13 @@ def positions(name: str, values: Iterable[Any], size: int) -> list[int]:
     """Take positions in a sequence of `size` items.
 
     Raises:
-        SettingError: If an item is not an integer from 0 to below `size`.
+        SettingError: If an item is not an integer from 0 to below `size`, or is a bool, as in a mask.
     """
+    items = values.tolist() if hasattr(values, "tolist") else list(values)
+    if not {bool, np.bool_}.isdisjoint(map(type, items)):
+        raise SettingError(f"{name} must yield positions, which are whole numbers; it yields bools")
     try:
-        found = list(map(operator.index, values))
+        found = list(map(operator.index, items))
     except TypeError as error:
         raise SettingError(f"{name} must yield positions, which are whole numbers: {error}") from error
     if found and not (min(found) >= 0 and max(found) < size):
