@@ -99,8 +99,8 @@ class TrainingSettings:
         SettingError: If a value has the wrong type or makes no sense.
     """
 
-    learning_rate: float = _setting(0.1, number(above=0, below=1e38))  # more is no float32
-    decoder_learning_rate: float | None = _setting(None, number(above=0, below=1e38, optional=True))
+    learning_rate: float = _setting(0.1, number(above=0, below=3.4e38))  # larger ones are not float32
+    decoder_learning_rate: float | None = _setting(None, number(above=0, below=3.4e38, optional=True))
     mini_batch_size: int = _setting(32, whole_number(least=1))
     mini_batch_chunk_size: int | None = _setting(None, whole_number(least=1, optional=True))
     eval_batch_size: int = _setting(64, whole_number(least=1), may_change=True)

@@ -89,7 +89,7 @@ def test_memory_and_open_files_stay_the_same_over_many_epochs(sample: Corpus, tm
     seen: list[tuple[int, int, int]] = []
 
     class Watch(flairlite.trainers.Callback):
-        def on_epoch_end(self, run: object) -> None:
+        def on_epoch_end(self, state: object) -> None:
             gc.collect()
             seen.append((tracemalloc.get_traced_memory()[0], resident(), num_descriptors()))
 
