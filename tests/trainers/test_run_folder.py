@@ -417,7 +417,7 @@ class TestSignals:
             "corpus = SAMPLE_ENGLISH().downsample(0.1)\n"
             "labels = corpus.make_label_dictionary('upos')\n"
             "tagger = SequenceTagger(WordEmbeddings('glove-mini'), labels, 'upos', hidden_size=8)\n"
-            "ModelTrainer(tagger, corpus).train(sys.argv[1], plugins=[Kill()])\n"
+            "ModelTrainer(tagger, corpus).train(sys.argv[1], plugins=[Kill()], tune_process=True)\n"
             "print('not reached')\n"
         )
         environment = {**os.environ, "PYTHONPATH": str(Path(flairlite.__file__).resolve().parents[1])}

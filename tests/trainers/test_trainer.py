@@ -637,7 +637,7 @@ class TestSameBytes:
             "corpus = Corpus(sample.train[:20], sample.dev[:5], sample.test[:5])\n"
             "tagger = SequenceTagger(WordEmbeddings('glove-mini'), corpus.make_label_dictionary('upos'), 'upos',\n"
             "                        hidden_size=4)\n"
-            "ModelTrainer(tagger, corpus).train(sys.argv[1], max_epochs=2, mini_batch_size=8)\n"
+            "ModelTrainer(tagger, corpus).train(sys.argv[1], max_epochs=2, mini_batch_size=8, tune_process=True)\n"
         )
         environment = {
             **os.environ,
