@@ -15,8 +15,8 @@ from flairlite.errors import SettingError
 Check = Callable[[str, Any], Any]  # of the setting's name and its value
 
 
-def whole_number(*, least: int, optional: bool = False) -> Check:
-    """Return a check that takes an integer from `least` on, Python's, NumPy's or torch's, and no bool."""
+def whole_number(*, least: int, below: int = 2**63, optional: bool = False) -> Check:
+    """Return a check that takes an integer from `least` to below `below`, Python's, NumPy's or torch's, and no bool."""
 
     def check(name: str, value: Any) -> int | None:
         if optional and value is None:
@@ -26,6 +26,8 @@ def whole_number(*, least: int, optional: bool = False) -> Check:
             raise SettingError(f"{name} must be a whole number{_or_none(optional)}; it is {shown(value)}")
         if plain < least:
             raise SettingError(f"{name} must be at least {least}; it is {plain}")
+        if plain >= below:
+            raise SettingError(f"{name} must be below {below}; it is {plain}")
         return int(plain)
 
     return check
@@ -45,12 +47,16 @@ def number(
         plain = _unwrap(value)
         if isinstance(plain, bool) or not isinstance(plain, numbers.Real):
             raise SettingError(f"{name} must be a number{_or_none(optional)}; it is {shown(value)}")
-        plain = int(plain) if isinstance(plain, numbers.Integral) else float(plain)
-        if not (plain >= least and above < plain < below and math.isfinite(plain)):
+        try:
+            plain = int(plain) if isinstance(plain, numbers.Integral) else float(plain)
+            is_finite = math.isfinite(plain)
+        except OverflowError:  # of an integer
+            is_finite = False
+        if not (is_finite and plain >= least and above < plain < below):
             limits = [f"at least {least}" if least > -math.inf else "", f"above {above}" if above > -math.inf else ""]
             limits.append(f"below {below}" if below < math.inf else "")
             wanted = " and ".join(filter(None, limits)) or "finite"
-            raise SettingError(f"{name} must be {wanted}; it is {value}")
+            raise SettingError(f"{name} must be {wanted}; it is {shown(value)}")
         return plain
 
     return check
@@ -112,7 +118,7 @@ def strings(*, count: int | None = None, allow_one: bool = False) -> Check:
         found = tuple(values)
         if not all(isinstance(item, str) for item in found) or len(found) != (count or len(found)):
             raise SettingError(f"{name} must be {wanted}; it is {shown(value)}")
-        return found
+        return tuple(map(str, found))
 
     return check
 
@@ -123,10 +129,7 @@ def seed(name: str, value: Any) -> int | None:
     Raises:
         SettingError: If the value is not an integer of 64 bits.
     """
-    found: int | None = whole_number(least=-(2**63), optional=True)(name, value)
-    if found is not None and found >= 2**64:
-        raise SettingError(f"{name} must be below 2 ** 64; it is {found}")
-    return found
+    return whole_number(least=-(2**63), below=2**64, optional=True)(name, value)  # type: ignore[no-any-return]
 
 
 def file_path(name: str, value: Any) -> Path:
@@ -164,10 +167,13 @@ def positions(name: str, values: Iterable[Any], size: int) -> list[int]:
     """Take positions in a sequence of `size` items.
 
     Raises:
-        SettingError: If an item is not an integer from 0 to below `size`.
+        SettingError: If an item is not an integer from 0 to below `size`, or is a bool, as in a mask.
     """
+    items = values.tolist() if hasattr(values, "tolist") else list(values)
+    if not {bool, np.bool_}.isdisjoint(map(type, items)):
+        raise SettingError(f"{name} must yield positions, which are whole numbers; it yields bools")
     try:
-        found = list(map(operator.index, values))
+        found = list(map(operator.index, items))
     except TypeError as error:
         raise SettingError(f"{name} must yield positions, which are whole numbers: {error}") from error
     if found and not (min(found) >= 0 and max(found) < size):

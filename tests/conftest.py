@@ -72,7 +72,11 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def isolated_environment(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Ignore the user's cache, mirror and device, open no connection, and restore the default seed and device."""
+    """Ignore the user's cache, mirror and device, open no connection, and restore the default seed and device.
+
+    Files are not flushed to the disk: a run does so dozens of times, and waits for all that other programs write.
+    """
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
     monkeypatch.setenv("FLAIRLITE_CACHE_ROOT", str(session_cache))
     monkeypatch.delenv("FLAIRLITE_MIRROR", raising=False)
     monkeypatch.delenv("FLAIRLITE_DEVICE", raising=False)

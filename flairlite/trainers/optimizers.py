@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from flairlite.checks import shown
@@ -41,7 +42,7 @@ def find_optimizer(name: str, value: Any) -> OptimizerFactory:
     is_other_class = isinstance(kind, type) and not issubclass(kind, torch.optim.Optimizer)
     if not callable(factory) or is_other_class or kind is torch.optim.Optimizer:
         raise SettingError(f"{name} must be a class of torch.optim, or its name; it is {shown(value)}")
-    if (reason := _UNFIT.get(getattr(kind, "__name__", ""))) and _is_of_torch(kind.__name__, kind):
+    if is_of_torch(kind) and (reason := _UNFIT.get(kind.__name__)):
         raise SettingError(f"{name} cannot be {kind.__name__}: {reason}. Use torch.optim.SGD or torch.optim.AdamW")
     return factory
 
@@ -50,7 +51,7 @@ def _find_by_name(name: str, value: str) -> OptimizerFactory:
     classes: dict[str, OptimizerFactory] = {
         key.lower(): item
         for key, item in vars(torch.optim).items()
-        if _is_of_torch(key, item) and item is not torch.optim.Optimizer
+        if is_of_torch(item) and item is not torch.optim.Optimizer
     }
     wanted = value.lower().removeprefix("torch.optim.")
     if wanted not in classes:
@@ -88,9 +89,10 @@ def make_optimizer(
         parts = [[weight for name, weight in weights if _is_embedding(name) == chosen] for chosen in (False, True)]
         rates = (decoder_learning_rate, learning_rate)
         groups = [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True) if part]
+    refusals = Exception if is_of_torch(_split_options(factory)[0]) else (TypeError, ValueError)
     try:
         optimizer = (remove_compiler(factory) if without_compiler else factory)(groups, lr=learning_rate)
-    except (TypeError, ValueError) as error:
+    except refusals as error:
         raise SettingError(
             f"the optimizer {optimizer_to_plain(factory)['name']} cannot be made of the weights and lr: {error}"
         ) from error
@@ -109,7 +111,7 @@ def optimizer_to_plain(factory: Any) -> dict[str, Any]:
     module = getattr(kind, "__module__", type(kind).__module__)
     name = getattr(kind, "__qualname__", type(kind).__qualname__)
     return {
-        "name": f"torch.optim.{name}" if _is_of_torch(name, kind) else f"{module}.{name}",
+        "name": f"torch.optim.{name}" if is_of_torch(kind) else f"{module}.{name}",
         "options": {key: _to_plain(value) for key, value in options.items()},
     }
 
@@ -121,8 +123,8 @@ def optimizer_from_plain(plain: Mapping[str, Any]) -> OptimizerFactory:
         SettingError: If it is not one of torch's.
     """
     package, _, name = str(plain["name"]).rpartition(".")
-    factory = getattr(torch.optim, name, None)
-    if package != "torch.optim" or factory is None or not _is_of_torch(name, factory):
+    factory: Any = getattr(torch.optim, name, None)
+    if package != "torch.optim" or not is_of_torch(factory):
         raise SettingError(f"the optimizer {plain['name']} is not one of torch's: give it again, as optimizer=")
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in plain["options"].items()}
     return functools.partial(factory, **options) if options else factory
@@ -137,9 +139,7 @@ def remove_compiler(factory: OptimizerFactory) -> OptimizerFactory:
     torch's, the factory itself is returned.
     """
     kind, options = _split_options(factory)
-    if _has_compiler() or not _is_of_torch(getattr(kind, "__name__", ""), kind):
-        return factory
-    if options.get("differentiable"):  # the step itself must have gradients then
+    if _has_compiler() or not is_of_torch(kind) or options.get("differentiable"):  # its step must have gradients
         return factory
     members: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in _DECORATED}
     members["step"] = torch.no_grad()(members["step"])
@@ -161,15 +161,15 @@ def _split_options(factory: Any) -> tuple[Any, Mapping[str, Any]]:
     return factory, {}
 
 
-def _is_of_torch(name: str, factory: Any) -> bool:
-    return (
-        isinstance(factory, type)
-        and issubclass(factory, torch.optim.Optimizer)
-        and getattr(torch.optim, name, None) is factory
-    )
+def is_of_torch(kind: Any) -> bool:
+    """Return whether an object is a class of `torch.optim`."""
+    is_class = isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)
+    return is_class and getattr(torch.optim, kind.__name__, None) is kind
 
 
 def _to_plain(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [_to_plain(item) for item in value]
+    if isinstance(value, (np.number, np.bool_)) or (isinstance(value, torch.Tensor) and value.ndim == 0):
+        return value.item()
     return value if value is None or isinstance(value, (bool, int, float, str)) else repr(value)

@@ -8,8 +8,9 @@ import inspect
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypedDict
 
+from flairlite.checks import Check, flag, number, shown
 from flairlite.errors import SettingError
-from flairlite.trainers.optimizers import OptimizerFactory
+from flairlite.trainers.optimizers import OptimizerFactory, is_of_torch
 
 
 class OptimizerOptions(TypedDict, total=False):
@@ -47,7 +48,7 @@ class TrainingOptions(OptimizerOptions, total=False):
     monitor_train_sample: float
     main_evaluation_metric: tuple[str, str]
     use_final_model_for_eval: bool
-    exclude_labels: Sequence[str] | None
+    exclude_labels: Sequence[str] | str | None
     shuffle: bool
     shuffle_first_epoch: bool
     bucketing: bool
@@ -87,8 +88,27 @@ _OF_FLAIR: Mapping[str, tuple[Any, str]] = {
     "use_tensorboard": (False, "use plugins=[TensorboardLogger()]"),
     "eval_on_train_fraction": (0.0, "use monitor_train_sample"),
     "monitor_train": (False, "use monitor_train_sample"),
+    "differentiable": (False, "no gradients of a step are needed"),
+    "capturable": (False, "steps are not captured as CUDA graphs"),
     "save_best_model": (True, "use use_final_model_for_eval=True for no best model"),
 }
+
+
+def _check_betas(name: str, value: Any) -> tuple[float, ...]:
+    if not isinstance(value, Sequence) or len(value) != 2:
+        raise SettingError(f"{name} must be two numbers; it is {shown(value)}")
+    return tuple(float(number(least=0, below=1)(name, item)) for item in value)  # torch takes no integers
+
+
+_CHECKS: Mapping[str, Check] = {
+    "momentum": number(least=0),
+    "dampening": number(),
+    "weight_decay": number(least=0),
+    "nesterov": flag,
+    "amsgrad": flag,
+    "maximize": flag,
+    "betas": _check_betas,
+}  # of options of torch's optimizers
 
 
 def bind_options(optimizer: Any, options: Mapping[str, Any], known: Collection[str]) -> Any:
@@ -100,7 +120,7 @@ def bind_options(optimizer: Any, options: Mapping[str, Any], known: Collection[s
         known: The names of the settings, used to suggest a correction for a typo.
 
     Raises:
-        SettingError: If the optimizer has no such option, with what to do instead.
+        SettingError: If the optimizer has no such option, with what to do instead, or its value makes no sense.
     """
     asked = {name: value for name, value in options.items() if not _asks_for_nothing(name, value)}
     accepted = _option_names(optimizer)
@@ -112,6 +132,8 @@ def bind_options(optimizer: Any, options: Mapping[str, Any], known: Collection[s
             hint = f"Did you mean {close[0]}?" if close else "Leave it out"
             options_text = ", ".join(sorted(accepted)) or "no options"
             raise SettingError(f"train has no argument {name!r}, and the optimizer takes {options_text}. {hint}")
+    if is_of_torch(optimizer.func if isinstance(optimizer, functools.partial) else optimizer):
+        asked = {name: _CHECKS[name](name, value) if name in _CHECKS else value for name, value in asked.items()}
     return functools.partial(optimizer, **asked) if asked else optimizer
 
 

@@ -73,7 +73,8 @@ class TrainingSettings:
         monitor_train_sample: Training sentences to evaluate after each epoch: a number, or a part between 0 and 1.
         main_evaluation_metric: The metric that decides which epoch is the best, such as `("macro avg", "f1-score")`.
         use_final_model_for_eval: Whether to evaluate the model of the last epoch, and keep no best model.
-        exclude_labels: Labels to exclude from evaluations, with the words or sentences that have only these.
+        exclude_labels: Labels, or a single label, to exclude from evaluations, with the words or sentences that have
+            only these.
         shuffle: Whether to visit the sentences in a new random order in each epoch, or in their own order.
         shuffle_first_epoch: Whether to shuffle in the first epoch too.
         bucketing: Whether to put sentences of similar length into a batch when shuffling, which is much faster. If the
@@ -98,8 +99,8 @@ class TrainingSettings:
         SettingError: If a value has the wrong type or makes no sense.
     """
 
-    learning_rate: float = _setting(0.1, number(above=0))
-    decoder_learning_rate: float | None = _setting(None, number(above=0, optional=True))
+    learning_rate: float = _setting(0.1, number(above=0, below=3.4e38))  # larger ones are not float32
+    decoder_learning_rate: float | None = _setting(None, number(above=0, below=3.4e38, optional=True))
     mini_batch_size: int = _setting(32, whole_number(least=1))
     mini_batch_chunk_size: int | None = _setting(None, whole_number(least=1, optional=True))
     eval_batch_size: int = _setting(64, whole_number(least=1), may_change=True)
@@ -118,7 +119,7 @@ class TrainingSettings:
     monitor_train_sample: float = _setting(0, _check_sample)
     main_evaluation_metric: tuple[str, str] = _setting(DEFAULT_METRIC, strings(count=2))
     use_final_model_for_eval: bool = _setting(False, flag)
-    exclude_labels: Sequence[str] | None = _setting((), strings(allow_one=True))
+    exclude_labels: Sequence[str] | str | None = _setting((), strings(allow_one=True))
     shuffle: bool = _setting(True, flag)
     shuffle_first_epoch: bool = _setting(True, flag)
     bucketing: bool = _setting(True, flag)

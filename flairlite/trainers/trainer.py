@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import logging
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +35,11 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from flairlite.trainers.options import TrainingOptions
+
+log = logging.getLogger("flairlite")
+
+_in_training: set[int] = set()  # ids of the models that are being trained
+_lock = threading.Lock()  # of this set
 
 _Samplers = Sampler[int] | type[Sampler[int]]  # what `sampler` may be
 
@@ -224,7 +232,7 @@ class ModelTrainer(Pluggable):
     ) -> dict[str, Any]:
         log_path = folder / TRAINING_LOG if settings.create_file_logs else None
         tuned = tidy_heap() if settings.tune_process else contextlib.nullcontext()
-        with logging_to(log_path, opened=False) as log_file, tuned, self._attach(parts.plugins):
+        with _claim(self.model), logging_to(log_path, opened=False) as log_file, tuned, self._attach(parts.plugins):
             callbacks = [plugin for plugin in parts.plugins if isinstance(plugin, Callback)]
             if any(map(self.has_hook, self.valid_events)):
                 callbacks.append(Events(self, {"base_path": folder, **vars(settings)}))
@@ -276,12 +284,24 @@ def _check_plugins(plugins: Any) -> list[Callback | BasePlugin]:
         raise SettingError(f"plugins must be a list; give plugins=[{type(plugins).__name__}(...)]")
     if plugins is not None and (isinstance(plugins, (str, bytes, type)) or not isinstance(plugins, Iterable)):
         raise SettingError(f"plugins must be a list of Callbacks or TrainerPlugins; it is {shown(plugins)}")
-    found = list(plugins or ())
+    found = [] if plugins is None else list(plugins)
     for plugin in found:
         if not isinstance(plugin, (Callback, BasePlugin)):
             hint = f"; give an object, {plugin.__name__}(...)" if isinstance(plugin, type) else ""
             raise SettingError(f"plugins must be Callbacks or TrainerPlugins; one is {shown(plugin)}{hint}")
+        if isinstance(plugin, Callback):
+            _warn_about_hooks(plugin)
+    if len(set(map(id, found))) < len(found):
+        raise SettingError("plugins must be different objects: one of them is in the list twice")
     return found
+
+
+def _warn_about_hooks(callback: Callback) -> None:
+    """Warn about methods whose names are almost those of hooks, because they are never called."""
+    hooks = [name for name in dir(Callback) if name.startswith("on_")]
+    for name in (name for name in dir(type(callback)) if name.startswith("on_") and name not in hooks):
+        if close := difflib.get_close_matches(name, hooks, n=1, cutoff=0.75):
+            log.warning("%s.%s is never called: did you mean %s?", type(callback).__name__, name, close[0])
 
 
 def _find_device(device: Any) -> torch.device:
@@ -298,6 +318,23 @@ def _find_device(device: Any) -> torch.device:
 
 
 @contextlib.contextmanager
+def _claim(model: Model) -> Iterator[None]:
+    """Keep other runs from training a model within the `with` statement.
+
+    Raises:
+        TrainingError: If another run trains it.
+    """
+    with _lock:
+        if id(model) in _in_training:
+            raise TrainingError("another run trains this model now: wait for its end, or make another model")
+        _in_training.add(id(model))
+    try:
+        yield
+    finally:
+        _in_training.discard(id(model))
+
+
+@contextlib.contextmanager
 def _open_folder(base_path: Any) -> Iterator[Path]:
     """Make the folder of a run and lock it.
 
@@ -306,7 +343,7 @@ def _open_folder(base_path: Any) -> Iterator[Path]:
         TrainingError: If another run has the folder.
         RunFolderError: If the folder, or later a file in it, cannot be written.
     """
-    path = folder_path("base_path", base_path)
+    path = folder_path("base_path", base_path).absolute()  # the program may change its working folder meanwhile
     try:
         folder = make_folder(path)
         with lock_folder(folder):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import Sampler
 
 from flairlite.data import Corpus
@@ -94,6 +95,7 @@ class TrainingRun:
         )
         self.best = BestModel() if self.dev is not None and not settings.use_final_model_for_eval else None
         self.signals = Signals()
+        self._first_batches: list[Tensor] | None = None  # drawn before an earlier run's files are removed
         self.own_callbacks = self._make_callbacks(corpus)
         checkpoints = Checkpoints(self.save, settings.checkpoint_every, self.signals)
         self.callbacks = [*self.own_callbacks, *plugins, checkpoints]
@@ -160,15 +162,16 @@ class TrainingRun:
         try:
             with self.signals:
                 self._begin(checkpoint)
-                while self._has_next_epoch():
-                    self._train_epoch()
-                self.signals.handle()
-        except KeyboardInterrupt:
-            self.state.is_interrupted = True
-            log.info(LINE)
-            log.info("Exiting from training early.")
-        except TrainingInterrupt as interrupt:
-            self.state.is_interrupted, self.state.stop_reason = True, str(interrupt)
+                try:
+                    while self._has_next_epoch():
+                        self._train_epoch()
+                    self.signals.handle()
+                except KeyboardInterrupt:
+                    self.state.is_interrupted = True
+                    log.info(LINE)
+                    log.info("Exiting from training early.")
+                except TrainingInterrupt as interrupt:
+                    self.state.is_interrupted, self.state.stop_reason = True, str(interrupt)
         except BaseException:
             with contextlib.suppress(FlairliteError):  # the first error is the one to report
                 self._leave()
@@ -250,6 +253,8 @@ class TrainingRun:
         careful = [*(callback for callback in self.own_callbacks if callback.schedules), *self.plugins]
         for callback in careful:  # those that may refuse to start
             callback.on_train_begin(self.state)
+        if checkpoint is None and self._has_next_epoch():
+            self._first_batches = self.order.draw(1)  # a sampler may yield what makes no sense
         self._log_file.open(keep=None if checkpoint is None else checkpoint["log_bytes"])
         if checkpoint is None:
             clear_folder(self.state.base_path)
@@ -297,7 +302,8 @@ class TrainingRun:
 
     def _train_epoch(self) -> None:
         state = self.state
-        batches = self.order.draw(state.epoch + (not state.is_in_epoch), again=state.is_in_epoch)
+        batches = self._first_batches or self.order.draw(state.epoch + (not state.is_in_epoch), again=state.is_in_epoch)
+        self._first_batches = None
         train_epoch(
             state,
             self.train_split,

@@ -165,8 +165,8 @@ class Scripted(Callback):
     def __init__(self) -> None:
         self.rates: list[float] = []
 
-    def on_batch_end(self, run: TrainingState) -> None:
-        self.rates.append(run.learning_rate)
+    def on_batch_end(self, state: TrainingState) -> None:
+        self.rates.append(state.learning_rate)
 
 
 @pytest.fixture

@@ -251,8 +251,8 @@ class TestRecords:
         labels: list[int] = []
 
         class Count(Callback):
-            def on_batch_end(self, run: TrainingState) -> None:
-                labels.append(run.num_labels - sum(labels))
+            def on_batch_end(self, state: TrainingState) -> None:
+                labels.append(state.num_labels - sum(labels))
 
         result = train(trainer, tmp_path, recorder, Count(), max_epochs=1)
         losses = [record.value for record in recorder.records if record.name == "train/batch_loss"]
@@ -542,8 +542,8 @@ def rates_of(trainer: ModelTrainer, folder: Path, *plugins: Any, **options: Any)
     rates: list[float] = []
 
     class RecordRates(Callback):
-        def on_batch_begin(self, run: TrainingState) -> None:
-            rates.append(run.learning_rate)
+        def on_batch_begin(self, state: TrainingState) -> None:
+            rates.append(state.learning_rate)
 
     train(trainer, folder, *plugins, RecordRates(), **options)
     return rates
@@ -604,8 +604,8 @@ class TestSchedules:
         weights: list[torch.Tensor] = []
 
         class KeepWeights(Callback):
-            def on_epoch_end(self, run: TrainingState) -> None:
-                weights.append(torch.cat([weight.detach().flatten() for weight in run.model.parameters()]))
+            def on_epoch_end(self, state: TrainingState) -> None:
+                weights.append(torch.cat([weight.detach().flatten() for weight in state.model.parameters()]))
 
         plugin = AnnealingPlugin(patience=2, anneal_with_restarts=True)
         train(trainer, tmp_path, plugin, KeepWeights(), max_epochs=3)
@@ -658,8 +658,8 @@ METRIC = ("micro avg", "f1-score")
 class Freeze(Callback):
     """Keeps the weights fixed, so that no epoch is better than the first."""
 
-    def on_backward_end(self, run: TrainingState) -> None:
-        for weight in run.model.parameters():
+    def on_backward_end(self, state: TrainingState) -> None:
+        for weight in state.model.parameters():
             weight.grad = None
 
 
@@ -848,7 +848,7 @@ def fake_tensorboard(monkeypatch: pytest.MonkeyPatch) -> list[FakeWriter]:
 class TestServices:
     def test_wandb_receives_metrics_and_warnings(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         class LogWarning(Callback):
-            def on_epoch_end(self, run: TrainingState) -> None:
+            def on_epoch_end(self, state: TrainingState) -> None:
                 logging.getLogger("flairlite").warning("a warning")
 
         service = Service()

@@ -40,10 +40,10 @@ def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def corpus(sample: Corpus) -> Corpus:
-    assert sample.train
-    assert sample.dev
-    assert sample.test
-    return Corpus(sample.train[:40], sample.dev[:15], sample.test[:15])
+    """The first sentences of at most eight words, which are trained on fast."""
+    splits = (sample.train, 40), (sample.dev, 15), (sample.test, 15)
+    short = ([text for text in split or () if 2 <= len(text) <= 8][:count] for split, count in splits)
+    return Corpus(*short)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def make(corpus: Corpus, sample: Corpus, mini_vectors: WordEmbeddings) -> Make:
     rows = mini_vectors.vectors.rows(words)
     known = [word for word, row in zip(words, rows, strict=True) if row >= 0]
     vectors = WordEmbeddings(WordVectors(known, mini_vectors.vectors.matrix[rows[rows >= 0]]))
-    options = {"hidden_size": 16, "dropout": 0.1, "seed": 0}
+    options = {"hidden_size": 6, "dropout": 0.1, "seed": 0}
     return functools.partial(SequenceTagger, vectors, sample.make_label_dictionary("upos"), "upos", **options)
 
 
@@ -69,12 +69,12 @@ class Drift(Callback):
         self.steps = 0
         self.memory = torch.zeros(3)
 
-    def on_batch_end(self, run: TrainingState) -> None:
+    def on_batch_end(self, state: TrainingState) -> None:
         self.steps += 1
         if self.steps == self.crash_at:
             raise self.error
-        self.memory = self.memory * 0.9 + float(run.loss_sum)
-        run.learning_rate *= 1 - 1e-7 * float(self.memory[0])
+        self.memory = self.memory * 0.9 + float(state.loss_sum)
+        state.learning_rate *= 1 - 1e-7 * float(self.memory[0])
 
     def state_dict(self) -> dict[str, Any]:
         return {"steps": self.steps, "memory": self.memory, "more": [1, (2.0, None), {"a": "b"}]}
@@ -125,7 +125,7 @@ def whole(
 
 
 class TestExactResume:
-    @pytest.mark.parametrize("step", [1, 2, 4, 5, 6, 9, 10, 13, 20])
+    @pytest.mark.parametrize("step", [1, 4, 5, 6, 13, 20])
     def test_a_run_that_crashed_ends_as_one_that_did_not(
         self, step: int, whole: tuple[dict[str, Any], Path], make: Make, corpus: Corpus, tmp_path: Path
     ) -> None:
@@ -191,11 +191,11 @@ class TestExactResume:
 
         class Forget(Callback):
             @torch.no_grad()
-            def on_batch_end(self, run: TrainingState) -> None:
-                for weight in run.model.parameters() if run.epoch > 2 else ():
+            def on_batch_end(self, state: TrainingState) -> None:
+                for weight in state.model.parameters() if state.epoch > 2 else ():
                     weight.zero_()
-                if run.epoch > 2:
-                    cast(SequenceTagger, run.model).linear.bias[-1] = 1e2  # of the rarest label: all is wrong
+                if state.epoch > 2:
+                    cast(SequenceTagger, state.model).linear.bias[-1] = 1e2  # of the rarest label: all is wrong
 
         trainer = ModelTrainer(make(), corpus)
         with pytest.raises(SettingError, match="plugins has 'Forget'"):
@@ -223,16 +223,16 @@ class Stop(Callback):
     def __init__(self, error: type[BaseException] = Crash, step: int = 0) -> None:
         self.error, self.steps, self.step = error, 0, step
 
-    def on_batch_end(self, run: TrainingState) -> None:
+    def on_batch_end(self, state: TrainingState) -> None:
         self.steps += 1
         if self.steps == self.step:
             raise self.error
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no kill -9")
-def test_killed_at_random_moments_a_run_ends_as_one_that_was_not(session_cache: Path) -> None:
-    """FLAIRLITE_KILLS=50 is the long form."""
-    kills = int(os.environ.get("FLAIRLITE_KILLS", "4"))
+def test_killed_run_ends_like_an_undisturbed_one(session_cache: Path) -> None:
+    """The run is killed in each third of its time; with `FLAIRLITE_KILLS=50` many runs are killed."""
+    kills = int(os.environ.get("FLAIRLITE_KILLS", "3"))
     script = [sys.executable, str(TESTS / "support" / "kill_runs.py"), "--kills", str(kills)]
     found = subprocess.run(script, env=environment(), capture_output=True, text=True, check=True)
     result = json.loads(found.stdout)

@@ -36,16 +36,18 @@ class Killed(Exception):
 
 
 class Kill(Callback):
-    """Ends a run at a step of all steps, once."""
+    """Raises an error at the start of a step; each epoch has three steps.
+
+    Args:
+        step: The number of steps before, over all epochs; None never raises.
+    """
 
     def __init__(self, step: int | None) -> None:
-        self.left = step
+        self.step = step
 
-    def on_batch_begin(self, run: TrainingState) -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                raise Killed
+    def on_batch_begin(self, state: TrainingState) -> None:
+        if (state.epoch - 1) * 3 + state.iteration == self.step:
+            raise Killed
 
 
 def make_trainer() -> ModelTrainer:
@@ -77,28 +79,23 @@ def make_trainer() -> ModelTrainer:
     ids=show,
 )
 def test_a_resumed_run_is_the_same(options: dict[str, Any], make_plugins: MakePlugins, tmp_path: Path) -> None:
-    results, states = [], []
-    for step in (None, 4, 9):  # in the second and in the fourth epoch
-        trainer, folder = make_trainer(), tmp_path / str(step)
-        more = dict(options)
-        if "sampler" in more and not isinstance(more["sampler"], type):
-            more["sampler"] = more["sampler"]()
-        chosen: dict[str, Any] = {"max_epochs": 5, "mini_batch_size": 4, "seed": 0, "checkpoint_every": 1, **more}
-        try:
-            results.append(trainer.train(folder, **chosen, plugins=[*make_plugins(), Kill(step)]))
-        except Killed:
-            trainer = make_trainer()
-            again = {"sampler": options["sampler"]} if "sampler" in options else {}
-            if again and not isinstance(again["sampler"], type):
-                again["sampler"] = again["sampler"]()
-            results.append(trainer.resume(folder, plugins=[*make_plugins(), Kill(None)], **again))
-        states.append(trainer.model.state_dict())
-    assert results[1] == results[2] == results[0]
-    for state in states[1:]:
-        assert all(torch.equal(weight, states[0][name]) for name, weight in state.items())
+    def prepare() -> dict[str, Any]:
+        sampler = options.get("sampler")
+        return {"sampler": sampler() if sampler is not None and not isinstance(sampler, type) else sampler}
+
+    chosen: dict[str, Any] = {"max_epochs": 4, "mini_batch_size": 4, "seed": 0, "checkpoint_every": 1, **options}
+    trainer = make_trainer()
+    expected = trainer.train(tmp_path / "whole", **{**chosen, **prepare()}, plugins=[*make_plugins(), Kill(None)])
+    with pytest.raises(Killed):  # in the second epoch
+        make_trainer().train(tmp_path / "parts", **{**chosen, **prepare()}, plugins=[*make_plugins(), Kill(4)])
+    with pytest.raises(Killed):  # before the fourth epoch
+        make_trainer().resume(tmp_path / "parts", plugins=[*make_plugins(), Kill(9)], **prepare())
+    resumed = make_trainer()
+    assert resumed.resume(tmp_path / "parts", plugins=[*make_plugins(), Kill(None)], **prepare()) == expected
+    weights = trainer.model.state_dict()
+    assert all(torch.equal(weight, weights[name]) for name, weight in resumed.model.state_dict().items())
     if options.get("write_weights"):
-        tables = [(tmp_path / str(step) / "weights.txt").read_text() for step in (None, 4, 9)]
-        assert tables[0] == tables[1] == tables[2]
+        assert (tmp_path / "whole" / "weights.txt").read_text() == (tmp_path / "parts" / "weights.txt").read_text()
 
 
 def test_the_sampler_must_be_given_again(tmp_path: Path) -> None:

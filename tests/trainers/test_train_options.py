@@ -83,14 +83,14 @@ class Seen(Callback):
         self.optimizer: Any = None
         self.norms: list[float | None] = []
 
-    def on_train_begin(self, run: TrainingState) -> None:
-        self.optimizer = run.optimizer
+    def on_train_begin(self, state: TrainingState) -> None:
+        self.optimizer = state.optimizer
 
-    def on_batch_end(self, run: TrainingState) -> None:
-        self.batches.append([run.sentences[place] for place in run.indices.tolist()])
-        self.rates.append([group["lr"] for group in run.optimizer.param_groups])
-        gradients = [weight.grad for weight in run.model.parameters() if weight.grad is not None]
-        self.norms.append(None if run.gradient_norm is None else float(run.gradient_norm))
+    def on_batch_end(self, state: TrainingState) -> None:
+        self.batches.append([state.sentences[place] for place in state.indices.tolist()])
+        self.rates.append([group["lr"] for group in state.optimizer.param_groups])
+        gradients = [weight.grad for weight in state.model.parameters() if weight.grad is not None]
+        self.norms.append(None if state.gradient_norm is None else float(state.gradient_norm))
         assert not gradients
 
 
@@ -262,9 +262,9 @@ class TestSplits:
 
     def test_the_last_model_may_be_the_one_that_counts(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         class Forget(Callback):
-            def on_epoch_trained(self, run: TrainingState) -> None:
-                if run.epoch == 2:
-                    for weight in run.model.parameters():
+            def on_epoch_trained(self, state: TrainingState) -> None:
+                if state.epoch == 2:
+                    for weight in state.model.parameters():
                         weight.data.zero_()
 
         train(trainer, tmp_path, use_final_model_for_eval=True, plugins=[Forget()])

@@ -287,8 +287,8 @@ class TestLossTable:
         lengths: list[int] = []
 
         class Look(Callback):
-            def on_epoch_end(self, run: TrainingState) -> None:
-                lengths.append(len((run.base_path / "loss.tsv").read_text().splitlines()))
+            def on_epoch_end(self, state: TrainingState) -> None:
+                lengths.append(len((state.base_path / "loss.tsv").read_text().splitlines()))
 
         train(Corpus(make_sentences(2)), tmp_path, max_epochs=3, plugins=[Look()])
         assert lengths == [2, 3, 4]

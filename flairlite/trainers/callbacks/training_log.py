@@ -6,8 +6,10 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from flairlite.data import Corpus
 from flairlite.errors import FileWriteError
@@ -15,6 +17,11 @@ from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.optimizers import optimizer_to_plain
 from flairlite.trainers.settings import TrainingSettings
 from flairlite.trainers.state import TrainingState
+
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler  # not generic in Python 3.10
 
 log = logging.getLogger("flairlite")
 
@@ -109,14 +116,19 @@ def make_header(
         ["Plugins:", *(f" - {plugin}" for plugin in plugins)],
         [f"Final evaluation on {tested}", f' - metric: "{settings.main_evaluation_metric}"'],
         ["Computation:", f" - compute on device: {device}", f" - embedding storage: {storage}"],
-        [f'Model training base path: "{state.base_path}"'],
+        [f'Model training base path: "{_shorten(state.base_path)}"'],
         [f"Device: {device}"],
         [f"Embeddings storage mode: {storage}"],
     ]
 
 
+def _shorten(path: Path) -> Path:
+    """Return a path relative to the working folder, if it is in there."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 class LogFile(logging.Handler):
-    """Writes messages to a file, which is not touched before `open`; earlier messages are kept until then.
+    """Writes the messages of a thread to a file, which is not touched before `open`; earlier messages are kept for it.
 
     Args:
         path: The file, or None to write nothing.
@@ -124,9 +136,12 @@ class LogFile(logging.Handler):
 
     def __init__(self, path: Path | None) -> None:
         super().__init__()
+        self.setFormatter(logging.Formatter(FORMAT))
+        self.addFilter(_ThreadFilter())
         self._path = path
         self._pending: list[logging.LogRecord] = []
         self._file: logging.FileHandler | None = None
+        self.previous = (logging.NOTSET, False, True)  # level, disabled and propagate of the logger before all runs
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message, or keep it until the file is open."""
@@ -144,7 +159,7 @@ class LogFile(logging.Handler):
         if self._path is None:
             return
         try:
-            self._file = logging.FileHandler(self._path, mode="a", encoding="utf-8")
+            self._file = logging.FileHandler(self._path, mode="a", encoding="utf-8", errors="backslashreplace")
             os.truncate(self._path, min(keep or 0, self.size()))
         except OSError as error:
             problem = f"{self._path} cannot be written: {error.strerror}. Choose another folder"
@@ -167,9 +182,10 @@ class LogFile(logging.Handler):
 
 @contextlib.contextmanager
 def logging_to(path: Path | None, *, opened: bool = True) -> Iterator[LogFile]:
-    """Send the library's messages to a file, and to the console unless the program has configured logging itself.
+    """Send this thread's messages to a file, and to the console unless the program has configured logging itself.
 
-    Afterwards the configuration of logging is as before.
+    Afterwards the configuration of logging is as before. If the program has disabled the logger, as `logging.config`
+    does by default with loggers that exist, messages are sent to the file only.
 
     Args:
         path: The file, or None.
@@ -177,25 +193,50 @@ def logging_to(path: Path | None, *, opened: bool = True) -> Iterator[LogFile]:
     """
     file = LogFile(path)
     handlers: list[logging.Handler] = [file]
-    if not logging.getLogger().handlers and not _has_own_handler():
-        handlers.append(logging.StreamHandler(sys.stdout))
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter(FORMAT))
+    of_runs = (logging.NullHandler, LogFile, _Console)  # runs in other threads have these
+    runs = [handler for handler in log.handlers if isinstance(handler, LogFile)]
+    file.previous = runs[0].previous if runs else (log.level, log.disabled, log.propagate)
+    is_configured = logging.getLogger().handlers or not all(isinstance(handler, of_runs) for handler in log.handlers)
+    if not is_configured and not file.previous[1]:
+        handlers.append(_Console(sys.stdout))
     if opened:
         file.open()
-    level = log.level
-    if not log.isEnabledFor(logging.INFO):
+    if log.disabled:
+        log.disabled = log.propagate = False
+    if log.getEffectiveLevel() > logging.INFO:
         log.setLevel(logging.INFO)
     for handler in handlers:
         log.addHandler(handler)
     try:
         yield file
     finally:
-        log.setLevel(level)
         for handler in handlers:
             log.removeHandler(handler)
             handler.close()
+        if not any(isinstance(handler, LogFile) for handler in log.handlers):
+            level, log.disabled, log.propagate = file.previous
+            log.setLevel(level)
 
 
-def _has_own_handler() -> bool:
-    return any(not isinstance(handler, logging.NullHandler) for handler in log.handlers)
+class _Console(_StreamHandler):
+    """Prints the messages of a thread; characters that the console lacks are escaped."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.setFormatter(logging.Formatter(FORMAT))
+        self.addFilter(_ThreadFilter())
+
+    def format(self, record: logging.LogRecord) -> str:
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        return super().format(record).encode(encoding, "backslashreplace").decode(encoding)
+
+
+class _ThreadFilter(logging.Filter):
+    """Passes the messages of the current thread only, because runs in several threads share the logger."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = threading.get_ident()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.thread == self._thread

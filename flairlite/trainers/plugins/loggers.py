@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from flairlite.checks import flag, whole_number
 from flairlite.errors import MissingExtraError, SettingError
 from flairlite.trainers.callbacks.training_log import FORMAT
 from flairlite.trainers.plugins.base import TrainerPlugin
@@ -105,8 +106,8 @@ def _check_metrics(metrics: Any) -> dict[tuple[str, ...], str]:
                 f"got {name!r}: {key!r}"
             )
         checked[parts] = key
-    if len(set(checked.values())) < len(metrics):
-        raise SettingError(f"metrics_to_collect must map each metric to a different key; got {dict(metrics)!r}")
+    if len({*checked.values(), "test_score"}) <= len(metrics):
+        raise SettingError(f"metrics_to_collect must map each metric to another key, not test_score; got {metrics!r}")
     return checked
 
 
@@ -128,20 +129,19 @@ class TensorboardLogger(TrainerPlugin):
         self,
         log_dir: str | Path | None = None,
         comment: str = "",
-        tracked_metrics: Collection[tuple[str, ...]] = (),
+        tracked_metrics: Collection[tuple[str, ...]] | None = (),
     ) -> None:
         super().__init__()
         if log_dir is not None and not isinstance(log_dir, (str, Path)):
             raise SettingError(f"log_dir must be a path; got {log_dir!r}")
-        if isinstance(tracked_metrics, str) or not all(isinstance(name, (tuple, list)) for name in tracked_metrics):
-            raise SettingError(
-                f"tracked_metrics must be a list of tuples like ('macro avg', 'f1-score'); got {tracked_metrics!r}"
-            )
+        names = () if tracked_metrics is None else tracked_metrics
+        if not isinstance(names, Collection) or not all(isinstance(name, (tuple, list)) for name in names):
+            raise SettingError(f"tracked_metrics must hold tuples like ('macro avg', 'f1-score'); got {names!r}")
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise MissingExtraError("TensorboardLogger needs tensorboard", extra="tensorboard") from error
-        self.log_dir, self.comment, self.tracked_metrics = log_dir, comment, tracked_metrics
+        self.log_dir, self.comment, self.tracked_metrics = log_dir, comment, names
         make_writer: Any = SummaryWriter
         self.writer = make_writer(log_dir=None if log_dir is None else str(log_dir), comment=comment)
 
@@ -216,14 +216,18 @@ class WandbLogger(TrainerPlugin):
         alert_level: The lowest level of alerts.
 
     Raises:
-        SettingError: If `wandb` has no function `log`.
+        SettingError: If `wandb` has no function `log`, or another argument makes no sense.
     """
 
-    def __init__(self, wandb: Any, emit_alerts: bool = True, alert_level: int = logging.WARNING) -> None:
+    def __init__(self, wandb: Any, emit_alerts: bool = True, alert_level: int | str = logging.WARNING) -> None:
         super().__init__()
         if not callable(getattr(wandb, "log", None)):
             raise SettingError(f"wandb must be the module wandb or a run of it; got {wandb!r}")
-        self.wandb, self.emit_alerts, self.alert_level = wandb, emit_alerts, alert_level
+        level = logging.getLevelName(alert_level) if isinstance(alert_level, str) else alert_level
+        if isinstance(level, str):
+            raise SettingError(f"alert_level must be a level of logging, such as 'ERROR'; it is {alert_level!r}")
+        self.wandb, self.emit_alerts = wandb, flag("emit_alerts", emit_alerts)
+        self.alert_level: int = whole_number(least=0)("alert_level", level)
         self._handler: logging.Handler | None = None
 
     @TrainerPlugin.hook

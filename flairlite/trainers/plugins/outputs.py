@@ -12,7 +12,7 @@ from flairlite.checks import folder_path, whole_number
 from flairlite.errors import SettingError
 from flairlite.storage.atomic import make_folder
 from flairlite.trainers.callbacks.base import Callback
-from flairlite.trainers.callbacks.training_log import FORMAT, LogFile
+from flairlite.trainers.callbacks.training_log import LogFile
 from flairlite.trainers.callbacks.weights_table import WeightExtractor
 from flairlite.trainers.process.run_folder import TRAINING_LOG
 from flairlite.trainers.state import TrainingState
@@ -112,7 +112,6 @@ class LogFilePlugin(Callback):
         if _is_log_file(path):
             return
         self._file = LogFile(path)
-        self._file.setFormatter(logging.Formatter(FORMAT))
         log.addHandler(self._file)
         if not state.is_resumed:
             self._file.open()

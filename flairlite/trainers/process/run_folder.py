@@ -31,10 +31,18 @@ class RunFolderError(TrainingError, FileWriteError):
 
 
 def clear_folder(folder: Path) -> None:
-    """Remove the results of an earlier run, which would be mistaken for those of this run."""
-    for name in _RESULTS:
-        (folder / name).unlink(missing_ok=True)
-        remove_temporary(folder / name)
+    """Remove the results of an earlier run, which would be mistaken for those of this run.
+
+    Raises:
+        RunFolderError: If one of them cannot be removed.
+    """
+    for path in (folder / name for name in _RESULTS):
+        try:
+            path.unlink(missing_ok=True)
+            remove_temporary(path)
+        except OSError as error:
+            problem = f"{path}, of an earlier run, cannot be removed: {error.strerror or error}. Remove it, or choose "
+            raise RunFolderError(f"{problem}another base path", path=path, errno=error.errno) from error
 
 
 @contextlib.contextmanager

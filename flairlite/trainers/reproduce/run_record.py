@@ -21,7 +21,7 @@ from flairlite.embeddings.base import embedding_to_params
 from flairlite.errors import DataFormatError
 from flairlite.models import Model
 from flairlite.runtime import get_seed
-from flairlite.storage.atomic import atomic_write
+from flairlite.storage.atomic import atomic_write, to_path
 from flairlite.trainers.process.run_folder import RUN_RECORD
 from flairlite.trainers.reproduce.hashes import find_differences, hash_weights
 from flairlite.trainers.state import TrainingState
@@ -114,8 +114,9 @@ def read_run_record(path: str | Path) -> dict[str, Any]:
 
     Raises:
         DataFormatError: If the file is not a run record or has a newer format.
+        SettingError: If `path` is not a path.
     """
-    path = Path(path)
+    path = to_path(path, "path")
     path = path / RUN_RECORD if path.is_dir() else path
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -129,6 +130,10 @@ def read_run_record(path: str | Path) -> dict[str, Any]:
             f"{_FORMAT_VERSION}",
             path=path,
         )
+    parts, result = record.get("parts"), record.get("result")
+    is_sound = isinstance(parts, list) and all(isinstance(part, dict) for part in parts)
+    if not is_sound or not isinstance(result, (dict, type(None))):
+        raise DataFormatError("the run record is damaged", path=path, remedy=_REMEDY)
     return record
 
 
