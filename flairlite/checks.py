@@ -24,11 +24,12 @@ def whole_number(*, least: int, below: int = 2**63, optional: bool = False) -> C
         plain = _unwrap(value)
         if isinstance(plain, bool) or not isinstance(plain, numbers.Integral):
             raise SettingError(f"{name} must be a whole number{_or_none(optional)}; it is {shown(value)}")
-        if plain < least:
-            raise SettingError(f"{name} must be at least {least}; it is {plain}")
-        if plain >= below:
-            raise SettingError(f"{name} must be below {below}; it is {plain}")
-        return int(plain)
+        found = int(plain)
+        if found < least:
+            raise SettingError(f"{name} must be at least {least}; it is {shown(found)}")
+        if found >= below:
+            raise SettingError(f"{name} must be below {below}; it is {shown(found)}")
+        return found
 
     return check
 
@@ -57,7 +58,7 @@ def number(
             limits.append(f"below {below}" if below < math.inf else "")
             wanted = " and ".join(filter(None, limits)) or "finite"
             raise SettingError(f"{name} must be {wanted}; it is {shown(value)}")
-        return plain
+        return plain  # type: ignore[no-any-return]
 
     return check
 
@@ -170,7 +171,7 @@ def positions(name: str, values: Iterable[Any], size: int) -> list[int]:
         SettingError: If an item is not an integer from 0 to below `size`, or is a bool, as in a mask.
     """
     items = values.tolist() if hasattr(values, "tolist") else list(values)
-    if not {bool, np.bool_}.isdisjoint(map(type, items)):
+    if any(type(item).__name__ in ("bool", "bool_") for item in items):  # also NumPy's, without importing NumPy
         raise SettingError(f"{name} must yield positions, which are whole numbers; it yields bools")
     try:
         found = list(map(operator.index, items))

@@ -16,12 +16,13 @@ from typing import Any
 
 import torch
 
+from flairlite.checks import file_path
 from flairlite.data import Corpus
 from flairlite.embeddings.base import embedding_to_params
 from flairlite.errors import DataFormatError
 from flairlite.models import Model
 from flairlite.runtime import get_seed
-from flairlite.storage.atomic import atomic_write, to_path
+from flairlite.storage.atomic import atomic_write
 from flairlite.trainers.process.run_folder import RUN_RECORD
 from flairlite.trainers.reproduce.hashes import find_differences, hash_weights
 from flairlite.trainers.state import TrainingState
@@ -116,7 +117,7 @@ def read_run_record(path: str | Path) -> dict[str, Any]:
         DataFormatError: If the file is not a run record or has a newer format.
         SettingError: If `path` is not a path.
     """
-    path = to_path(path, "path")
+    path = file_path("path", path)
     path = path / RUN_RECORD if path.is_dir() else path
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
