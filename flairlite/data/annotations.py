@@ -76,6 +76,10 @@ class SentenceAnnotations(DataPoint):
         self._own_labels().set_column(check_type(label_type), column, column_scores)
         return cast("Sentence", self)
 
+    def has_scores(self, label_type: str) -> bool:
+        """Tell whether some label of this type has a score other than 1, as predicted labels have."""
+        return self._labels.has_scores(label_type)
+
     def span_labels(self, label_type: str) -> list[tuple[int, int, str]]:
         """Return (start, end, value) of each label of this type of a span; `end` is exclusive."""
         others = self._labels.others(label_type)
