@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from flairlite.errors import SettingError
 
 UNLABELLED = -1  # class id of a word or sentence without a label
 
@@ -25,3 +28,14 @@ def map_tensors(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
     if isinstance(tree, Tensor):
         return function(tree)
     return tuple(map_tensors(function, branch) for branch in tree) if isinstance(tree, tuple) else tree
+
+
+def check_size(name: str, value: Any) -> int:
+    """Return a dimension of a layer as an `int`.
+
+    Raises:
+        SettingError: If the value is not an integer of at least 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:  # type: ignore[operator]
+        raise SettingError(f"{name} must be a whole number of at least 1; it is {value!r:.80}")
+    return int(value)

@@ -82,6 +82,10 @@ class SentenceAnnotations(DataPoint):
         """Replace the labels as `set_token_labels` does, by lists that are known to be valid: nothing is checked."""
         self._own_labels().set_column(label_type, values, scores)
 
+    def has_scores(self, label_type: str) -> bool:
+        """Tell whether some label of this type has a score other than 1, as predicted labels have."""
+        return self._labels.has_scores(label_type)
+
     def span_labels(self, label_type: str) -> list[tuple[int, int, str]]:
         """Return (start, end, value) of each label of this type of a span; `end` is exclusive."""
         others = self._labels.others(check_type(label_type))

@@ -61,6 +61,13 @@ class LabelStore:
                     )
         return twin
 
+    def has_scores(self, label_type: str) -> bool:
+        """Tell whether some label of a type has a score other than 1, without making objects."""
+        pairs = zip(self._columns.get(label_type, ()), self._scores.get(label_type, ()), strict=False)
+        if any(value is not None and score != 1 for value, score in pairs):
+            return True
+        return any(label._score != 1 for labels in self._others.get(label_type, {}).values() for label in labels)
+
     # Columns
 
     def column(self, label_type: str) -> Column | None:

@@ -11,11 +11,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from flairlite.checks import shown, whole_number
 from flairlite.errors import SettingError
 from flairlite.nn.forward_backward import ChainScores, ForwardBackward, log_partition
 from flairlite.nn.single_chain import decode_single, marginals_single
-from flairlite.tensors import copy_to
+from flairlite.tensors import check_size, copy_to
 
 
 class LinearChainCRF(nn.Module):
@@ -36,7 +35,7 @@ class LinearChainCRF(nn.Module):
 
     def __init__(self, num_tags: int, *, transition_mask: Tensor | None = None, is_learned: bool = True) -> None:
         super().__init__()
-        num_tags = whole_number(least=1)("num_tags", num_tags)
+        num_tags = check_size("num_tags", num_tags)
         shape = (num_tags + 1, num_tags + 1)
         if transition_mask is not None and (transition_mask.shape != shape or transition_mask.dtype != torch.bool):
             raise SettingError(
@@ -153,7 +152,7 @@ class LinearChainCRF(nn.Module):
         if lengths.device.type == "cpu":  # reading them from another device would wait for it
             values = lengths.tolist()
             if values and not 1 <= min(values) <= max(values) <= emissions.shape[1]:
-                raise SettingError(f"lengths must be from 1 to T = {emissions.shape[1]}, got {shown(values)}")
+                raise SettingError(f"lengths must be from 1 to T = {emissions.shape[1]}, got {values!s:.80}")
         if tags is not None and tags.shape != emissions.shape[:2]:
             raise SettingError(f"tags must be (B, T) = {tuple(emissions.shape[:2])}, got {tuple(tags.shape)}")
 

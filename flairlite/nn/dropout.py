@@ -5,16 +5,20 @@ Masks are drawn from the caller's generator, so that no global random state is t
 
 from __future__ import annotations
 
+from numbers import Real
+
 import torch
 from torch import Tensor, nn
 
-from flairlite.checks import number
+from flairlite.errors import SettingError
 
 
 class _Dropout(nn.Module):
     def __init__(self, rate: float) -> None:
         super().__init__()
-        self.rate = float(number(least=0, below=1)("the dropout rate", rate))
+        if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate < 1:
+            raise SettingError(f"the dropout rate must be a number from 0 to below 1; it is {rate!r:.80}")
+        self.rate = float(rate)
 
     def _draw_mask(self, shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
         return torch.empty(shape, device=like.device, dtype=like.dtype).bernoulli_(1 - self.rate, generator=generator)

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from flairlite.checks import flag, whole_number
 from flairlite.errors import SettingError
-from flairlite.tensors import copy_to
+from flairlite.tensors import check_size, copy_to
 
 RNN = nn.LSTM | nn.GRU | nn.RNN
 _TYPES: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
@@ -60,9 +59,10 @@ class PaddedRNN(nn.Module):
         super().__init__()
         if not isinstance(rnn_type, str) or rnn_type not in _TYPES:
             raise SettingError(f"rnn_type must be one of {', '.join(_TYPES)}; it is {rnn_type!r}")
-        check_size = whole_number(least=1)
+        if not isinstance(bidirectional, bool):
+            raise SettingError(f"bidirectional must be True or False; it is {bidirectional!r:.80}")
         input_size, hidden_size = check_size("input_size", input_size), check_size("hidden_size", hidden_size)
-        num_layers, bidirectional = check_size("num_layers", num_layers), flag("bidirectional", bidirectional)
+        num_layers = check_size("num_layers", num_layers)
         new_rnn = _TYPES[rnn_type](
             input_size, hidden_size, num_layers=num_layers, bidirectional=bidirectional, batch_first=True
         )

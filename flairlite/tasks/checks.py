@@ -50,10 +50,12 @@ def check_labels(
     for index, sentence in enumerate(sentences):
         labels = task.labels_in(sentence, label_type)
         counts.update(labels)
-        omitted.update(task.count_omitted(sentence, label_type, labels))
+        for kind, number in task.count_omitted(sentence, label_type, labels).items():
+            if number:
+                omitted[kind] += number
         if labels and not for_training and index % step == 0:
             sampled += 1
-            predicted += any(label.score != 1 for label in sentence.get_labels(label_type))
+            predicted += sentence.has_scores(label_type)
     warnings = []
     if predicted:
         warnings.append(
