@@ -233,6 +233,7 @@ def test_device_is_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_device_can_be_assigned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setenv("FLAIRLITE_DEVICE", "cuda:3")
     assert package.device == torch.device("cuda:3")
     package.device = "meta"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from flairlite.encoding import Batch, Dataset
 from flairlite.errors import LabelError
 from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.inputs import STORAGE_MODES as STORAGE_MODES
-from flairlite.models.inputs import SentenceReader
+from flairlite.models.inputs import SentenceReader, check_count, check_flags, check_name, iterate
 from flairlite.nn.functional import evaluating
 from flairlite.storage.atomic import atomic_write
 from flairlite.tasks import Decoded, Gold
@@ -89,44 +89,59 @@ def decode_dataset(
 
 def predict_chunks(
     model: Model,
-    sentences: Iterator[Sentence | str],
+    sentences: Any,
     mini_batch_size: int,
-    label_name: str,
+    label_name: str | None,
     *,
     with_probabilities: bool = False,
     as_classes: bool = False,
     with_loss: bool = False,
 ) -> Iterator[tuple[list[Sentence], Inference]]:
-    """Predict the labels of sentences and write them onto the sentences, one chunk of the input at a time.
+    """Check the arguments of `Model.predict`; then predict labels and write them, one chunk of the input at a time.
 
     Args:
         model: The model.
-        sentences: Sentences or texts.
+        sentences: A sentence or a text, or an iterable of them.
         mini_batch_size: Number of sentences in a batch.
-        label_name: The label type to write.
+        label_name: The label type to write; by default the one that the model learned.
         with_probabilities: Whether to write the probabilities of all classes.
         as_classes: Whether to write the classes of words, such as `B-PER`, instead of spans.
         with_loss: Whether to compute the loss of the gold labels that the sentences have before.
 
-    Yields:
-        The sentences of a chunk in their order, and what was predicted for them.
+    Returns:
+        An iterator over the sentences of each chunk, in their order, and what was predicted for them.
+
+    Raises:
+        SettingError: If an argument is invalid.
     """
+    check_flags(
+        return_probabilities_for_all_classes=with_probabilities,
+        force_token_predictions=as_classes,
+        return_loss=with_loss,
+    )
+    batch_size = check_count("mini_batch_size", mini_batch_size)
+    label_name = model.label_type if label_name is None else check_name("label_name", label_name)
+    items = iterate([sentences] if isinstance(sentences, (Sentence, str)) else sentences)
     write = model.task.write_classes if as_classes else model.task.write
     reader = SentenceReader(model.tokenizer, label_name)
-    try:
-        while chunk := [reader.read(item) for item in islice(sentences, _CHUNK_SIZE)]:
-            if with_loss:
-                encoded = model.encode(chunk, label_type=model.label_type, labels=model.task.all_labels(chunk))
-            else:
-                encoded = model.encode(chunk)
-            inference = decode_dataset(
-                model, encoded, mini_batch_size, with_probabilities=with_probabilities, with_loss=with_loss
-            )
-            check_finite(inference.decoded.scores)
-            write(chunk, inference.decoded, label_name)
-            yield chunk, inference
-    finally:
-        reader.warn_of_lost_labels()
+
+    def predict() -> Iterator[tuple[list[Sentence], Inference]]:
+        try:
+            while chunk := [reader.read(item) for item in islice(items, _CHUNK_SIZE)]:
+                if with_loss:
+                    encoded = model.encode(chunk, label_type=model.label_type, labels=model.task.all_labels(chunk))
+                else:
+                    encoded = model.encode(chunk)
+                inference = decode_dataset(
+                    model, encoded, batch_size, with_probabilities=with_probabilities, with_loss=with_loss
+                )
+                check_finite(inference.decoded.scores)
+                write(chunk, inference.decoded, label_name)
+                yield chunk, inference
+        finally:
+            reader.warn_of_lost_labels()
+
+    return predict()
 
 
 def check_finite(values: Tensor | None) -> None:

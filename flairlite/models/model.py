@@ -28,7 +28,6 @@ from flairlite.models.inputs import (
     check_name,
     check_storage_mode,
     check_tokenizer,
-    iterate,
     show_progress,
     to_sentences,
 )
@@ -245,17 +244,12 @@ class Model(nn.Module, ABC):
             SettingError: If the input is not sentences or texts, or a setting is invalid.
         """
         storage_mode = check_storage_mode("embedding_storage_mode", embedding_storage_mode or "none")
-        check_flags(
-            return_probabilities_for_all_classes=return_probabilities_for_all_classes,
-            return_loss=return_loss,
-            force_token_predictions=force_token_predictions,
-        )
         is_single = isinstance(sentences, (Sentence, str))
         chunks = predict_chunks(
             self,
-            iterate([sentences] if isinstance(sentences, (Sentence, str)) else sentences),
-            check_count("mini_batch_size", mini_batch_size),
-            self.label_type if label_name is None else check_name("label_name", label_name),
+            sentences,
+            mini_batch_size,
+            label_name,
             with_probabilities=return_probabilities_for_all_classes,
             as_classes=force_token_predictions,
             with_loss=return_loss,
@@ -287,15 +281,11 @@ class Model(nn.Module, ABC):
         Yields:
             The sentences in their order, with labels.
         """
-        check_flags(
-            return_probabilities_for_all_classes=return_probabilities_for_all_classes,
-            force_token_predictions=force_token_predictions,
-        )
         chunks = predict_chunks(
             self,
-            iterate([sentences] if isinstance(sentences, (Sentence, str)) else sentences),
-            check_count("mini_batch_size", mini_batch_size),
-            self.label_type if label_name is None else check_name("label_name", label_name),
+            sentences,
+            mini_batch_size,
+            label_name,
             with_probabilities=return_probabilities_for_all_classes,
             as_classes=force_token_predictions,
         )

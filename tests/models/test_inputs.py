@@ -397,7 +397,7 @@ class TestTokenizers:
         assert sentence[1].get_embedding(["mine"]).tolist() == [1, 1]
         assert not caplog.text
 
-    def test_labels_that_are_lost_are_counted_in_one_warning(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_labels_that_are_lost_are_counted_in_one_warning_per_call(self, caplog: pytest.LogCaptureFixture) -> None:
         tagger = make_tagger()
         tagger.tokenizer = StaccatoTokenizer()
         sentences = [
@@ -408,10 +408,9 @@ class TestTokenizers:
         ]
         with caplog.at_level(logging.WARNING, logger="flairlite"):
             tagger.predict(sentences)
-        (record,) = caplog.records
-        assert (
-            "split 2 sentences into other words, so 3 labels of their words and spans are lost" in record.getMessage()
-        )
+        replaced, lost = (record.getMessage() for record in caplog.records)
+        assert "replaces the 'pos' labels of 1 sentences" in replaced
+        assert "split 2 sentences into other words, so 3 labels of their words and spans are lost" in lost
         assert [sentence.words[-1] for sentence in sentences] == [".", "Berlin", ".", "d"]
         assert sentences[1].token_labels("upos") == ["ADP", "PROPN"]
 

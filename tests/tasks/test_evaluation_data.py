@@ -359,7 +359,7 @@ class TestSettings:
     def test_malformed_sizes_and_rates_are_refused(self, options: dict[str, Any], rate: str) -> None:
         corpus = Corpus(self.DATA)
         dictionary, embeddings = corpus.make_label_dictionary("pos"), WordEmbeddings(VECTORS)
-        with pytest.raises(SettingError, match="must be an integer of at least 1"):
+        with pytest.raises(SettingError, match="must be a whole number"):
             SequenceTagger(embeddings, dictionary, "pos", **options)
-        with pytest.raises(SettingError, match="dropout rate"):
+        with pytest.raises(SettingError, match=f"{rate} must be a number"):
             SequenceTagger(embeddings, dictionary, "pos", **{rate: "0.5"})  # type: ignore[arg-type]

@@ -147,7 +147,7 @@ class TestSlips:
             ({"device": "gpu"}, "gpu"),
             ({"device": "meta"}, "meta"),
             ({"device": 3.5}, "device"),
-            ({"device": "cuda:99"}, "device 'cuda:99' cannot be used"),
+            ({"device": "cuda:99"}, "'cuda:99' is not available"),
             ({"resume": "yes"}, "resume must be True or False"),
             ({"settings": {"max_epochs": 1}}, "settings must be TrainingSettings"),
             ({"weight_decay": "much"}, "cannot be made"),
