@@ -134,10 +134,10 @@ def run_texts(path: Path, said: list[str]) -> None:
     same(len(data), len(lines), said, "texts")
     labels = []
     for line in lines:
-        heads = itertools.takewhile(
-            lambda word: word.startswith("__label__"), re.split("[ \t\r\f\v]+", line.lstrip(BLANK))
-        )
-        labels += dict.fromkeys(head.removeprefix("__label__").strip() for head in heads)
+        words = re.split("[ \t\r\f\v]+", line.strip(BLANK))
+        heads = list(itertools.takewhile(lambda word: word.startswith("__label__"), words))
+        tails = itertools.takewhile(lambda word: word.startswith("__label__"), reversed(words[len(heads) :]))
+        labels += dict.fromkeys(word.removeprefix("__label__").strip() for word in (*heads, *tails))
     found = [label.value for sentence in data for label in sentence.get_labels("topic")]
     same(found, labels, said, "labels")
 
@@ -155,7 +155,8 @@ def run_lines(path: Path, said: list[str]) -> None:
     same(len(data), len(lines), said, "texts")
     for sentence, line in zip(data, lines, strict=True):
         assert sentence.text == line[data.text_column_name]
-        same(len(sentence.get_labels("ner")), len(line[data.label_column_name]), said, "spans")
+        spans = {json.dumps(span) for span in line[data.label_column_name] or ()}
+        same(len(sentence.get_labels("ner")), len(spans), said, "spans")
 
 
 def run_dictionary(path: Path, said: list[str]) -> None:
