@@ -36,6 +36,6 @@ def check_size(name: str, value: Any) -> int:
     Raises:
         SettingError: If the value is not an integer of at least 1.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:  # type: ignore[operator]
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise SettingError(f"{name} must be a whole number of at least 1; it is {value!r:.80}")
     return int(value)

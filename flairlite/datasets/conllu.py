@@ -160,9 +160,10 @@ def _sentence_of(text: bytes) -> Sentence:
 
 def _rows_and_comments(block: str) -> tuple[list[list[str]], list[str]]:
     lines = block.split("\n")
-    rows = [row.split("\t") for row in lines if row and row[0] != "#"]
-    has_blanks = " \t" in block or "\t " in block or " \n" in block or "\n " in block or "\u00a0" in block
-    if has_blanks or block[:1] == " " or block[-1:] == " ":
+    words = [row for row in lines if row and row[0] != "#"]
+    rows = [row.split("\t") for row in words]
+    text = "".join(words)
+    if " " in text or "\u00a0" in text:
         rows = list(map(_strip_blanks, rows))
     return rows, [row for row in lines if row and row[0] == "#"]
 

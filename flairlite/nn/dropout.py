@@ -18,7 +18,7 @@ class _Dropout(nn.Module):
         super().__init__()
         if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate < 1:
             raise SettingError(f"the dropout rate must be a number from 0 to below 1; it is {rate!r:.80}")
-        self.rate = float(rate)
+        self.rate: float = float(rate)
 
     def _draw_mask(self, shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
         return torch.empty(shape, device=like.device, dtype=like.dtype).bernoulli_(1 - self.rate, generator=generator)

@@ -134,10 +134,10 @@ def run_texts(path: Path, warned: list[str]) -> None:
     check_same(len(data), len(lines), warned, "texts")
     labels = []
     for line in lines:
-        heads = itertools.takewhile(
-            lambda word: word.startswith("__label__"), re.split("[ \t\r\f\v]+", line.lstrip(BLANK))
-        )
-        labels += dict.fromkeys(head.removeprefix("__label__").strip() for head in heads)
+        words = re.split("[ \t\r\f\v]+", line.strip(BLANK))
+        heads = list(itertools.takewhile(lambda word: word.startswith("__label__"), words))
+        tails = itertools.takewhile(lambda word: word.startswith("__label__"), reversed(words[len(heads) :]))
+        labels += dict.fromkeys(word.removeprefix("__label__").strip() for word in (*heads, *tails))
     found = [label.value for sentence in data for label in sentence.get_labels("topic")]
     check_same(found, labels, warned, "labels")
 
@@ -155,7 +155,8 @@ def run_lines(path: Path, warned: list[str]) -> None:
     check_same(len(data), len(lines), warned, "texts")
     for sentence, line in zip(data, lines, strict=True):
         assert sentence.text == line[data.text_column_name]
-        check_same(len(sentence.get_labels("ner")), len(line[data.label_column_name]), warned, "spans")
+        spans = {json.dumps(span) for span in line[data.label_column_name] or ()}
+        check_same(len(sentence.get_labels("ner")), len(spans), warned, "spans")
 
 
 def run_dictionary(path: Path, warned: list[str]) -> None:
