@@ -170,12 +170,10 @@ class TestSlips:
         (tmp_path / "best-model.pt").write_bytes(b"its model")
         with pytest.raises(SettingError, match=message):
             getattr(trainer, method)(tmp_path, **options)
-        left_out = {"sampler": [[0, 99], [-1], [0.5], []]}  # seen only when the first epoch begins
-        if options.get("sampler") not in left_out["sampler"] or "sampler" not in options:
-            assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
-                "training.log": b"log of a finished run",
-                "best-model.pt": b"its model",
-            }
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+            "training.log": b"log of a finished run",
+            "best-model.pt": b"its model",
+        }
 
     @pytest.mark.parametrize("path", [None, 3, "", b"folder", "a\0b", ["folder"]])
     def test_the_folder_must_be_a_path(self, path: Any, trainer: ModelTrainer) -> None:
