@@ -3,7 +3,8 @@
     python benchmarks/flairlite_run.py [--epochs 10] [--seed 0] [--sample] [--plain]
 
 Each part runs in a process of its own: `first` loads data into an empty cache, `tutorial` runs the script of the
-tutorial and nothing else until its report, `prediction` uses the model that `tutorial` saved.
+tutorial and nothing else until its report, `tuned` does so with `tune_process=True`, which the defaults do not set, and
+`prediction` uses the model that they saved, which is the same.
 """
 
 from __future__ import annotations
@@ -63,6 +64,15 @@ def tutorial(options: Options) -> Figures:
     figures["whole_test_accuracy"] = workloads.accuracy(tags, [sentence.tags for sentence in test])
     figures["changed_by_saving"] = round((1 - workloads.accuracy(tags, saved_tags)) * sum(map(len, tags)))
     return figures
+
+
+def tuned(options: Options) -> Figures:
+    """Run the script of the tutorial with `tune_process=True`, for its time and peak memory."""
+    figures = _import_flairlite(options)
+    workloads.run_tutorial(
+        _library(options), options, figures, seed=options.seed, bucketing=not options.plain, tune_process=True
+    )
+    return {f"tuned_{name}": figures[name] for name in ("script_s", "peak_rss_mb")}
 
 
 def prediction(options: Options) -> Figures:
@@ -150,4 +160,5 @@ def _synthetic(options: Options) -> Path:
 
 
 if __name__ == "__main__":
-    measuring.run_parts(__file__, __doc__, {"first": first, "tutorial": tutorial, "prediction": prediction})
+    parts = {"first": first, "tutorial": tutorial, "tuned": tuned, "prediction": prediction}
+    measuring.run_parts(__file__, __doc__, parts)

@@ -150,7 +150,7 @@ class TestSlips:
             ({"device": "cuda:99"}, "'cuda:99' is not available"),
             ({"resume": "yes"}, "resume must be True or False"),
             ({"settings": {"max_epochs": 1}}, "settings must be TrainingSettings"),
-            ({"weight_decay": "much"}, "cannot be made"),
+            ({"weight_decay": "much"}, "weight_decay must be a number"),
             ({"optimizer": torch.optim.SGD, "nesterov": True}, "cannot be made"),
             ({"optimizer": lambda weights: weights}, "cannot be made"),
             ({"optimizer": lambda weights, lr: None}, "optimizer must make an optimizer"),
@@ -171,12 +171,10 @@ class TestSlips:
         (tmp_path / "best-model.pt").write_bytes(b"its model")
         with pytest.raises(SettingError, match=message):
             getattr(trainer, method)(tmp_path, **options)
-        left_out = {"sampler": [[0, 99], [-1], [0.5], []]}  # seen only when the first epoch begins
-        if options.get("sampler") not in left_out["sampler"] or "sampler" not in options:
-            assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
-                "training.log": b"log of a finished run",
-                "best-model.pt": b"its model",
-            }
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+            "training.log": b"log of a finished run",
+            "best-model.pt": b"its model",
+        }
 
     @pytest.mark.parametrize("path", [None, 3, "", b"folder", "a\0b", ["folder"]])
     def test_the_folder_must_be_a_path(self, path: Any, trainer: ModelTrainer) -> None:
