@@ -1,14 +1,12 @@
 """Sentences, labels and corpora: strings only, no tensors."""
 
-from flairlite.data.corpus import Corpus
-from flairlite.data.data_points import DataPoint
+from flairlite.data.corpus import Corpus, MultiCorpus
+from flairlite.data.data_points import DataPoint, Span, Token
 from flairlite.data.dataset import ConcatDataset, FlairDataset
 from flairlite.data.dictionary import Dictionary
 from flairlite.data.labels import Label
-from flairlite.data.multi_corpus import MultiCorpus
 from flairlite.data.sentence import Sentence
 from flairlite.data.tag_schemes import get_spans_from_bio
-from flairlite.data.tokens import Span, Token
 
 __all__ = [
     "ConcatDataset",

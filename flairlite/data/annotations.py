@@ -7,12 +7,10 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from flairlite.data.data_points import DataPoint
-from flairlite.data.label_store import NO_LABELS, LabelStore
+from flairlite.data.data_points import DataPoint, Span
 from flairlite.data.label_values import check_scores, check_type, check_type_or_all, check_values, parse_features
-from flairlite.data.labels import Label
+from flairlite.data.labels import NO_LABELS, Label, LabelStore
 from flairlite.data.text_layout import Location
-from flairlite.data.tokens import Span
 from flairlite.data.vectors import Vectors
 from flairlite.errors import LabelError, SettingError
 
@@ -20,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from flairlite.data.data_points import Token
     from flairlite.data.sentence import Sentence
-    from flairlite.data.tokens import Token
 
 
 class SentenceAnnotations(DataPoint):

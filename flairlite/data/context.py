@@ -10,8 +10,8 @@ from flairlite.data.label_values import check_count
 from flairlite.errors import SettingError
 
 if TYPE_CHECKING:
+    from flairlite.data.data_points import Token
     from flairlite.data.sentence import Sentence
-    from flairlite.data.tokens import Token
 
 
 class Context:

@@ -7,13 +7,14 @@ import logging
 import random
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import chain
 from types import GenericAlias
 from typing import Any, ClassVar
 
 from flairlite.checks import flag, whole_number
 from flairlite.data.dataset import (
+    ConcatDataset,
     FlairDataset,
     Subset,
     check_iterators,
@@ -25,7 +26,7 @@ from flairlite.data.dataset import (
 )
 from flairlite.data.dictionary import UNKNOWN, Dictionary
 from flairlite.data.examples import Example, make_sentences, rows_of_table
-from flairlite.data.label_values import check_count, check_type, is_number
+from flairlite.data.label_values import check_count, check_type, check_value, is_number
 from flairlite.data.sentence import Sentence
 from flairlite.data.statistics import (
     add_noise,
@@ -383,3 +384,47 @@ class Corpus:
 
     def __repr__(self) -> str:
         return str(self)
+
+
+class MultiCorpus(Corpus):
+    """Several corpora as one, split by split.
+
+    Args:
+        corpora: The corpora.
+        task_ids: A name for each corpus, which its sentences have as their label of type `multitask_id`; `Task_0`,
+            `Task_1` and so on if None. The sentences are copies: those of `corpora` stay as they are.
+        name: Name of the whole.
+        corpusargs: Further arguments of `Corpus`.
+
+    Raises:
+        SettingError: If `corpora` are not corpora, or `task_ids` are not different names, one for each.
+    """
+
+    _title = "MultiCorpus"
+
+    def __init__(
+        self,
+        corpora: Sequence[Corpus],
+        task_ids: Sequence[str] | None = None,
+        name: str = "multicorpus",
+        **corpusargs: Any,
+    ) -> None:
+        listed = list(corpora) if isinstance(corpora, Iterable) else []
+        if not listed or not all(isinstance(corpus, Corpus) for corpus in listed):
+            raise SettingError(f"a MultiCorpus is made of a list of corpora, not of {corpora!r:.60}")
+        self.corpora = listed
+        names = [f"Task_{index}" for index in range(len(listed))] if task_ids is None else task_ids
+        is_list = isinstance(names, Iterable) and not isinstance(names, (str, bytes, Set, Mapping))
+        ids = list(map(check_value, names)) if is_list else []
+        if len(ids) != len(listed) or len(set(ids)) != len(ids):
+            raise SettingError(f"task_ids must be {len(listed)} different names, one a corpus, not {task_ids!r:.80}")
+        train, dev, test = (self._concatenate(split, ids) for split in SPLITS)
+        super().__init__(train, dev, test, name=name, **corpusargs)
+
+    def _concatenate(self, split: str, ids: Sequence[str]) -> ConcatDataset | None:
+        parts = {task: part for task, corpus in zip(ids, self.corpora, strict=True) if (part := getattr(corpus, split))}
+        return ConcatDataset(list(parts.values()), list(parts)) if parts else None
+
+    def __str__(self) -> str:
+        parts = [f"{type(corpus).__name__} {corpus} - {corpus.name}" for corpus in self.corpora]
+        return "\n - ".join([super().__str__(), *parts])

@@ -9,14 +9,22 @@ from typing import Any, SupportsIndex, overload
 
 from flairlite.data.annotations import SentenceAnnotations
 from flairlite.data.context import Context, SentenceInDocument
-from flairlite.data.data_points import DataPoint
-from flairlite.data.label_store import NO_LABELS, LabelStore
+from flairlite.data.data_points import DataPoint, Span, Token, check_unbound
 from flairlite.data.label_values import check_count, to_plain_str
-from flairlite.data.labels import ARROW
+from flairlite.data.labels import ARROW, NO_LABELS, LabelStore
 from flairlite.data.serialization import add_annotations, annotations_of, fill_from_dict, sentence_to_dict
-from flairlite.data.text_layout import Location, TextLayout, infer_spaces, layout_with_starts
-from flairlite.data.text_words import NO_TOKENIZER, check_spaces, check_word, choose_tokenizer, list_words, split_text
-from flairlite.data.tokens import Span, Token, check_unbound
+from flairlite.data.text_layout import (
+    NO_TOKENIZER,
+    Location,
+    TextLayout,
+    check_spaces,
+    check_word,
+    choose_tokenizer,
+    infer_spaces,
+    layout_with_starts,
+    list_words,
+    split_text,
+)
 from flairlite.data.vectors import Vectors
 from flairlite.errors import SettingError
 from flairlite.tokenization import Tokenizer

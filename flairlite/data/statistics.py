@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
+from flairlite.data.data_points import Token
 from flairlite.data.dictionary import UNKNOWN
 from flairlite.data.label_values import is_number
 from flairlite.data.labels import Label
 from flairlite.data.sentence import Sentence
-from flairlite.data.tokens import Token
 from flairlite.errors import LabelError, SettingError
 
 
