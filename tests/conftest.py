@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+from mirror import MIRROR
 
 import flairlite
 from flairlite import runtime
@@ -31,9 +32,6 @@ else:
 
 if TYPE_CHECKING:
     from flairlite.embeddings import WordEmbeddings
-
-_SHARED_MIRROR = Path(__file__).resolve().parents[2] / "shared" / "mirror"
-MIRROR = Path(os.environ.get("FLAIRLITE_MIRROR") or _SHARED_MIRROR)
 
 # Examples have no deadline, because the machine may be busy. CI tries the same examples in each run, other runs draw
 # new ones. The fixtures that examples share are never modified.

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import MIRROR
+from mirror import MIRROR
 
 import flairlite
 from flairlite.models import SequenceTagger

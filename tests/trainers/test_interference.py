@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import tagged
+from sentences import tagged
 
 from flairlite.data import Corpus
 from flairlite.embeddings import WordEmbeddings
