@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from parameter_ids import show
 
 from flairlite.data import Corpus, Sentence
 from flairlite.data.serialization import label_characters
@@ -490,7 +491,7 @@ def test_white_space_around_a_label_makes_no_other_label() -> None:
 @pytest.mark.parametrize(
     "names",
     [["no", "yes"], {0: "no", 1: "yes"}, {"0": "no", "1": "yes"}, {"no": 0, "yes": 1}, iter(["no", "yes"])],
-    ids=repr,
+    ids=show,
 )
 def test_class_names_come_in_a_list_or_a_mapping(names: Any) -> None:
     sentences = made(("a", 1), ("b", True), ("c", 0.0), ("d", "yes"), ("e", -1), label_names=names)

@@ -59,7 +59,7 @@ def make(request: pytest.FixtureRequest) -> Callable[..., Model]:
 
 class TestSettings:
     @pytest.mark.parametrize(
-        "value", [None, ["X", "Y"], {"X", "Y"}, ("X",), {}, {"X": 0}, "X", 3, Corpus([]), np.array(["X"])], ids=repr
+        "value", [None, ["X", "Y"], {"X"}, ("X",), {}, {"X": 0}, "X", 3, Corpus([]), np.array(["X"])], ids=repr
     )
     def test_what_is_not_a_dictionary_is_refused_with_the_remedy(self, value: Any, make: Callable[..., Model]) -> None:
         name = "tag_dictionary" if make is make_tagger else "label_dictionary"
