@@ -183,7 +183,7 @@ class TestOtherFiles:
             (b'{"format": "flairlite run"}\n', "JSON file, such as a run record"),
             (b" \n<!DOCTYPE html><html></html>", "HTML"),
             (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-            (gzip.compress(b"x"), "gzip"),
+            (gzip.compress(b"x", mtime=0), "gzip"),
             (pickle.dumps({"state_dict": {}}), "pickle"),
         ],
     )

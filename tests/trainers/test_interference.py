@@ -85,7 +85,6 @@ class TestArguments:
             ({"sampler": torch.tensor([True, False])}, "whole numbers; it yields bools"),
             ({"plugins": [AnnealingPlugin()] * 2}, "one of them is in the list twice"),
         ],
-        ids=str,
     )
     def test_wrong_values_are_refused(self, options: dict[str, Any], message: str, tmp_path: Path) -> None:
         with pytest.raises(SettingError, match=message):
