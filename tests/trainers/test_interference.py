@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from parameter_ids import show
 from sentences import tagged
 
 from flairlite.data import Corpus
@@ -85,6 +86,7 @@ class TestArguments:
             ({"sampler": torch.tensor([True, False])}, "whole numbers; it yields bools"),
             ({"plugins": [AnnealingPlugin()] * 2}, "one of them is in the list twice"),
         ],
+        ids=show,
     )
     def test_wrong_values_are_refused(self, options: dict[str, Any], message: str, tmp_path: Path) -> None:
         with pytest.raises(SettingError, match=message):
@@ -97,7 +99,7 @@ class TestArguments:
             {"optimizer": functools.partial(torch.optim.SGD, momentum=np.float32(0.5))},
             {"optimizer": "adam", "betas": (0, np.float32(0.5))},
         ],
-        ids=str,
+        ids=show,
     )
     def test_numbers_of_numpy_are_options_of_resumed_runs_too(self, options: dict[str, Any], tmp_path: Path) -> None:
         expected = train(tmp_path / "whole", **options)
