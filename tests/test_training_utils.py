@@ -63,15 +63,16 @@ def test_vectors_are_stored_on_data_points_only(data_points):
 
 def test_files_that_cannot_be_written_are_named(tmp_path):
     log = logging.getLogger("tests.unwritable")
+    (tmp_path / "folder").mkdir()
     for write in (lambda path: init_output_file(tmp_path, path), lambda path: add_file_handler(log, tmp_path / path)):
         with pytest.raises(FileWriteError, match="it is a folder"):
-            write("")
+            write("folder")
     for write in (
         lambda: init_output_file(None, "a"),
         lambda: init_output_file(tmp_path, 5),
         lambda: add_file_handler(log, 5),
     ):
-        with pytest.raises(SettingError, match="must be the path of a file"):
+        with pytest.raises(SettingError, match="must be the path of a (file|folder)"):
             write()
     assert not log.handlers
 

@@ -17,7 +17,7 @@ class _Dropout(nn.Module):
     def __init__(self, rate: float) -> None:
         super().__init__()
         if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate < 1:
-            raise SettingError(f"the dropout rate must be a number from 0 to below 1; it is {rate!r:.80}")
+            raise SettingError(f"the dropout rate must be a number of at least 0 and below 1; it is {rate!r:.80}")
         self.rate: float = float(rate)
 
     def _draw_mask(self, shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -110,7 +110,7 @@ def test_defaults_and_positions_of_arguments_are_flairs(mini_vectors: WordEmbedd
     assert (embedding.rnn_type, embedding.embedding_length, embedding.dropout.rate) == ("GRU", 128, 0.5)
     assert embedding.reprojection is not None
     assert embedding.reprojection.out_features == 50
-    flairs = DocumentRNNEmbeddings([mini_vectors], 128, 1, False, 64, False, False)
+    flairs = DocumentRNNEmbeddings([mini_vectors], 128, 1, False, 64, False, 0.0)
     assert flairs.reprojection is None
     assert flairs.dropout.rate == 0
 

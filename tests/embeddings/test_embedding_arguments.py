@@ -246,7 +246,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "network of another type": (lambda: emb.DocumentRNNEmbeddings(words(), rnn_type="SRU"), "SRU"),
     "network of too much dropout": (lambda: emb.DocumentRNNEmbeddings(words(), dropout=1.5), "1.5"),
     "seed of text": (lambda: emb.HashEmbeddings(seed="1"), "a seed must be a whole number or None; it is '1'"),
-    "seed of too many bits": (lambda: emb.HashEmbeddings(seed=2**64), "less than"),
+    "seed of too many bits": (lambda: emb.HashEmbeddings(seed=2**64), "a seed must be below"),
     "embed of a text": (lambda: words().embed("a text"), r"got str: write Sentence\(text\)"),
     "embed of texts": (lambda: emb.DocumentPoolEmbeddings(words()).embed(["a text"]), r"write Sentence\(text\)"),
     "embed of a corpus": (lambda: words().embed(CORPUS), r"got Corpus: write corpus\.train"),
@@ -387,7 +387,7 @@ def test_other_devices_are_refused(device: Any) -> None:
 @pytest.mark.parametrize("seed", ["1", 1.0, None, 2**64, -(2**63) - 1, [1]])
 def test_other_seeds_are_refused(seed: Any) -> None:
     before = get_seed()
-    with pytest.raises(SettingError, match="a seed must be"):
+    with pytest.raises(SettingError, match="seed must be"):
         set_seed(seed)
     assert get_seed() == before
     integer: Any

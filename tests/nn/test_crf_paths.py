@@ -113,7 +113,7 @@ class TestTransitionMask:
         assert torch.equal(crf.decode(emissions, lengths), emissions.argmax(2))
 
     def test_a_mask_of_another_shape_is_refused(self) -> None:
-        with pytest.raises(SettingError, match=r"\(K \+ 1, K \+ 1\) with K = 3, got \(3, 3\)"):
+        with pytest.raises(SettingError, match=r"\(K \+ 1, K \+ 1\) = \(4, 4\) of booleans, got \(3, 3\)"):
             LinearChainCRF(3, transition_mask=torch.ones(3, 3, dtype=torch.bool))
 
 

@@ -249,7 +249,8 @@ class TestPredictionsAsGold:
         assert not warnings(caplog)
         model.predict(data)
         assert model.evaluate(data).main_score == 1
-        [message] = warnings(caplog)
+        replaced, message = warnings(caplog)
+        assert "predict replaces" in replaced
         assert message.startswith("2 of 2 sampled sentences of the data to evaluate have")
         assert "label_name='predicted'" in message
 
