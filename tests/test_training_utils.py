@@ -72,7 +72,7 @@ def test_files_that_cannot_be_written_are_named(tmp_path):
         lambda: init_output_file(tmp_path, 5),
         lambda: add_file_handler(log, 5),
     ):
-        with pytest.raises(SettingError, match="must be the path of a (file|folder)"):
+        with pytest.raises(SettingError, match=r"must be the path of a (file|folder)"):
             write()
     assert not log.handlers
 
