@@ -591,3 +591,14 @@ def test_spans_may_be_null_repeated_or_missing_beside_an_answer(tmp_path: Path, 
 def test_json_that_is_not_in_lines_is_an_error_with_a_remedy(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(DataFormatError, match=message):
         JsonlDataset(save(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    "space", [chr(code) for code in range(0x3001) if chr(code).isspace() and chr(code) not in "\t\n\r"]
+)
+def test_white_space_around_a_value_does_not_depend_on_other_rows(space: str, tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    for rest in ("b\tY\n", "b\tY \n"):
+        path.write_text(f"a\tX{space}\n{rest}\n", encoding="utf-8")
+        dataset = ColumnDataset(path, {0: "text", 1: "pos"}, column_delimiter="\t")
+        assert [label.value for label in dataset[0].get_labels("pos")] == ["X", "Y"]

@@ -29,7 +29,7 @@ from flairlite.datasets import (
     read_conllu,
 )
 from flairlite.embeddings import WordEmbeddings
-from flairlite.errors import FlairliteError
+from flairlite.errors import FlairliteError, LabelError, ModelFileError
 from flairlite.models import Model
 
 CONLLU = """# sent_id = 1
@@ -205,7 +205,10 @@ def vector_files() -> dict[str, bytes]:
 
 def run_model(path: Path, warned: list[str]) -> None:
     model = Model.load(path, device="cpu")
-    sentences = model.predict([Sentence(text, use_tokenizer=False) for text in PROSE])
+    try:
+        sentences = model.predict([Sentence(text, use_tokenizer=False) for text in PROSE])
+    except LabelError as error:  # a model knows nothing of its file
+        raise ModelFileError(f"{path}: {error}") from error
     assert [sentence.text for sentence in sentences] == PROSE
 
 
