@@ -33,8 +33,8 @@ else:
 if TYPE_CHECKING:
     from flairlite.embeddings import WordEmbeddings
 
-# Examples have no deadline, because the machine may be busy. They are the same in each run, so that a first test run does
-# not fail by chance; FLAIRLITE_LONG=1 draws new ones. The fixtures that examples share are never modified.
+# Examples have no deadline, because the machine may be busy. They are the same in each run, so that no first test run
+# fails by chance; FLAIRLITE_LONG=1 draws new ones. The fixtures that examples share are never modified.
 _ALLOWED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("random", max_examples=50, deadline=None, suppress_health_check=_ALLOWED)
 settings.register_profile("fixed", settings.get_profile("random"), derandomize=True)
