@@ -373,11 +373,14 @@ class Refused:
 
 def plain_read(content: bytes) -> list[list[list[str]]] | Refused:
     """Return the rows of the words of each sentence, or the line that an error must name."""
+    nul = content.find(b"\0")
     try:
-        text = content.decode("utf-8")
+        text = (content if nul < 0 else content[:nul]).decode("utf-8")
     except UnicodeDecodeError as error:
         before = content[: error.start].decode().replace("\r\n", "\n").replace("\r", "\n")
         return Refused(before.count("\n") + 1)
+    if nul >= 0:
+        return Refused(text.replace("\r\n", "\n").replace("\r", "\n").count("\n") + 1)
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     sentences: list[list[list[str]]] = []
     block: dict[int, list[str]] = {}
@@ -388,8 +391,16 @@ def plain_read(content: bytes) -> list[list[list[str]]] | Refused:
             sentences.append([cells for cells in block.values() if cells[0].isdigit()])
             block = {}
         elif line and not line.startswith("#"):
-            block[number] = line.split("\t")
+            block[number] = strip_cells(line.split("\t"))
     return sentences or Refused(None)
+
+
+def strip_cells(cells: list[str]) -> list[str]:
+    """Remove blanks around the cells of a whole row; a form of blanks stays, another cell of blanks is unknown."""
+    if len(cells) != 10:
+        return cells
+    stripped = [cell.strip(" \u00a0") or ("_" if cell else "") for cell in cells]
+    return [cells[0].strip(" \u00a0"), cells[1].strip(" ") or cells[1], *stripped[2:]]
 
 
 def faulty_line(block: dict[int, list[str]]) -> int | None:
