@@ -112,7 +112,7 @@ def test_second_fetch_opens_no_connection(resource: Resource, server: LoopbackSe
 
 
 @pytest.mark.usefixtures("no_sockets")
-def test_existing_file_in_the_cache_is_used_before_the_mirror(
+def test_existing_file_in_the_cache_takes_precedence_over_the_mirror(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLAIRLITE_MIRROR", str(make_folder_mirror(tmp_path / "mirror", {PATH: OTHER})))

@@ -105,7 +105,7 @@ def test_import_loads_no_heavy_package(imported: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "what", ["random", "root logger", "logger level", "warnings", "environment", "torch", "streams", "hooks"]
 )
-def test_import_leaves_the_process_as_it_was(imported: dict[str, Any], what: str) -> None:
+def test_import_does_not_change_the_process(imported: dict[str, Any], what: str) -> None:
     assert imported["after"][what] == imported["before"][what]
 
 
@@ -198,7 +198,7 @@ def test_heavy_packages_are_imported_where_they_are_used(name: str) -> None:
     assert at_import & HEAVY == set()
 
 
-def test_no_module_is_a_drawer_for_everything() -> None:
+def test_no_module_has_a_catch_all_name() -> None:
     names = {path.relative_to(PACKAGE).as_posix() for path in SOURCES} - {
         "training_utils.py"
     }  # an import path of Flair's
@@ -263,7 +263,7 @@ def test_cache_root_can_be_assigned(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert package.cache_root == Path.home() / ".flairlite"
 
 
-def test_seed_is_nought_until_it_is_set() -> None:
+def test_seed_is_zero_until_it_is_set() -> None:
     assert runtime.get_seed() == 0
     flairlite.set_seed(5)
     assert (runtime.get_seed(), runtime.get_seed(7)) == (5, 7)

@@ -67,7 +67,7 @@ def sklearn_report(found: Pairs, *, as_text: bool = False) -> Any:
 @example(found=[(0, 0)] + [(0, 1)] * 159)  # an accuracy of 0.00625 is rounded as the float64 that it is
 @example(found=[(1, 1)] * 50_000 + [(0, 1)] * 7)
 @drawn
-def test_every_score_is_that_of_scikit_learn(found: Pairs) -> None:
+def test_every_score_equals_that_of_scikit_learn(found: Pairs) -> None:
     assume(counted(found))
     result, expected = evaluated(found), sklearn_report(found)
     accuracy = expected.pop("accuracy")
@@ -91,7 +91,7 @@ def test_every_score_is_that_of_scikit_learn(found: Pairs) -> None:
 @example(found=[(3, 3), (3, 4)])
 @example(found=[(0, 0)] + [(0, 1)] * 159)
 @drawn
-def test_the_table_is_that_of_scikit_learn_to_the_character(found: Pairs) -> None:
+def test_the_table_equals_that_of_scikit_learn_exactly(found: Pairs) -> None:
     assume(counted(found))
     text = evaluated(found).detailed_results
     expected = sklearn_report(found, as_text=True)
@@ -142,7 +142,7 @@ def test_a_report_looks_like_this() -> None:
 @pytest.mark.filterwarnings("ignore:A single label was found")
 @given(found=pairs)
 @drawn
-def test_the_confusion_matrix_is_that_of_scikit_learn(device: torch.device, found: Pairs) -> None:
+def test_the_confusion_matrix_equals_that_of_scikit_learn(device: torch.device, found: Pairs) -> None:
     assume(counted(found))
     result = evaluated(found, device=device)
     assert result.labels == tuple(NAMES[label] for label in by_frequency(found))

@@ -269,7 +269,7 @@ def test_tokens_are_read_by_index() -> None:
 
 
 @given(st.integers(1, 6), st.none() | st.integers(-8, 8), st.none() | st.integers(-8, 8))
-def test_slices_are_those_of_a_list(size: int, start: int | None, stop: int | None) -> None:
+def test_slices_equal_those_of_a_list(size: int, start: int | None, stop: int | None) -> None:
     sentence = Sentence([f"w{number}" for number in range(size)])
     expected = sentence.tokens[start:stop]
     if not expected:

@@ -67,7 +67,7 @@ def tagged(draw: st.DrawFn, words: st.SearchStrategy[str]) -> tuple[list[str], l
 
 
 @given(st.data(), st.sampled_from(["\t", " ", "  "]), st.sampled_from(SCHEMES), st.booleans())
-def test_written_columns_are_read_again(
+def test_columns_survive_writing_and_reading(
     tmp_path: Path, data: st.DataObject, between: str, scheme: str, in_memory: bool
 ) -> None:
     sentences = data.draw(st.lists(tagged(_WITH_BLANKS if between == "\t" else _PLAIN), min_size=1, max_size=4))
@@ -138,7 +138,7 @@ def test_delimiter_is_detected(tmp_path: Path, text: str, words: list[str]) -> N
     assert sentence.span_labels("ner") == [(0, 1, "LOC")]
 
 
-def test_delimiter_of_most_rows_counts_and_the_others_are_errors(tmp_path: Path) -> None:
+def test_the_delimiter_of_most_rows_is_used_and_other_rows_are_errors(tmp_path: Path) -> None:
     path = written(tmp_path, rows("in\tO", "New York B-LOC", "is\tO"))
     with pytest.raises(DataFormatError, match=r"line 2: the row has 1 columns.*others of its sentence have 2.*a tab"):
         ColumnDataset(path, NER)
@@ -243,7 +243,7 @@ DOCUMENTS = rows(
 )
 
 
-def test_document_starts_are_sentences_that_can_be_banned(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_document_starts_are_sentences_that_can_be_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     path = written(tmp_path, DOCUMENTS)
     assert [len(sentence) for sentence in ColumnDataset(path, NER)] == [1, 1, 2, 1, 3]
@@ -281,7 +281,7 @@ def test_header_is_left_out_and_logged(tmp_path: Path, caplog: pytest.LogCapture
     assert "the first line is left out: WORD\tTAG" in caplog.text
 
 
-def test_spaces_are_those_of_the_file(tmp_path: Path) -> None:
+def test_spaces_are_read_from_the_file(tmp_path: Path) -> None:
     text = rows("a O + _", "German B-MISC - _", "- O - X=1|SpaceAfter=No", "owned O + SpaceAfter=No", "firm O + _")
     path = written(tmp_path, text)
     assert ColumnDataset(path, NER | {2: "space-after"})[0].text == "a German-owned firm"
@@ -311,7 +311,7 @@ def test_all_rows_determine_whether_a_column_has_spans(tmp_path: Path) -> None:
     assert spans(dataset[-1]) == [("Rome", "LOC")]
 
 
-def test_labels_of_words_stay_as_they_are(tmp_path: Path) -> None:
+def test_labels_of_words_are_unchanged(tmp_path: Path) -> None:
     dataset = ColumnDataset(written(tmp_path, rows("Vgl. O", "RAB PARTA", "1/2010 YEAR", "Rz _")), NER)
     assert dataset.span_label_types == []
     assert dataset[0].token_labels("ner") == ["O", "PARTA", "YEAR", None]
@@ -483,7 +483,7 @@ def test_several_files_make_a_split(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("storage_mode", ["cpu", "none"])
-def test_training_from_the_disk_is_that_from_memory(
+def test_training_from_disk_equals_training_from_memory(
     tmp_path: Path, mini_vectors: WordEmbeddings, storage_mode: str
 ) -> None:
     results = []

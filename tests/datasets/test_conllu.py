@@ -170,7 +170,7 @@ def test_underscore_is_a_word_and_its_lemma_but_no_other_label(tmp_path: Path) -
     assert sentence[0].head_id is None
 
 
-def test_words_of_a_range_that_is_not_their_sum_are_apart(tmp_path: Path) -> None:
+def test_words_of_a_range_with_other_text_are_separate(tmp_path: Path) -> None:
     sentence = read_conllu(saved(tmp_path, SMALL))[1]
     assert sentence.text == "_ de leé😀"
     assert all(sentence.text[token.start_position : token.end_position] == token.text for token in sentence)
@@ -227,7 +227,7 @@ def test_two_names_of_a_column_can_be_changed_one_by_one(tmp_path: Path) -> None
     ],
     ids=["bom", "crlf", "cr", "no final newline", "blank lines", "blank lines around", "comments between"],
 )
-def test_what_is_around_the_rows_changes_nothing(tmp_path: Path, change: Callable[[str], bytes]) -> None:
+def test_blank_lines_and_marks_around_the_rows_change_nothing(tmp_path: Path, change: Callable[[str], bytes]) -> None:
     expected = described_all(read_conllu(saved(tmp_path, SMALL)))
     assert described_all(read_conllu(saved(tmp_path, change(SMALL)))) == expected
 
@@ -258,7 +258,7 @@ def test_chunk_borders_leave_the_line_of_an_error(tmp_path: Path, monkeypatch: p
     assert content.split("\n")[(caught.value.line or 0) - 1] == row(3)
 
 
-def test_sentences_come_before_the_rest_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sentences_are_returned_before_the_rest_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "_CHUNK", 100)
     sentences = iterate_conllu(saved(tmp_path, (SMALL + "\n") * 10 + "broken"))
     assert [next(sentences).words[0] for _ in range(3)] == ["Do", "_", "Yes"]
@@ -350,7 +350,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         read_conllu(tmp_path / "none.conllu")
 
 
-def test_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_folder_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataFormatError, match="cannot be read"):
         read_conllu(tmp_path)
 
@@ -489,7 +489,7 @@ def test_any_bytes_give_sentences_or_an_error_with_the_right_line(tmp_path: Path
     assert_read_as_plainly(saved(tmp_path, content))
 
 
-def test_the_plain_reader_knows_the_named_bad_files() -> None:
+def test_the_plain_reader_rejects_the_listed_bad_files() -> None:
     for name, (content, line, _) in BAD.items():
         if "5000" not in name:  # more digits than int() takes
             assert plain_read(content if isinstance(content, bytes) else content.encode()) == Refused(line), name
@@ -535,7 +535,7 @@ def written(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 @settings(max_examples=60)
 @given(pairs=st.lists(written(), min_size=1, max_size=3), size=st.sampled_from([7, 50, 1 << 22]))
-def test_sentences_written_as_conllu_are_read_as_they_were(
+def test_sentences_survive_writing_and_reading_conllu(
     tmp_path: Path, pairs: list[tuple[str, dict[str, Any]]], size: int
 ) -> None:
     path = saved(tmp_path, "".join(text for text, _ in pairs))
@@ -615,7 +615,7 @@ def test_each_byte_is_handled_a_fixed_number_of_times(
 
 
 @pytest.mark.parametrize("make", [many_sentences, one_long_sentence, one_sentence_of_ranges])
-def test_number_of_calls_grows_with_the_file_and_not_faster(
+def test_number_of_calls_grows_linearly_with_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[int], str]
 ) -> None:
     monkeypatch.setattr(reader, "_CHUNK", 4096)

@@ -57,7 +57,7 @@ def test_files_are_found_by_their_names(tmp_path: Path, names: list[str], expect
     assert tuple(path and path.name for path in (train, dev, test)) == expected
 
 
-def test_files_that_are_given_are_taken(tmp_path: Path) -> None:
+def test_given_files_are_used(tmp_path: Path) -> None:
     for name in ("train.txt", "dev.txt", "test.txt", "other"):
         (tmp_path / name).write_text("x", encoding="utf-8")
     assert find_train_dev_test_files(tmp_path, None, None, "other") == (None, None, tmp_path / "other")
@@ -65,7 +65,7 @@ def test_files_that_are_given_are_taken(tmp_path: Path) -> None:
     assert find_train_dev_test_files(tmp_path, "other", None, None, False) == (tmp_path / "other", None, None)
 
 
-def test_folder_that_leaves_doubt_is_an_error(tmp_path: Path) -> None:
+def test_an_ambiguous_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x", encoding="utf-8")
     with pytest.raises(DataFormatError, match=r"no file in it has train, dev or test in its name; it has a\.txt"):
         find_train_dev_test_files(tmp_path, None, None, None)
@@ -86,12 +86,12 @@ def test_sequences_of_sentences_make_a_corpus() -> None:
     assert corpus.get_all_sentences() == SENTENCES[:9]
 
 
-def test_older_name_still_works_and_says_so() -> None:
+def test_older_name_works_with_a_warning() -> None:
     with pytest.warns(DeprecationWarning, match="FlairDatapointDataset"):
         assert list(SentenceDataset(SENTENCES)) == SENTENCES
 
 
-def test_texts_become_sentences_when_asked_for() -> None:
+def test_texts_become_sentences_on_access() -> None:
     dataset = StringDataset(["I love Berlin.", "So do I."])
     assert [sentence.words for sentence in dataset] == [["I", "love", "Berlin."], ["So", "do", "I."]]
     assert not dataset.is_in_memory()
@@ -108,7 +108,7 @@ def test_batches_are_lists_in_order(size: int, batch_size: int, drop_last: bool)
     assert batches == [batch for batch in expected if len(batch) == batch_size or not drop_last]
 
 
-def test_shuffled_batches_depend_on_the_seed_and_leave_the_generators_alone() -> None:
+def test_shuffled_batches_depend_on_the_seed_and_do_not_change_the_generators() -> None:
     state = torch.random.get_rng_state()
     first, same, other = (DataLoader(SENTENCES, 3, shuffle=True, seed=seed) for seed in (1, 1, 2))
     orders = [[s.text for batch in first for s in batch] for _ in range(2)]

@@ -39,14 +39,14 @@ def texts(sentences: object) -> list[str]:
     return [sentence.text for sentence in sentences]
 
 
-def test_nothing_is_made_before_it_is_asked_for() -> None:
+def test_nothing_is_made_before_it_is_accessed() -> None:
     sentences, made = noted_sentences()
     assert (len(sentences), made) == (NUM_SENTENCES, [])
     assert sentences[4].text == "w4"
     assert made == ["w4"]
 
 
-def test_sentence_is_made_once_and_keeps_what_is_written_onto_it() -> None:
+def test_sentence_is_made_once_and_keeps_its_changes() -> None:
     sentences, made = noted_sentences()
     sentences[2].set_token_labels("pos", ["X"])
     assert sentences[2] is sentences[-5] is list(sentences)[2]
@@ -55,12 +55,12 @@ def test_sentence_is_made_once_and_keeps_what_is_written_onto_it() -> None:
 
 
 @given(st.slices(NUM_SENTENCES))
-def test_slices_are_those_of_a_list(part: slice) -> None:
+def test_slices_equal_those_of_a_list(part: slice) -> None:
     sentences, _ = noted_sentences()
     assert texts(sentences[part]) == [f"w{place}" for place in range(NUM_SENTENCES)][part]
 
 
-def test_place_outside_is_an_error() -> None:
+def test_index_out_of_range_is_an_error() -> None:
     sentences, _ = noted_sentences()
     for place in (NUM_SENTENCES, -NUM_SENTENCES - 1):
         with pytest.raises(IndexError):
@@ -84,7 +84,7 @@ def test_copy_is_a_list_of_the_same_sentences(copied: object) -> None:
     assert again[1] is not sentences[1]
 
 
-def test_threads_that_ask_at_once_get_the_same_sentence() -> None:
+def test_simultaneous_threads_get_the_same_sentence() -> None:
     count, num_threads = 300, 8
     text = b"x" * count
     part = DeferredPart(text, [(place, place + 1) for place in range(count)], lambda one: Sentence([one.decode()]), {})
@@ -104,7 +104,7 @@ def test_threads_that_ask_at_once_get_the_same_sentence() -> None:
         assert len({id(sentence) for sentence in row}) == 1
 
 
-def test_part_of_a_corpus_costs_that_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_of_a_corpus_reads_only_that_part(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     make = conllu._sentence_of
 

@@ -38,7 +38,7 @@ def test_corpus_is_loaded_without_a_network(monkeypatch: pytest.MonkeyPatch) -> 
     assert str(corpus) == "Corpus: 498 train + 111 dev + 111 test sentences"
 
 
-def test_sizes_are_those_of_the_readme(sample: Corpus) -> None:
+def test_sizes_equal_those_of_the_readme(sample: Corpus) -> None:
     sentences = [len(split) for split in in_splits(sample)]
     words = [sum(map(len, split)) for split in in_splits(sample)]
     ranges = [sum(len(s.metadata.get("multiword_tokens", ())) for s in split) for split in in_splits(sample)]
@@ -46,7 +46,7 @@ def test_sizes_are_those_of_the_readme(sample: Corpus) -> None:
         assert [*counts, sum(counts)] == readme_row(name)
 
 
-def test_genres_are_those_of_the_readme(sample: Corpus) -> None:
+def test_genres_equal_those_of_the_readme(sample: Corpus) -> None:
     genres = [Counter(sentence.metadata["genre"] for sentence in split) for split in in_splits(sample)]
     assert len(set().union(*genres)) == 9
     for genre in set().union(*genres):
@@ -54,7 +54,7 @@ def test_genres_are_those_of_the_readme(sample: Corpus) -> None:
         assert [*counts, sum(counts)] == readme_row(f"`{genre}`")
 
 
-def test_all_tags_are_in_every_split_as_often_as_the_readme_says(sample: Corpus) -> None:
+def test_tag_counts_of_every_split_equal_those_of_the_readme(sample: Corpus) -> None:
     tags = [Counter(tag for s in split for tag in s.token_labels("upos") or [None]) for split in in_splits(sample)]
     assert set().union(*tags) == UPOS
     assert len(UPOS) == 17
@@ -70,7 +70,7 @@ def test_every_text_is_its_words_and_spaces(sample: Corpus) -> None:
         assert all(sentence.text[token.start_position : token.end_position] == token.text for token in sentence)
 
 
-def test_ids_are_unique_and_tell_genre_and_split(sample: Corpus) -> None:
+def test_ids_are_unique_and_contain_genre_and_split(sample: Corpus) -> None:
     ids = [sentence.metadata["sent_id"] for sentence in sample.get_all_sentences()]
     assert len(set(ids)) == len(ids)
     for split in SPLITS:
@@ -78,7 +78,7 @@ def test_ids_are_unique_and_tell_genre_and_split(sample: Corpus) -> None:
             assert re.fullmatch(rf"{sentence.metadata['genre']}-{split}-\d{{4}}", sentence.metadata["sent_id"])
 
 
-def test_no_sentence_comes_twice(sample: Corpus) -> None:
+def test_no_sentence_is_repeated(sample: Corpus) -> None:
     texts = Counter(re.sub(r"\W+", " ", sentence.text.lower()).strip() for sentence in sample.get_all_sentences())
     assert [text for text, count in texts.items() if count > 1] == []
 

@@ -48,7 +48,7 @@ def test_tags_are_valid_bio2():
                 before = tag
 
 
-def test_each_split_of_the_entities_has_each_class_and_sentences_without():
+def test_each_split_has_each_entity_class_and_sentences_without_entities():
     for split in SPLITS:
         sentences = _tagged(split)
         tags = {tag for sentence in sentences for _, tag in sentence}
@@ -56,7 +56,7 @@ def test_each_split_of_the_entities_has_each_class_and_sentences_without():
         assert any({tag for _, tag in sentence} == {"O"} for sentence in sentences)
 
 
-def test_the_readme_counts_the_entities_right():
+def test_the_entity_counts_of_the_readme_are_right():
     sizes, words, bare = [], [], []
     names = {entity: [] for entity in ENTITIES}
     for split in SPLITS:
@@ -113,7 +113,7 @@ def test_both_corpora_of_reviews_have_the_same_texts_in_the_same_order():
         assert reviews == [text for _, text in _labelled("sample_topics", split)]
 
 
-def test_the_readmes_count_the_reviews_right():
+def test_the_review_counts_of_the_readmes_are_right():
     for split in SPLITS:
         counts = Counter(label for labels, _ in _labelled("sample_reviews", split) for label in labels)
         expected = [counts[label] for label in ("positive", "negative", "neutral")]
@@ -123,7 +123,7 @@ def test_the_readmes_count_the_reviews_right():
         assert _readme_row("sample_topics", f"`{topic}`") == figures
 
 
-def test_no_text_is_there_twice_within_or_between_splits():
+def test_no_text_is_repeated_within_or_between_splits():
     texts = [" ".join(word for word, _ in sentence) for split in SPLITS for sentence in _tagged(split)]
     texts += [text for split in SPLITS for _, text in _labelled("sample_reviews", split)]
     counts = Counter(re.sub(r"\W+", " ", text.lower()).strip() for text in texts)

@@ -76,7 +76,7 @@ def described(sentence: Sentence) -> tuple[object, ...]:
 @given(
     st.lists(st.tuples(st.lists(NAMES, min_size=1, max_size=3, unique=True), TEXT), min_size=1, max_size=5), st.data()
 )
-def test_labelled_texts_are_read_as_they_were_written(
+def test_labelled_texts_survive_writing_and_reading(
     tmp_path: Path, rows: list[tuple[list[str], str]], data: st.DataObject
 ) -> None:
     rows = [(labels, " ".join(text.split()).replace("__label__", "") or "x") for labels, text in rows]
@@ -188,7 +188,7 @@ VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0
     st.sampled_from(["\n", "\r\n"]),
 )
 @example([("\x1f", "some text", " ")], ",", "\n")
-def test_tables_are_read_as_they_were_written(
+def test_tables_survive_writing_and_reading(
     tmp_path: Path, rows: list[tuple[str, str, str]], delimiter: str, end: str
 ) -> None:
     rows = [(first, " ".join(text.split()) or "x", second) for first, text, second in [*rows, ("a", "b", "c")]]
@@ -207,7 +207,7 @@ def test_tables_are_read_as_they_were_written(
 
 
 @given(st.data(), st.booleans())
-def test_changed_tables_are_an_error_or_all_there_or_said_to_be_left_out(
+def test_changed_tables_are_an_error_or_complete_or_logged_as_incomplete(
     tmp_path: Path, data: st.DataObject, in_memory: bool
 ) -> None:
     content = b'a,in Rome\nb,"it ""rained"",\nso"\n\na,and so on\n'
@@ -225,7 +225,7 @@ def test_changed_tables_are_an_error_or_all_there_or_said_to_be_left_out(
     assert [s.sentence_labels("t") for s in read] == labels
 
 
-def test_tables_are_read_as_they_are_set(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_tables_are_read_with_the_given_dialect(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = written(tmp_path, "topic|title|text\nnews|Rain|It rained .\nnone|Sun|It shone .\n|Snow|It snowed .\nx||\n")
     columns = {0: "label", 1: "text", 2: "text"}
     dataset = CSVClassificationDataset(path, columns, "t", skip_header=True, no_class_label="none", delimiter="|")
@@ -252,7 +252,7 @@ def test_tables_are_read_as_they_are_set(tmp_path: Path, caplog: pytest.LogCaptu
         ("\t,b\n \x1c,c\n", "no text with a label is in it: 0 rows have no text, 2 no label"),
     ],
 )
-def test_table_that_is_none_is_an_error(tmp_path: Path, text: str | bytes, message: str) -> None:
+def test_a_file_that_is_no_table_is_an_error(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(DataFormatError, match=message):
         CSVClassificationDataset(written(tmp_path, text), {0: "label", 1: "text"}, "t")
 
@@ -266,14 +266,14 @@ def test_table_that_is_none_is_an_error(tmp_path: Path, text: str | bytes, messa
         ({0: "text", 1: "label"}, {"delimitter": "|"}, "are not arguments of csv.reader"),
     ],
 )
-def test_settings_that_make_no_sense_are_errors(
+def test_invalid_settings_are_errors(
     tmp_path: Path, columns: dict[int, str], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SettingError, match=message):
         CSVClassificationDataset(written(tmp_path, "a,b\n"), columns, "t", **options)
 
 
-def test_corpus_of_tables_samples_only_when_asked(tmp_path: Path) -> None:
+def test_corpus_of_tables_samples_splits_only_on_request(tmp_path: Path) -> None:
     written(tmp_path, "".join(f"text {number},a\n" for number in range(10)), "train.csv")
     columns = {0: "text", 1: "label"}
     assert str(CSVClassificationCorpus(tmp_path, columns, "t")) == "Corpus: 10 train + 0 dev + 0 test sentences"
@@ -288,7 +288,7 @@ def test_corpus_of_tables_samples_only_when_asked(tmp_path: Path) -> None:
     st.lists(st.lists(st.sampled_from(["in", "Rome", "Ünì", "😀", "..."]), min_size=1, max_size=6), min_size=1),
     st.data(),
 )
-def test_spans_are_read_as_they_were_written(tmp_path: Path, texts: list[list[str]], data: st.DataObject) -> None:
+def test_spans_survive_writing_and_reading(tmp_path: Path, texts: list[list[str]], data: st.DataObject) -> None:
     lines, expected = [], []
     for number, words in enumerate(texts):
         text = " ".join(words)

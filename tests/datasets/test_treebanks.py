@@ -131,7 +131,7 @@ def test_folder_that_has_the_files_is_enough(made_up: Treebank, tmp_path: Path, 
 
 @pytest.mark.usefixtures("cache")
 @pytest.mark.parametrize("revision", [None, "master"])
-def test_files_of_the_release_alone_are_checked_by_the_id_that_git_gives_them(
+def test_files_without_a_pinned_hash_are_checked_by_their_git_id(
     made_up: Treebank,
     tmp_path: Path,
     revision: str | None,
@@ -159,7 +159,7 @@ def test_files_of_the_release_alone_are_checked_by_the_id_that_git_gives_them(
     assert (said in caplog.text) == (revision is not None)
 
 
-def test_treebank_that_cannot_be_had_says_what_to_do(cache: Path) -> None:
+def test_an_unavailable_treebank_is_an_error_with_the_remedy(cache: Path) -> None:
     with pytest.raises(DataUnavailableError) as caught:
         UD_ENGLISH()
     message = str(caught.value)
@@ -175,7 +175,7 @@ def test_treebank_that_cannot_be_had_says_what_to_do(cache: Path) -> None:
 
 
 @pytest.mark.mirror
-def test_hashes_are_those_of_the_mirror(mirror: Path) -> None:
+def test_hashes_equal_those_of_the_mirror(mirror: Path) -> None:
     for resource in resources(UD_ENGLISH):
         assert resource.known_hash == f"sha256:{hashlib.sha256((mirror / resource.path).read_bytes()).hexdigest()}"
 

@@ -49,7 +49,7 @@ def test_corpus_finds_the_files_of_a_treebank(tmp_path: Path) -> None:
     assert corpus.name == str(tmp_path)
 
 
-def test_sentences_on_the_disk_are_those_in_memory() -> None:
+def test_sentences_on_disk_equal_those_in_memory() -> None:
     path = bundled_path("sample_english") / "dev.conllu"
     lazy = UniversalDependenciesDataset(path, in_memory=False)
     assert not lazy.is_in_memory()
@@ -59,7 +59,7 @@ def test_sentences_on_the_disk_are_those_in_memory() -> None:
 
 
 @given(st.data())
-def test_changed_file_is_read_alike_from_the_disk_and_in_memory(tmp_path: Path, data: st.DataObject) -> None:
+def test_a_changed_file_is_handled_alike_on_disk_and_in_memory(tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(("# newdoc\n\n" + DONT * 2).encode())
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(content)))

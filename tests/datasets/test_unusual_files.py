@@ -476,7 +476,7 @@ def test_unit_determines_the_format_of_gold_labels(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_form_of_the_tags_in_the_first_file_is_that_of_the_others(
+def test_the_first_file_determines_the_form_of_the_tags(
     tmp_path: Path, train: list[str], dev: list[str], expected: list[str], in_memory: bool
 ) -> None:
     for split, tags in (("train", train), ("dev", dev)):

@@ -107,24 +107,24 @@ class TestLists:
         assert [bad for _, bad, _, _ in rows] == [0, 1, 2, 3, 4, 0, 1]
         assert [is_best for _, _, is_best, _ in rows] == [True, False, False, False, False, True, False]
 
-    def test_training_stops_below_the_least_rate(self) -> None:
+    def test_training_stops_below_the_minimum_rate(self) -> None:
         rows = anneal([0.4] + [0.3] * 100)
         assert len(rows) == 31  # 0.1 / 2 ** 10 is the first rate below 0.0001
         assert [is_stopped for *_, is_stopped in rows] == [False] * 30 + [True]
         assert rows[-1][0] == pytest.approx(0.1 / 2**10)
         assert rows[-2][0] == pytest.approx(0.1 / 2**9)
 
-    def test_the_least_rate_itself_is_trained_with(self) -> None:
+    def test_epochs_are_trained_with_the_minimum_rate_itself(self) -> None:
         rows = anneal([0.4] + [0.3] * 8, rate=0.1, min_learning_rate=0.05)
         assert [rate for rate, *_ in rows] == [0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025]
         assert rows[-1][-1]
 
-    def test_without_dev_a_lower_training_loss_is_the_better_one(self) -> None:
+    def test_a_lower_training_loss_is_an_improvement_without_dev(self) -> None:
         rows = anneal([3.0, 2.0, 2.5, 2.0, 2.5, 1.0, 1.5, 1.25, 1.125], has_dev=False)
         assert [rate for rate, *_ in rows] == pytest.approx([0.1] * 4 + [0.05] * 4 + [0.025])
         assert [is_best for _, _, is_best, _ in rows] == [place in (0, 1, 5) for place in range(9)]
 
-    def test_the_first_epoch_is_the_best_whatever_its_score(self) -> None:
+    def test_the_first_epoch_is_the_best_with_any_score(self) -> None:
         for score in (0.0, -5.0, -math.inf):
             assert anneal([score])[0][1:] == (0, True, False)
 
@@ -137,7 +137,7 @@ class TestLists:
     )
     @example(scores=[0.5] * 60, rate=0.1, factor=0.5, patience=3, min_learning_rate=1e-4)
     @settings(max_examples=150)
-    def test_any_scores_give_what_the_prose_says(
+    def test_annealing_equals_its_description_for_any_scores(
         self, scores: list[float], rate: float, factor: float, patience: int, min_learning_rate: float
     ) -> None:
         options: dict[str, Any] = {"factor": factor, "patience": patience, "min_learning_rate": min_learning_rate}

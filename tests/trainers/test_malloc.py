@@ -56,12 +56,12 @@ def test_large_blocks_leave_no_holes() -> None:
 
 
 @pytest.mark.skipif(_glibc() is None, reason="this C library is not glibc")
-def test_limits_of_the_user_stay() -> None:
+def test_thresholds_set_by_the_user_are_kept() -> None:
     limits = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
     assert wasted("tidy", **limits) > wasted("tidy")
 
 
-def test_it_can_be_used_again_and_ends_with_an_error() -> None:
+def test_the_context_is_reusable_and_ends_after_an_error() -> None:
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), tidy_heap():
             1 / 0  # noqa: B018

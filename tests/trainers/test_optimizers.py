@@ -59,7 +59,7 @@ def test_weights_and_state_are_those_of_torch(name: str) -> None:
         assert weight.grad is None
 
 
-def test_schedulers_of_torch_take_it() -> None:
+def test_schedulers_of_torch_accept_the_optimizer() -> None:
     model = nn.Linear(3, 2)
     optimizer = remove_compiler(torch.optim.SGD)(model.parameters(), lr=1.0)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
@@ -83,7 +83,7 @@ class Own(torch.optim.SGD):
 @pytest.mark.parametrize(
     "factory", [Own, lambda weights, lr: Own(weights, lr=lr), functools.partial(Own, momentum=0.1)]
 )
-def test_other_factories_are_left_as_they_are(factory: Any) -> None:
+def test_other_factories_are_unchanged(factory: Any) -> None:
     assert remove_compiler(factory) is factory
 
 

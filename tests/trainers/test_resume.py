@@ -126,7 +126,7 @@ def whole(
 
 class TestExactResume:
     @pytest.mark.parametrize("step", [1, 4, 5, 6, 13, 20])
-    def test_a_run_that_crashed_ends_as_one_that_did_not(
+    def test_a_resumed_run_equals_an_uninterrupted_run(
         self, step: int, whole: tuple[dict[str, Any], Path], make: Make, corpus: Corpus, tmp_path: Path
     ) -> None:
         expected, folder = whole
@@ -149,7 +149,9 @@ class TestExactResume:
         ],
         ids=str,
     )
-    def test_whatever_the_settings(self, options: dict[str, Any], make: Make, corpus: Corpus, tmp_path: Path) -> None:
+    def test_a_resumed_run_equals_an_uninterrupted_run_with_any_settings(
+        self, options: dict[str, Any], make: Make, corpus: Corpus, tmp_path: Path
+    ) -> None:
         expected = train(make(), corpus, tmp_path / "whole", **options, plugins=[Drift()])
         for crash in (8, 13):  # in the second epoch, and in the third when the second is begun again
             with pytest.raises(Crash):
@@ -158,7 +160,7 @@ class TestExactResume:
         for name in ("final-model.pt", "test.tsv"):
             assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
 
-    def test_resume_takes_the_settings_of_the_run(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
+    def test_resume_uses_the_settings_of_the_run(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
         optimizer = functools.partial(torch.optim.Adam, betas=(0.8, 0.9))
         options = {"optimizer": optimizer, "learning_rate": 0.02, "main_evaluation_metric": ("macro avg", "f1-score")}
         expected = train(make(), corpus, tmp_path / "whole", **options)
@@ -176,7 +178,7 @@ class TestExactResume:
             tmp_path / "whole" / "best-model.pt"
         ).read_bytes()
 
-    def test_a_finished_run_goes_on_with_more_epochs(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
+    def test_a_finished_run_continues_with_more_epochs(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
         expected = train(make(), corpus, tmp_path / "whole", max_epochs=5)
         first = train(make(), corpus, tmp_path / "parts", max_epochs=2)
         again = train(make(), corpus, tmp_path / "parts", max_epochs=2)  # nothing is left to do
@@ -206,7 +208,7 @@ class TestExactResume:
         assert (tmp_path / "best-model.pt").read_bytes() == best
         assert second["test_score"] == first["test_score"]
 
-    def test_a_lower_least_rate_lets_a_run_go_on_that_annealing_ended(
+    def test_a_lower_minimum_rate_continues_a_run_that_annealing_ended(
         self, make: Make, corpus: Corpus, tmp_path: Path
     ) -> None:
         options = {"learning_rate": 1e-30, "max_epochs": 6, "min_learning_rate": 1e-30}
@@ -230,7 +232,7 @@ class Stop(Callback):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no kill -9")
-def test_killed_run_ends_like_an_undisturbed_one(session_cache: Path) -> None:
+def test_a_killed_run_equals_an_uninterrupted_run(session_cache: Path) -> None:
     """The run is killed in each third of its time; with `FLAIRLITE_KILLS=50` many runs are killed."""
     kills = int(os.environ.get("FLAIRLITE_KILLS", "3"))
     script = [sys.executable, str(TESTS / "support" / "kill_runs.py"), "--kills", str(kills)]

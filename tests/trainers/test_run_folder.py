@@ -126,7 +126,7 @@ class TestLock:
         assert not list(tmp_path.glob(".*"))
 
     @posix
-    def test_the_lock_of_a_process_that_was_killed_is_no_obstacle(self, tmp_path: Path) -> None:
+    def test_the_lock_of_a_killed_process_is_ignored(self, tmp_path: Path) -> None:
         path = tmp_path / OWNER
         script = (
             "import fcntl, os, sys\n"
@@ -148,12 +148,12 @@ class TestLock:
             assert path.read_text().strip() == str(os.getpid())
         assert not path.exists()
 
-    def test_a_process_id_that_belongs_to_another_program_by_now_is_not_mistaken(self, tmp_path: Path) -> None:
+    def test_a_reused_process_id_is_recognized(self, tmp_path: Path) -> None:
         (tmp_path / OWNER).write_text(f"{os.getppid()}\n")  # alive, but no run
         with lock_folder(tmp_path):
             pass
 
-    def test_of_many_that_want_it_one_has_it_at_a_time(self, tmp_path: Path) -> None:
+    def test_one_process_at_a_time_holds_the_lock(self, tmp_path: Path) -> None:
         inside, most, done, refused = 0, 0, 0, 0
         counting = threading.Lock()
 
@@ -181,7 +181,7 @@ class TestLock:
         assert done >= 1
         assert done + refused == 8 * 50  # how many are refused is up to the threads; each attempt ends as one of both
 
-    def test_what_a_killed_run_left_half_written_is_removed(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
+    def test_partial_files_of_a_killed_run_are_removed(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
         for name in (".checkpoint.pt.0123.tmp", ".loss.tsv.4567.tmp", ".test.tsv.89.tmp", ".mine.tmp"):
             (tmp_path / name).write_bytes(b"half")
         train(make(), corpus, tmp_path)
@@ -261,7 +261,7 @@ class TestWriting:
         assert same_models(tmp_path / "full", whole.folder)
 
     @pytest.mark.parametrize("call", ["fsync", "replace"])
-    def test_every_file_is_on_the_disk_before_it_has_its_name(
+    def test_every_file_is_synced_before_it_is_renamed(
         self, call: str, make: Make, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         synced: list[int] = []
@@ -287,7 +287,7 @@ class TestWriting:
 
 
 class TestRefusals:
-    def test_what_is_not_the_same_is_named(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
+    def test_differences_are_named(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
         train(make(), corpus, tmp_path, max_epochs=1)
         before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.name != "training.log"}
         with pytest.raises(SettingError, match=r"learning_rate is 0\.2 and was 0\.1"):
@@ -305,12 +305,12 @@ class TestRefusals:
             ModelTrainer(make(), corpus).resume(tmp_path, epochs=3)
         assert {path: path.read_bytes() for path in before} == before
 
-    def test_there_must_be_a_run(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
+    def test_resuming_without_a_run_is_an_error(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match=r"no checkpoint\.pt in .*nowhere"):
             ModelTrainer(make(), corpus).resume(tmp_path / "nowhere")
         assert not (tmp_path / "nowhere").exists()
 
-    def test_a_damaged_checkpoint_is_not_taken_for_none(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
+    def test_a_damaged_checkpoint_is_an_error(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
         train(make(), corpus, tmp_path, max_epochs=1)
         path = tmp_path / "checkpoint.pt"
         path.write_bytes(path.read_bytes()[:-100])
@@ -319,7 +319,7 @@ class TestRefusals:
         with pytest.raises(ModelFileError, match=r"checkpoint\.pt"):
             SequenceTagger.load(path)
 
-    def test_a_plugin_whose_state_cannot_be_kept_is_named(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
+    def test_a_plugin_whose_state_cannot_be_saved_is_named(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
         class Odd(Callback):
             def state_dict(self) -> dict[str, Any]:
                 return {"path": tmp_path}
@@ -369,7 +369,7 @@ class TestSignals:
         assert "Exiting" not in (tmp_path / "parts" / "training.log").read_text()
 
     @pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)])
-    def test_the_second_one_is_answered_at_once(
+    def test_the_second_signal_ends_training_at_once(
         self, number: int, error: type[BaseException], make: Make, corpus: Corpus, tmp_path: Path
     ) -> None:
         raised: list[type[BaseException]] = []
@@ -386,7 +386,7 @@ class TestSignals:
             train(make(), corpus, tmp_path, plugins=[At(3, twice)])
         assert raised == [error]
 
-    def test_a_handler_of_the_programs_own_stays(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
+    def test_signal_handlers_of_the_program_are_restored(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
         seen: list[int] = []
         old = signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
         try:
@@ -395,7 +395,7 @@ class TestSignals:
             signal.signal(signal.SIGTERM, old)
         assert seen == [signal.SIGTERM]
 
-    def test_a_run_in_another_thread_is_a_run(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
+    def test_training_works_in_another_thread(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
         found: list[dict[str, Any]] = []
         thread = threading.Thread(target=lambda: found.append(train(make(), corpus, tmp_path / "thread")))
         thread.start()
@@ -475,7 +475,7 @@ class TestNotFinite:
         assert all(bool(weight.isfinite().all()) for weight in checkpoint["state"]["model"].values())
 
     @pytest.mark.parametrize("bad", [0, 1, 2])
-    def test_of_several_batches_that_are_looked_at_together_the_first_bad_one_is_named(
+    def test_the_first_bad_batch_is_named_when_several_are_checked_together(
         self, bad: int, make: Make, tmp_path: Path
     ) -> None:
         tagger = make()
@@ -488,7 +488,7 @@ class TestNotFinite:
             watch.check()
 
 
-def test_training_and_resuming_leave_the_global_generators_alone(make: Make, corpus: Corpus, tmp_path: Path) -> None:
+def test_training_and_resuming_do_not_change_the_global_generators(make: Make, corpus: Corpus, tmp_path: Path) -> None:
     def states() -> list[Any]:
         return [random.getstate(), repr(np.random.get_state()), torch.get_rng_state().tolist()]  # noqa: NPY002
 

@@ -54,7 +54,7 @@ def strings_in(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def test_it_names_no_folder_and_no_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_record_names_no_folder_and_no_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home" / "alice"
     home.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
@@ -82,7 +82,7 @@ def test_two_equal_runs_have_no_differences(tmp_path: Path) -> None:
     assert found.has_same_result
 
 
-def test_what_differs_is_named(tmp_path: Path) -> None:
+def test_differences_of_runs_are_named(tmp_path: Path) -> None:
     train(tmp_path / "one")
     train(tmp_path / "two", learning_rate=0.2)
     corpus = make_corpus()
@@ -95,7 +95,7 @@ def test_what_differs_is_named(tmp_path: Path) -> None:
     assert any("data.train.sentences is 5 and was 6" in text for text in found.differences)
 
 
-def test_circumstances_are_apart_from_what_decides(tmp_path: Path) -> None:
+def test_circumstances_are_separate_from_settings(tmp_path: Path) -> None:
     train(tmp_path)
     record = read_run_record(tmp_path)
     record["parts"][0]["versions"]["torch"] = "1.0"
@@ -111,7 +111,7 @@ def test_circumstances_are_apart_from_what_decides(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "{", "null", '{"format": "flairlite run"}', "[" * 100_000])
-def test_another_file_is_refused(content: str, tmp_path: Path) -> None:
+def test_other_files_are_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(DataFormatError, match=r"run\.json"):
         read_run_record(tmp_path)

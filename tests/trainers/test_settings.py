@@ -111,7 +111,7 @@ class TestSlips:
             with pytest.raises(SettingError, match=name):
                 TrainingSettings(**{name: object()})
 
-    def test_numbers_of_numpy_are_taken_as_plain_ones(self, trainer: ModelTrainer, tmp_path: Path) -> None:
+    def test_numpy_numbers_are_stored_as_python_numbers(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         same = {"learning_rate": 0.25, "mini_batch_size": 2, "max_epochs": 1, "seed": 3, "monitor_train_sample": 2}
         other = {"learning_rate": np.float32(0.25), "mini_batch_size": np.int32(2), "max_epochs": np.uint8(1)}
         other |= {"seed": np.int64(3), "monitor_train_sample": np.int16(2), "shuffle": np.True_}
@@ -160,7 +160,7 @@ class TestSlips:
         ],
         ids=show,
     )
-    def test_a_slip_is_one_error_and_leaves_the_folder_of_a_finished_run_as_it_is(
+    def test_a_wrong_setting_is_an_error_and_does_not_change_a_finished_run(
         self, options: dict[str, Any], message: str | None, method: str, trainer: ModelTrainer, tmp_path: Path
     ) -> None:
         if message is None:
@@ -182,12 +182,12 @@ class TestSlips:
             with pytest.raises(SettingError, match="base_path must be the path of a folder"):
                 method(path)
 
-    def test_a_file_is_no_folder(self, trainer: ModelTrainer, tmp_path: Path) -> None:
+    def test_a_file_as_base_path_is_an_error(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(TrainingError, match="file"):
             trainer.train(tmp_path / "file")
 
-    def test_model_and_corpus_have_their_places(self, trainer: ModelTrainer) -> None:
+    def test_swapped_model_and_corpus_are_an_error(self, trainer: ModelTrainer) -> None:
         model: Any = trainer.model
         corpus: Any = trainer.corpus
         with pytest.raises(SettingError, match=r"swapped: call ModelTrainer\(model, corpus\)"):
@@ -247,7 +247,7 @@ class TestOptimizers:
             ("torch.optim.RMSprop", torch.optim.RMSprop),
         ],
     )
-    def test_a_name_is_a_class_of_torch(self, name: str, kind: type, trainer: ModelTrainer, tmp_path: Path) -> None:
+    def test_optimizers_are_found_by_name(self, name: str, kind: type, trainer: ModelTrainer, tmp_path: Path) -> None:
         noted = Noted()
         trainer.train(tmp_path, optimizer=name, max_epochs=1, weight_decay=0.5, plugins=[noted])
         assert type(noted.optimizer) is kind
@@ -261,13 +261,13 @@ class TestOptimizers:
 
 
 class TestObjects:
-    def test_settings_are_shared_and_changed(self, trainer: ModelTrainer, tmp_path: Path) -> None:
+    def test_settings_can_be_shared_and_changed(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         settings = TrainingSettings(max_epochs=3, mini_batch_size=2, seed=7)
         one = trainer.train(tmp_path / "one", settings=settings, max_epochs=1)
         assert len(one["train_loss_history"]) == 1
         assert settings.max_epochs == 3
 
-    def test_the_default_seed_is_that_of_the_start_of_training(self) -> None:
+    def test_the_default_seed_is_read_when_training_starts(self) -> None:
         import flairlite
 
         made_before = TrainingSettings()
@@ -275,7 +275,7 @@ class TestObjects:
         assert TrainingSettings.from_options({}, made_before).seed == 5
         assert TrainingSettings.from_options({"seed": 1}, made_before).seed == 1
 
-    def test_any_sized_iterable_of_positions_is_a_sampler(self, trainer: ModelTrainer, tmp_path: Path) -> None:
+    def test_a_sampler_is_any_iterable_of_positions_with_a_length(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         class Last(FlairSampler):
             def __iter__(self) -> Iterator[Any]:
                 return iter(np.arange(len(self) - 1, -1, -1))  # integers of NumPy
@@ -297,5 +297,5 @@ class TestObjects:
         assert plain == {"name": "torch.optim.SGD", "options": {"momentum": 0.5}}
 
 
-def test_errors_are_those_of_the_library() -> None:
+def test_errors_are_flairlite_errors() -> None:
     assert issubclass(SettingError, FlairliteError)

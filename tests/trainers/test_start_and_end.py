@@ -117,7 +117,7 @@ class TestGradients:
             states.append(weights_of(trainer))
         assert all(torch.equal(weight, states[1][name]) for name, weight in states[0].items())
 
-    def test_nor_do_those_of_an_interrupted_run(self, tmp_path: Path) -> None:
+    def test_gradients_left_by_an_interrupted_run_do_not_enter_the_first_step(self, tmp_path: Path) -> None:
         class Interrupt(Callback):
             def on_backward_end(self, state: TrainingState) -> None:
                 raise KeyboardInterrupt
@@ -141,7 +141,7 @@ class RefuseToStart(Callback):
 
 class TestFailedStart:
     @pytest.mark.parametrize("cause", ["labels", "empty", "plugin", "metric", "resume"])
-    def test_the_files_of_the_finished_run_stay(self, cause: str, tmp_path: Path) -> None:
+    def test_an_error_at_the_start_keeps_the_files_of_the_finished_run(self, cause: str, tmp_path: Path) -> None:
         train(make_trainer(), tmp_path, write_weights=True, save_model_each_k_epochs=1)
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
         assert {"training.log", "best-model.pt", "loss.tsv", "run.json"} <= set(before)
@@ -161,7 +161,7 @@ class TestFailedStart:
         text = (tmp_path / "training.log").read_text()
         assert text.index("NEW (1)") < text.index("Model: ") < text.index("EPOCH 1 done")
 
-    def test_without_dev_a_warning_says_what_follows(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_missing_dev_split_is_a_warning(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         train(make_trainer(Corpus(sentences(8))), tmp_path)
         found = [record for record in caplog.records if "No dev split" in record.getMessage()]
         assert [record.levelno for record in found] == [logging.WARNING]
@@ -170,7 +170,7 @@ class TestFailedStart:
 
 
 class TestSplitsWithoutEntities:
-    def test_dev_and_test_without_an_entity_score_nothing_and_a_warning_says_so(
+    def test_splits_without_an_entity_score_zero_with_a_warning(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         train_split = [Sentence(["the", "dog"]).set_span_labels("ner", [(1, 2, "ANIMAL")]) for _ in range(4)]
@@ -207,7 +207,7 @@ class Fail(Callback):
 
 
 class TestClosing:
-    def test_an_error_when_one_callback_is_closed_keeps_no_other_open(
+    def test_an_error_in_one_callback_does_not_keep_others_open(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         plugins = [Closing(OSError("first")), Closing(OSError("second")), Closing()]
@@ -225,7 +225,7 @@ class TestClosing:
 
 
 class TestProcess:
-    def test_nothing_of_the_process_is_changed_unasked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_process_is_not_changed_by_default(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         kinds: list[type] = []
 
         class Noted(Callback):

@@ -100,7 +100,7 @@ class TestWhole:
         settings = {field.name for field in dataclasses.fields(TrainingSettings)}
         assert settings - set(arguments) == set()
 
-    def test_each_argument_of_train_has_its_line_in_the_documentation(self) -> None:
+    def test_each_argument_of_train_is_documented(self) -> None:
         described = f"{inspect.getdoc(ModelTrainer.train)}\n{inspect.getdoc(TrainingSettings)}"
         for name in inspect.signature(ModelTrainer.train).parameters:
             assert name == "self" or f"\n    {name}: " in described, name
@@ -111,7 +111,7 @@ class TestWhole:
             assert typed.pop(field.name).__forward_arg__ == field.type
         assert set(typed) == set(OptimizerOptions.__annotations__)
 
-    def test_settings_are_the_same_after_being_plain(self) -> None:
+    def test_settings_survive_conversion_to_plain_values(self) -> None:
         kept: list[TrainingSettings] = []
 
         class Keep(ModelTrainer):
@@ -140,7 +140,9 @@ class TestSteps:
                 torch.testing.assert_close(weight, states[0][name], rtol=1e-4, atol=1e-6)
 
     @pytest.mark.parametrize("norm", [5.0, 0.01, None])
-    def test_gradients_are_clipped_to_what_is_said(self, norm: float | None, corpus: Corpus, tmp_path: Path) -> None:
+    def test_gradients_are_clipped_to_the_maximum_norm(
+        self, norm: float | None, corpus: Corpus, tmp_path: Path
+    ) -> None:
         trainer, seen = make_trainer(corpus), Seen()
         before = state_of(trainer)
         train(trainer, tmp_path, max_grad_norm=norm, max_epochs=1, mini_batch_size=12, plugins=[seen])
@@ -151,7 +153,7 @@ class TestSteps:
         else:
             assert float(change) > 0.5  # with the sum of the loss, gradients are long
 
-    def test_the_decoder_may_have_its_own_rate(self, corpus: Corpus, tmp_path: Path) -> None:
+    def test_the_decoder_can_have_its_own_learning_rate(self, corpus: Corpus, tmp_path: Path) -> None:
         trainer, seen = make_trainer(corpus, fine_tune=True), Seen()
         train(trainer, tmp_path, learning_rate=0.01, decoder_learning_rate=0.2, plugins=[seen], max_epochs=1)
         assert seen.rates[0] == [0.2, 0.01]
@@ -160,14 +162,14 @@ class TestSteps:
         assert groups == [{id(weight) for weight in trainer.model.parameters()} - embedded, embedded]
         assert "- lr: 0.200000,0.010000" in (tmp_path / "training.log").read_text()
 
-    def test_where_embeddings_do_not_learn_the_decoder_s_rate_is_the_only_one(
+    def test_the_decoder_rate_is_the_only_one_with_fixed_embeddings(
         self, trainer: ModelTrainer, tmp_path: Path
     ) -> None:
         seen = Seen()
         train(trainer, tmp_path, learning_rate=0.01, decoder_learning_rate=0.2, plugins=[seen], max_epochs=1)
         assert seen.rates[0] == [0.2]
 
-    def test_options_of_the_optimizer_reach_it(self, trainer: ModelTrainer, tmp_path: Path) -> None:
+    def test_options_are_passed_to_the_optimizer(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         seen = Seen()
         train(trainer, tmp_path, plugins=[seen], momentum=0.9, weight_decay=0.01, nesterov=True)
         group = seen.optimizer.param_groups[0]
@@ -177,7 +179,7 @@ class TestSteps:
 
 
 class TestSchedules:
-    def test_annealing_can_be_left_out(self, corpus: Corpus, tmp_path: Path) -> None:
+    def test_annealing_can_be_disabled(self, corpus: Corpus, tmp_path: Path) -> None:
         options: dict[str, Any] = {"max_epochs": 6, "patience": 1, "learning_rate": 1e-9, "min_learning_rate": 1e-15}
         rates = []
         for attached in (True, False):
@@ -192,14 +194,14 @@ class TestSchedules:
         make_trainer(corpus).train_custom(tmp_path, plugins=[seen], **options)
         assert {rate for (rate,) in seen.rates} == {1e-9}
 
-    def test_more_patience_at_first(self, corpus: Corpus, tmp_path: Path) -> None:
+    def test_extra_patience_applies_to_the_first_annealing(self, corpus: Corpus, tmp_path: Path) -> None:
         seen = Seen()
         options: dict[str, Any] = {"patience": 1, "initial_extra_patience": 2, "learning_rate": 1e-9}
         trainer = make_trainer(corpus)
         train(trainer, tmp_path, max_epochs=6, mini_batch_size=12, min_learning_rate=0.0, plugins=[seen], **options)
         assert [rate for (rate,) in seen.rates] == pytest.approx([1e-9] * 4 + [5e-10, 2.5e-10])
 
-    def test_fine_tuning_warms_up_and_falls(self, trainer: ModelTrainer, tmp_path: Path) -> None:
+    def test_fine_tuning_warms_up_and_decays(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         seen = Seen()
         result = trainer.fine_tune(tmp_path, max_epochs=2, warmup_fraction=0.5, plugins=[seen], seed=0)
         steps = [rate for (rate,) in seen.rates]  # those of the next steps
@@ -209,14 +211,14 @@ class TestSchedules:
         assert not (tmp_path / "best-model.pt").exists()
         assert result["test_score"] is not None
 
-    def test_fine_tuning_goes_by_another_plugin_or_by_none(self, trainer: ModelTrainer, tmp_path: Path) -> None:
+    def test_fine_tuning_can_use_another_schedule_or_none(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         for options in ({"plugins": [AnnealingPlugin(tmp_path)]}, {"attach_default_scheduler": False}):
             seen = Seen()
             plugins = [*options.pop("plugins", []), seen]
             trainer.fine_tune(tmp_path, max_epochs=1, plugins=plugins, **options)
             assert {rate for (rate,) in seen.rates} == {5e-5}
 
-    def test_a_plugin_s_schedule_is_the_only_one(self, trainer: ModelTrainer, tmp_path: Path) -> None:
+    def test_the_schedule_of_a_plugin_replaces_the_default(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         train(trainer, tmp_path, plugins=[LinearSchedulerPlugin(0.1)])
         text = (tmp_path / "training.log").read_text()
         assert " - LinearScheduler | warmup_fraction: '0.1'" in text
@@ -224,7 +226,7 @@ class TestSchedules:
 
 
 class TestSplits:
-    def test_training_on_test_leaves_nothing_to_test(
+    def test_training_on_test_skips_the_final_evaluation(
         self, trainer: ModelTrainer, corpus: Corpus, tmp_path: Path
     ) -> None:
         seen = Seen()
@@ -242,7 +244,7 @@ class TestSplits:
         assert (tmp_path / "train_sample.tsv").read_text().count("\n\n") == 6
         assert "TRAIN_SAMPLE : loss" in (tmp_path / "training.log").read_text()
 
-    def test_a_sample_is_drawn_by_number_or_part(self) -> None:
+    def test_a_sample_is_a_number_or_a_fraction(self) -> None:
         texts = [*sentences(9), Sentence("")]
         lengths = torch.tensor([len(sentence) for sentence in texts])
 
@@ -260,7 +262,7 @@ class TestSplits:
             with pytest.raises(SettingError, match="monitor_train_sample must be a part from 0 to 1"):
                 draw(amount)
 
-    def test_the_last_model_may_be_the_one_that_counts(self, trainer: ModelTrainer, tmp_path: Path) -> None:
+    def test_the_final_model_can_be_evaluated_instead_of_the_best(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         class Forget(Callback):
             def on_epoch_trained(self, state: TrainingState) -> None:
                 if state.epoch == 2:
@@ -289,7 +291,7 @@ class Backwards(FlairSampler):
 
 
 class TestOrder:
-    def test_the_first_epoch_may_keep_the_order(self, trainer: ModelTrainer, corpus: Corpus, tmp_path: Path) -> None:
+    def test_the_first_epoch_can_keep_the_order(self, trainer: ModelTrainer, corpus: Corpus, tmp_path: Path) -> None:
         seen = Seen()
         train(trainer, tmp_path, shuffle_first_epoch=False, bucketing=False, plugins=[seen])
         places = {id(sentence): place for place, sentence in enumerate(corpus.train or ())}
@@ -299,7 +301,7 @@ class TestOrder:
         assert sorted(visited[12:]) == list(range(12))
 
     @pytest.mark.parametrize("sampler", [Backwards(), Backwards], ids=["object", "class"])
-    def test_a_sampler_says_what_comes_when(
+    def test_a_sampler_determines_the_order(
         self, sampler: Any, trainer: ModelTrainer, corpus: Corpus, tmp_path: Path
     ) -> None:
         seen = Seen()
@@ -322,7 +324,7 @@ class TestOrder:
         "make",
         [ChunkSampler, ExpandingChunkSampler, lambda **options: ImbalancedClassificationDatasetSampler(**options)],
     )
-    def test_the_order_goes_on_where_it_was_saved(self, make: Callable[..., FlairSampler]) -> None:
+    def test_the_order_continues_from_its_saved_state(self, make: Callable[..., FlairSampler]) -> None:
         data = [sentence.add_label("topic", "a") for sentence in sentences(20)]
 
         def order() -> BatchOrder:
@@ -355,7 +357,7 @@ class TestOrder:
         with pytest.raises(LabelError, match=r"none has a .*label; .* of the types: ner, pos\. Give"):
             sampler.set_dataset(data)
 
-    def test_the_class_is_that_of_the_sentence_not_of_its_words(self) -> None:
+    def test_balanced_sampling_uses_labels_of_sentences(self) -> None:
         data = [Sentence(["w"]).add_label("topic", "rare" if index == 0 else "common") for index in range(4)]
         for index, sentence in enumerate(data):
             sentence.set_token_labels("pos", ["AB"[index % 2]])
@@ -363,7 +365,7 @@ class TestOrder:
         sampler.set_dataset(data)
         assert sampler.weights.tolist() == pytest.approx([1, 1 / 3, 1 / 3, 1 / 3])
 
-    def test_rare_classes_come_as_often_as_common_ones(self) -> None:
+    def test_rare_classes_are_sampled_as_often_as_common_ones(self) -> None:
         data = [Sentence(f"word {number}") for number in range(400)]
         for number, sentence in enumerate(data[:-1]):
             sentence.add_label("topic", "rare" if number < 10 else "common")
@@ -389,7 +391,7 @@ class TestOrder:
         with pytest.raises(SettingError, match="block_size must be at least 1"):
             ChunkSampler(0)
 
-    def test_blocks_become_longer(self) -> None:
+    def test_expanding_blocks_grow(self) -> None:
         sampler = ExpandingChunkSampler(step=2, seed=0)
         sampler.set_dataset(sentences(20))
         sizes = []
@@ -402,20 +404,20 @@ class TestOrder:
 
 
 class TestFiles:
-    def test_files_can_be_left_out(self, trainer: ModelTrainer, tmp_path: Path) -> None:
+    def test_files_can_be_disabled(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         train(trainer, tmp_path, create_file_logs=False, create_loss_file=False, save_final_model=False)
         names = {path.name for path in tmp_path.iterdir()}
         assert names & {"training.log", "loss.tsv", "final-model.pt"} == set()
         assert {"best-model.pt", "dev.tsv", "test.tsv"} <= names
 
-    def test_more_files_can_be_had(self, trainer: ModelTrainer, tmp_path: Path) -> None:
+    def test_further_files_can_be_enabled(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         train(trainer, tmp_path, save_model_each_k_epochs=2, write_weights=True, max_epochs=4)
         assert {path.name for path in tmp_path.glob("model_epoch_*")} == {"model_epoch_2.pt", "model_epoch_4.pt"}
         last = SequenceTagger.load(tmp_path / "model_epoch_4.pt").state_dict()
         assert same(SequenceTagger.load(tmp_path / "final-model.pt").state_dict(), last)
         assert set(read_weights_table(tmp_path / "weights.txt")) == set(trainer.model.state_dict())
 
-    def test_the_log_says_what_flair_s_says(self, trainer: ModelTrainer, tmp_path: Path) -> None:
+    def test_the_log_has_flairs_lines(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         train(trainer, tmp_path, max_epochs=1)
         text = (tmp_path / "training.log").read_text()
         parts = [
@@ -470,7 +472,7 @@ class TestRefused:
         ],
         ids=show,
     )
-    def test_what_makes_no_sense_is_refused(
+    def test_invalid_values_are_refused(
         self, options: dict[str, Any], message: str, trainer: ModelTrainer, tmp_path: Path
     ) -> None:
         before = state_of(trainer)
@@ -478,6 +480,6 @@ class TestRefused:
             train(trainer, tmp_path, **options)
         assert same(state_of(trainer), before)
 
-    def test_what_asks_for_nothing_is_taken(self, trainer: ModelTrainer, tmp_path: Path) -> None:
+    def test_flair_arguments_without_effect_are_accepted(self, trainer: ModelTrainer, tmp_path: Path) -> None:
         nothing = {"epoch": 0, "multi_gpu": False, "reduce_transformer_vocab": False, "save_optimizer_state": False}
         train(trainer, tmp_path, **nothing, gold_label_dictionary_for_eval=None, num_workers=0, max_epochs=1)

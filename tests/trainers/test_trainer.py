@@ -145,7 +145,7 @@ class Forget(Callback):
 
 
 class TestResult:
-    def test_it_has_the_test_score_and_an_entry_an_epoch(
+    def test_the_result_has_the_test_score_and_an_entry_per_epoch(
         self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         result = train(tagger, corpus, tmp_path, max_epochs=3)
@@ -157,7 +157,7 @@ class TestResult:
         losses = result["train_loss_history"]
         assert losses[2] < losses[1] < losses[0]
 
-    def test_the_figures_are_those_of_the_models_of_their_epochs(
+    def test_scores_equal_those_of_the_model_of_each_epoch(
         self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         notes = Notes()
@@ -174,7 +174,7 @@ class TestResult:
             assert float(rows[epoch]["DEV_LOSS"]) == pytest.approx(expected.loss, rel=1e-4)
             assert float(rows[epoch]["TRAIN_LOSS"]) == pytest.approx(result["train_loss_history"][epoch], abs=1e-7)
 
-    def test_another_figure_may_decide(
+    def test_another_metric_can_select_the_best_model(
         self, make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
     ) -> None:
         tagger = make_tagger()
@@ -187,7 +187,7 @@ class TestPlainLoop:
     @pytest.mark.parametrize(
         ("optimizer", "rate"), [(torch.optim.SGD, 0.1), (torch.optim.SGD, 1e-4), (torch.optim.Adam, 0.001)]
     )
-    def test_training_is_steps_along_the_clipped_gradient_of_the_summed_loss(
+    def test_training_follows_the_clipped_gradient_of_the_summed_loss(
         self,
         optimizer: Callable[..., torch.optim.Optimizer],
         rate: float,
@@ -228,7 +228,7 @@ class TestPlainLoop:
     @pytest.mark.parametrize(
         "order", [{}, {"bucketing": False}, {"shuffle": False}, {"shuffle": False, "bucketing": False}], ids=str
     )
-    def test_every_word_is_seen_once_an_epoch_in_any_order(
+    def test_every_word_is_seen_once_per_epoch(
         self, order: dict[str, bool], tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         notes = Notes()
@@ -236,7 +236,7 @@ class TestPlainLoop:
         train(tagger, corpus, tmp_path, plugins=[notes], **order)
         assert notes.words == [sum(map(len, corpus.train))] * 2
 
-    def test_each_order_is_another(
+    def test_each_epoch_has_another_order(
         self, make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
     ) -> None:
         states = []
@@ -266,7 +266,7 @@ class TestPlainLoop:
         ],
         ids=["SGD", "Adam", "AdamW", "partial"],
     )
-    def test_any_optimizer_will_do(
+    def test_any_optimizer_can_be_used(
         self,
         optimizer: Callable[..., torch.optim.Optimizer],
         tagger: SequenceTagger,
@@ -287,7 +287,7 @@ class TestPlainLoop:
             assert seen[0].param_groups[0]["momentum"] == 0.9
         assert result["train_loss_history"][2] < result["train_loss_history"][0]
 
-    def test_frozen_weights_stay(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
+    def test_frozen_weights_do_not_change(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
         tagger.linear.requires_grad_(False)
         before = state_of(tagger)
         train(tagger, corpus, tmp_path)
@@ -296,11 +296,11 @@ class TestPlainLoop:
 
 
 class TestFiles:
-    def test_the_folder_has_these(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
+    def test_the_run_folder_has_these_files(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
         train(tagger, corpus, tmp_path / "new" / "folder")
         assert names_in(tmp_path / "new" / "folder") == FILES
 
-    def test_a_folder_may_have_any_name(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
+    def test_a_folder_can_have_any_name(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
         folder = tmp_path / "ein Ordner mit Lücken 数据 🙂" / "%s {run}"
         train(tagger, corpus, str(folder), max_epochs=1)
         assert names_in(folder) == FILES
@@ -358,7 +358,7 @@ class TestFiles:
         assert same(state_of(SequenceTagger.load(tmp_path / "final-model.pt")), notes.states[2])
         assert not same(notes.states[2], state_of(tagger))
 
-    def test_of_equally_good_epochs_the_first_is_the_best(
+    def test_the_first_of_equally_good_epochs_is_the_best(
         self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         notes = Notes()
@@ -366,13 +366,11 @@ class TestFiles:
         assert len(set(result["dev_score_history"])) == 1
         assert same(state_of(tagger), notes.states[0])
 
-    def test_no_final_model_when_it_is_not_wanted(
-        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
-    ) -> None:
+    def test_the_final_model_can_be_omitted(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
         train(tagger, corpus, tmp_path, save_final_model=False)
         assert names_in(tmp_path) == FILES - {"final-model.pt"}
 
-    def test_the_predictions_stand_beside_the_gold_labels(
+    def test_the_predictions_are_written_beside_the_gold_labels(
         self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         train(tagger, corpus, tmp_path, max_epochs=1)
@@ -390,7 +388,7 @@ class TestFiles:
     @pytest.mark.parametrize(
         "second", [{"train_with_dev": True}, {"save_final_model": False}, {"max_epochs": 0}], ids=str
     )
-    def test_nothing_of_an_earlier_run_is_left(
+    def test_files_of_an_earlier_run_are_removed(
         self, second: dict[str, Any], tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         train(tagger, corpus, tmp_path / "twice")
@@ -398,7 +396,7 @@ class TestFiles:
         train(tagger, Corpus(corpus.train, corpus.dev), tmp_path / "once", **second)
         assert names_in(tmp_path / "twice") == names_in(tmp_path / "once")
 
-    def test_what_else_lies_in_the_folder_stays(
+    def test_other_files_in_the_folder_are_kept(
         self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         (tmp_path / "notes.txt").write_text("mine")
@@ -428,7 +426,7 @@ class TestSplits:
         assert names_in(tmp_path) == FILES - {"test.tsv"}
         assert "No test split" in (tmp_path / "training.log").read_text()
 
-    def test_dev_can_be_trained_on_too(
+    def test_dev_can_be_used_for_training(
         self, make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
     ) -> None:
         with_dev, joined = make_tagger(), make_tagger()
@@ -438,7 +436,7 @@ class TestSplits:
         assert names_in(tmp_path / "with dev") == FILES - {"best-model.pt", "dev.tsv"}
         assert result["dev_score_history"] == []
 
-    def test_watching_the_test_split_changes_nothing_but_the_log(
+    def test_monitoring_the_test_split_changes_only_the_log(
         self, make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
     ) -> None:
         watched, plain, notes = make_tagger(), make_tagger(), Notes()
@@ -469,7 +467,7 @@ class TestSplits:
 
 
 class TestLabels:
-    def test_an_unknown_label_type_is_refused_with_those_there_are(
+    def test_an_unknown_label_type_is_refused_with_the_known_ones(
         self, dictionary: Dictionary, vectors: WordEmbeddings, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         tagger = SequenceTagger(vectors, dictionary, "ups", hidden_size=4)
@@ -483,7 +481,7 @@ class TestLabels:
         with pytest.raises(LabelError, match="no label type 'upos' in the dev split; it has: no labels at all"):
             train(tagger, corpus, tmp_path)
 
-    def test_labels_of_spans_or_sentences_teach_a_tagger_of_words_nothing(
+    def test_labels_of_spans_or_sentences_are_refused_by_a_tagger_of_words(
         self, tagger: SequenceTagger, tmp_path: Path
     ) -> None:
         of_span, of_sentence = Sentence(["a", "dog"]), Sentence(["a", "dog"])
@@ -502,7 +500,7 @@ class TestLabels:
         ):
             train(tagger, corpus, tmp_path)
 
-    def test_labels_that_a_dictionary_has_not_are_named_in_one_line(
+    def test_labels_missing_from_the_dictionary_are_named_in_one_line(
         self, vectors: WordEmbeddings, corpus: FullCorpus, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         known = Dictionary.from_items(["<unk>", "NOUN", "VERB", "DET", "PRON", "ADP", "AUX", "PUNCT", "ADJ", "ADV"])
@@ -520,7 +518,7 @@ class TestLabels:
             assert lines[0].startswith(f"{len(counts)} labels of")
             assert all(f"{label} ({count})" in lines[0] for label, count in counts.items())
 
-    def test_no_line_where_all_labels_are_known(
+    def test_nothing_is_logged_when_all_labels_are_known(
         self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         train(tagger, corpus, tmp_path, max_epochs=1)
@@ -528,7 +526,7 @@ class TestLabels:
 
 
 class TestSettings:
-    def test_nonsense_is_refused_before_training_and_changes_nothing(
+    def test_invalid_settings_are_refused_before_training_and_change_nothing(
         self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         wrong: list[tuple[str, Any]] = [
@@ -554,7 +552,7 @@ class TestSettings:
             assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
 
     @pytest.mark.parametrize("metric", [("NOUN", "recall"), ("weighted avg", "precision")])
-    def test_other_figures_may_be_the_main_one(
+    def test_other_metrics_can_be_the_main_one(
         self, metric: tuple[str, str], tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         result = train(tagger, corpus, tmp_path, main_evaluation_metric=metric)
@@ -575,7 +573,7 @@ class TestSettings:
             assert str(place) in str(caught.value)
         assert (tmp_path / "file").read_text() == "mine"
 
-    def test_no_epochs_leave_the_model_as_it_is(
+    def test_zero_epochs_do_not_change_the_model(
         self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         before = state_of(tagger)
@@ -599,7 +597,7 @@ class TestSameBytes:
         assert same(states[0], states[1])
         assert same(states[0], states[2])
 
-    def test_the_seed_decides_order_and_dropout(
+    def test_the_seed_determines_order_and_dropout(
         self, make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
     ) -> None:
         def trained(**options: Any) -> State:
@@ -611,7 +609,7 @@ class TestSameBytes:
         assert not same(trained(seed=4), trained(seed=5))
         assert not same(trained(seed=4, shuffle=False), trained(seed=5, shuffle=False))  # dropout alone
 
-    def test_the_global_generators_do_not_matter(
+    def test_the_global_generators_have_no_effect(
         self, make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
     ) -> None:
         states = []
@@ -623,7 +621,7 @@ class TestSameBytes:
                 states.append(state_of(tagger))
         assert same(*states)
 
-    def test_two_processes_give_the_same_weights_and_figures(
+    def test_two_processes_give_the_same_weights_and_scores(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         script = tmp_path / "script.py"
@@ -743,9 +741,7 @@ class Raise(Callback):
 
 
 class TestPlugins:
-    def test_the_hooks_are_called_in_their_order(
-        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
-    ) -> None:
+    def test_hooks_are_called_in_order(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
         record = Record()
         train(tagger, corpus, tmp_path, plugins=[record], mini_batch_size=15)
         epochs = [
@@ -796,7 +792,7 @@ class TestPlugins:
         assert result["train_loss_history"] == []
         assert same(state_of(tagger), before)
 
-    def test_a_plugin_sees_the_learning_rate_and_can_change_it(
+    def test_a_plugin_can_read_and_change_the_learning_rate(
         self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         class Schedule(Callback):
@@ -807,9 +803,7 @@ class TestPlugins:
         rates = [row["LEARNING_RATE"] for row in rows_of(tmp_path / "loss.tsv")]
         assert rates == ["0.100000", "0.050000", "0.033333"]
 
-    def test_an_error_of_a_plugin_comes_through(
-        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
-    ) -> None:
+    def test_an_error_of_a_plugin_is_raised(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
         record = Record()
         with pytest.raises(ZeroDivisionError):
             train(tagger, corpus, tmp_path, plugins=[Raise(ZeroDivisionError), record])
@@ -818,7 +812,7 @@ class TestPlugins:
 
 
 class TestInterruption:
-    def test_ctrl_c_in_an_epoch_saves_and_evaluates_what_there_is(
+    def test_ctrl_c_in_an_epoch_saves_and_evaluates_the_model(
         self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         record, notes = Record(), Notes()
@@ -842,7 +836,7 @@ class TestInterruption:
         assert log.index("EPOCH 1 done") < log.index("Exiting from training early.") < log.index("Results:")
 
     @pytest.mark.parametrize("hook", ["on_epoch_begin", "on_batch_end"])
-    def test_ctrl_c_in_the_first_epoch_leaves_a_model_without_a_best_one(
+    def test_ctrl_c_in_the_first_epoch_writes_no_best_model(
         self, hook: str, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         result = train(tagger, corpus, tmp_path, plugins=[Raise(KeyboardInterrupt, hook, epoch=1)])
@@ -851,14 +845,14 @@ class TestInterruption:
         assert same(state_of(SequenceTagger.load(tmp_path / "final-model.pt")), state_of(tagger))
 
     @pytest.mark.parametrize("hook", ["on_evaluated", "on_epoch_end"])
-    def test_ctrl_c_at_the_end_of_an_epoch(
+    def test_ctrl_c_at_the_end_of_an_epoch_keeps_its_scores(
         self, hook: str, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         result = train(tagger, corpus, tmp_path, max_epochs=5, plugins=[Raise(KeyboardInterrupt, hook)])
         assert names_in(tmp_path) == FILES
         assert result["test_score"] == tagger.evaluate(corpus.test).main_score
 
-    def test_a_model_can_be_trained_on(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
+    def test_a_model_can_be_trained_further(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
         first = train(tagger, corpus, tmp_path, plugins=[Raise(KeyboardInterrupt)])
         second = train(tagger, corpus, tmp_path)
         assert second["train_loss_history"][0] < first["train_loss_history"][0]
@@ -866,7 +860,7 @@ class TestInterruption:
 
 class TestNotFinite:
     @pytest.mark.parametrize("size", [8, 40], ids=["in an epoch", "in the last step of an epoch"])
-    def test_it_is_an_error_and_the_best_model_stays(
+    def test_a_loss_of_nan_is_an_error_and_keeps_the_best_model(
         self, size: int, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         class Explode(Callback):
@@ -882,7 +876,7 @@ class TestNotFinite:
         assert not tagger.training
 
     @pytest.mark.parametrize("size", [8, 40])
-    def test_in_the_first_epoch_no_model_is_the_best(
+    def test_a_loss_of_nan_in_the_first_epoch_leaves_no_best_model(
         self, size: int, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         with pytest.raises(TrainingError, match=r"(?s)epoch 1,.*Lower the learning rate, which is 1e\+38"):
@@ -922,7 +916,7 @@ class TestLogging:
             ("refused", logging.NOTSET),
         ],
     )
-    def test_the_configuration_is_as_before(
+    def test_the_logging_configuration_is_restored(
         self,
         level: int,
         outcome: str,
@@ -948,7 +942,7 @@ class TestLogging:
         assert outcome == "refused" or "EPOCH 1 done" in (tmp_path / "training.log").read_text()
 
     @pytest.mark.parametrize("name", [None, "flairlite"], ids=["root", "flairlite"])
-    def test_they_come_once_where_the_program_has_a_handler(
+    def test_lines_are_logged_once_if_the_program_has_a_handler(
         self,
         name: str | None,
         tagger: SequenceTagger,
@@ -969,9 +963,7 @@ class TestLogging:
         assert capsys.readouterr() == ("", "")
         assert (tmp_path / "training.log").read_text().count("EPOCH 1 done") == 1
 
-    def test_two_runs_do_not_write_into_one_another_s_files(
-        self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
-    ) -> None:
+    def test_two_runs_write_to_their_own_logs(self, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path) -> None:
         for name in ("one", "two"):
             train(tagger, corpus, tmp_path / name)
             text = (tmp_path / name / "training.log").read_text()
@@ -984,7 +976,7 @@ class TestLogging:
     [{}, {"use_crf": False, "loss_weights": {"NOUN": 2.0}}, {"rnn_type": "GRU", "rnn_layers": 2}, {"use_rnn": False}],
     ids=str,
 )
-def test_mixed_precision_learns_what_full_precision_learns(
+def test_mixed_precision_learns_like_full_precision(
     options: dict[str, Any], make_tagger: Callable[..., SequenceTagger], corpus: FullCorpus, tmp_path: Path
 ) -> None:
     losses = {}

@@ -111,7 +111,7 @@ def assert_lines(messages: Sequence[str], patterns: Sequence[str]) -> None:
 
 
 class TestLines:
-    def test_a_whole_run_reads_like_the_tutorial(self, tmp_path: Path) -> None:
+    def test_the_log_of_a_run_equals_the_tutorials(self, tmp_path: Path) -> None:
         corpus = Corpus(make_sentences(40), make_sentences(5), make_sentences(5))
         result, _ = train(corpus, tmp_path, max_epochs=2)
         first, second = (
@@ -151,35 +151,35 @@ class TestLines:
             (1, [1]),
         ],
     )
-    def test_there_are_ten_lines_an_epoch_or_one_a_batch(self, count: int, numbers: list[int], tmp_path: Path) -> None:
+    def test_an_epoch_has_ten_lines_or_one_per_batch(self, count: int, numbers: list[int], tmp_path: Path) -> None:
         train(Corpus(make_sentences(count)), tmp_path)
         lines = [message for message in log_of(tmp_path) if message.startswith("epoch ")]
         assert_lines(lines, [iteration(1, number, count) for number in numbers])
 
-    def test_the_folder_is_shown_as_it_was_given(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_base_path_is_logged_as_given(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         train(Corpus(make_sentences(2)), Path("resources/taggers/example-upos"))
         lines = log_of(tmp_path / "resources/taggers/example-upos")
         assert 'Model training base path: "resources/taggers/example-upos"' in lines
 
     @pytest.mark.parametrize("mode", ["cpu", "gpu", "none"])
-    def test_the_storage_mode_is_shown(self, mode: str, tmp_path: Path) -> None:
+    def test_the_storage_mode_is_logged(self, mode: str, tmp_path: Path) -> None:
         train(Corpus(make_sentences(2)), tmp_path, embeddings_storage_mode=mode)
         assert {f"Embeddings storage mode: {mode}", f" - embedding storage: {mode}"} <= set(log_of(tmp_path))
 
-    def test_the_test_split_is_shown_below_dev_where_it_is_watched(self, tmp_path: Path) -> None:
+    def test_the_monitored_test_split_is_logged_after_dev(self, tmp_path: Path) -> None:
         train(Corpus(make_sentences(2), make_sentences(2), make_sentences(2)), tmp_path, monitor_test=True)
         lines = log_of(tmp_path)
         place = next(number for number, line in enumerate(lines) if line.startswith("DEV : "))
         assert lines[place + 1] == lines[place].replace("DEV", "TEST")
 
-    def test_without_dev_there_is_no_line_of_it(self, tmp_path: Path) -> None:
+    def test_a_missing_dev_split_has_no_line(self, tmp_path: Path) -> None:
         train(Corpus(make_sentences(2), None, make_sentences(2)), tmp_path)
         lines = log_of(tmp_path)
         assert not any("DEV :" in line or "best model yet" in line for line in lines)
         assert "Testing using last state of model ..." in lines
 
-    def test_an_annealed_rate_is_shown(self, tmp_path: Path) -> None:
+    def test_an_annealed_rate_is_logged(self, tmp_path: Path) -> None:
         train(Corpus(make_sentences(2), make_sentences(2)), tmp_path, max_epochs=4, patience=1, learning_rate=0.000008,
               min_learning_rate=1e-9)  # fmt: skip
         lines = log_of(tmp_path)
@@ -192,7 +192,7 @@ class TestLines:
 
 
 class TestFigures:
-    def test_those_printed_are_those_returned(self, tmp_path: Path) -> None:
+    def test_printed_scores_equal_returned_scores(self, tmp_path: Path) -> None:
         sentences = make_sentences(20)
         result, _ = train(Corpus(sentences, [*sentences[:3], tagged("dog/VERB .", "upos")]), tmp_path, max_epochs=3)
         lines = log_of(tmp_path)
@@ -207,7 +207,7 @@ class TestFigures:
             loss, score = result["dev_loss_history"][epoch], result["dev_score_history"][epoch]
             assert dev[epoch] == f"DEV : loss {loss!r} - f1-score (micro avg)  {round(score, 4)}"
 
-    def test_another_main_figure_is_named(self, tmp_path: Path) -> None:
+    def test_another_main_metric_is_named(self, tmp_path: Path) -> None:
         corpus = Corpus(make_sentences(4), make_sentences(2))
         result, _ = train(corpus, tmp_path, main_evaluation_metric=("macro avg", "recall"))
         score = round(result["dev_score_history"][0], 4)
@@ -230,7 +230,7 @@ class TestFigures:
             number, seconds = int(match[1]), int(match[2])
             assert match[3] == f"{number * 3 / seconds:.2f}"
 
-    def test_the_report_is_that_of_scikit_learn(
+    def test_the_report_equals_that_of_scikit_learn(
         self, sample: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path
     ) -> None:
         corpus = Corpus((sample.train or ())[:60], None, sample.test)
@@ -266,7 +266,7 @@ class TestLossTable:
             (False, False, FIRST),
         ],
     )
-    def test_it_has_a_row_an_epoch_and_a_column_a_figure(
+    def test_the_loss_table_has_a_row_per_epoch_and_a_column_per_metric(
         self, has_dev: bool, monitor_test: bool, columns: tuple[str, ...], tmp_path: Path
     ) -> None:
         corpus = Corpus(make_sentences(4), make_sentences(2) if has_dev else None, make_sentences(2))
@@ -280,7 +280,7 @@ class TestLossTable:
             for name, value in zip(head[3:], row[3:], strict=True):
                 assert re.fullmatch(r"\d+\.\d{8}" if "LOSS" in name else r"[01]\.\d{4}", value)
 
-    def test_rows_are_there_as_soon_as_their_epoch_is_over(self, tmp_path: Path) -> None:
+    def test_rows_are_written_at_the_end_of_their_epoch(self, tmp_path: Path) -> None:
         from flairlite.trainers import Callback
         from flairlite.trainers.callbacks.base import TrainingState
 
