@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flairlite.data.label_values import check_score, check_type, check_value, feature_of
 from flairlite.data.text_layout import Location, is_within
+from flairlite.errors import SettingError
 
 if TYPE_CHECKING:
     from flairlite.data.data_points import DataPoint, Token
@@ -26,6 +27,7 @@ class Label:
 
     Raises:
         LabelError: If the value is empty or missing, or the score is not a number between 0 and 1.
+        SettingError: If `data_point` is not a sentence, token or span.
 
     Example:
         >>> from flairlite.data import Sentence
@@ -41,6 +43,9 @@ class Label:
     def __init__(
         self, data_point: DataPoint, value: str, score: float = 1.0, *, typename: str | None = None, **metadata: Any
     ) -> None:
+        if not hasattr(data_point, "unlabeled_identifier"):
+            kind = type(data_point).__name__
+            raise SettingError(f"a label belongs to a sentence, token or span, such as sentence[0], not to a {kind}")
         self.data_point = data_point
         self._value, self._score = check_value(value), check_score(score)
         self.typename = typename

@@ -37,8 +37,8 @@ def scheme_named(name: str) -> str:
     Raises:
         SettingError: If no scheme has this name.
     """
-    scheme = _ALIASES.get(name.upper(), name.upper())
-    if scheme not in _PREFIXES:
+    scheme = _ALIASES.get(name.upper(), name.upper()) if isinstance(name, str) else None
+    if scheme is None or scheme not in _PREFIXES:
         raise SettingError(f"no tag scheme is named {name!r}: use one of {', '.join((*SCHEMES, *_ALIASES))}")
     return scheme
 

@@ -67,6 +67,12 @@ def test_a_label_made_by_hand_has_no_type_yet() -> None:
     assert label.typename == "later"
 
 
+@pytest.mark.parametrize("other", [None, 5, "Berlin"])
+def test_a_label_of_another_object_is_refused(other: Any) -> None:
+    with pytest.raises(SettingError, match=rf"such as sentence\[0\], not to a {type(other).__name__}"):
+        Label(other, "x")
+
+
 # ------------------------------------------------------------------------------------------------ get, set, add, remove
 
 

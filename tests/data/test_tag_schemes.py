@@ -172,6 +172,8 @@ def test_schemes_have_their_other_names() -> None:
     ]  # fmt: skip
     with pytest.raises(SettingError, match="no tag scheme is named 'BIEO': use one of BIO1, BIO2, BIOES, BILOU"):
         scheme_named("BIEO")
+    with pytest.raises(SettingError, match="no tag scheme is named None: use one of"):
+        scheme_named(None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
