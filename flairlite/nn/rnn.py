@@ -192,7 +192,8 @@ def _join_memory(weights: list[list[Tensor]]) -> list[list[Tensor]]:
     """
     matrices, biases = slice(0, 2), slice(2, 4)
     order = [weight for kind in (matrices, biases) for direction in weights for weight in direction[kind]]
-    parts = torch.cat([weight.flatten() for weight in order]).split([weight.numel() for weight in order])
+    joined = torch.cat([weight.flatten() for weight in order])
+    parts = torch.split(joined, [weight.numel() for weight in order])
     views = iter([part.view_as(weight) for part, weight in zip(parts, order, strict=True)])
     halves = [[[next(views), next(views)] for _ in weights] for _ in (matrices, biases)]
     return [direction + rest for direction, rest in zip(*halves, strict=True)]
