@@ -199,15 +199,16 @@ def test_heavy_packages_are_imported_where_they_are_used(name: str) -> None:
 
 
 def test_no_module_has_a_catch_all_name() -> None:
-    names = {path.relative_to(PACKAGE).as_posix() for path in SOURCES} - {
-        "training_utils.py"
-    }  # an import path of Flair's
+    names = {path.relative_to(PACKAGE).as_posix() for path in SOURCES}
+    names.remove("training_utils.py")  # an import path of Flair's
     words = {word for name in names for word in re.split(r"[_./]", name)}
     assert words & {"util", "utils", "helper", "helpers", "common", "misc"} == set()
 
 
 @pytest.mark.parametrize("name", list(MODULES))
 def test_public_names_are_there(name: str) -> None:
+    if name == "flairlite.nn.chain_kernels":
+        pytest.importorskip("triton", reason="Triton is not installed")
     module = importlib.import_module(name)
     for public in getattr(module, "__all__", ()):
         assert hasattr(module, public)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from flairlite.datasets import treebanks
+from flairlite.datasets import prepared, treebanks
 from flairlite.datasets.base import FlairDatapointDataset, SentenceDataset, StringDataset
 from flairlite.datasets.classification import ClassificationDataset, CSVClassificationDataset
 from flairlite.datasets.columns import ColumnDataset
@@ -17,6 +17,7 @@ from flairlite.datasets.corpora import (
     MultiFileJsonlCorpus,
 )
 from flairlite.datasets.jsonl import JsonlDataset
+from flairlite.datasets.prepared import *  # noqa: F403  # WNUT_17 and the others
 from flairlite.datasets.read_labelled import read_labelled
 from flairlite.datasets.splits import Splits, find_train_dev_test_files
 from flairlite.datasets.treebanks import *  # noqa: F403  # UD_ENGLISH, SAMPLE_NER and the others
@@ -49,7 +50,7 @@ __all__ = [
     "read_conllu",
     "read_labelled",
 ]
-__all__ += treebanks.__all__
+__all__ += [*prepared.__all__, *treebanks.__all__]
 
 
 def __getattr__(name: str) -> Any:

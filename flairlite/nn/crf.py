@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from flairlite.errors import SettingError
-from flairlite.nn.forward_backward import ChainScores, ForwardBackward, log_partition
+from flairlite.nn.forward_backward import ChainScores, ForwardBackward, find_kernels, log_partition
 from flairlite.nn.single_chain import decode_single, marginals_single
 from flairlite.tensors import check_size, copy_to
 
@@ -83,6 +83,9 @@ class LinearChainCRF(nn.Module):
         """
         self._validate(emissions, lengths, tags)
         scores, lengths = self.scores, copy_to(lengths, emissions.device)
+        if (kernels := find_kernels(emissions)) is not None:
+            loss = kernels.NegativeLogLikelihood.apply
+            return loss(emissions, scores.transitions, scores.start, scores.end, lengths, tags)  # type: ignore[no-any-return]
         mask = torch.arange(emissions.shape[1], device=emissions.device) < lengths.unsqueeze(1)  # (B, T)
         if is_partial is None:
             is_partial = bool((tags.lt(0) & mask).any())
@@ -120,6 +123,10 @@ class LinearChainCRF(nn.Module):
         chain = self.scores
         if _is_single(emissions, lengths):
             return decode_single(emissions, chain.transitions, chain.start, chain.end)
+        if (kernels := find_kernels(emissions)) is not None:
+            device_lengths = copy_to(lengths, emissions.device)
+            scores = kernels.Chain.of(emissions, chain.transitions, chain.start, chain.end, device_lengths)
+            return scores.find_best_path()  # type: ignore[no-any-return]
         # a copy, (T, K, B): a maximum over tags runs over whole vectors
         scores = emissions.permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
         incoming = chain.transitions.t().unsqueeze(2).contiguous()  # (K to, K from, 1)

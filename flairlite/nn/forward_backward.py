@@ -5,13 +5,20 @@ Source: Rabiner, A Tutorial on Hidden Markov Models, 1989, sections III and V.A,
 
 from __future__ import annotations
 
+import importlib
+import logging
+import os
 from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from flairlite.tensors import copy_to
+
+log = logging.getLogger("flairlite")
 
 _UNDERFLOW = 700.0  # exp of minus this is still a normal float64
 
@@ -49,12 +56,27 @@ class ForwardBackward:
         last = self.lengths.unsqueeze(1) - 1  # (B, 1)
         self.is_last = (steps == last).unsqueeze(2)  # (B, T, 1)
         self.is_padding = (steps > last).unsqueeze(2)  # (B, T, 1)
-        reversed_steps = torch.where(steps > last, steps, last - steps).unsqueeze(2).expand_as(emissions)
         self.transitions, self.transition_peak = _exp_scaled(scores.transitions)  # (K, K), ()
-        start, self.start_peak = _exp_scaled(scores.start)  # (K,), ()
         end, self.end_peak = _exp_scaled(scores.end)  # (K,), ()
-        self.emission_peaks = _emission_peaks(emissions, allowed)  # (B, T)
+        # alpha (B, T, K): weight of all prefixes that end in a tag at a word, up to a factor per word
+        # suffixes (B, T, K): beta times the emission at the word itself
+        self._log_partition: Tensor | None = None  # (B,); computed when requested unless the kernels provide it
+        kernels = find_kernels(emissions) if allowed is None else None
+        if kernels is None:
+            self._run_scan(emissions, scores.start, end, allowed)
+        else:
+            self._run_kernels(kernels, emissions, scores)
+        following = nn.functional.pad((self.suffixes @ self.transitions.t())[:, 1:], (0, 0, 0, 1))
+        self.beta = torch.where(self.is_last, end, following)  # (B, T, K): weight of all continuations after a tag
+        self.joint = self.alpha * self.beta  # (B, T, K)
+        self.total = self.joint.sum(dim=2, keepdim=True)  # (B, T, 1)
 
+    def _run_scan(self, emissions: Tensor, start_scores: Tensor, end: Tensor, allowed: Tensor | None) -> None:
+        steps = torch.arange(emissions.shape[1], device=emissions.device)  # (T,)
+        last = self.lengths.unsqueeze(1) - 1  # (B, 1)
+        reversed_steps = torch.where(steps > last, steps, last - steps).unsqueeze(2).expand_as(emissions)
+        start, self.start_peak = _exp_scaled(start_scores)  # (K,), ()
+        self.emission_peaks = _emission_peaks(emissions, allowed)  # (B, T)
         weights = (emissions - self.emission_peaks.unsqueeze(2)).double().exp()  # (B, T, K)
         if allowed is not None:
             weights = torch.where(allowed, weights, 0.0)
@@ -62,16 +84,21 @@ class ForwardBackward:
         states = torch.stack((weights, weights.gather(1, reversed_steps))).permute(2, 0, 1, 3).contiguous()
         transitions = torch.stack((self.transitions, self.transitions.t()))  # (2, K, K)
         self.scales = _scan(states, torch.stack((start, end)), transitions)
-        # alpha (B, T, K): weight of all prefixes that end in a tag at a word, up to a factor per word
         self.alpha, suffixes = states.permute(1, 2, 0, 3).unbind(0)
-        self.suffixes = suffixes.gather(1, reversed_steps)  # (B, T, K): beta times the emission at the word itself
-        following = nn.functional.pad((self.suffixes @ self.transitions.t())[:, 1:], (0, 0, 0, 1))
-        self.beta = torch.where(self.is_last, end, following)  # (B, T, K): weight of all continuations after a tag
-        self.joint = self.alpha * self.beta  # (B, T, K)
-        self.total = self.joint.sum(dim=2, keepdim=True)  # (B, T, 1)
+        self.suffixes = suffixes.gather(1, reversed_steps)
+
+    def _run_kernels(self, kernels: ModuleType, emissions: Tensor, scores: ChainScores) -> None:
+        chain = kernels.Chain.of(emissions, scores.transitions, scores.start, scores.end, self.lengths)
+        states, log_partitions = chain.run_recursions(None)
+        self._log_partition = log_partitions[0]
+        alpha, beta = states.double().masked_fill(self.is_padding, 0.0).exp().unbind(0)
+        peaks = emissions.amax(dim=2, keepdim=True)
+        self.alpha, self.suffixes = alpha, beta * (emissions - peaks).masked_fill(self.is_padding, 0.0).double().exp()
 
     def log_partition(self) -> Tensor:
         """Return the log of the summed exponentials of the scores of all sequences, (B,)."""
+        if self._log_partition is not None:
+            return self._log_partition
         inner = (self.scales[:, 0].t().log() + self.emission_peaks).masked_fill(self.is_padding.squeeze(2), 0.0).sum(1)
         end = self.total.masked_fill(~self.is_last, 0.0).sum((1, 2)).log()
         return inner + end + (self.lengths - 1) * self.transition_peak + self.start_peak + self.end_peak
@@ -111,6 +138,29 @@ def log_partition(emissions: Tensor, scores: ChainScores, lengths: Tensor, allow
         emissions, scores.transitions, scores.start, scores.end, lengths, allowed
     )
     return result
+
+
+def find_kernels(emissions: Tensor) -> ModuleType | None:
+    """Return the module of GPU kernels if they can compute with these emissions (B, T, K), or None."""
+    on_device = emissions.device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1"
+    if not on_device or emissions.dtype != torch.float32:
+        return None
+    kernels = _load_kernels(emissions.device)
+    return kernels if kernels is not None and emissions.shape[2] <= kernels.MAX_TAGS else None
+
+
+@cache
+def _load_kernels(device: torch.device) -> ModuleType | None:
+    """Return the module of GPU kernels, or None with a warning if Triton is not installed or cannot compile them."""
+    try:
+        kernels = importlib.import_module("flairlite.nn.chain_kernels")
+        scores = torch.zeros(1, 2, 2, device=device)
+        lengths = torch.tensor([2], device=device)
+        kernels.Chain(scores, scores[0], scores[0, 0], scores[0, 1], lengths).run_recursions(None)
+    except Exception as error:  # Triton raises many kinds, such as RuntimeError without a C compiler
+        log.warning("The CRF runs without its GPU kernels, which is slower: %s: %s", type(error).__name__, error)
+        return None
+    return kernels
 
 
 class SpanScorer(nn.Module):

@@ -25,11 +25,11 @@ _LSTM_MODE = 2  # id of the LSTM among oneDNN's recurrent networks
 class PaddedRNN(nn.Module):
     """An LSTM, GRU or plain RNN over sentences of different lengths in one padded batch.
 
-    The result equals that of packed sequences. On a CPU, oneDNN's fused LSTM only takes unpacked input, where the
-    backward direction would start in the padding. Therefore the input gets one more feature there, 1 on padding and 0
-    on words, with fixed weights that close the gates through which input enters the state: state and output stay 0
-    until the sentence's last word. A plain RNN has no gates and stays packed; so does a network whose initial state is
-    learned.
+    The result equals that of packed sequences. On a CPU, oneDNN's fused LSTM only takes unpacked input, and on a GPU,
+    cuDNN's LSTM is several times faster with it; but there the backward direction would start in the padding. Therefore
+    the input gets one more feature, 1 on padding and 0 on words, with fixed weights that close the gates through which
+    input enters the state: state and output stay 0 until the sentence's last word. A plain RNN has no gates and stays
+    packed; so does a network whose initial state is learned.
 
     Args:
         input_size: Features D of a word.
@@ -110,8 +110,9 @@ class PaddedRNN(nn.Module):
     def _states(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         # in one direction padding comes last and affects no word
         may_enter = self.rnn.bidirectional and int(lengths.min()) < inputs.shape[1]
-        has_gates = inputs.device.type == "cpu" and self.rnn.mode != "RNN_TANH" and self.start is None
-        if has_gates and (may_enter or (self.rnn.mode == "LSTM" and not torch.is_grad_enabled())):
+        has_gates = inputs.device.type in ("cpu", "cuda") and self.rnn.mode != "RNN_TANH" and self.start is None
+        may_prepack = inputs.device.type == "cpu" and self.rnn.mode == "LSTM" and not torch.is_grad_enabled()
+        if has_gates and (may_enter or may_prepack):
             return self._run_gated(inputs, lengths)
         return self._run_packed(inputs, lengths) if may_enter else self.rnn(inputs, self._initial_state(inputs))[0]
 
@@ -134,23 +135,30 @@ class PaddedRNN(nn.Module):
     def _run_gated(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Run each layer with the padding feature, which closes the gates on padding."""
         padding = (torch.arange(inputs.shape[1]).unsqueeze(1) >= lengths).unsqueeze(2)  # (T, B, 1)
+        padding = copy_to(padding, inputs.device)
         states = inputs.transpose(0, 1)  # (T, B, D)
-        for layer in self._layers(inputs.dtype):
+        for layer in self._layers(inputs):
             states = layer(torch.cat((states.masked_fill(padding, 0.0), padding.to(states.dtype)), dim=2))
         return states.transpose(0, 1)
 
-    def _layers(self, dtype: torch.dtype) -> list[Layer]:
-        """Return the layers with the weights of the padding feature; cached without gradients, until weights change."""
+    def _layers(self, inputs: Tensor) -> list[Layer]:
+        """Return the layers with the weights of the padding feature for inputs of this device and dtype.
+
+        On the CPU and without gradients they are cached until the weights change.
+        """
+        mode, dtype = self.rnn.mode, inputs.dtype
+        if inputs.device.type == "cuda":
+            return [_TorchLayer(mode, _join_memory(weights)) for weights in self._widened_weights()]
         if torch.is_grad_enabled():
-            return [_TorchLayer(self.rnn.mode, weights) for weights in self._widened_weights()]
+            return [_TorchLayer(mode, weights) for weights in self._widened_weights()]
         weights = list(self.rnn.parameters())
         if self._cache is None or not self._cache.is_valid(weights, dtype):
             layers: list[Layer] = []
             for widened in self._widened_weights():
                 # oneDNN reads other memory layouts wrongly
                 cast = [[weight.to(dtype).contiguous() for weight in direction] for direction in widened]
-                packed = _prepack_layer(cast) if self.rnn.mode == "LSTM" else None
-                layers.append(packed or _TorchLayer(self.rnn.mode, cast))
+                packed = _prepack_layer(cast) if mode == "LSTM" else None
+                layers.append(packed or _TorchLayer(mode, cast))
             self._cache = _LayerCache(layers, weights, dtype)
         return self._cache.layers
 
@@ -175,6 +183,20 @@ class PaddedRNN(nn.Module):
         else:  # reset, update, new: an open update gate keeps the state
             column[size : 2 * size] = _CLOSED
         return column
+
+
+def _join_memory(weights: list[list[Tensor]]) -> list[list[Tensor]]:
+    """Return the weights of the directions of a layer as views of one tensor, in the order that cuDNN expects.
+
+    Otherwise torch copies them into one tensor at each call, with a warning.
+    """
+    matrices, biases = slice(0, 2), slice(2, 4)
+    order = [weight for kind in (matrices, biases) for direction in weights for weight in direction[kind]]
+    joined = torch.cat([weight.flatten() for weight in order])
+    parts = torch.split(joined, [weight.numel() for weight in order])
+    views = iter([part.view_as(weight) for part, weight in zip(parts, order, strict=True)])
+    halves = [[[next(views), next(views)] for _ in weights] for _ in (matrices, biases)]
+    return [direction + rest for direction, rest in zip(*halves, strict=True)]
 
 
 class _LayerCache:

@@ -702,12 +702,23 @@ def test_mongo() -> None:
 
 
 @row(
+    "`WNUT_17`, `NER_ENGLISH_SEC_FILLINGS`, `NER_ENGLISH_WIKIGOLD`, `NER_FINNISH`, `NER_GERMAN_BIOFID`, "
+    "`NER_GERMAN_LEGAL`, `NER_TURKU`, `GERMEVAL_2018_OFFENSIVE_LANGUAGE`, `CONLL_03`, `CONLL_03_DUTCH`, "
+    "`CONLL_03_GERMAN`, `CONLL_03_SPANISH`"
+)
+def test_prepared_corpora() -> None:
+    with pytest.raises(DataUnavailableError, match=r"wnut17train\.conll is not available"):  # tests are offline
+        flairlite.datasets.WNUT_17()
+    with pytest.raises(DataUnavailableError, match=r"lacks eng\.train"):
+        flairlite.datasets.CONLL_03()
+
+
+@row(
     "`CONLL_*`, `NER_*`, `UP_*`, `KEYPHRASE_*`, `SENTEVAL_*`, `GLUE_*`, `WASSA_*`, `TREC_*`, `ONTONOTES`, "
-    "`CLEANCONLL`, `WNUT_17`, `FEWNERD`, `BIOSCOPE`, `MASAKHA_POS`, `AMAZON_REVIEWS`, `IMDB`, `NEWSGROUPS`, `AGNEWS`, "
-    "`STACKOVERFLOW`, `SENTIMENT_140`, `GO_EMOTIONS`, `YAHOO_ANSWERS`, `GERMEVAL_2018_OFFENSIVE_LANGUAGE`, "
-    "`COMMUNICATIVE_FUNCTIONS`"
+    "`CLEANCONLL`, `FEWNERD`, `BIOSCOPE`, `MASAKHA_POS`, `AMAZON_REVIEWS`, `IMDB`, `NEWSGROUPS`, `AGNEWS`, "
+    "`STACKOVERFLOW`, `SENTIMENT_140`, `GO_EMOTIONS`, `YAHOO_ANSWERS`, `COMMUNICATIVE_FUNCTIONS`"
 )
 def test_other_data_sets() -> None:
-    assert_missing("flairlite.datasets", "CONLL_03", "WNUT_17", "IMDB", "AGNEWS", "TREC_6")
+    assert_missing("flairlite.datasets", "CONLL_2000", "NER_BASQUE", "IMDB", "AGNEWS", "TREC_6")
     assert len(SAMPLE_ENGLISH().train or ()) > 400
     assert flairlite.datasets.SAMPLE_NER().train

@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from flairlite.errors import SettingError
 from flairlite.nn import PaddedRNN
+from flairlite.nn.rnn import _join_memory
 
 TYPES: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 SIZE, HIDDEN = 5, 4
@@ -528,3 +529,21 @@ def test_a_shared_network_must_have_the_same_settings() -> None:
     for other in (nn.LSTM(SIZE, HIDDEN, bidirectional=True), nn.GRU(SIZE, HIDDEN, batch_first=True)):
         with pytest.raises(SettingError, match="a shared rnn must be LSTM"):
             PaddedRNN(SIZE, HIDDEN, rnn=other)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_weights_for_cudnn_are_views_of_one_tensor_in_its_order(bidirectional: bool) -> None:
+    network = nn.LSTM(SIZE, HIDDEN, bidirectional=bidirectional)
+    weights = list(network.parameters())  # of each direction: from input, from state, both biases
+    directions = [weights[start : start + 4] for start in range(0, len(weights), 4)]
+    joined = _join_memory(directions)
+    assert all(map(torch.equal, itertools.chain(*joined), weights))
+    matrices_first = [
+        *itertools.chain(*(part[:2] for part in joined)),
+        *itertools.chain(*(part[2:] for part in joined)),
+    ]
+    offsets = list(itertools.accumulate((part.numel() for part in matrices_first), initial=0))
+    first = matrices_first[0].data_ptr()
+    assert [part.data_ptr() - first for part in matrices_first] == [4 * offset for offset in offsets[:-1]]
+    sum(part.sum() for part in matrices_first).backward()  # type: ignore[union-attr]
+    assert all(weight.grad is not None and bool((weight.grad == 1).all()) for weight in weights)
