@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import GenericAlias
 from typing import Any, ClassVar, TypeVar, overload
@@ -17,7 +18,7 @@ from flairlite.checks import file_path, strings
 from flairlite.data import Dictionary, Sentence
 from flairlite.datasets.read_labelled import read_labelled
 from flairlite.embeddings import Embeddings
-from flairlite.encoding import Batch, EncodedDataset, encode
+from flairlite.encoding import Batch, BatchTargets, EncodedDataset, Targets, encode
 from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.inference import check_finite, evaluate_dataset, predict_chunks
@@ -32,7 +33,7 @@ from flairlite.models.inputs import (
     to_sentences,
 )
 from flairlite.models.serialization import load_model, register_model_class, save_model
-from flairlite.tasks import Decoded, Task
+from flairlite.tasks import Decoded, LabelSource, Task, encode_labels, make_gold
 from flairlite.tensors import copy_to, map_tensors
 from flairlite.tokenization import Tokenizer
 
@@ -105,8 +106,23 @@ class Model(nn.Module, ABC):
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """The labels that the model can predict."""
+        """The labels that the model can predict; of several label types, those of the main one."""
         return self.task.label_names
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks of all label types that the model predicts, the main one first."""
+        return (self.task,)
+
+    @property
+    def label_types(self) -> tuple[str, ...]:
+        """The label types that the model predicts, the main one first."""
+        return tuple(task.label_type for task in self.tasks)
+
+    @property
+    def soft_types(self) -> tuple[str | None, ...]:
+        """The name of the distributions that each label type learns besides its labels, or None."""
+        return (None,) * len(self.tasks)
 
     @property
     def tokenizer(self) -> Tokenizer | None:
@@ -128,17 +144,35 @@ class Model(nn.Module, ABC):
     # Strings to integers, integers to vectors
 
     def encode(
-        self, sentences: Sequence[Sentence], *, label_type: str | None = None, labels: Sequence[str] = ()
+        self,
+        sentences: Sequence[Sentence],
+        *,
+        label_type: str | None = None,
+        labels: Sequence[str] = (),
+        targets: Targets | None = None,
     ) -> EncodedDataset:
         """Encode sentences as integers.
 
         Args:
             sentences: The sentences.
-            label_type: The label type to encode, or None to encode only words.
+            label_type: The label type to encode for the main task, or None to encode only words.
             labels: All labels of this type that occur, those of the model first; see `Task.all_labels`.
+            targets: In place of the two, the labels of all types as integers; see `encode_labels`.
         """
-        targets = None if label_type is None else self.task.targets(sentences, labels, label_type)
+        if label_type is not None:
+            targets = self.task.targets(sentences, labels, label_type)
         return encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields)
+
+    def label_sources(self, label_type: str | None = None, *, for_training: bool = False) -> list[LabelSource]:
+        """Return where a data set has the labels of each task, before its sentences are read.
+
+        Args:
+            label_type: The type of the main labels in the data; by default the task's own.
+            for_training: Whether to encode distributions to learn too.
+        """
+        soft_types = self.soft_types if for_training else (None,) * len(self.tasks)
+        sources = [LabelSource.of(task, soft_type=name) for task, name in zip(self.tasks, soft_types, strict=True)]
+        return [replace(sources[0], label_type=label_type or self.label_type), *sources[1:]]
 
     def inputs(self, batch: Batch) -> Any:
         """Return the inputs of the embeddings for a batch, on the model's device."""
@@ -154,19 +188,57 @@ class Model(nn.Module, ABC):
 
     def targets(self, batch: Batch) -> Tensor:
         """Return the targets of a batch on the model's device; see `Batch.targets` and `Task.mask_unknown`."""
-        if batch.targets is None:
-            raise LabelError("these sentences were encoded without labels: there is nothing to learn from")
-        return self.task.mask_unknown(copy_to(batch.targets, self.device))
+        return self.task.mask_unknown(copy_to(check_labelled(batch)[0].class_ids, self.device))
+
+    def losses(self, scores: Tensor, batch: Batch) -> list[Tensor]:
+        """Compute the loss () of each label type from the result of `forward`, without the weights of label types."""
+        return [self.loss(scores, batch)]
+
+    def join_losses(self, losses: Sequence[Tensor], types: Sequence[int]) -> Tensor:
+        """Return the weighted sum () of the losses of label types, given their positions in `label_types`."""
+        return losses[0]
+
+    def decode_types(
+        self,
+        scores: Tensor,
+        batch: Batch,
+        types: Sequence[int],
+        *,
+        with_scores: bool = True,
+        with_probabilities: bool = False,
+    ) -> list[Decoded]:
+        """Predict the classes of several label types, given their positions in `label_types`; see `decode`."""
+        return [self.decode(scores, batch, with_scores=with_scores, with_probabilities=with_probabilities)]
+
+    def split_scores(self, scores: Tensor) -> tuple[Tensor, ...]:
+        """Return the part of each label type in the result of `forward`."""
+        return (scores,)
+
+    def type_indices(self, name: str, label_types: str | Iterable[str] | None) -> list[int]:
+        """Return the positions of label types in `label_types`; of all if None.
+
+        Args:
+            name: The name of the argument, for messages.
+            label_types: A label type or several.
+
+        Raises:
+            SettingError: If a label type is unknown, or there is none.
+        """
+        known = self.label_types
+        chosen = known if label_types is None else strings(allow_one=True)(name, label_types)
+        if not chosen or not set(chosen) <= set(known):
+            raise SettingError(f"{name} must be among {', '.join(known)}, which the model predicts; it is {chosen!r}")
+        return [index for index, label_type in enumerate(known) if label_type in chosen]
 
     def forward_loss(self, sentences: Sequence[Sentence]) -> tuple[Tensor, int]:
         """Compute the loss of sentences with gold labels, for your own training loop.
 
         Returns:
-            The summed loss (), and the number of words or sentences that it is summed over.
+            The summed loss (), and the number of words or sentences that it is summed over; see `Batch.num_labels`.
         """
         sentences = to_sentences(sentences)
-        labels = self.task.all_labels(sentences)
-        encoded = self.encode(sentences, label_type=self.label_type, labels=labels)
+        sources = [source.extend(sentences) for source in self.label_sources(for_training=True)]
+        encoded = self.encode(sentences, targets=encode_labels(sources, sentences))
         has_words = encoded.lengths.nonzero().squeeze(1)
         if not len(has_words):
             return torch.zeros((), device=self.device, requires_grad=True), 0
@@ -192,6 +264,7 @@ class Model(nn.Module, ABC):
         *,
         embedding_storage_mode: str | None = ...,
         force_token_predictions: bool = ...,
+        label_types: str | Iterable[str] | None = ...,
     ) -> Sentence: ...
 
     @overload
@@ -205,6 +278,7 @@ class Model(nn.Module, ABC):
         *,
         embedding_storage_mode: str | None = ...,
         force_token_predictions: bool = ...,
+        label_types: str | Iterable[str] | None = ...,
     ) -> list[Sentence]: ...
 
     def predict(
@@ -217,6 +291,8 @@ class Model(nn.Module, ABC):
         return_loss: bool = False,
         embedding_storage_mode: str | None = "none",
         force_token_predictions: bool = False,
+        *,
+        label_types: str | Iterable[str] | None = None,
     ) -> Sentence | list[Sentence] | tuple[Tensor, int]:
         """Predict the labels of sentences, and write them with their scores onto the sentences.
 
@@ -229,11 +305,13 @@ class Model(nn.Module, ABC):
             return_probabilities_for_all_classes: Write all labels of a text with their probabilities, not only the best
                 one. For words, `token.get_tags_proba_dist` returns the probabilities of all labels or tags.
             verbose: Show a progress bar if standard error is a terminal.
-            label_name: The label type to write; by default the one that the model learned.
+            label_name: The label type to write; by default the one that the model learned. A model of several label
+                types needs one of them as `label_types` too.
             return_loss: Return the loss of the gold labels that the sentences have before, instead of the sentences.
             embedding_storage_mode: `cpu` or `gpu` also store the embeddings on sentences or tokens, on the host or on
                 the model's device, which computes the embeddings a second time.
             force_token_predictions: Write tags such as `B-PER` onto words if the model labels spans.
+            label_types: The label types to predict, of those of the model; all if None.
 
         Returns:
             The sentence, or a list of all sentences in their order; empty sentences are included, without labels. With
@@ -253,12 +331,16 @@ class Model(nn.Module, ABC):
             with_probabilities=return_probabilities_for_all_classes,
             as_classes=force_token_predictions,
             with_loss=return_loss,
+            label_types=label_types,
         )
         labelled: list[Sentence] = []
         loss, num_labels = torch.zeros((), device=self.device), 0
         for chunk, inference in show_progress(chunks, verbose and not is_single):
             labelled += chunk
-            loss, num_labels = loss + inference.loss, num_labels + inference.num_labels
+            if return_loss:
+                types = inference.types
+                loss = loss + self.join_losses([part.loss for part in types], [part.index for part in types])
+            num_labels += max(part.num_labels for part in inference.types)
         if storage_mode != "none":
             self.embeddings.embed(labelled)
             for sentence in labelled:
@@ -275,6 +357,7 @@ class Model(nn.Module, ABC):
         *,
         label_name: str | None = None,
         force_token_predictions: bool = False,
+        label_types: str | Iterable[str] | None = None,
     ) -> Iterator[Sentence]:
         """Predict the labels of a stream of sentences in constant memory; see `predict`.
 
@@ -288,6 +371,7 @@ class Model(nn.Module, ABC):
             label_name,
             with_probabilities=return_probabilities_for_all_classes,
             as_classes=force_token_predictions,
+            label_types=label_types,
         )
         return (sentence for chunk, _ in chunks for sentence in chunk)
 
@@ -307,15 +391,20 @@ class Model(nn.Module, ABC):
     ) -> Result:
         """Compare predictions with gold labels, without changing the labels of the sentences.
 
+        A model of several label types is compared with those of them that the sentences have. The main type must be
+        among them: its scores are those of the result, and `result.by_type` has those of each type.
+
         Args:
             data_points: Sentences with gold labels, or the path of a file; see `read_labelled` for its format.
             gold_label_type: The label type of the gold labels; by default the one that the model learned.
+                Of several label types, that of the main one.
             out_path: The file to write words, gold and predicted labels to, or None.
             embedding_storage_mode: `gpu` copies all encoded sentences to the model's device first; `none` and `cpu`
                 copy each batch when it is needed. No embeddings are stored on the sentences.
             mini_batch_size: Number of sentences that pass through the network at once.
             main_evaluation_metric: The metric of the main score.
-            exclude_labels: Labels to leave out of the metrics, with words or sentences that have no other gold label.
+            exclude_labels: Labels of the main type to leave out of the metrics, with words or sentences that have no
+                other gold label.
             gold_label_dictionary: Not supported: labels that the model does not know are compared by their names.
             return_loss: Whether to compute the loss; otherwise it is 0.
 
@@ -337,10 +426,12 @@ class Model(nn.Module, ABC):
         else:
             sentences = to_sentences(data_points)
         exclude = strings(allow_one=True)("exclude_labels", exclude_labels)
-        for message in self.task.check(sentences, "the data to evaluate", label_type=label_type, exclude=exclude):
+        for message in self.check_labels(sentences, "the data to evaluate", label_type=label_type, exclude=exclude):
             log.warning(message)
-        gold = self.task.gold(sentences, label_type)
-        encoded = self.encode(sentences, label_type=label_type, labels=gold.labels)
+        sources = [source.extend(sentences).without_parts(sentences) for source in self.label_sources(label_type)]
+        targets = encode_labels(sources, sentences)
+        encoded = self.encode(sentences, targets=targets)
+        gold = make_gold(sources, sentences, targets)
         result = evaluate_dataset(
             self,
             encoded.to(self.device) if storage_mode == "gpu" else encoded,
@@ -353,6 +444,39 @@ class Model(nn.Module, ABC):
         )
         check_finite(torch.tensor(result.loss))
         return result
+
+    def check_labels(
+        self,
+        sentences: Sequence[Sentence],
+        name: str,
+        *,
+        for_training: bool = False,
+        label_type: str | None = None,
+        exclude: Collection[str] = (),
+    ) -> list[str]:
+        """Return warnings about the labels of sentences, of all label types; see `Task.check`.
+
+        Raises:
+            LabelError: If there is nothing to learn for a label type, or to compare with for the main one.
+        """
+        messages: list[str] = []
+        for index, (task, soft_type) in enumerate(zip(self.tasks, self.soft_types, strict=True)):
+            own_type = (label_type if index == 0 else None) or task.label_type
+            if soft_type is not None and for_training:
+                if not any(sentence.tag_distributions(soft_type) for sentence in sentences):
+                    raise LabelError(
+                        f"no sentence of {name} has distributions {soft_type!r}, which soft_labels names: attach them, "
+                        f"as soft_labels.attach(sentences, {soft_type!r})"
+                    )
+                if not any(task.labels_in(sentence, own_type) for sentence in sentences):
+                    continue  # the distributions are enough
+            if index and not for_training and not any(task.labels_in(sentence, own_type) for sentence in sentences):
+                messages.append(f"{name} has no {own_type!r} labels: predictions of this type are not evaluated")
+                continue
+            messages += task.check(
+                sentences, name, for_training=for_training, label_type=own_type, exclude=() if index else exclude
+            )
+        return messages
 
     # Files
 
@@ -383,6 +507,17 @@ class Model(nn.Module, ABC):
             DataUnavailableError: If the file was saved without word vectors, and the cache does not have them.
         """
         return load_model(cls, model_path, device)
+
+
+def check_labelled(batch: Batch) -> tuple[BatchTargets, ...]:
+    """Return the labels of a batch.
+
+    Raises:
+        LabelError: If it was encoded without labels.
+    """
+    if not batch.labels:
+        raise LabelError("these sentences were encoded without labels: there is nothing to learn from")
+    return batch.labels
 
 
 Classifier = Model  # alias for Flair's scripts; in Flair not every Model is a Classifier

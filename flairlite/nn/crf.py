@@ -98,6 +98,40 @@ class LinearChainCRF(nn.Module):
         self._validate(emissions, lengths)
         return log_partition(emissions, self.scores, lengths)
 
+    def cross_entropy(
+        self, emissions: Tensor, probabilities: Tensor, lengths: Tensor, *, temperature: float = 1.0
+    ) -> Tensor:
+        """Compute the cross entropy between independent distributions of the tags and the sequences of the CRF.
+
+        The target probability of a sequence is the product of those of its tags. With one-hot distributions the result
+        is the negative log-likelihood.
+
+        Args:
+            emissions: (B, T, K) scores.
+            probabilities: (B, T, K) target probability of each tag at each word, of which each row sums to 1.
+            lengths: (B,) words per sentence, at least 1.
+            temperature: What all scores are divided by.
+
+        Returns:
+            (B,) natural logarithms.
+
+        Raises:
+            SettingError: If transitions are forbidden: the target has sequences that are impossible then.
+        """
+        self._validate(emissions, lengths)
+        if self.transition_scores is not None:
+            raise SettingError("a CRF with forbidden transitions cannot learn independent distributions of tags")
+        parts = (self.transitions, self.start, self.end)
+        scores = ChainScores(*(part / temperature for part in parts))
+        emissions, lengths = emissions / temperature, copy_to(lengths, emissions.device)
+        is_padding = torch.arange(emissions.shape[1], device=emissions.device) >= lengths.unsqueeze(1)  # (B, T)
+        target = probabilities.to(emissions.dtype).masked_fill(is_padding.unsqueeze(2), 0.0)  # (B, T, K)
+        emitted = (emissions.masked_fill(is_padding.unsqueeze(2), 0.0) * target).sum((1, 2))  # (B,)
+        inner = ((target[:, :-1] @ scores.transitions) * target[:, 1:]).sum((1, 2))  # (B,)
+        last = target[torch.arange(len(lengths), device=lengths.device), lengths - 1]  # (B, K)
+        expected = emitted + inner + target[:, 0] @ scores.start + last @ scores.end
+        return log_partition(emissions, scores, lengths) - expected
+
     @torch.no_grad()
     def marginals(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """Compute the probability of each tag at each word, (B, T, K); zero on padding."""
