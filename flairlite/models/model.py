@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import GenericAlias
 from typing import Any, ClassVar, TypeVar, overload
@@ -18,8 +17,8 @@ from flairlite.checks import file_path, strings
 from flairlite.data import Dictionary, Sentence
 from flairlite.datasets.read_labelled import read_labelled
 from flairlite.embeddings import Embeddings
-from flairlite.encoding import Batch, BatchTargets, EncodedDataset, Targets, encode
-from flairlite.errors import LabelError, SettingError
+from flairlite.encoding import Batch, EncodedDataset, Targets, encode
+from flairlite.errors import SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.inference import check_finite, evaluate_dataset, predict_chunks
 from flairlite.models.inputs import (
@@ -32,8 +31,9 @@ from flairlite.models.inputs import (
     show_progress,
     to_sentences,
 )
+from flairlite.models.label_types import LabelTypes, labels_of
 from flairlite.models.serialization import load_model, register_model_class, save_model
-from flairlite.tasks import Decoded, LabelSource, Task, encode_labels, make_gold
+from flairlite.tasks import Task, encode_labels, make_gold
 from flairlite.tensors import copy_to, map_tensors
 from flairlite.tokenization import Tokenizer
 
@@ -42,7 +42,7 @@ log = logging.getLogger("flairlite")
 ModelType = TypeVar("ModelType", bound="Model")
 
 
-class Model(nn.Module, ABC):
+class Model(LabelTypes, nn.Module, ABC):
     """A model over sentences: embeddings, and layers that predict labels from them.
 
     Args:
@@ -81,16 +81,6 @@ class Model(nn.Module, ABC):
         """Compute scores of the K classes, (B, T, K) or (B, K); dropout draws from `generator`."""
 
     @abstractmethod
-    def loss(self, scores: Tensor, batch: Batch) -> Tensor:
-        """Compute the loss () from the result of `forward`, summed over the labelled words or sentences of a batch."""
-
-    @abstractmethod
-    def decode(
-        self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_probabilities: bool = False
-    ) -> Decoded:
-        """Predict classes from the result of `forward`, if requested with their scores or all probabilities."""
-
-    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor, without the embeddings, as plain containers."""
 
@@ -100,29 +90,9 @@ class Model(nn.Module, ABC):
         """Build a model from the result of `settings`; its weights are loaded afterwards."""
 
     @property
-    def label_type(self) -> str:
-        """The label type that the model learns and predicts."""
-        return self.task.label_type
-
-    @property
     def label_names(self) -> tuple[str, ...]:
         """The labels that the model can predict; of several label types, those of the main one."""
         return self.task.label_names
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        """The tasks of all label types that the model predicts, the main one first."""
-        return (self.task,)
-
-    @property
-    def label_types(self) -> tuple[str, ...]:
-        """The label types that the model predicts, the main one first."""
-        return tuple(task.label_type for task in self.tasks)
-
-    @property
-    def soft_types(self) -> tuple[str | None, ...]:
-        """The name of the distributions that each label type learns besides its labels, or None."""
-        return (None,) * len(self.tasks)
 
     @property
     def tokenizer(self) -> Tokenizer | None:
@@ -163,17 +133,6 @@ class Model(nn.Module, ABC):
             targets = self.task.targets(sentences, labels, label_type)
         return encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields)
 
-    def label_sources(self, label_type: str | None = None, *, for_training: bool = False) -> list[LabelSource]:
-        """Return where a data set has the labels of each task, before its sentences are read.
-
-        Args:
-            label_type: The type of the main labels in the data; by default the task's own.
-            for_training: Whether to encode distributions to learn too.
-        """
-        soft_types = self.soft_types if for_training else (None,) * len(self.tasks)
-        sources = [LabelSource.of(task, soft_type=name) for task, name in zip(self.tasks, soft_types, strict=True)]
-        return [replace(sources[0], label_type=label_type or self.label_type), *sources[1:]]
-
     def inputs(self, batch: Batch) -> Any:
         """Return the inputs of the embeddings for a batch, on the model's device."""
         inputs = self.embeddings.select(batch.table, batch.word_ids)
@@ -188,47 +147,7 @@ class Model(nn.Module, ABC):
 
     def targets(self, batch: Batch) -> Tensor:
         """Return the targets of a batch on the model's device; see `Batch.targets` and `Task.mask_unknown`."""
-        return self.task.mask_unknown(copy_to(check_labelled(batch)[0].class_ids, self.device))
-
-    def losses(self, scores: Tensor, batch: Batch) -> list[Tensor]:
-        """Compute the loss () of each label type from the result of `forward`, without the weights of label types."""
-        return [self.loss(scores, batch)]
-
-    def join_losses(self, losses: Sequence[Tensor], types: Sequence[int]) -> Tensor:
-        """Return the weighted sum () of the losses of label types, given their positions in `label_types`."""
-        return losses[0]
-
-    def decode_types(
-        self,
-        scores: Tensor,
-        batch: Batch,
-        types: Sequence[int],
-        *,
-        with_scores: bool = True,
-        with_probabilities: bool = False,
-    ) -> list[Decoded]:
-        """Predict the classes of several label types, given their positions in `label_types`; see `decode`."""
-        return [self.decode(scores, batch, with_scores=with_scores, with_probabilities=with_probabilities)]
-
-    def split_scores(self, scores: Tensor) -> tuple[Tensor, ...]:
-        """Return the part of each label type in the result of `forward`."""
-        return (scores,)
-
-    def type_indices(self, name: str, label_types: str | Iterable[str] | None) -> list[int]:
-        """Return the positions of label types in `label_types`; of all if None.
-
-        Args:
-            name: The name of the argument, for messages.
-            label_types: A label type or several.
-
-        Raises:
-            SettingError: If a label type is unknown, or there is none.
-        """
-        known = self.label_types
-        chosen = known if label_types is None else strings(allow_one=True)(name, label_types)
-        if not chosen or not set(chosen) <= set(known):
-            raise SettingError(f"{name} must be among {', '.join(known)}, which the model predicts; it is {chosen!r}")
-        return [index for index, label_type in enumerate(known) if label_type in chosen]
+        return self.task.mask_unknown(copy_to(labels_of(batch)[0].class_ids, self.device))
 
     def forward_loss(self, sentences: Sequence[Sentence]) -> tuple[Tensor, int]:
         """Compute the loss of sentences with gold labels, for your own training loop.
@@ -445,39 +364,6 @@ class Model(nn.Module, ABC):
         check_finite(torch.tensor(result.loss))
         return result
 
-    def check_labels(
-        self,
-        sentences: Sequence[Sentence],
-        name: str,
-        *,
-        for_training: bool = False,
-        label_type: str | None = None,
-        exclude: Collection[str] = (),
-    ) -> list[str]:
-        """Return warnings about the labels of sentences, of all label types; see `Task.check`.
-
-        Raises:
-            LabelError: If there is nothing to learn for a label type, or to compare with for the main one.
-        """
-        messages: list[str] = []
-        for index, (task, soft_type) in enumerate(zip(self.tasks, self.soft_types, strict=True)):
-            own_type = (label_type if index == 0 else None) or task.label_type
-            if soft_type is not None and for_training:
-                if not any(sentence.tag_distributions(soft_type) for sentence in sentences):
-                    raise LabelError(
-                        f"no sentence of {name} has distributions {soft_type!r}, which soft_labels names: attach them, "
-                        f"as soft_labels.attach(sentences, {soft_type!r})"
-                    )
-                if not any(task.labels_in(sentence, own_type) for sentence in sentences):
-                    continue  # the distributions are enough
-            if index and not for_training and not any(task.labels_in(sentence, own_type) for sentence in sentences):
-                messages.append(f"{name} has no {own_type!r} labels: predictions of this type are not evaluated")
-                continue
-            messages += task.check(
-                sentences, name, for_training=for_training, label_type=own_type, exclude=() if index else exclude
-            )
-        return messages
-
     # Files
 
     def save(self, model_file: str | Path, *, whole: bool = True) -> None:
@@ -507,17 +393,6 @@ class Model(nn.Module, ABC):
             DataUnavailableError: If the file was saved without word vectors, and the cache does not have them.
         """
         return load_model(cls, model_path, device)
-
-
-def check_labelled(batch: Batch) -> tuple[BatchTargets, ...]:
-    """Return the labels of a batch.
-
-    Raises:
-        LabelError: If it was encoded without labels.
-    """
-    if not batch.labels:
-        raise LabelError("these sentences were encoded without labels: there is nothing to learn from")
-    return batch.labels
 
 
 Classifier = Model  # alias for Flair's scripts; in Flair not every Model is a Classifier

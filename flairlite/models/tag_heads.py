@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,9 +16,10 @@ from flairlite.data import Dictionary
 from flairlite.encoding import Batch, BatchTargets
 from flairlite.errors import LabelError, SettingError
 from flairlite.models.inputs import check_dictionary, check_name, check_rate, check_weights
+from flairlite.models.label_types import LabelTypes, labels_of
 from flairlite.models.word_decoder import WordDecoder
 from flairlite.nn import Distillation, LinearChainCRF, class_loss
-from flairlite.tasks import SpanTask, Task, word_or_span_task
+from flairlite.tasks import Decoded, SpanTask, Task, word_or_span_task
 from flairlite.tensors import copy_to
 
 check_head_weight = number(least=0)
@@ -190,6 +193,107 @@ class TagHead(nn.Module):
         self.task, self.head_settings = task, settings
         self.linear, self.crf, self.word_decoder = make_layers(task, input_size, settings.use_crf)
         self.register_buffer("label_weights", task.class_weights(settings.loss_weights), persistent=False)
+
+
+class TagHeads(LabelTypes):
+    """The part of a tagger that has a head for each label type; the tagger itself is the head of the main type."""
+
+    linear: nn.Linear
+    crf: LinearChainCRF | None
+    word_decoder: WordDecoder
+    label_weights: Tensor
+    head_settings: HeadSettings
+    loss_settings: LossSettings
+    other_heads: nn.ModuleList | None
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The layers and settings of each label type, the main one first; the tagger itself has those of that one."""
+        return (self, *(self.other_heads or ()))
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks of all label types, the main one first."""
+        return tuple(head.task for head in self.heads)
+
+    @property
+    def soft_types(self) -> tuple[str | None, ...]:
+        """The name of the distributions that each label type learns, or None."""
+        return tuple(head.head_settings.soft_labels for head in self.heads)
+
+    def drop_heads(self, *label_types: str) -> None:
+        """Remove label types, for example those that were needed only in training; `save` then writes less.
+
+        Raises:
+            SettingError: If a label type is unknown, or the main one.
+        """
+        if unknown := [name for name in label_types if name not in self.label_types[1:]]:
+            raise SettingError(
+                f"drop_heads cannot remove {', '.join(map(str, unknown))}: the label types besides the main one, "
+                f"{self.label_type}, are {', '.join(self.label_types[1:]) or 'none'}"
+            )
+        pairs = zip(self.label_types[1:], self.other_heads or (), strict=True)
+        kept = [head for name, head in pairs if name not in label_types]
+        self.other_heads = nn.ModuleList(kept) if kept else None
+
+    def losses(self, scores: Tensor, batch: Batch) -> list[Tensor]:
+        """Compute the loss () of each label type, 0 for types of which the batch has no label."""
+        parts = list(zip(self.heads, self.split_scores(scores), labels_of(batch), strict=False))
+        has_labels = [bool(labels.num_labels) or labels.soft is not None for _, _, labels in parts]
+        has_labels[0] |= not any(has_labels)  # a loss without a label has gradients, all of them 0
+        return [
+            compute_loss(head, part, labels, batch, self.loss_settings) if is_given else scores.new_zeros(())
+            for (head, part, labels), is_given in zip(parts, has_labels, strict=True)
+        ]
+
+    def join_losses(self, losses: Sequence[Tensor], types: Sequence[int]) -> Tensor:
+        """Return the weighted sum () of the losses of label types, given their positions in `label_types`."""
+        weights = [self.heads[index].head_settings.head_weight for index in types]
+        weighted = [loss if weight == 1 else weight * loss for weight, loss in zip(weights, losses, strict=True)]
+        return functools.reduce(operator.add, weighted)
+
+    def decode_types(
+        self,
+        scores: Tensor,
+        batch: Batch,
+        types: Sequence[int],
+        *,
+        with_scores: bool = True,
+        with_probabilities: bool = False,
+    ) -> list[Decoded]:
+        """Predict the best label sequences of several label types, given their positions in `label_types`."""
+        parts, heads = self.split_scores(scores), self.heads
+        return [
+            heads[index].word_decoder(
+                parts[index],
+                batch.lengths,
+                heads[index].crf,
+                with_scores=with_scores,
+                with_probabilities=with_probabilities,
+            )
+            for index in types
+        ]
+
+    def split_scores(self, scores: Tensor) -> tuple[Tensor, ...]:
+        """Return the part (B, T, K) of each label type in the result of `forward`."""
+        if self.other_heads is None:
+            return (scores,)
+        return torch.split(scores, [len(task.class_names) for task in self.tasks], dim=2)
+
+    def further_settings(self) -> dict[str, Any]:
+        """Return the settings that files of earlier versions lack, without those that have their default values."""
+        loss, heads = self.loss_settings, [head.head_settings for head in self.heads]
+        values: dict[str, Any] = {
+            "other_heads": [head.to_plain() for head in heads[1:]],
+            "head_weights": {head.label_type: head.head_weight for head in heads if head.head_weight != 1},
+            "label_smoothing": loss.label_smoothing,
+            "soft_labels": {head.label_type: head.soft_labels for head in heads if head.soft_labels is not None},
+        }
+        settings = {name: value for name, value in values.items() if value}
+        if "soft_labels" in settings:
+            settings["distillation_weight"] = loss.distillation.weight
+            settings["distillation_temperature"] = loss.distillation.temperature
+        return settings
 
 
 def make_layers(task: Task, input_size: int, use_crf: bool) -> tuple[nn.Linear, LinearChainCRF | None, WordDecoder]:
