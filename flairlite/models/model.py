@@ -33,7 +33,7 @@ from flairlite.models.inputs import (
 )
 from flairlite.models.label_types import LabelTypes, labels_of
 from flairlite.models.serialization import load_model, register_model_class, save_model
-from flairlite.tasks import Task, encode_labels, make_gold
+from flairlite.tasks import Task, encode_labels, leave_out_parts, make_gold
 from flairlite.tensors import copy_to, map_tensors
 from flairlite.tokenization import Tokenizer
 
@@ -151,6 +151,8 @@ class Model(LabelTypes, nn.Module, ABC):
 
     def forward_loss(self, sentences: Sequence[Sentence]) -> tuple[Tensor, int]:
         """Compute the loss of sentences with gold labels, for your own training loop.
+
+        A sentence without spans counts as one that contains none, also for a model of several label types.
 
         Returns:
             The summed loss (), and the number of words or sentences that it is summed over; see `Batch.num_labels`.
@@ -347,7 +349,7 @@ class Model(LabelTypes, nn.Module, ABC):
         exclude = strings(allow_one=True)("exclude_labels", exclude_labels)
         for message in self.check_labels(sentences, "the data to evaluate", label_type=label_type, exclude=exclude):
             log.warning(message)
-        sources = [source.extend(sentences).without_parts(sentences) for source in self.label_sources(label_type)]
+        sources = leave_out_parts([source.extend(sentences) for source in self.label_sources(label_type)], sentences)
         targets = encode_labels(sources, sentences)
         encoded = self.encode(sentences, targets=targets)
         gold = make_gold(sources, sentences, targets)
@@ -361,7 +363,7 @@ class Model(LabelTypes, nn.Module, ABC):
             exclude=exclude,
             with_loss=return_loss,
         )
-        check_finite(torch.tensor(result.loss))
+        check_finite(torch.tensor([part.loss for part in result.by_type.values()]))
         return result
 
     # Files

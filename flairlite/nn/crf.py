@@ -121,16 +121,18 @@ class LinearChainCRF(nn.Module):
         self._validate(emissions, lengths)
         if self.transition_scores is not None:
             raise SettingError("a CRF with forbidden transitions cannot learn independent distributions of tags")
-        parts = (self.transitions, self.start, self.end)
-        scores = ChainScores(*(part / temperature for part in parts))
+        scores = ChainScores(self.transitions / temperature, self.start / temperature, self.end / temperature)
         emissions, lengths = emissions / temperature, copy_to(lengths, emissions.device)
-        is_padding = torch.arange(emissions.shape[1], device=emissions.device) >= lengths.unsqueeze(1)  # (B, T)
-        target = probabilities.to(emissions.dtype).masked_fill(is_padding.unsqueeze(2), 0.0)  # (B, T, K)
-        emitted = (emissions.masked_fill(is_padding.unsqueeze(2), 0.0) * target).sum((1, 2))  # (B,)
-        inner = ((target[:, :-1] @ scores.transitions) * target[:, 1:]).sum((1, 2))  # (B,)
+        total = log_partition(emissions, scores, lengths)  # (B,)
+        is_padding = (torch.arange(emissions.shape[1], device=lengths.device) >= lengths.unsqueeze(1)).unsqueeze(2)
+        # float64, as in forward-backward: autocast would multiply the matrices in bfloat16
+        transitions, start, end = (part.double() for part in (scores.transitions, scores.start, scores.end))
+        target = probabilities.double().masked_fill(is_padding, 0.0)  # (B, T, K)
+        emitted = (emissions.double().masked_fill(is_padding, 0.0) * target).sum((1, 2))  # (B,)
+        inner = ((target[:, :-1] @ transitions) * target[:, 1:]).sum((1, 2))  # (B,)
         last = target[torch.arange(len(lengths), device=lengths.device), lengths - 1]  # (B, K)
-        expected = emitted + inner + target[:, 0] @ scores.start + last @ scores.end
-        return log_partition(emissions, scores, lengths) - expected
+        expected = emitted + inner + target[:, 0] @ start + last @ end
+        return (total - expected).to(emissions.dtype)
 
     @torch.no_grad()
     def marginals(self, emissions: Tensor, lengths: Tensor) -> Tensor:

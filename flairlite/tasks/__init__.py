@@ -1,7 +1,7 @@
 """What a model labels: words, spans of words, or whole sentences."""
 
 from flairlite.tasks.documents import DocumentTask
-from flairlite.tasks.label_source import LabelSource, encode_labels, make_gold
+from flairlite.tasks.label_source import LabelSource, encode_labels, leave_out_parts, make_gold
 from flairlite.tasks.spans import SpanTask, word_or_span_task
 from flairlite.tasks.task import Decoded, Gold, Task, labels_of
 from flairlite.tasks.words import WordTask
@@ -16,6 +16,7 @@ __all__ = [
     "WordTask",
     "encode_labels",
     "labels_of",
+    "leave_out_parts",
     "make_gold",
     "word_or_span_task",
 ]

@@ -27,7 +27,7 @@ class LabelSource:
         label_type: The type of its labels in the data.
         labels: All labels that occur, the model's first; see `extend`.
         is_found: Whether some sentence has a label.
-        unannotated: The corpora of a `MultiCorpus` whose sentences have no labels of this type; see `without_parts`.
+        unannotated: The corpora of a `MultiCorpus` whose sentences have no labels of this type; see `leave_out_parts`.
         soft_type: The label type of the distributions to learn, or None.
     """
 
@@ -50,11 +50,7 @@ class LabelSource:
         return replace(self, labels=labels, is_found=self.is_found or bool(counts))
 
     def without_parts(self, sentences: Iterable[Sentence]) -> LabelSource:
-        """Return a source that ignores the corpora of a `MultiCorpus` that have no spans of this type.
-
-        A sentence without spans has been annotated, usually: it contains none. But a model of several label types may
-        learn from corpora of which only some are annotated with spans. Words need no such distinction.
-        """
+        """Return a source that ignores the corpora of a `MultiCorpus` that have no spans of this type."""
         if not isinstance(self.task, SpanTask):
             return self
         found: dict[str, bool] = {}
@@ -83,6 +79,18 @@ class LabelSource:
             class_ids=targets.class_ids.masked_fill(of_words, UNLABELLED),
             counts=targets.counts.masked_fill(is_left_out, 0),
         )
+
+
+def leave_out_parts(sources: Sequence[LabelSource], sentences: Iterable[Sentence]) -> list[LabelSource]:
+    """Return sources that ignore, for each type of spans, the corpora of a `MultiCorpus` without any.
+
+    A sentence without spans is annotated, usually: it contains none. But a model of several label types may learn from
+    corpora of which only some are annotated with spans. Words without a label need no such distinction, and neither
+    does a model of one label type.
+    """
+    if len(sources) == 1:
+        return list(sources)
+    return [source.without_parts(sentences) for source in sources]
 
 
 def encode_labels(sources: Sequence[LabelSource], sentences: Sequence[Sentence]) -> Targets:
@@ -116,7 +124,8 @@ def soft_targets(sentences: Sequence[Sentence], label_type: str, class_names: Se
     lengths = count_words(sentences)
     found = [sentence.tag_distributions(label_type) for sentence in sentences]
     size = max((table.probabilities.shape[1] for table in found if table is not None), default=1)
-    ids = np.zeros((int(lengths.sum()) + 1, size), dtype=np.int32)  # (N + 1, C)
+    dtype = np.int16 if len(class_names) < 2**15 else np.int32
+    ids = np.zeros((int(lengths.sum()) + 1, size), dtype=dtype)  # (N + 1, C)
     probabilities = np.zeros(ids.shape, dtype=np.float16)
     id_of = {name: index for index, name in enumerate(class_names)}
     maps: dict[tuple[str, ...], np.ndarray] = {}  # (K of the teacher,) ids of the model, -1 for unknown classes

@@ -19,7 +19,7 @@ from flairlite.encoding import Dataset, EncodedDataset, Encoder, LazyDataset, Ta
 from flairlite.errors import SettingError, TrainingError
 from flairlite.models import Model
 from flairlite.runtime import get_seed
-from flairlite.tasks import Gold, encode_labels, make_gold
+from flairlite.tasks import Gold, encode_labels, leave_out_parts, make_gold
 
 if TYPE_CHECKING:
     from flairlite.trainers.settings import TrainingSettings
@@ -65,7 +65,8 @@ def encode_split(
 ) -> Split:
     """Check the labels of a split and encode it.
 
-    Sentences that are not in memory are read once for the check of each label type and once for all else.
+    Sentences that are not in memory are read once for the check and once for all else; with several label types, once
+    or twice for the check of each.
 
     Args:
         model: The model.
@@ -93,9 +94,7 @@ def encode_split(
             )
     fields = model.embeddings.fields
     encoder = None if storage_mode == "none" else Encoder(fields)
-    sources = model.label_sources(for_training=for_training)
-    if len(sources) > 1:
-        sources = [source.without_parts(sentences) for source in sources]
+    sources = leave_out_parts(model.label_sources(for_training=for_training), sentences)
     targets, lengths, digest = [], [], hashlib.sha256()
     for chunk in _read_chunks(sentences):
         sources = [source.extend(chunk) for source in sources]  # labels that only the sentences have come last
