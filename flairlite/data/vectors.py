@@ -28,9 +28,12 @@ class TagDistributions(NamedTuple):
     class_ids: np.ndarray[Any, np.dtype[np.integer[Any]]] | None = None
 
     def of_token(self, index: int) -> list[tuple[str, float]]:
-        """Return the classes of a token with their probabilities; those with ids in descending order."""
-        names = self.names if self.class_ids is None else [self.names[i] for i in self.class_ids[index].tolist()]
-        return list(zip(names, self.probabilities[index].tolist(), strict=True))
+        """Return the classes of a token with their probabilities; with ids, those whose probability is above 0."""
+        probabilities = self.probabilities[index].tolist()
+        if self.class_ids is None:
+            return list(zip(self.names, probabilities, strict=True))
+        pairs = zip(self.class_ids[index].tolist(), probabilities, strict=True)
+        return [(self.names[class_id], probability) for class_id, probability in pairs if probability > 0]
 
 
 class Vectors:

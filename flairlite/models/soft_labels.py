@@ -102,7 +102,7 @@ class SoftLabels:
         values = [table.values for table in tables] or [torch.zeros(0, size)]
         return cls(
             names,
-            np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, _DIGEST_SIZE),
+            np.frombuffer(bytearray(b"".join(keys)), dtype=np.uint8).reshape(-1, _DIGEST_SIZE),
             np.cumsum(lengths, dtype=np.int64),
             torch.cat(ids).to(torch.int16 if len(names) < 2**15 else torch.int32).numpy(),
             torch.cat(values).to(torch.float16).numpy(),
