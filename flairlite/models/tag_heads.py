@@ -79,7 +79,9 @@ def read_head_settings(
         SettingError: If an argument is invalid, or names an unknown label type.
     """
     main = check_name("tag_type", tag_type)
-    has_types = isinstance(tag_dictionary, Mapping)
+    has_types = isinstance(tag_dictionary, Mapping) and any(
+        isinstance(value, Dictionary) for value in tag_dictionary.values()
+    )
     if has_types:
         dictionaries = {
             check_name("a label type in tag_dictionary", name): check_dictionary(f"tag_dictionary[{name!r}]", value)
@@ -88,7 +90,7 @@ def read_head_settings(
         if main not in dictionaries:
             raise SettingError(
                 f"tag_type names the main one of the label types in tag_dictionary, which are "
-                f"{', '.join(dictionaries) or 'none'}; it is {main!r}"
+                f"{', '.join(dictionaries)}; it is {main!r}"
             )
     else:
         dictionaries = {main: check_dictionary("tag_dictionary", tag_dictionary)}

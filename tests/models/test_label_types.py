@@ -109,7 +109,7 @@ class TestConstruction:
         ("options", "message"),
         [
             ({"tag_type": "pos"}, "tag_type .* upos, xpos, ner; it is 'pos'"),
-            ({"tag_dictionary": {}}, "which are none; it is 'upos'"),
+            ({"tag_dictionary": {}}, "tag_dictionary must be a Dictionary, not a dict: make one with"),
             ({"tag_dictionary": {"upos": Dictionary.from_items(["A"]), "xpos": ["A"]}}, r"tag_dictionary\['xpos'\]"),
             ({"tag_dictionary": {"upos": Dictionary.from_items(["A"]), 3: Dictionary()}}, "label type in tag_dict"),
             ({"head_weights": {"pos": 1.0}}, "head_weights names pos, but the label types .* upos, xpos, ner"),
