@@ -16,7 +16,7 @@ from flairlite.checks import file_path
 from flairlite.data import Sentence
 from flairlite.encoding import Batch, Dataset
 from flairlite.errors import LabelError, SettingError
-from flairlite.metrics import DEFAULT_METRIC, Result, join_results
+from flairlite.metrics import AVERAGES, DEFAULT_METRIC, Result, join_results
 from flairlite.models.inputs import STORAGE_MODES as STORAGE_MODES
 from flairlite.models.inputs import SentenceReader, check_count, check_flags, check_name, iterate
 from flairlite.nn.functional import evaluating
@@ -240,7 +240,7 @@ def evaluate_dataset(
         dataset: The encoded sentences, with their targets.
         gold: Their gold labels; labels that the model does not know count as misses.
         mini_batch_size: Number of sentences in a batch.
-        main_metric: The metric of the main score.
+        main_metric: The metric of the main score; of the main type, if it is that of a label.
         out_path: The file to write gold and predicted labels to, or None.
         exclude: Labels of the main type to leave out of the metrics, with words or sentences that have no other
             gold label.
@@ -260,7 +260,7 @@ def evaluate_dataset(
             own_gold,
             predicted,
             loss=float(part.loss) / max(1, part.num_labels),
-            main_metric=main_metric if part.index == 0 else DEFAULT_METRIC,
+            main_metric=main_metric if part.index == 0 or main_metric[0] in AVERAGES else DEFAULT_METRIC,
             exclude=exclude if part.index == 0 else (),
         )
         rows.append(task.rows(own_gold, predicted))

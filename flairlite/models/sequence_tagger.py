@@ -32,7 +32,6 @@ from flairlite.models.tag_heads import (
     read_head_settings,
     read_loss_settings,
 )
-from flairlite.models.word_decoder import WordDecoder
 from flairlite.nn import LinearChainCRF, PaddedRNN
 from flairlite.runtime import get_device, get_seed, seeded
 from flairlite.tasks import Decoded, SpanTask
@@ -104,11 +103,6 @@ class SequenceTagger(TagHeads, Model):
         LabelError: If a dictionary has no label, or a weight is given for an unknown label.
         SettingError: If an argument is invalid, or contradicts another one.
     """
-
-    linear: nn.Linear
-    crf: LinearChainCRF | None
-    word_decoder: WordDecoder
-    label_weights: Tensor  # (K,)
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from flairlite.checks import file_path
 from flairlite.data import Sentence
+from flairlite.data.dataset import is_in_memory
 from flairlite.errors import LabelError, ModelFileError, SettingError
 from flairlite.models.inference import check_finite, decode_dataset
 from flairlite.models.inputs import check_count, check_name, not_a_sentence, to_sentences
@@ -135,7 +136,7 @@ class SoftLabels:
     def attach(self, sentences: Iterable[Sentence], name: str) -> int:
         """Store the distributions on the sentences that have the same words, for a model with this `soft_labels`.
 
-        `token.get_tags_proba_dist(name)` returns them. Sentences that are read from a file at each access lose them.
+        `token.get_tags_proba_dist(name)` returns them.
 
         Args:
             sentences: The sentences, such as `corpus.train`.
@@ -146,9 +147,12 @@ class SoftLabels:
 
         Raises:
             LabelError: If there are sentences, and none has the words of a predicted one.
-            SettingError: If an argument is invalid.
+            SettingError: If an argument is invalid, or the sentences are not in memory, so that changes are lost.
         """
-        name, listed = check_name("name", name), to_sentences(sentences)
+        name = check_name("name", name)
+        if isinstance(sentences, Sequence) and not is_in_memory(sentences):
+            raise SettingError("distributions can be attached only to sentences in memory: read them with in_memory")
+        listed = to_sentences(sentences)
         num_found = 0
         for sentence in listed:
             if (row := self._row_of.get(_key_of(sentence))) is not None:

@@ -203,7 +203,7 @@ class TagHeads(LabelTypes):
     linear: nn.Linear
     crf: LinearChainCRF | None
     word_decoder: WordDecoder
-    label_weights: Tensor
+    label_weights: Tensor  # (K,)
     head_settings: HeadSettings
     loss_settings: LossSettings
     other_heads: nn.ModuleList | None

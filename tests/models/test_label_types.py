@@ -338,6 +338,20 @@ class TestEvaluation:
         plain = make_single(tagger, "xpos").evaluate(sentences)
         assert result.by_type["xpos"].classification_report == plain.classification_report
 
+    def test_an_average_is_the_main_metric_of_all_types_and_a_label_that_of_the_main_one(
+        self, embeddings: WordEmbeddings
+    ) -> None:
+        tagger, sentences = make_tagger(embeddings), make_sentences([3, 4, 5])
+        result = tagger.evaluate(sentences, main_evaluation_metric=("macro avg", "recall"))
+        for part in result.by_type.values():
+            assert part.main_score == part.classification_report["macro avg"]["recall"]
+        result = tagger.evaluate(sentences, main_evaluation_metric=("A", "recall"))
+        assert [part.metric_name for part in result.by_type.values()] == [
+            "recall (A)",
+            "f1-score (micro avg)",
+            "f1-score (micro avg)",
+        ]
+
     def test_a_single_type_is_in_by_type_too(self, embeddings: WordEmbeddings) -> None:
         result = make_single(make_tagger(embeddings), "upos").evaluate(make_sentences([3]))
         assert list(result.by_type) == ["upos"]

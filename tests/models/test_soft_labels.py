@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from flairlite.data import Corpus, Dictionary, Sentence
+from flairlite.datasets import UniversalDependenciesCorpus
 from flairlite.embeddings import DocumentPoolEmbeddings, WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import LabelError, ModelFileError, SettingError
@@ -188,6 +189,16 @@ class TestAttach:
             soft.attach([other], "teacher")
         with pytest.raises(SettingError, match="name must be a string"):
             soft.attach([other], "")
+
+    def test_sentences_that_are_read_at_each_access_are_refused(
+        self, embeddings: WordEmbeddings, tmp_path: Path
+    ) -> None:
+        (tmp_path / "train.conllu").write_text("1\tw1\t_\tA\t_\t_\t0\troot\t_\t_\n\n")
+        corpus = UniversalDependenciesCorpus(tmp_path, in_memory=False)
+        soft = SoftLabels.predict(make_tagger(embeddings), corpus.train or ())
+        assert len(soft.keys) == 1
+        with pytest.raises(SettingError, match="only to sentences in memory"):
+            soft.attach(corpus.train or (), "teacher")
 
     def test_a_tagger_without_the_tags_of_its_teacher_is_told_so(self, embeddings: WordEmbeddings) -> None:
         sentences = make_sentences([3])
