@@ -21,6 +21,24 @@ Ids = np.ndarray[Any, np.dtype[np.int32]]
 
 
 @dataclass(frozen=True)
+class BatchTargets:
+    """The labels of one type in a batch.
+
+    Attributes:
+        class_ids: Label ids, -1 for none: (B, T) of words, (B,) of sentences, or (B, L) of 0 and 1 where a sentence can
+            have several.
+        num_labels: Number of words, or sentences, with a label that the model knows; counted on the CPU.
+        is_partial: Whether some word, or sentence, has no such label.
+        soft: The distributions of words, with tables (B, T, C); None if no sentence of the batch has one.
+    """
+
+    class_ids: Tensor
+    num_labels: int
+    is_partial: bool
+    soft: SoftTargets | None = None
+
+
+@dataclass(frozen=True)
 class Batch:
     """B sentences as integers, padded to the T words of the longest.
 
@@ -31,10 +49,10 @@ class Batch:
         positions: (B, T) position of each word in its data set of N words; N on padding.
         word_ids: (B, T) ids of the U distinct words of the data set; U on padding.
         table: What the embeddings keep of the distinct words.
-        targets: Label ids, -1 for none: (B, T) of words, (B,) of sentences, or (B, L) of 0 and 1 where a sentence can
-            have several; None if the data set was encoded without labels.
-        num_labels: Number of words, or sentences, with a label that the model knows; counted on the CPU.
-        is_partial: Whether some word, or sentence, has no such label.
+        labels: The targets of each label type, the main one first; empty if the data set was encoded without labels.
+        num_labels: Number of words, or sentences, that a loss is summed over, counted on the CPU: those with a label
+            that the model knows, or with a distribution. With several label types, each sentence counts with the type
+            of which it has the most.
     """
 
     indices: Tensor
@@ -43,14 +61,59 @@ class Batch:
     positions: Tensor
     word_ids: Tensor
     table: Table
-    targets: Tensor | None
+    labels: tuple[BatchTargets, ...]
     num_labels: int
-    is_partial: bool
+
+    @property
+    def targets(self) -> Tensor | None:
+        """The label ids of the main type; see `BatchTargets.class_ids`. None without labels."""
+        return self.labels[0].class_ids if self.labels else None
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some word, or sentence, has no label of the main type that the model knows."""
+        return not self.labels or self.labels[0].is_partial
 
     @property
     def num_tokens(self) -> int:
         """The number of words, without padding."""
         return int(self.lengths.sum())
+
+
+@dataclass(frozen=True)
+class SoftTargets:
+    """Distributions over the classes of a model for the words of S sentences: the C most probable classes of each word.
+
+    Attributes:
+        class_ids: (N + 1, C) ids of classes; the last row is for padding.
+        probabilities: (N + 1, C) their probabilities, float16; 0 in unused entries and for words without distribution.
+        counts: (S,) number of words in each sentence that have a distribution, on the CPU.
+    """
+
+    class_ids: Tensor
+    probabilities: Tensor
+    counts: Tensor
+
+    @classmethod
+    def join(cls, parts: Sequence[SoftTargets]) -> SoftTargets:
+        """Join the distributions of the parts of a data set, in their order."""
+        size = max(part.class_ids.shape[1] for part in parts)
+        ids, probabilities = (
+            [pad(table, (0, size - table.shape[1])) for table in tables]
+            for tables in ([part.class_ids for part in parts], [part.probabilities for part in parts])
+        )
+        return cls(_join_words(ids), _join_words(probabilities), torch.cat([part.counts for part in parts]))
+
+    def gather(self, indices: Tensor, positions: Tensor) -> SoftTargets | None:
+        """Return the distributions of words at `positions` (B, T) in sentences at `indices` (B,); None without any."""
+        counts = self.counts[indices]
+        return SoftTargets(self.class_ids[positions], self.probabilities[positions], counts) if counts.any() else None
+
+    def to(self, device: torch.device) -> SoftTargets:
+        """Return the distributions with their tables on `device`."""
+        return replace(
+            self, class_ids=copy_to(self.class_ids, device), probabilities=copy_to(self.probabilities, device)
+        )
 
 
 @dataclass(frozen=True)
@@ -63,21 +126,67 @@ class Targets:
         counts: (S,) number of labels in each sentence that the model knows, on the CPU; 0 or 1 where sentences are
             labelled.
         by_word: Whether words are labelled, not sentences.
+        soft: Distributions to learn besides the labels, or None.
+        others: The targets of further label types.
     """
 
     class_ids: Tensor
     counts: Tensor
     by_word: bool = True
+    soft: SoftTargets | None = None
+    others: tuple[Targets, ...] = ()
 
     @classmethod
     def join(cls, parts: Sequence[Targets]) -> Targets:
         """Join the targets of the parts of a data set, in their order; later parts may have further labels."""
         by_word, class_ids = parts[0].by_word, [part.class_ids for part in parts]
-        if by_word:
-            class_ids = [*(ids[:-1] for ids in class_ids), class_ids[0][-1:]]  # padding comes last
-        elif class_ids[0].dim() == 2:
+        if not by_word and class_ids[0].dim() == 2:
             class_ids = [pad(table, (0, class_ids[-1].shape[1] - table.shape[1])) for table in class_ids]
-        return cls(torch.cat(class_ids), torch.cat([part.counts for part in parts]), by_word)
+        soft = [part.soft for part in parts if part.soft is not None]  # of all parts, or of none
+        return cls(
+            _join_words(class_ids) if by_word else torch.cat(class_ids),
+            torch.cat([part.counts for part in parts]),
+            by_word,
+            SoftTargets.join(soft) if soft else None,
+            tuple(map(cls.join, zip(*(part.others for part in parts), strict=True))),
+        )
+
+    def gather(self, indices: Tensor, positions: Tensor, num_words: int) -> BatchTargets:
+        """Return the targets of a batch.
+
+        Args:
+            indices: (B,) positions of its sentences, on the CPU.
+            positions: (B, T) positions of its words.
+            num_words: The number of its words.
+        """
+        num_labels = int(self.counts[indices].sum())
+        return BatchTargets(
+            self.class_ids[positions if self.by_word else copy_to(indices, self.class_ids.device)],
+            num_labels,
+            num_labels < (num_words if self.by_word else len(indices)),
+            None if self.soft is None else self.soft.gather(indices, positions),
+        )
+
+    def count_units(self, indices: Tensor) -> int:
+        """Return the number of words, or sentences, of a batch that a loss is summed over; see `Batch.num_labels`."""
+        parts = (self, *self.others)
+        counts = [part.counts[indices] for part in parts]
+        counts += [part.soft.counts[indices] for part in parts if part.soft is not None]
+        return int((counts[0] if len(counts) == 1 else torch.stack(counts).amax(0)).sum())
+
+    def to(self, device: torch.device) -> Targets:
+        """Return the targets with the tables that batches are gathered from on `device`."""
+        return replace(
+            self,
+            class_ids=copy_to(self.class_ids, device),
+            soft=self.soft and self.soft.to(device),
+            others=tuple(part.to(device) for part in self.others),
+        )
+
+
+def _join_words(tables: Sequence[Tensor]) -> Tensor:
+    """Join tables of words, (N + 1, ...) each, whose last row is for padding."""
+    return torch.cat([*(table[:-1] for table in tables), tables[0][-1:]])
 
 
 class Dataset(Protocol):
@@ -114,12 +223,13 @@ class EncodedDataset:
         lengths = self.lengths[indices]  # (B,)
         mask, positions = _pad_positions(lengths, self.offsets[indices], len(self.word_ids) - 1)
         positions = copy_to(positions, self.word_ids.device)
-        targets, num_labels, num_units = None, 0, 1
+        labels: tuple[BatchTargets, ...] = ()
+        num_labels = 0
         if self.targets is not None:
-            by_word = self.targets.by_word
-            targets = self.targets.class_ids[positions if by_word else copy_to(indices, self.word_ids.device)]
-            num_labels = int(self.targets.counts[indices].sum())
-            num_units = int(lengths.sum()) if by_word else len(indices)
+            num_words = int(lengths.sum())
+            labels = tuple(part.gather(indices, positions, num_words) for part in (self.targets, *self.targets.others))
+            is_plain = len(labels) == 1 and labels[0].soft is None
+            num_labels = labels[0].num_labels if is_plain else self.targets.count_units(indices)
         return Batch(
             indices=indices,
             lengths=lengths,
@@ -127,14 +237,13 @@ class EncodedDataset:
             positions=positions,
             word_ids=self.word_ids[positions],
             table=self.table,
-            targets=targets,
+            labels=labels,
             num_labels=num_labels,
-            is_partial=num_labels < num_units,
         )
 
     def to(self, device: torch.device) -> EncodedDataset:
         """Return the data set with the tensors that batches are gathered from on `device`."""
-        targets = self.targets and replace(self.targets, class_ids=copy_to(self.targets.class_ids, device))
+        targets = self.targets and self.targets.to(device)
         table = map_tensors(lambda tensor: copy_to(tensor, device), self.table)
         return replace(self, word_ids=copy_to(self.word_ids, device), targets=targets, table=table)
 

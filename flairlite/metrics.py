@@ -7,8 +7,8 @@ in NumPy here because importing sklearn.metrics takes about two seconds and 70 M
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -99,6 +99,8 @@ class Result:
             tensor for more than 2,048 labels, and None where a unit can have several labels or is a span.
         accuracy: Fraction of the compared units with exactly their gold labels. For words this includes the label `O`,
             which has no part in the other scores.
+        label_type: The label type; of a model of several label types the main one, to which all of the above belong.
+        others: The results of the other label types.
     """
 
     main_score: float
@@ -109,6 +111,13 @@ class Result:
     labels: tuple[str, ...]
     confusion: Tensor | None = field(default=None, repr=False)
     accuracy: float = 0.0
+    label_type: str = ""
+    others: tuple[Result, ...] = field(default=(), repr=False)
+
+    @property
+    def by_type(self) -> dict[str, Result]:
+        """The results of all label types, the main one first."""
+        return {result.label_type: result for result in (self, *self.others)}
 
     @property
     def scores(self) -> dict[Any, float]:
@@ -175,6 +184,17 @@ def evaluate_matches(
         confusion=None if matches.pairs is None else _confusion(*matches.pairs, order, len(labels)),
         accuracy=accuracy,
     )
+
+
+def join_results(results: Mapping[str, Result]) -> Result:
+    """Join the results of several label types into that of the first, whose report has a section for each."""
+    main, *others = [replace(result, label_type=name) for name, result in results.items()]
+    if not others:
+        return main
+    sections = [
+        result.detailed_results.replace("\nResults:", f"\nResults for {name}:", 1) for name, result in results.items()
+    ]
+    return replace(main, detailed_results="".join(sections), others=tuple(others))
 
 
 def _figures(right: Array, predicted: Array, gold: Array) -> Array:

@@ -11,7 +11,7 @@ from flairlite.data.data_points import DataPoint, Span
 from flairlite.data.label_values import check_scores, check_type, check_type_or_all, check_values, parse_features
 from flairlite.data.labels import NO_LABELS, Label, LabelStore
 from flairlite.data.text_layout import Location
-from flairlite.data.vectors import Vectors
+from flairlite.data.vectors import TagDistributions, Vectors
 from flairlite.errors import LabelError, SettingError
 
 if TYPE_CHECKING:
@@ -236,18 +236,27 @@ class SentenceAnnotations(DataPoint):
             self._vectors.move_all(device, pin_memory)
 
     def set_tag_distributions(
-        self, label_type: str, names: Sequence[str], probabilities: np.ndarray[Any, np.dtype[np.float32]]
+        self,
+        label_type: str,
+        names: Sequence[str],
+        probabilities: np.ndarray[Any, np.dtype[np.floating[Any]]],
+        class_ids: np.ndarray[Any, np.dtype[np.integer[Any]]] | None = None,
     ) -> None:
-        """Store the probability of each class for each token, for `token.get_tags_proba_dist`.
+        """Store the probabilities of classes for each token, for `token.get_tags_proba_dist` and for distillation.
 
         Args:
             label_type: The label type.
             names: The K classes.
-            probabilities: (T, K) their probabilities.
+            probabilities: (T, C) probabilities of C classes; of all K classes in their order without `class_ids`.
+            class_ids: (T, C) which classes these are.
         """
         vectors = self._own_vectors()
-        vectors.probabilities[label_type] = (names, probabilities)
+        vectors.probabilities[label_type] = TagDistributions(tuple(names), probabilities, class_ids)
         vectors.distributions = {key: tags for key, tags in vectors.distributions.items() if key[0] != label_type}
+
+    def tag_distributions(self, label_type: str) -> TagDistributions | None:
+        """Return what `set_tag_distributions` stored for a label type, or None."""
+        return None if self._vectors is None else self._vectors.probabilities.get(label_type)
 
     def _own_vectors(self) -> Vectors:
         """Return the store of vectors, which is made at the first change."""

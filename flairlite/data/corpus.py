@@ -353,6 +353,32 @@ class Corpus:
         changed, total = add_noise(sentences, label_type, weights, generator)
         log.info("%d of %d %s labels of the %s split were changed", changed, total, label_type, split)
 
+    def fill_token_labels(self, label_type: str, value: str = "_") -> None:
+        """Give the words without a label of a type a label, so that a model learns and predicts that they have none.
+
+        CoNLL-U files have `_` in the column `feats` of words without morphological features, which is read as no label:
+        a model learns nothing from these words, and an evaluation leaves them out. As a label, `_` is learned and
+        counts in the accuracy, but not in precision, recall and F1. In a `MultiCorpus`, first fill the corpora that are
+        annotated.
+
+        Args:
+            label_type: The label type, such as `feats`.
+            value: The label of these words.
+
+        Raises:
+            LabelError: If no word has a label of this type, or `value` is not a label.
+            SettingError: If a split is not in memory.
+        """
+        splits = [sentences for sentences in (self.train, self.dev, self.test) if sentences]
+        if not all(map(is_in_memory, splits)):
+            raise SettingError("labels can be changed only in splits that are in memory: read the corpus in_memory")
+        if not any(sentence.token_labels(label_type) for sentences in splits for sentence in sentences):
+            raise LabelError(describe_missing_type(check_type(label_type), self.get_label_types()))
+        for sentence in (sentence for sentences in splits for sentence in sentences):
+            column = sentence.token_labels(label_type) or [None] * len(sentence)
+            if None in column:
+                sentence.set_token_labels(label_type, [value if label is None else label for label in column])
+
     def _filter(self, keeps: Callable[[Sentence], bool], dropped: str) -> None:
         for split in SPLITS:
             if sentences := getattr(self, split):

@@ -335,16 +335,15 @@ class Token(DataPoint):
 
     @property
     def tags_proba_dist(self) -> dict[str, list[Label]]:
-        """All classes with their probabilities, by label type, if `predict` was called for all probabilities."""
+        """Classes with their probabilities, by label type: all, if `predict` was called for all probabilities."""
         vectors, index = self._home._vectors, self._location
         if vectors is None:
             return {}
         computed = {
             label_type: [
-                Label._unchecked(self, name, probability, label_type)
-                for name, probability in zip(names, table[index].tolist(), strict=True)
+                Label._unchecked(self, name, probability, label_type) for name, probability in table.of_token(index)
             ]
-            for label_type, (names, table) in vectors.probabilities.items()
+            for label_type, table in vectors.probabilities.items()
         }
         return computed | {name: labels for (name, token), labels in vectors.distributions.items() if token == index}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from flairlite.data.text_layout import Location, is_within
 
@@ -12,7 +12,28 @@ if TYPE_CHECKING:
     import torch
 
 _Rows = TypeVar("_Rows")
-ProbabilityTable = tuple[Sequence[str], "np.ndarray[Any, np.dtype[np.float32]]"]  # K classes, (T, K)
+
+
+class TagDistributions(NamedTuple):
+    """Probabilities of classes for all T tokens of a sentence.
+
+    Attributes:
+        names: The K classes.
+        probabilities: (T, C) probabilities of C classes of each token; of all K classes in their order without ids.
+        class_ids: (T, C) which classes these are, or None.
+    """
+
+    names: tuple[str, ...]
+    probabilities: np.ndarray[Any, np.dtype[np.floating[Any]]]
+    class_ids: np.ndarray[Any, np.dtype[np.integer[Any]]] | None = None
+
+    def of_token(self, index: int) -> list[tuple[str, float]]:
+        """Return the classes of a token with their probabilities; with ids, those whose probability is above 0."""
+        probabilities = self.probabilities[index].tolist()
+        if self.class_ids is None:
+            return list(zip(self.names, probabilities, strict=True))
+        pairs = zip(self.class_ids[index].tolist(), probabilities, strict=True)
+        return [(self.names[class_id], probability) for class_id, probability in pairs if probability > 0]
 
 
 class Vectors:
@@ -22,7 +43,7 @@ class Vectors:
     them changes.
 
     Attributes:
-        probabilities: The classes and their probabilities (T, K) for all tokens, by label type.
+        probabilities: The probabilities of classes for all tokens, by label type.
         distributions: Labels with probabilities that were set for single tokens, by label type and token.
     """
 
@@ -31,7 +52,7 @@ class Vectors:
     def __init__(self) -> None:
         self._tokens: dict[str, torch.Tensor | list[torch.Tensor | None]] = {}
         self._others: dict[Location, dict[str, torch.Tensor]] = {}
-        self.probabilities: dict[str, ProbabilityTable] = {}
+        self.probabilities: dict[str, TagDistributions] = {}
         self.distributions: dict[tuple[str, int], list[Any]] = {}
 
     def copy(self) -> Vectors:

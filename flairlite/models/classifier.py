@@ -12,7 +12,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from flairlite.data import Dictionary
 from flairlite.embeddings import Embeddings
 from flairlite.encoding import Batch
-from flairlite.models.inputs import check_dictionary, check_weights, make_dropouts
+from flairlite.errors import SettingError
+from flairlite.models.inputs import check_dictionary, check_rate, check_weights, make_dropouts
 from flairlite.models.model import Model
 from flairlite.nn import class_loss
 from flairlite.runtime import get_device, get_seed, seeded
@@ -30,6 +31,8 @@ class DefaultClassifier(Model):
         word_dropout: Dropout rate of whole words, or sentences.
         locked_dropout: Dropout rate of features, for all words of a sentence at once.
         loss_weights: Weights of labels in the loss; others have weight 1.
+        label_smoothing: The part of the target distribution that is uniform, from 0 to below 1; see
+            `flairlite.nn.class_loss`. Not for multi-label classification.
         seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
@@ -47,11 +50,15 @@ class DefaultClassifier(Model):
         word_dropout: float = 0.0,
         locked_dropout: float = 0.0,
         loss_weights: Mapping[str, float] | None = None,
+        label_smoothing: float = 0.0,
         seed: int | None = None,
     ) -> None:
         super().__init__(embeddings, task)
         self.label_dictionary = check_dictionary("label_dictionary", label_dictionary)
         self.loss_weights = check_weights(loss_weights)
+        self.label_smoothing = float(check_rate("label_smoothing", label_smoothing))
+        if self.label_smoothing and task.multi_label:
+            raise SettingError("label_smoothing is for models that predict one label, not with multi_label=True")
         self.dropout, self.word_dropout, self.locked_dropout = make_dropouts(dropout, word_dropout, locked_dropout)
         with seeded(get_seed(seed)):
             self.decoder = nn.Linear(embeddings.embedding_length, len(task.class_names))
@@ -74,7 +81,7 @@ class DefaultClassifier(Model):
         """Compute the cross entropy, or the binary one for multi-label classification, summed over what is labelled."""
         targets = self.targets(batch)
         if not self.task.multi_label:
-            return class_loss(scores, targets, self.label_weights)
+            return class_loss(scores, targets, self.label_weights, self.label_smoothing)
         weights = self.label_weights.to(scores.dtype)
         return binary_cross_entropy_with_logits(scores, targets.to(scores.dtype), weights, reduction="sum")
 
@@ -86,7 +93,7 @@ class DefaultClassifier(Model):
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor, without the embeddings."""
-        return {
+        settings = {
             "label_items": self.label_dictionary.get_items(),
             "label_type": self.label_type,
             "dropout": self.dropout.rate,
@@ -94,3 +101,4 @@ class DefaultClassifier(Model):
             "locked_dropout": self.locked_dropout.rate,
             "loss_weights": self.loss_weights or None,
         }
+        return {**settings, "label_smoothing": self.label_smoothing} if self.label_smoothing else settings

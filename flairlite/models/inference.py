@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -15,13 +15,13 @@ from flairlite.batching import bucketed_batches
 from flairlite.checks import file_path
 from flairlite.data import Sentence
 from flairlite.encoding import Batch, Dataset
-from flairlite.errors import LabelError
-from flairlite.metrics import DEFAULT_METRIC, Result
+from flairlite.errors import LabelError, SettingError
+from flairlite.metrics import AVERAGES, DEFAULT_METRIC, Result, join_results
 from flairlite.models.inputs import STORAGE_MODES as STORAGE_MODES
 from flairlite.models.inputs import SentenceReader, check_count, check_flags, check_name, iterate
 from flairlite.nn.functional import evaluating
 from flairlite.storage.atomic import atomic_write
-from flairlite.tasks import Decoded, Gold
+from flairlite.tasks import Decoded, Gold, Task, encode_labels
 from flairlite.tensors import copy_to
 
 if TYPE_CHECKING:
@@ -33,17 +33,26 @@ _GROUP_TOKENS = 8192  # words and padding whose scores are decoded together
 
 @dataclass(frozen=True)
 class Inference:
-    """The result of running a model over a data set.
+    """The result of running a model over a data set, for one label type.
 
     Attributes:
         decoded: The predictions for all N words or S sentences.
         loss: () the summed loss of the gold labels, 0 unless requested.
         num_labels: The number of words or sentences that the loss is summed over.
+        index: The position of the label type in `model.label_types`.
+        others: The results of the other label types.
     """
 
     decoded: Decoded
     loss: Tensor
     num_labels: int
+    index: int = 0
+    others: tuple[Inference, ...] = ()
+
+    @property
+    def types(self) -> tuple[Inference, ...]:
+        """The results of all label types."""
+        return (self, *self.others)
 
 
 @torch.inference_mode()
@@ -52,6 +61,7 @@ def decode_dataset(
     dataset: Dataset,
     mini_batch_size: int,
     *,
+    types: Sequence[int] = (0,),
     with_scores: bool = True,
     with_probabilities: bool = False,
     with_loss: bool = False,
@@ -62,29 +72,67 @@ def decode_dataset(
         model: The model.
         dataset: The encoded sentences; some may be empty. For a loss, they must be encoded with labels.
         mini_batch_size: Number of sentences in a batch.
+        types: The positions of label types in `model.label_types`, at least one.
         with_scores: Whether to compute the scores of the predicted classes.
         with_probabilities: Whether to keep the probabilities of all classes.
         with_loss: Whether to compute the loss.
+
+    Returns:
+        The result of the first of these label types, with those of the others.
     """
-    class_ids = model.task.empty_predictions(dataset.lengths, model.device)
-    tables: dict[str, Tensor] = {}
-    loss = torch.zeros((), device=model.device)
-    num_labels = 0
+    tables = [_Predictions(model.tasks[index], dataset.lengths, model.device) for index in types]
+    losses = [torch.zeros((), device=model.device) for _ in types]
+    counts = [0] * len(types)
     with evaluating(model):
         for batch, scores in score_batches(model, dataset, mini_batch_size):
-            decoded = model.decode(scores, batch, with_scores=with_scores, with_probabilities=with_probabilities)
-            positions = copy_to(model.task.positions(batch), model.device)
-            class_ids[positions] = decoded.class_ids
-            for name in ("scores", "probabilities", "span_scores") if with_scores else ():
-                if (values := getattr(decoded, name)) is not None:
-                    if name not in tables:
-                        shape = (len(class_ids), *values.shape[positions.dim() :])
-                        tables[name] = torch.zeros(shape, device=model.device)
-                    tables[name][positions] = values.to(torch.float32)
-            if with_loss:
-                loss += model.loss(scores, batch)
-            num_labels += batch.num_labels
-    return Inference(Decoded(class_ids, **tables), loss, num_labels)
+            for table, decoded in zip(
+                tables,
+                model.decode_types(
+                    scores, batch, types, with_scores=with_scores, with_probabilities=with_probabilities
+                ),
+                strict=True,
+            ):
+                table.add(batch, decoded, with_scores=with_scores)
+            batch_losses = model.losses(scores, batch) if with_loss else []
+            for row, index in enumerate(types):
+                if batch_losses:
+                    losses[row] += batch_losses[index]
+                counts[row] += batch.labels[index].num_labels if batch.labels else 0
+    first, *others = [
+        Inference(table.join(), loss, count, index)
+        for table, loss, count, index in zip(tables, losses, counts, types, strict=True)
+    ]
+    return replace(first, others=tuple(others))
+
+
+class _Predictions:
+    """Collects the predictions of batches in tables for a whole data set.
+
+    Args:
+        task: The task.
+        lengths: (S,) words per sentence.
+        device: The device of the tables.
+    """
+
+    def __init__(self, task: Task, lengths: Tensor, device: torch.device) -> None:
+        self._task, self._device = task, device
+        self._class_ids = task.empty_predictions(lengths, device)
+        self._tables: dict[str, Tensor] = {}
+
+    def add(self, batch: Batch, decoded: Decoded, *, with_scores: bool) -> None:
+        """Add the predictions for a batch."""
+        positions = copy_to(self._task.positions(batch), self._device)
+        self._class_ids[positions] = decoded.class_ids
+        for name in ("scores", "probabilities", "span_scores") if with_scores else ():
+            if (values := getattr(decoded, name)) is not None:
+                if name not in self._tables:
+                    shape = (len(self._class_ids), *values.shape[positions.dim() :])
+                    self._tables[name] = torch.zeros(shape, device=self._device)
+                self._tables[name][positions] = values.to(torch.float32)
+
+    def join(self) -> Decoded:
+        """Return the predictions for the data set."""
+        return Decoded(self._class_ids, **self._tables)
 
 
 def predict_chunks(
@@ -96,6 +144,7 @@ def predict_chunks(
     with_probabilities: bool = False,
     as_classes: bool = False,
     with_loss: bool = False,
+    label_types: str | Iterable[str] | None = None,
 ) -> Iterator[tuple[list[Sentence], Inference]]:
     """Check the arguments of `Model.predict`; then predict labels and write them, one chunk of the input at a time.
 
@@ -107,6 +156,7 @@ def predict_chunks(
         with_probabilities: Whether to write the probabilities of all classes.
         as_classes: Whether to write the classes of words, such as `B-PER`, instead of spans.
         with_loss: Whether to compute the loss of the gold labels that the sentences have before.
+        label_types: The label types to predict, of those of the model; all if None.
 
     Returns:
         An iterator over the sentences of each chunk, in their order, and what was predicted for them.
@@ -120,23 +170,37 @@ def predict_chunks(
         return_loss=with_loss,
     )
     batch_size = check_count("mini_batch_size", mini_batch_size)
-    label_name = model.label_type if label_name is None else check_name("label_name", label_name)
+    types = model.type_indices("label_types", label_types)
+    names = [model.label_types[index] for index in types]
+    if label_name is not None:
+        if len(names) > 1:
+            raise SettingError(
+                f"label_name renames one label type, but the model predicts {', '.join(names)}: give one of them as "
+                f"label_types, as label_types={names[0]!r}"
+            )
+        names = [check_name("label_name", label_name)]
     items = iterate([sentences] if isinstance(sentences, (Sentence, str)) else sentences)
-    write = model.task.write_classes if as_classes else model.task.write
-    reader = SentenceReader(model.tokenizer, label_name)
+    reader = SentenceReader(model.tokenizer, names)
 
     def predict() -> Iterator[tuple[list[Sentence], Inference]]:
         try:
             while chunk := [reader.read(item) for item in islice(items, _CHUNK_SIZE)]:
+                targets = None
                 if with_loss:
-                    encoded = model.encode(chunk, label_type=model.label_type, labels=model.task.all_labels(chunk))
-                else:
-                    encoded = model.encode(chunk)
+                    targets = encode_labels([source.extend(chunk) for source in model.label_sources()], chunk)
+                encoded = model.encode(chunk, targets=targets)
                 inference = decode_dataset(
-                    model, encoded, batch_size, with_probabilities=with_probabilities, with_loss=with_loss
+                    model,
+                    encoded,
+                    batch_size,
+                    types=types,
+                    with_probabilities=with_probabilities,
+                    with_loss=with_loss,
                 )
-                check_finite(inference.decoded.scores)
-                write(chunk, inference.decoded, label_name)
+                for part, name in zip(inference.types, names, strict=True):
+                    check_finite(part.decoded.scores)
+                    task = model.tasks[part.index]
+                    (task.write_classes if as_classes else task.write)(chunk, part.decoded, name)
                 yield chunk, inference
         finally:
             reader.warn_of_lost_labels()
@@ -176,22 +240,48 @@ def evaluate_dataset(
         dataset: The encoded sentences, with their targets.
         gold: Their gold labels; labels that the model does not know count as misses.
         mini_batch_size: Number of sentences in a batch.
-        main_metric: The metric of the main score.
+        main_metric: The metric of the main score; of the main type, if it is that of a label.
         out_path: The file to write gold and predicted labels to, or None.
-        exclude: Labels to leave out of the metrics, with words or sentences that have no other gold label.
+        exclude: Labels of the main type to leave out of the metrics, with words or sentences that have no other
+            gold label.
         with_loss: Whether to compute the loss; otherwise it is 0.
 
     Raises:
         FileWriteError: If `out_path` cannot be written.
     """
-    inference = decode_dataset(model, dataset, mini_batch_size, with_scores=False, with_loss=with_loss)
-    mean_loss = float(inference.loss) / max(1, inference.num_labels)
-    predicted = inference.decoded.class_ids
-    result = model.task.score(gold, predicted, loss=mean_loss, main_metric=main_metric, exclude=exclude)
+    types = [index for index, part in enumerate(gold.types) if part is not None]
+    inference = decode_dataset(model, dataset, mini_batch_size, types=types, with_scores=False, with_loss=with_loss)
+    results: dict[str, Result] = {}
+    rows = []
+    for part in inference.types:
+        task, own_gold, predicted = model.tasks[part.index], gold.types[part.index], part.decoded.class_ids
+        assert own_gold is not None
+        results[task.label_type] = task.score(
+            own_gold,
+            predicted,
+            loss=float(part.loss) / max(1, part.num_labels),
+            main_metric=main_metric if part.index == 0 or main_metric[0] in AVERAGES else DEFAULT_METRIC,
+            exclude=exclude if part.index == 0 else (),
+        )
+        rows.append(task.rows(own_gold, predicted))
     if out_path is not None:
         with atomic_write(file_path("out_path", out_path)) as file:
-            file.writelines(row.encode("utf-8") for row in model.task.rows(gold, predicted))
-    return result
+            file.writelines(row.encode("utf-8") for row in join_rows(rows))
+    return join_results(results)
+
+
+def join_rows(rows: Sequence[Iterator[str]]) -> Iterator[str]:
+    """Yield the lines of each sentence with the gold and predicted labels of all label types side by side.
+
+    Args:
+        rows: The lines of each label type, as `Task.rows` yields them. In all of them, a line begins with its word.
+    """
+    if len(rows) == 1:
+        yield from rows[0]
+        return
+    for parts in zip(*rows, strict=True):
+        for cells in zip(*(part.split("\n")[:-1] for part in parts), strict=True):
+            yield "\t".join((cells[0], *(cell.partition("\t")[2] for cell in cells[1:] if cell))) + "\n"
 
 
 def score_batches(model: Model, dataset: Dataset, mini_batch_size: int) -> Iterator[tuple[Batch, Tensor]]:
@@ -249,9 +339,8 @@ def _split(batch: Batch, sizes: Sequence[int]) -> Iterator[Batch]:
             mask=mask,
             positions=positions,
             word_ids=word_ids,
-            targets=None,
+            labels=(),
             num_labels=0,
-            is_partial=True,
         )
 
 

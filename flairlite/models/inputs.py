@@ -77,12 +77,12 @@ class SentenceReader:
 
     Args:
         tokenizer: The tokenizer of the model, or None to leave sentences as they are.
-        label_name: The label type that the model will write.
+        label_names: The label types that the model will write.
     """
 
-    def __init__(self, tokenizer: Tokenizer | None, label_name: str) -> None:
+    def __init__(self, tokenizer: Tokenizer | None, label_names: Sequence[str]) -> None:
         self._tokenizer = tokenizer
-        self._label_name = label_name
+        self._label_names = tuple(label_names)
         self._num_replaced = self._num_predicted = self._num_lost = self._num_changed = 0
 
     def read(self, item: Sentence | str) -> Sentence:
@@ -96,7 +96,7 @@ class SentenceReader:
             return Sentence(item, use_tokenizer=True if tokenizer is None else tokenizer)
         if not isinstance(item, Sentence):
             raise not_a_sentence(item)
-        if item.has_label(self._label_name):
+        if any(map(item.has_label, self._label_names)):
             self._count_gold_labels(item)
         if tokenizer is not None and not item.label_types():
             item.tokenizer = tokenizer
@@ -120,9 +120,9 @@ class SentenceReader:
         """Log how many sentences lose gold labels, and how many labels other words lose, if any."""
         if self._num_replaced:
             log.warning(
-                "predict replaces the %r labels of %d sentences, which have the score 1 as gold labels have. To keep "
+                "predict replaces the %s labels of %d sentences, which have the score 1 as gold labels have. To keep "
                 "them, for example to evaluate, give another label_name, such as 'predicted'",
-                self._label_name,
+                " and ".join(map(repr, self._label_names)),
                 self._num_replaced,
             )
         if self._num_lost:
@@ -140,13 +140,14 @@ class SentenceReader:
     def _count_gold_labels(self, sentence: Sentence) -> None:
         """Count a sentence that has gold labels of the type to write, unless the first ones have predictions only."""
         if self._num_replaced or self._num_predicted < _SAMPLE_SIZE:
-            labels = () if self._num_replaced else sentence.get_labels(self._label_name)
-            is_gold = all(label.score == 1 for label in labels)
+            names = () if self._num_replaced else filter(sentence.has_label, self._label_names)
+            is_gold = any(all(label.score == 1 for label in sentence.get_labels(name)) for name in names)
+            is_gold |= bool(self._num_replaced)
             self._num_replaced += is_gold
             self._num_predicted += not is_gold
 
     def _count_other_labels(self, sentence: Sentence) -> int:
-        return sum(len(sentence.get_labels(name)) for name in sentence.label_types() if name != self._label_name)
+        return sum(len(sentence.get_labels(name)) for name in sentence.label_types() if name not in self._label_names)
 
 
 def show_progress(chunks: Iterator[tuple[list[Sentence], Any]], verbose: bool) -> Iterator[tuple[list[Sentence], Any]]:

@@ -17,8 +17,8 @@ from flairlite.checks import file_path, strings
 from flairlite.data import Dictionary, Sentence
 from flairlite.datasets.read_labelled import read_labelled
 from flairlite.embeddings import Embeddings
-from flairlite.encoding import Batch, EncodedDataset, encode
-from flairlite.errors import LabelError, SettingError
+from flairlite.encoding import Batch, EncodedDataset, Targets, encode
+from flairlite.errors import SettingError
 from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.inference import check_finite, evaluate_dataset, predict_chunks
 from flairlite.models.inputs import (
@@ -31,8 +31,9 @@ from flairlite.models.inputs import (
     show_progress,
     to_sentences,
 )
+from flairlite.models.label_types import LabelTypes, labels_of
 from flairlite.models.serialization import load_model, register_model_class, save_model
-from flairlite.tasks import Decoded, Task
+from flairlite.tasks import Task, encode_labels, leave_out_parts, make_gold
 from flairlite.tensors import copy_to, map_tensors
 from flairlite.tokenization import Tokenizer
 
@@ -41,7 +42,7 @@ log = logging.getLogger("flairlite")
 ModelType = TypeVar("ModelType", bound="Model")
 
 
-class Model(nn.Module, ABC):
+class Model(LabelTypes, nn.Module, ABC):
     """A model over sentences: embeddings, and layers that predict labels from them.
 
     Args:
@@ -80,16 +81,6 @@ class Model(nn.Module, ABC):
         """Compute scores of the K classes, (B, T, K) or (B, K); dropout draws from `generator`."""
 
     @abstractmethod
-    def loss(self, scores: Tensor, batch: Batch) -> Tensor:
-        """Compute the loss () from the result of `forward`, summed over the labelled words or sentences of a batch."""
-
-    @abstractmethod
-    def decode(
-        self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_probabilities: bool = False
-    ) -> Decoded:
-        """Predict classes from the result of `forward`, if requested with their scores or all probabilities."""
-
-    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor, without the embeddings, as plain containers."""
 
@@ -99,13 +90,8 @@ class Model(nn.Module, ABC):
         """Build a model from the result of `settings`; its weights are loaded afterwards."""
 
     @property
-    def label_type(self) -> str:
-        """The label type that the model learns and predicts."""
-        return self.task.label_type
-
-    @property
     def label_names(self) -> tuple[str, ...]:
-        """The labels that the model can predict."""
+        """The labels that the model can predict; of several label types, those of the main one."""
         return self.task.label_names
 
     @property
@@ -128,16 +114,23 @@ class Model(nn.Module, ABC):
     # Strings to integers, integers to vectors
 
     def encode(
-        self, sentences: Sequence[Sentence], *, label_type: str | None = None, labels: Sequence[str] = ()
+        self,
+        sentences: Sequence[Sentence],
+        *,
+        label_type: str | None = None,
+        labels: Sequence[str] = (),
+        targets: Targets | None = None,
     ) -> EncodedDataset:
         """Encode sentences as integers.
 
         Args:
             sentences: The sentences.
-            label_type: The label type to encode, or None to encode only words.
+            label_type: The label type to encode for the main task, or None to encode only words.
             labels: All labels of this type that occur, those of the model first; see `Task.all_labels`.
+            targets: In place of the two, the labels of all types as integers; see `encode_labels`.
         """
-        targets = None if label_type is None else self.task.targets(sentences, labels, label_type)
+        if label_type is not None:
+            targets = self.task.targets(sentences, labels, label_type)
         return encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields)
 
     def inputs(self, batch: Batch) -> Any:
@@ -154,19 +147,19 @@ class Model(nn.Module, ABC):
 
     def targets(self, batch: Batch) -> Tensor:
         """Return the targets of a batch on the model's device; see `Batch.targets` and `Task.mask_unknown`."""
-        if batch.targets is None:
-            raise LabelError("these sentences were encoded without labels: there is nothing to learn from")
-        return self.task.mask_unknown(copy_to(batch.targets, self.device))
+        return self.task.mask_unknown(copy_to(labels_of(batch)[0].class_ids, self.device))
 
     def forward_loss(self, sentences: Sequence[Sentence]) -> tuple[Tensor, int]:
         """Compute the loss of sentences with gold labels, for your own training loop.
 
+        A sentence without spans counts as one that contains none, also for a model of several label types.
+
         Returns:
-            The summed loss (), and the number of words or sentences that it is summed over.
+            The summed loss (), and the number of words or sentences that it is summed over; see `Batch.num_labels`.
         """
         sentences = to_sentences(sentences)
-        labels = self.task.all_labels(sentences)
-        encoded = self.encode(sentences, label_type=self.label_type, labels=labels)
+        sources = [source.extend(sentences) for source in self.label_sources(for_training=True)]
+        encoded = self.encode(sentences, targets=encode_labels(sources, sentences))
         has_words = encoded.lengths.nonzero().squeeze(1)
         if not len(has_words):
             return torch.zeros((), device=self.device, requires_grad=True), 0
@@ -192,6 +185,7 @@ class Model(nn.Module, ABC):
         *,
         embedding_storage_mode: str | None = ...,
         force_token_predictions: bool = ...,
+        label_types: str | Iterable[str] | None = ...,
     ) -> Sentence: ...
 
     @overload
@@ -205,6 +199,7 @@ class Model(nn.Module, ABC):
         *,
         embedding_storage_mode: str | None = ...,
         force_token_predictions: bool = ...,
+        label_types: str | Iterable[str] | None = ...,
     ) -> list[Sentence]: ...
 
     def predict(
@@ -217,6 +212,8 @@ class Model(nn.Module, ABC):
         return_loss: bool = False,
         embedding_storage_mode: str | None = "none",
         force_token_predictions: bool = False,
+        *,
+        label_types: str | Iterable[str] | None = None,
     ) -> Sentence | list[Sentence] | tuple[Tensor, int]:
         """Predict the labels of sentences, and write them with their scores onto the sentences.
 
@@ -229,11 +226,13 @@ class Model(nn.Module, ABC):
             return_probabilities_for_all_classes: Write all labels of a text with their probabilities, not only the best
                 one. For words, `token.get_tags_proba_dist` returns the probabilities of all labels or tags.
             verbose: Show a progress bar if standard error is a terminal.
-            label_name: The label type to write; by default the one that the model learned.
+            label_name: The label type to write; by default the one that the model learned. A model of several label
+                types needs one of them as `label_types` too.
             return_loss: Return the loss of the gold labels that the sentences have before, instead of the sentences.
             embedding_storage_mode: `cpu` or `gpu` also store the embeddings on sentences or tokens, on the host or on
                 the model's device, which computes the embeddings a second time.
             force_token_predictions: Write tags such as `B-PER` onto words if the model labels spans.
+            label_types: The label types to predict, of those of the model; all if None.
 
         Returns:
             The sentence, or a list of all sentences in their order; empty sentences are included, without labels. With
@@ -253,12 +252,16 @@ class Model(nn.Module, ABC):
             with_probabilities=return_probabilities_for_all_classes,
             as_classes=force_token_predictions,
             with_loss=return_loss,
+            label_types=label_types,
         )
         labelled: list[Sentence] = []
         loss, num_labels = torch.zeros((), device=self.device), 0
         for chunk, inference in show_progress(chunks, verbose and not is_single):
             labelled += chunk
-            loss, num_labels = loss + inference.loss, num_labels + inference.num_labels
+            if return_loss:
+                types = inference.types
+                loss = loss + self.join_losses([part.loss for part in types], [part.index for part in types])
+            num_labels += max(part.num_labels for part in inference.types)
         if storage_mode != "none":
             self.embeddings.embed(labelled)
             for sentence in labelled:
@@ -275,6 +278,7 @@ class Model(nn.Module, ABC):
         *,
         label_name: str | None = None,
         force_token_predictions: bool = False,
+        label_types: str | Iterable[str] | None = None,
     ) -> Iterator[Sentence]:
         """Predict the labels of a stream of sentences in constant memory; see `predict`.
 
@@ -288,6 +292,7 @@ class Model(nn.Module, ABC):
             label_name,
             with_probabilities=return_probabilities_for_all_classes,
             as_classes=force_token_predictions,
+            label_types=label_types,
         )
         return (sentence for chunk, _ in chunks for sentence in chunk)
 
@@ -307,15 +312,20 @@ class Model(nn.Module, ABC):
     ) -> Result:
         """Compare predictions with gold labels, without changing the labels of the sentences.
 
+        A model of several label types is compared with those of them that the sentences have. The main type must be
+        among them: its scores are those of the result, and `result.by_type` has those of each type.
+
         Args:
             data_points: Sentences with gold labels, or the path of a file; see `read_labelled` for its format.
             gold_label_type: The label type of the gold labels; by default the one that the model learned.
+                Of several label types, that of the main one.
             out_path: The file to write words, gold and predicted labels to, or None.
             embedding_storage_mode: `gpu` copies all encoded sentences to the model's device first; `none` and `cpu`
                 copy each batch when it is needed. No embeddings are stored on the sentences.
             mini_batch_size: Number of sentences that pass through the network at once.
             main_evaluation_metric: The metric of the main score.
-            exclude_labels: Labels to leave out of the metrics, with words or sentences that have no other gold label.
+            exclude_labels: Labels of the main type to leave out of the metrics, with words or sentences that have no
+                other gold label.
             gold_label_dictionary: Not supported: labels that the model does not know are compared by their names.
             return_loss: Whether to compute the loss; otherwise it is 0.
 
@@ -337,10 +347,12 @@ class Model(nn.Module, ABC):
         else:
             sentences = to_sentences(data_points)
         exclude = strings(allow_one=True)("exclude_labels", exclude_labels)
-        for message in self.task.check(sentences, "the data to evaluate", label_type=label_type, exclude=exclude):
+        for message in self.check_labels(sentences, "the data to evaluate", label_type=label_type, exclude=exclude):
             log.warning(message)
-        gold = self.task.gold(sentences, label_type)
-        encoded = self.encode(sentences, label_type=label_type, labels=gold.labels)
+        sources = leave_out_parts([source.extend(sentences) for source in self.label_sources(label_type)], sentences)
+        targets = encode_labels(sources, sentences)
+        encoded = self.encode(sentences, targets=targets)
+        gold = make_gold(sources, sentences, targets)
         result = evaluate_dataset(
             self,
             encoded.to(self.device) if storage_mode == "gpu" else encoded,
@@ -351,7 +363,7 @@ class Model(nn.Module, ABC):
             exclude=exclude,
             with_loss=return_loss,
         )
-        check_finite(torch.tensor(result.loss))
+        check_finite(torch.tensor([part.loss for part in result.by_type.values()]))
         return result
 
     # Files

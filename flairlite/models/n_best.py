@@ -34,12 +34,13 @@ class Hypothesis:
 
 @torch.inference_mode()
 def find_n_best(
-    model: Model, chain: LinearChainCRF, sentences: Sequence[Sentence], n: int, mini_batch_size: int
+    model: Model, index: int, chain: LinearChainCRF, sentences: Sequence[Sentence], n: int, mini_batch_size: int
 ) -> list[list[Hypothesis]]:
     """Find the n most probable labelings of each sentence, in descending order, or all if there are fewer.
 
     Args:
         model: A model of words.
+        index: The position of the label type in `model.label_types`.
         chain: The scores of transitions between classes.
         sentences: The sentences; an empty one has one labeling.
         n: The number of labelings.
@@ -47,9 +48,11 @@ def find_n_best(
     """
     encoded = model.encode(sentences)
     hypotheses: list[list[Hypothesis]] = [[Hypothesis(1.0, ())] for _ in sentences]
-    names, is_spans = model.task.class_names, isinstance(model.task, SpanTask)
+    task = model.tasks[index]
+    names, is_spans = task.class_names, isinstance(task, SpanTask)
     with evaluating(model):
-        for batch, scores in score_batches(model, encoded, mini_batch_size):
+        for batch, all_scores in score_batches(model, encoded, mini_batch_size):
+            scores = model.split_scores(all_scores)[index]  # (B, T, K)
             num_labelings = len(names) ** scores.shape[1]  # of the longest sentence; more are not allocated
             paths = best_paths(chain, scores, batch.lengths, min(n, num_labelings))
             rows = zip(paths.tags.tolist(), paths.probabilities.tolist(), batch.lengths.tolist(), strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 import torch
@@ -16,22 +16,28 @@ from flairlite.errors import SettingError
 from flairlite.models.inputs import (
     SentenceReader,
     check_count,
-    check_dictionary,
     check_flags,
     check_name,
-    check_weights,
     iterate,
     make_dropouts,
 )
 from flairlite.models.model import Model
 from flairlite.models.n_best import Hypothesis, find_n_best
-from flairlite.models.word_decoder import WordDecoder
-from flairlite.nn import LinearChainCRF, PaddedRNN, class_loss
+from flairlite.models.tag_heads import (
+    TagHead,
+    TagHeads,
+    compute_emissions,
+    dictionary_of,
+    make_layers,
+    read_head_settings,
+    read_loss_settings,
+)
+from flairlite.nn import LinearChainCRF, PaddedRNN
 from flairlite.runtime import get_device, get_seed, seeded
-from flairlite.tasks import Decoded, SpanTask, word_or_span_task
+from flairlite.tasks import Decoded, SpanTask
 
 
-class SequenceTagger(Model):
+class SequenceTagger(TagHeads, Model):
     """Predicts a label for each word of a sentence, or labelled spans such as named entities.
 
     This is the model of Huang, Xu and Yu, Bidirectional LSTM-CRF Models for Sequence Tagging, 2015, as Flair builds it.
@@ -43,12 +49,22 @@ class SequenceTagger(Model):
     forward-backward algorithm. The score of a span is the probability that exactly these words are a span with this
     label.
 
+    A tagger of several label types has one head, a linear layer with a CRF or a softmax, for each type, over the same
+    embeddings and network (Caruana, Multitask Learning, 1997):
+
+        SequenceTagger(embeddings, {"upos": upos, "xpos": xpos, "deprel": deprel}, "upos", head_weights={"deprel": 0.3})
+
+    The main type decides which model is the best, what `label_type` and `task` are, and what `n_best` returns by
+    default. Words without a label of a type teach its head nothing. So do, for spans, the corpora of a `MultiCorpus`
+    that have no span of the type. `drop_heads` removes types that are needed only in training.
+
     `tagger.bfloat16()` makes a trained tagger predict in bfloat16, which is faster on processors that support it.
 
     Args:
         embeddings: The embeddings of words.
-        tag_dictionary: The labels, as returned by `corpus.make_label_dictionary`.
-        tag_type: The label type.
+        tag_dictionary: The labels, as returned by `corpus.make_label_dictionary`; for several label types, a dictionary
+            from each type to its labels.
+        tag_type: The label type, or the main one of several.
         use_rnn: Whether there is a recurrent network between embeddings and labels.
         rnn: A network of torch (with `batch_first`) to use instead of a new one, so that models can share it. Its
             settings override those given here.
@@ -57,27 +73,41 @@ class SequenceTagger(Model):
         hidden_size: Size of the hidden state in each direction.
         rnn_layers: Number of layers of the network.
         bidirectional: Whether the network also reads sentences backwards.
-        use_crf: Whether to score whole label sequences instead of each label independently.
+        use_crf: Whether to score whole label sequences instead of each label independently. For several label types,
+            a dictionary may give a value for each (True for others). With K labels a CRF takes K * K operations per
+            word, so types of hundreds of labels are faster without.
         reproject_embeddings: Whether the embeddings pass through a linear layer (D, D) first.
         dropout: Dropout rate of single features before and after the network.
         word_dropout: Dropout rate of whole words.
         locked_dropout: Dropout rate of features, for all words of a sentence at once.
         train_initial_hidden_state: Whether to learn the initial state of the network.
         loss_weights: Weights of labels, or of tags such as `B-PER`, in the loss; others have weight 1. Only without a
-            CRF.
+            CRF. For several label types, a dictionary from each type to such weights.
         allow_unk_predictions: Whether to learn and predict `<unk>` for labels that are not in the dictionary. Otherwise
             `<unk>` is never predicted, and words with such labels are not learned from.
+        head_weights: Weights of label types in the loss; others have weight 1. The loss of a type is summed over its
+            labelled words, and the loss of the model is the weighted sum over the types.
+        label_smoothing: The part of the target distribution that is uniform, from 0 to below 1; see
+            `flairlite.nn.class_loss`. With a CRF, the classes of this definition are the label sequences of the
+            sentence: the loss is one minus this times the negative log-likelihood of the gold labels, plus this times
+            the mean negative log-likelihood of all sequences. Not for spans with a CRF.
+        soft_labels: The name of distributions over labels that sentences carry, to learn besides gold labels, or a
+            dictionary from label types to such names; see `SoftLabels`. Not for spans with a CRF.
+        distillation_weight: Weight of the divergence from such a distribution where there is a gold label too, from 0
+            to 1. That of the gold label is one minus this. Where there is only one of the two, its weight is 1.
+        distillation_temperature: What scores are divided by before distributions are compared; see
+            `flairlite.nn.Distillation`.
         seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
-        LabelError: If the dictionary has no label, or a weight is given for an unknown label.
+        LabelError: If a dictionary has no label, or a weight is given for an unknown label.
         SettingError: If an argument is invalid, or contradicts another one.
     """
 
     def __init__(
         self,
         embeddings: TokenEmbeddings,
-        tag_dictionary: Dictionary,
+        tag_dictionary: Dictionary | Mapping[str, Dictionary],
         tag_type: str,
         use_rnn: bool = True,
         rnn: nn.LSTM | nn.GRU | nn.RNN | None = None,
@@ -86,53 +116,55 @@ class SequenceTagger(Model):
         hidden_size: int = 256,
         rnn_layers: int = 1,
         bidirectional: bool = True,
-        use_crf: bool = True,
+        use_crf: bool | Mapping[str, bool] = True,
         reproject_embeddings: bool = True,
         dropout: float = 0.0,
         word_dropout: float = 0.05,
         locked_dropout: float = 0.5,
         train_initial_hidden_state: bool = False,
-        loss_weights: dict[str, float] | None = None,
+        loss_weights: Mapping[str, Any] | None = None,
         *,
         allow_unk_predictions: bool = False,
+        head_weights: Mapping[str, float] | None = None,
+        label_smoothing: float = 0.0,
+        soft_labels: str | Mapping[str, str] | None = None,
+        distillation_weight: float = 0.5,
+        distillation_temperature: float = 1.0,
         seed: int | None = None,
     ) -> None:
-        tag_dictionary = check_dictionary("tag_dictionary", tag_dictionary)
-        tag_type, tag_format = check_name("tag_type", tag_type), check_name("tag_format", tag_format)
+        tag_format = check_name("tag_format", tag_format)
         check_flags(
             use_rnn=use_rnn,
             bidirectional=bidirectional,
-            use_crf=use_crf,
             reproject_embeddings=reproject_embeddings,
             train_initial_hidden_state=train_initial_hidden_state,
             allow_unk_predictions=allow_unk_predictions,
         )
-        weights = check_weights(loss_weights)
-        if weights and use_crf:
-            raise SettingError("loss_weights weigh single labels, but a CRF scores sequences: give use_crf=False too")
-        super().__init__(
-            embeddings,
-            word_or_span_task(tag_dictionary, tag_type, tag_format, with_unknown=allow_unk_predictions),
-        )
-        self.tag_dictionary, self.tag_format = tag_dictionary, tag_format.upper()
+        heads = read_head_settings(tag_dictionary, tag_type, use_crf, loss_weights, head_weights, soft_labels)
+        tasks = [head.make_task(tag_format, with_unknown=allow_unk_predictions) for head in heads]
+        loss = read_loss_settings(label_smoothing, distillation_weight, distillation_temperature)
+        for head, task in zip(heads, tasks, strict=True):
+            loss.check(head, task)
+        super().__init__(embeddings, tasks[0])
+        self.loss_settings, self.head_settings = loss, heads[0]
+        self.tag_dictionary, self.tag_format = heads[0].dictionary, tag_format.upper()
         self.allow_unk_predictions = allow_unk_predictions
         if rnn is not None:
             hidden_size, rnn_layers, rnn_type, bidirectional = _read_rnn_settings(rnn)
         self.hidden_size = check_count("hidden_size", hidden_size)
         self.rnn_layers = check_count("rnn_layers", rnn_layers)
         self.rnn_type = one_of("LSTM", "GRU", "RNN")("rnn_type", rnn_type)
-        self.bidirectional, self.loss_weights = bidirectional, weights
+        self.bidirectional, self.loss_weights = bidirectional, heads[0].loss_weights
         self.dropout, self.word_dropout, self.locked_dropout = make_dropouts(dropout, word_dropout, locked_dropout)
         size = embeddings.embedding_length
         with seeded(get_seed(seed)):
             self.reprojection = nn.Linear(size, size) if reproject_embeddings else None
             self.rnn = self._make_rnn(size, train_initial_hidden_state, rnn) if use_rnn else None
-            num_classes = len(self.task.class_names)
-            self.linear = nn.Linear(self.rnn.output_size if self.rnn is not None else size, num_classes)
-            self.crf = LinearChainCRF(num_classes, transition_mask=self.task.transition_mask()) if use_crf else None
-        self.word_decoder = WordDecoder(self.task, use_crf=use_crf)
-        self.label_weights: Tensor  # (K,)
-        self.register_buffer("label_weights", self.task.class_weights(weights), persistent=False)
+            size = self.rnn.output_size if self.rnn is not None else size
+            self.linear, self.crf, self.word_decoder = make_layers(self.task, size, heads[0].use_crf)
+            others = [TagHead(task, size, head) for task, head in zip(tasks[1:], heads[1:], strict=True)]
+        self.register_buffer("label_weights", self.task.class_weights(self.loss_weights), persistent=False)
+        self.other_heads = nn.ModuleList(others) if others else None
         self.to(get_device())
 
     def _make_rnn(self, size: int, train_initial_state: bool, rnn: nn.LSTM | nn.GRU | nn.RNN | None) -> PaddedRNN:
@@ -165,37 +197,46 @@ class SequenceTagger(Model):
         if self.rnn is not None:
             features = self.rnn(features, batch.lengths)  # (B, T, H)
             features = self._drop(features, generator)
-        # in the memory layout that torch's networks write, (T, B, H), nothing is copied
-        emissions: Tensor = self.linear(features.transpose(0, 1)).transpose(0, 1)  # (B, T, K)
-        return emissions.to(torch.promote_types(emissions.dtype, torch.float32))  # a CRF sums many of them
+        if self.other_heads is None:
+            return compute_emissions(self, features)
+        return torch.cat([compute_emissions(head, features) for head in self.heads], dim=2)  # (B, T, sum of K)
 
     def loss(self, scores: Tensor, batch: Batch) -> Tensor:
-        """Compute the negative log-likelihood () of the labels, summed over the labelled words."""
-        tags = self.targets(batch)
-        if self.crf is not None:
-            return self.crf(scores, tags, batch.lengths, is_partial=batch.is_partial).sum()  # type: ignore[no-any-return]
-        return class_loss(scores, tags, self.label_weights)
+        """Compute the negative log-likelihood () of the labels, summed over the labelled words of each label type.
+
+        With several label types, it is the weighted sum of their losses.
+        """
+        return self.join_losses(self.losses(scores, batch), range(len(batch.labels)))
 
     def decode(
         self, scores: Tensor, batch: Batch, *, with_scores: bool = True, with_probabilities: bool = False
     ) -> Decoded:
-        """Predict the best label sequence; a score is the probability of the label at its word."""
-        return self.word_decoder(  # type: ignore[no-any-return]
-            scores, batch.lengths, self.crf, with_scores=with_scores, with_probabilities=with_probabilities
-        )
+        """Predict the best label sequence of the main type; a score is the probability of the label at its word."""
+        options = {"with_scores": with_scores, "with_probabilities": with_probabilities}
+        return self.decode_types(scores, batch, [0], **options)[0]
 
     @overload
     def n_best(  # type: ignore[overload-overlap]  # a text is a sequence of texts too
-        self, sentences: Sentence | str, n: int = ..., mini_batch_size: int = ...
+        self, sentences: Sentence | str, n: int = ..., mini_batch_size: int = ..., *, label_type: str | None = ...
     ) -> list[Hypothesis]: ...
 
     @overload
     def n_best(
-        self, sentences: Sequence[Sentence | str], n: int = ..., mini_batch_size: int = ...
+        self,
+        sentences: Sequence[Sentence | str],
+        n: int = ...,
+        mini_batch_size: int = ...,
+        *,
+        label_type: str | None = ...,
     ) -> list[list[Hypothesis]]: ...
 
     def n_best(
-        self, sentences: Sentence | str | Sequence[Sentence | str], n: int = 5, mini_batch_size: int = 64
+        self,
+        sentences: Sentence | str | Sequence[Sentence | str],
+        n: int = 5,
+        mini_batch_size: int = 64,
+        *,
+        label_type: str | None = None,
     ) -> list[Hypothesis] | list[list[Hypothesis]]:
         """Find the n most probable labelings of sentences, in descending order, without changing the sentences.
 
@@ -203,12 +244,13 @@ class SequenceTagger(Model):
             sentences: A sentence or a text, or an iterable of them. Texts are split into words.
             n: The number of labelings. If there are fewer, as for short sentences, all are returned.
             mini_batch_size: Number of sentences that pass through the network at once.
+            label_type: The label type; by default the main one.
 
         Returns:
             The labelings of the sentence, or a list of labelings for each sentence: probability, tags and spans.
 
         Raises:
-            SettingError: If the input is not sentences or texts, or `n` is less than 1.
+            SettingError: If the input is not sentences or texts, `n` is less than 1, or the label type is unknown.
 
         Example:
             >>> for labeling in tagger.n_best("I love Berlin", n=2):  # doctest: +SKIP
@@ -216,20 +258,22 @@ class SequenceTagger(Model):
             0.92 ((2, 3, 'LOC'),)
             0.05 ()
         """
-        chain = self.word_decoder.chain(self.crf)
+        index = self.type_indices("label_type", label_type)[0]
+        head = self.heads[index]
+        chain = head.word_decoder.chain(head.crf)
         if chain is None:
-            chain = LinearChainCRF(len(self.task.class_names), is_learned=False).to(self.device)
+            chain = LinearChainCRF(len(head.task.class_names), is_learned=False).to(self.device)
         is_single = isinstance(sentences, (Sentence, str))
-        reader = SentenceReader(self.tokenizer, self.label_type)
+        reader = SentenceReader(self.tokenizer, [head.task.label_type])
         items = iterate([sentences] if isinstance(sentences, (Sentence, str)) else sentences)
         copies = [reader.read_copy(item) for item in items]
         batch_size = check_count("mini_batch_size", mini_batch_size)
-        hypotheses = find_n_best(self, chain, copies, check_count("n", n), batch_size)
+        hypotheses = find_n_best(self, index, chain, copies, check_count("n", n), batch_size)
         return hypotheses[0] if is_single else hypotheses
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor, without the embeddings."""
-        return {
+        settings = {
             "tag_items": self.tag_dictionary.get_items(),
             "tag_type": self.label_type,
             "use_rnn": self.rnn is not None,
@@ -248,14 +292,21 @@ class SequenceTagger(Model):
             "allow_unk_predictions": self.allow_unk_predictions,
             "train_initial_hidden_state": self.rnn is not None and self.rnn.start is not None,
         }
+        return {**settings, **self.further_settings()}
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any], embeddings: TokenEmbeddings) -> SequenceTagger:
         """Build a tagger from the result of `settings`."""
-        rest = {name: value for name, value in settings.items() if name not in ("tag_items", "span_labels")}
-        dictionary = Dictionary.from_items(settings["tag_items"])
-        dictionary.span_labels = settings.get("span_labels", False)  # format 1 had no spans at first
-        return cls(embeddings, dictionary, **rest)
+        own = ("tag_items", "span_labels", "other_heads")
+        rest = {name: value for name, value in settings.items() if name not in own}
+        main = {"span_labels": False, **settings, "label_type": settings["tag_type"]}  # format 1 had no spans at first
+        heads = [main, *settings.get("other_heads", ())]
+        dictionaries = {head["label_type"]: dictionary_of(head) for head in heads}
+        if len(heads) == 1:
+            return cls(embeddings, dictionaries[main["label_type"]], **rest)
+        for name in ("use_crf", "loss_weights"):
+            rest[name] = {head["label_type"]: head[name] for head in heads}
+        return cls(embeddings, dictionaries, **rest)
 
     def _drop(self, features: Tensor, generator: torch.Generator | None, *, drop_words: bool = False) -> Tensor:
         features = self.dropout(features, generator)

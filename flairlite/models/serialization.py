@@ -108,7 +108,8 @@ def _build(model_class: type[ModelType], content: dict[str, Any], file_size: int
         raise ModelFileError(
             f"it is damaged, or was written by another version of {model_class.__name__}: {str(error)[:300]}"
         ) from error
-    if any(type(name) is not str for name in (model.label_type, *model.label_names, *model.embeddings.fields)):
+    labels = [name for task in model.tasks for name in (task.label_type, *task.label_names)]
+    if any(type(name) is not str for name in (*labels, *model.embeddings.fields)):
         raise TypeError("a label or a label type is not a string")
     params = content.get("tokenizer")
     if params is not None:

@@ -30,6 +30,8 @@ class TextClassifier(DefaultClassifier):
         dropout: Dropout rate of single features before the linear layer.
         word_dropout: Dropout rate of the vectors of whole sentences.
         locked_dropout: The same as `dropout`, as a sentence has one vector; for Flair's scripts.
+        label_smoothing: The part of the target distribution that is uniform; see `flairlite.nn.class_loss`. Not with
+            `multi_label`.
         seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
@@ -51,6 +53,8 @@ class TextClassifier(DefaultClassifier):
         word_dropout: float = 0.0,
         locked_dropout: float = 0.0,
         seed: int | None = None,
+        *,
+        label_smoothing: float = 0.0,
     ) -> None:
         label_type = check_name("label_type", label_type)
         label_dictionary = check_dictionary("label_dictionary", label_dictionary)
@@ -66,6 +70,7 @@ class TextClassifier(DefaultClassifier):
             word_dropout=word_dropout,
             locked_dropout=locked_dropout,
             loss_weights=loss_weights,
+            label_smoothing=label_smoothing,
             seed=seed,
         )
 

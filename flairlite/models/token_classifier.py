@@ -30,6 +30,7 @@ class TokenClassifier(DefaultClassifier):
         dropout: Dropout rate of single features before the linear layer.
         word_dropout: Dropout rate of whole words.
         locked_dropout: Dropout rate of features, for all words of a sentence at once.
+        label_smoothing: The part of the target distribution that is uniform; see `flairlite.nn.class_loss`.
         seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
@@ -48,6 +49,8 @@ class TokenClassifier(DefaultClassifier):
         word_dropout: float = 0.0,
         locked_dropout: float = 0.0,
         seed: int | None = None,
+        *,
+        label_smoothing: float = 0.0,
     ) -> None:
         label_dictionary = check_dictionary("label_dictionary", label_dictionary)
         label_type, span_encoding = check_name("label_type", label_type), check_name("span_encoding", span_encoding)
@@ -59,6 +62,7 @@ class TokenClassifier(DefaultClassifier):
             word_dropout=word_dropout,
             locked_dropout=locked_dropout,
             loss_weights=loss_weights,
+            label_smoothing=label_smoothing,
             seed=seed,
         )
         self.span_encoding = span_encoding.upper()

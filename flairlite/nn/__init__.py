@@ -6,12 +6,14 @@ import importlib
 from typing import Any
 
 from flairlite.nn.crf import LinearChainCRF
+from flairlite.nn.distillation import Distillation
 from flairlite.nn.dropout import FeatureDropout, LockedDropout, WordDropout
 from flairlite.nn.forward_backward import SpanScorer
 from flairlite.nn.functional import class_loss, evaluating, last_states
 from flairlite.nn.rnn import PaddedRNN
 
 __all__ = [
+    "Distillation",
     "FeatureDropout",
     "LinearChainCRF",
     "LockedDropout",

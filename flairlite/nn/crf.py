@@ -101,6 +101,42 @@ class LinearChainCRF(nn.Module):
         self._validate(emissions, lengths)
         return log_partition(emissions, self.scores, lengths)
 
+    def cross_entropy(
+        self, emissions: Tensor, probabilities: Tensor, lengths: Tensor, *, temperature: float = 1.0
+    ) -> Tensor:
+        """Compute the cross entropy between independent distributions of the tags and the sequences of the CRF.
+
+        The target probability of a sequence is the product of those of its tags. With one-hot distributions the result
+        is the negative log-likelihood.
+
+        Args:
+            emissions: (B, T, K) scores.
+            probabilities: (B, T, K) target probability of each tag at each word, of which each row sums to 1.
+            lengths: (B,) words per sentence, at least 1.
+            temperature: What all scores are divided by.
+
+        Returns:
+            (B,) natural logarithms.
+
+        Raises:
+            SettingError: If transitions are forbidden: the target has sequences that are impossible then.
+        """
+        self._validate(emissions, lengths)
+        if self.transition_scores is not None:
+            raise SettingError("a CRF with forbidden transitions cannot learn independent distributions of tags")
+        scores = ChainScores(self.transitions / temperature, self.start / temperature, self.end / temperature)
+        emissions, lengths = emissions / temperature, copy_to(lengths, emissions.device)
+        total = log_partition(emissions, scores, lengths)  # (B,)
+        is_padding = (torch.arange(emissions.shape[1], device=lengths.device) >= lengths.unsqueeze(1)).unsqueeze(2)
+        # float64, as in forward-backward: autocast would multiply the matrices in bfloat16
+        transitions, start, end = (part.double() for part in (scores.transitions, scores.start, scores.end))
+        target = probabilities.double().masked_fill(is_padding, 0.0)  # (B, T, K)
+        emitted = (emissions.double().masked_fill(is_padding, 0.0) * target).sum((1, 2))  # (B,)
+        inner = ((target[:, :-1] @ transitions) * target[:, 1:]).sum((1, 2))  # (B,)
+        last = target[torch.arange(len(lengths), device=lengths.device), lengths - 1]  # (B, K)
+        expected = emitted + inner + target[:, 0] @ start + last @ end
+        return (total - expected).to(emissions.dtype)
+
     @torch.no_grad()
     def marginals(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """Compute the probability of each tag at each word, (B, T, K); zero on padding."""

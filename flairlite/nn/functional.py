@@ -19,16 +19,24 @@ _lock = threading.Lock()
 _evaluating: WeakKeyDictionary[nn.Module, list[int]] = WeakKeyDictionary()
 
 
-def class_loss(scores: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+def class_loss(scores: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Compute the cross entropy, summed over the labelled units; a tensor ().
 
     Args:
         scores: (..., K) score of each class.
         targets: (...) class ids, -1 where there is no label.
         weights: (K,) weight of each class.
+        label_smoothing: The part of the target distribution that is uniform over all classes (Szegedy et al.,
+            Rethinking the Inception Architecture for Computer Vision, 2016), as in torch's `cross_entropy`.
     """
-    weights = weights.to(scores.dtype)
-    return cross_entropy(scores.flatten(0, -2), targets.flatten(), weights, ignore_index=UNLABELLED, reduction="sum")
+    return cross_entropy(
+        scores.flatten(0, -2),
+        targets.flatten(),
+        weights.to(scores.dtype),
+        ignore_index=UNLABELLED,
+        reduction="sum",
+        label_smoothing=label_smoothing,
+    )
 
 
 def last_states(states: Tensor, lengths: Tensor) -> Tensor:

@@ -71,4 +71,6 @@ def _exp_scaled(scores: Floats) -> Floats:
 
 
 def _array(tensor: Tensor) -> Floats:
+    if tensor.dtype == torch.bfloat16:  # of a model in bfloat16, which NumPy lacks
+        tensor = tensor.float()
     return tensor.detach().numpy()

@@ -25,6 +25,7 @@ from flairlite.tasks.words import (
     write_columns,
     write_probabilities,
 )
+from flairlite.tensors import UNLABELLED
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 _BEGINS, _CONTINUES = frozenset("BSU"), frozenset("IEL")
@@ -174,6 +175,8 @@ class SpanTask(Task):
             labels = sentence.span_labels(gold.label_type)
             spans += [(offset + start, offset + end, id_of[label]) for start, end, label in labels]
             offset += len(sentence.words)
+        # words without a target are in sentences that are not annotated: predictions there become `O`
+        predicted = predicted.cpu().masked_fill(gold.targets.class_ids.cpu() == UNLABELLED, 0)
         columns = np.array(spans, dtype=np.int64).reshape(-1, 3).T
         golds, predictions = (
             found.keys(len(gold.labels), offset + 1) for found in (Spans(*columns), self.find_spans(predicted))

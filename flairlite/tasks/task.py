@@ -50,12 +50,20 @@ class Gold:
         label_type: The type of the labels.
         labels: All labels that occur or that the model knows, the model's first.
         targets: The labels as integers.
+        others: The gold labels of the other types that a model of several types predicts; None for a type of which
+            there are none.
     """
 
     sentences: Sequence[Sentence]
     label_type: str
     labels: Sequence[str]
     targets: Targets
+    others: tuple[Gold | None, ...] = ()
+
+    @property
+    def types(self) -> tuple[Gold | None, ...]:
+        """The gold labels of all types, the main one first."""
+        return (self, *self.others)
 
 
 class Task(ABC):

@@ -19,7 +19,7 @@ from flairlite.encoding import Dataset, EncodedDataset, Encoder, LazyDataset, Ta
 from flairlite.errors import SettingError, TrainingError
 from flairlite.models import Model
 from flairlite.runtime import get_seed
-from flairlite.tasks import Gold
+from flairlite.tasks import Gold, encode_labels, leave_out_parts, make_gold
 
 if TYPE_CHECKING:
     from flairlite.trainers.settings import TrainingSettings
@@ -65,7 +65,8 @@ def encode_split(
 ) -> Split:
     """Check the labels of a split and encode it.
 
-    Sentences that are not in memory are read once for the check and once for all else.
+    Sentences that are not in memory are read once for the check and once for all else; with several label types, once
+    or twice for the check of each.
 
     Args:
         model: The model.
@@ -82,30 +83,32 @@ def encode_split(
     if not sentences or not any(sentence.words for sentence in sentences):
         raise TrainingError(f"the {name} split is empty: give the corpus sentences for it, or None in its place")
     for_training = name == "train"
-    for message in model.task.check(sentences, f"the {name} split", for_training=for_training, exclude=exclude):
+    for message in model.check_labels(sentences, f"the {name} split", for_training=for_training, exclude=exclude):
         log.warning("%s", message)
-    if for_training and model.label_type in model.embeddings.fields:
-        log.warning(
-            "the embeddings read the %r labels that the model predicts: on data with these labels, scores are "
-            "meaningless",
-            model.label_type,
-        )
-    fields, task = model.embeddings.fields, model.task
+    for label_type in model.label_types if for_training else ():
+        if label_type in model.embeddings.fields:
+            log.warning(
+                "the embeddings read the %r labels that the model predicts: on data with these labels, scores are "
+                "meaningless",
+                label_type,
+            )
+    fields = model.embeddings.fields
     encoder = None if storage_mode == "none" else Encoder(fields)
-    labels, targets, lengths, digest = list(task.label_names), [], [], hashlib.sha256()
+    sources = leave_out_parts(model.label_sources(for_training=for_training), sentences)
+    targets, lengths, digest = [], [], hashlib.sha256()
     for chunk in _read_chunks(sentences):
-        labels = list(dict.fromkeys((*labels, *task.count(chunk))))  # those that only the sentences have come last
-        targets.append(task.targets(chunk, labels))
+        sources = [source.extend(chunk) for source in sources]  # labels that only the sentences have come last
+        targets.append(encode_labels(sources, chunk))
         lengths.append(count_words(chunk))
         _update_hash(digest, chunk, fields)
         if encoder is not None:
             encoder.add(chunk)
-    gold = Gold(sentences, task.label_type, tuple(labels), Targets.join(targets))
+    gold = make_gold(sources, sentences, Targets.join(targets))
     sha256 = _hash_with_labels(digest, gold)
     if encoder is None:
 
         def encode_batch(batch: Sequence[Sentence]) -> EncodedDataset:
-            return model.encode(batch, label_type=gold.label_type, labels=gold.labels)
+            return model.encode(batch, targets=encode_labels(sources, batch))
 
         return Split(name, LazyDataset(sentences, encode_batch, torch.cat(lengths)), gold, sha256)
     dataset = encoder.encode(model.embeddings.index, gold.targets)
@@ -136,8 +139,12 @@ def _hash_with_labels(words: Any, gold: Gold) -> str:
     """Return the hash of words and gold labels, given the hash of the words."""
     digest = hashlib.sha256("\n".join(gold.labels).encode("utf-8", "surrogatepass"))
     digest.update(words.digest())
-    class_ids = gold.targets.class_ids
-    digest.update((class_ids[:-1] if gold.targets.by_word else class_ids).numpy().tobytes())
+    for part in (gold.targets, *gold.targets.others):
+        digest.update((part.class_ids[:-1] if part.by_word else part.class_ids).numpy().tobytes())
+        for table in () if part.soft is None else (part.soft.class_ids, part.soft.probabilities):
+            digest.update(table.numpy().tobytes())
+    for other in filter(None, gold.others):
+        digest.update("\n".join(other.labels).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 

@@ -23,7 +23,7 @@ from sentences import tagged
 import flairlite
 from flairlite.data import ConcatDataset, Corpus, FlairDataset, MultiCorpus, Sentence
 from flairlite.data.corpus import SPLITS
-from flairlite.datasets import UD_ENGLISH
+from flairlite.datasets import UD_ENGLISH, UniversalDependenciesCorpus
 from flairlite.errors import LabelError, SettingError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -570,3 +570,20 @@ def test_tutorial_lines_are_printed_for_the_treebank() -> None:
         == f"Dictionary with 18 tags: <unk>, {', '.join(map(str, by_frequency))}"
     )
     assert str(corpus.make_label_dictionary("upos")) == line + "SCONJ, SYM, INTJ, X"  # so it is for seed 0
+
+
+def test_words_without_a_label_are_filled(tmp_path: Path) -> None:
+    def sentence(*labels: str | None) -> Sentence:
+        return Sentence([f"w{index}" for index in range(len(labels))]).set_token_labels("feats", list(labels))
+
+    corpus = Corpus([sentence("Number=Sing", None), sentence(None, None), sentence()], None, [sentence("Case=Nom")])
+    corpus.fill_token_labels("feats")
+    assert [each.token_labels("feats") for each in corpus.train or ()][:2] == [["Number=Sing", "_"], ["_", "_"]]
+    assert [each.token_labels("feats") for each in corpus.test or ()] == [["Case=Nom"]]
+    assert (corpus.train or ())[0].token_labels("Number") == ["Sing", None]
+    assert corpus.make_label_dictionary("feats").get_items() == ["<unk>", "_", "Number=Sing"]
+    with pytest.raises(LabelError, match="no label type 'xpos' in this corpus"):
+        corpus.fill_token_labels("xpos")
+    (tmp_path / "train.conllu").write_text("1\ta\t_\tX\t_\t_\t0\troot\t_\t_\n\n")
+    with pytest.raises(SettingError, match="in memory"):
+        UniversalDependenciesCorpus(tmp_path, in_memory=False).fill_token_labels("upos")

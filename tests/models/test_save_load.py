@@ -55,6 +55,11 @@ CHANGED: dict[type[Model], dict[str, Any]] = {
         "train_initial_hidden_state": True,
         "loss_weights": {"B-X": 2.0, "Y": 3.0},
         "allow_unk_predictions": True,
+        "head_weights": {"ner": 0.5},
+        "label_smoothing": 0.1,
+        "soft_labels": "teacher",
+        "distillation_weight": 0.3,
+        "distillation_temperature": 2.0,
         "seed": 5,
     },
     TokenClassifier: {
@@ -65,6 +70,7 @@ CHANGED: dict[type[Model], dict[str, Any]] = {
         "dropout": 0.1,
         "word_dropout": 0.2,
         "locked_dropout": 0.3,
+        "label_smoothing": 0.1,
         "seed": 5,
     },
     TextClassifier: {
@@ -76,17 +82,27 @@ CHANGED: dict[type[Model], dict[str, Any]] = {
         "dropout": 0.1,
         "word_dropout": 0.2,
         "locked_dropout": 0.3,
+        "label_smoothing": 0.0,  # not with several labels
         "seed": 5,
     },
+}
+NO_SOFT_TARGETS = {"label_smoothing": 0.0, "soft_labels": None}
+SEVERAL_TYPES: dict[str, Any] = {
+    "tag_dictionary": {"pos": make_dictionary(), "ner": make_dictionary(span_labels=True)},
+    "loss_weights": {"ner": {"B-X": 2.0}},
+    "head_weights": {"pos": 2.0},
+    "soft_labels": {"pos": "teacher", "ner": "other"},
 }
 ALTERNATIVES: list[tuple[type[Model], dict[str, Any]]] = [
     *CHANGED.items(),
     *((kind, {**CHANGED[kind], "dropout": 0.0}) for kind in CHANGED),
     (SequenceTagger, {**CHANGED[SequenceTagger], "use_rnn": False}),
-    (SequenceTagger, {**CHANGED[SequenceTagger], "use_crf": True, "loss_weights": None}),
+    (SequenceTagger, {**CHANGED[SequenceTagger], "use_crf": True, "loss_weights": None, **NO_SOFT_TARGETS}),
+    (SequenceTagger, {**CHANGED[SequenceTagger], **SEVERAL_TYPES}),
+    (SequenceTagger, {**CHANGED[SequenceTagger], **SEVERAL_TYPES, "use_crf": {"ner": False, "pos": True}}),
     (SequenceTagger, {**CHANGED[SequenceTagger], "tag_dictionary": make_dictionary(), "loss_weights": {"Y": 3.0}}),
     (SequenceTagger, {**CHANGED[SequenceTagger], "rnn": torch.nn.LSTM(2, 4, batch_first=True), "rnn_layers": 9}),
-    (TextClassifier, {**CHANGED[TextClassifier], "multi_label": False}),
+    (TextClassifier, {**CHANGED[TextClassifier], "multi_label": False, "label_smoothing": 0.2}),
 ]
 
 

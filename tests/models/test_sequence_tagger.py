@@ -382,3 +382,57 @@ def test_twenty_sentences_are_memorized(
         tmp_path, optimizer=torch.optim.Adam, learning_rate=0.02, mini_batch_size=10, max_epochs=40, patience=40, seed=0
     )
     assert tagger.evaluate(sentences).accuracy == 1.0
+
+
+class TestLabelSmoothing:
+    def test_without_a_crf_it_is_that_of_torch(self, embeddings: WordEmbeddings) -> None:
+        options = {"use_crf": False, "loss_weights": {"B": 3.0}}
+        sentences = make_sentences([3, 1, 8], part_labelled=0.7)
+        tagger = make_tagger(embeddings, label_smoothing=0.2, **options)
+        batch = batch_of(tagger, sentences)
+        scores = tagger(batch)
+        weights = torch.tensor([1.0, 3.0, 1.0, 1.0], device=tagger.device)
+        expected = torch.nn.CrossEntropyLoss(weights, ignore_index=-1, reduction="sum", label_smoothing=0.2)
+        assert batch.targets is not None
+        wanted = expected(scores.flatten(0, 1), batch.targets.flatten().to(tagger.device))
+        assert tagger.loss(scores, batch).item() == pytest.approx(wanted.item(), rel=1e-6)
+
+    def test_with_a_crf_the_classes_are_the_label_sequences(self, embeddings: WordEmbeddings) -> None:
+        """The oracle is torch's cross entropy over all sequences of a sentence."""
+        tagger = make_tagger(embeddings, label_smoothing=0.3)
+        sentences = make_sentences([2, 1, 3])
+        batch = batch_of(tagger, sentences)
+        scores, crf = tagger(batch), tagger.crf
+        assert crf is not None
+        total = 0.0
+        for row, sentence in enumerate(sentences):
+            paths = list(itertools.product(range(len(TAGS)), repeat=len(sentence)))
+            path_scores = []
+            for path in paths:
+                score = crf.start[path[0]] + crf.end[path[-1]]
+                score = score + sum(scores[row, step, tag] for step, tag in enumerate(path))
+                score = score + sum(crf.transitions[one, other] for one, other in itertools.pairwise(path))
+                path_scores.append(score)
+            gold = paths.index(tuple(TAGS.index(str(tag)) for tag in sentence.token_labels("pos") or ()))
+            logits, target = torch.stack(path_scores), torch.tensor(gold, device=tagger.device)
+            total += torch.nn.functional.cross_entropy(logits, target, label_smoothing=0.3).item()
+        assert tagger.loss(scores, batch).item() == pytest.approx(total, rel=1e-5)
+
+    @pytest.mark.parametrize("use_crf", [True, False])
+    def test_sentences_without_labels_are_not_smoothed(self, use_crf: bool, embeddings: WordEmbeddings) -> None:
+        tagger = make_tagger(embeddings, label_smoothing=0.3, use_crf=use_crf)
+        labelled, others = make_sentences([3, 2]), make_sentences([4], part_labelled=0.0)
+        with torch.no_grad():
+            expected = tagger.forward_loss(labelled)[0].item()
+            assert tagger.forward_loss([*labelled, *others])[0].item() == pytest.approx(expected, rel=1e-5)
+            assert tagger.forward_loss(others)[0].item() == pytest.approx(0, abs=1e-6)
+
+    @pytest.mark.parametrize("use_crf", [True, False])
+    def test_no_smoothing_is_the_loss_without(self, use_crf: bool, embeddings: WordEmbeddings) -> None:
+        sentences = make_sentences([3, 1, 8], part_labelled=0.7)
+        losses = [
+            loss_and_gradients(make_tagger(embeddings, use_crf=use_crf, **options), [sentences])
+            for options in ({}, {"label_smoothing": 0.0})
+        ]
+        assert losses[0][0] == losses[1][0]
+        assert all(torch.equal(losses[1][1][name], gradient) for name, gradient in losses[0][1].items())

@@ -170,8 +170,11 @@ class TestPrediction:
 
 
 class TestLoss:
-    def test_the_loss_is_the_weighted_cross_entropy_of_known_labels(self, device: torch.device) -> None:
-        classifier = make_classifier(loss_weights=WEIGHTS).to(device)
+    @pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
+    def test_the_loss_is_the_weighted_cross_entropy_of_known_labels(
+        self, label_smoothing: float, device: torch.device
+    ) -> None:
+        classifier = make_classifier(loss_weights=WEIGHTS, label_smoothing=label_smoothing).to(device)
         sentences = make_sentences(labels=[*LABELS, "unheard-of"])
         sentences.append(Sentence(["w1"]))  # without a label
         loss, count = classifier.forward_loss(sentences)
@@ -181,6 +184,7 @@ class TestLoss:
             torch.tensor([LABELS.index(sentence.sentence_labels("topic")[0]) for sentence in known], device=device),
             torch.tensor([3.0, 1.0, 1.0, 0.5], device=device),
             reduction="sum",
+            label_smoothing=label_smoothing,
         )
         assert count == len(known) < len(with_words(sentences))
         assert loss.shape == ()
@@ -202,6 +206,12 @@ class TestLoss:
         )
         assert count == len(kept)
         torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
+
+    def test_several_labels_cannot_be_smoothed(self) -> None:
+        with pytest.raises(SettingError, match="label_smoothing is for models that predict one label"):
+            make_classifier(multi_label=True, label_smoothing=0.1)
+        with pytest.raises(SettingError, match="label_smoothing must be"):
+            make_classifier(label_smoothing=1.0)
 
     def test_the_loss_of_no_sentence_is_0(self) -> None:
         loss, count = make_classifier().forward_loss([Sentence("")])

@@ -29,7 +29,7 @@ from crf_cases import (
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from torch import Tensor
+from torch import Tensor, nn
 
 from flairlite.errors import SettingError
 from flairlite.nn import LinearChainCRF
@@ -493,3 +493,42 @@ def test_a_single_sentence_gives_the_same_as_in_a_batch(
         probabilities = crf.marginals(alone, lengths)
         assert probabilities.dtype == dtype
         torch.testing.assert_close(probabilities[0], together[1][row])
+
+
+# independent distributions of tags
+
+
+@DTYPES
+@given(case=cases(scores=mild), temperature=st.sampled_from([0.5, 1.0, 3.0]), seed=st.integers(0, 9))
+@few
+def test_cross_entropy_is_that_of_all_sequences(
+    device: torch.device, dtype: torch.dtype, case: Case, temperature: float, seed: int
+) -> None:
+    """A sequence has the product of the probabilities of its tags."""
+    draw = torch.Generator().manual_seed(seed)
+    target = torch.rand(case.emissions.shape, generator=draw, dtype=torch.float64).add(0.01)
+    target /= target.sum(2, keepdim=True)
+    ours = case.on(device, dtype)
+    found = ours.crf.cross_entropy(ours.emissions, target.to(device, dtype), ours.lengths, temperature=temperature)
+    reference = case.on(torch.device("cpu"), torch.float64)
+    expected = []
+    for (every, _), probabilities in zip(enumerated(reference), target, strict=True):
+        weights = probabilities[torch.arange(every.paths.shape[1]), every.paths].prod(1)  # (P,)
+        expected.append(-(weights * (every.scores / temperature).log_softmax(0)).sum())
+    wanted = torch.stack(expected)
+    assert_near(found, wanted, dtype, scale=SUM)
+    for mine, other in zip(gradients(ours, found), gradients(reference, wanted), strict=True):
+        assert_near(mine, other, dtype, scale=SUM)
+
+
+def test_cross_entropy_with_certain_tags_is_the_loss(device: torch.device) -> None:
+    case = random_case([3, 1, 5], 4).on(device)
+    certain = nn.functional.one_hot(case.tags.clamp_min(0), 4).float()
+    found = case.crf.cross_entropy(case.emissions, certain, case.lengths)
+    assert torch.allclose(found, case.crf(case.emissions, case.tags, case.lengths), atol=1e-5)
+
+
+def test_cross_entropy_with_forbidden_transitions_is_refused() -> None:
+    crf = LinearChainCRF(2, transition_mask=torch.ones(3, 3, dtype=torch.bool))
+    with pytest.raises(SettingError, match="forbidden transitions"):
+        crf.cross_entropy(torch.zeros(1, 2, 2), torch.full((1, 2, 2), 0.5), torch.tensor([2]))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from devices import needs_bfloat16
@@ -21,7 +22,7 @@ from flairlite.data import Corpus
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import SettingError
-from flairlite.models import SequenceTagger
+from flairlite.models import SequenceTagger, SoftLabels
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers.callbacks.checkpoint import read_checkpoint
 
@@ -159,6 +160,29 @@ class TestExactResume:
         assert train(make(), corpus, tmp_path / "parts", **options, plugins=[Drift()]) == expected
         for name in ("final-model.pt", "test.tsv"):
             assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+    def test_several_label_types_and_distributions(
+        self, make: Make, corpus: Corpus, sample: Corpus, tmp_path: Path
+    ) -> None:
+        types = {name: sample.make_label_dictionary(name) for name in ("xpos", "upos")}
+        options: dict[str, Any] = {"soft_labels": {"xpos": "teacher"}, "head_weights": {"xpos": 0.5}}
+        make = functools.partial(SequenceTagger, make().embeddings, types, "upos", hidden_size=6, **options)
+        plain = {"use_rnn": False, "seed": 4}
+        teacher = SequenceTagger(make().embeddings, types["xpos"], "xpos", **plain)  # type: ignore[arg-type]
+        soft = SoftLabels.predict(teacher, list(corpus.train or ()))
+        soft.attach(corpus.train or (), "teacher")
+        expected = train(make(seed=0), corpus, tmp_path / "whole", plugins=[Drift()])
+        for crash in (8, 13):
+            with pytest.raises(Crash):
+                train(make(seed=crash - 8), corpus, tmp_path / "parts", checkpoint_every=3, plugins=[Drift(crash)])
+        assert train(make(seed=9), corpus, tmp_path / "parts", plugins=[Drift()]) == expected
+        assert_same(tmp_path / "whole", tmp_path / "parts")
+        with pytest.raises(SettingError, match="head_weights"):
+            train(make(seed=0, head_weights=None), corpus, tmp_path / "parts", max_epochs=6, plugins=[Drift()])
+        for sentence in corpus.train or ():
+            sentence.set_tag_distributions("teacher", soft.names[:1], np.ones((len(sentence), 1), dtype=np.float16))
+        with pytest.raises(SettingError, match=r"data\.train\.sha256"):
+            train(make(seed=0), corpus, tmp_path / "parts", max_epochs=6, plugins=[Drift()])
 
     def test_resume_uses_the_settings_of_the_run(self, make: Make, corpus: Corpus, tmp_path: Path) -> None:
         optimizer = functools.partial(torch.optim.Adam, betas=(0.8, 0.9))
