@@ -7,13 +7,15 @@ from flairlite.embeddings.base import (
     load_embeddings,
     register_embeddings,
 )
-from flairlite.embeddings.characters import CharacterEmbeddings, SubwordEmbeddings
+from flairlite.embeddings.characters import CharacterCNNEmbeddings, CharacterEmbeddings
 from flairlite.embeddings.document import DocumentPoolEmbeddings, DocumentRNNEmbeddings
 from flairlite.embeddings.stacked import StackedEmbeddings
+from flairlite.embeddings.subwords import SubwordEmbeddings
 from flairlite.embeddings.trained import HashEmbeddings, OneHotEmbeddings
 from flairlite.embeddings.word import WordEmbeddings
 
 __all__ = [
+    "CharacterCNNEmbeddings",
     "CharacterEmbeddings",
     "DocumentEmbeddings",
     "DocumentPoolEmbeddings",

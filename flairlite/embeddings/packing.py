@@ -165,6 +165,9 @@ class Ragged:
         """Build rows of `lengths` (R,) from their concatenated `values` (M,)."""
         return cls(torch.from_numpy(values), torch.from_numpy(np.concatenate(([0], np.cumsum(lengths)))))
 
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
     def lengths(self, rows: Tensor) -> Tensor:
         """Return the length of each of `rows` (V,)."""
         return self.offsets[rows + 1] - self.offsets[rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from flairlite.nn.convolution import PooledConvolutions
 from flairlite.nn.crf import LinearChainCRF
 from flairlite.nn.dropout import FeatureDropout, LockedDropout, WordDropout
 from flairlite.nn.forward_backward import SpanScorer
@@ -16,6 +17,7 @@ __all__ = [
     "LinearChainCRF",
     "LockedDropout",
     "PaddedRNN",
+    "PooledConvolutions",
     "SpanScorer",
     "WordDropout",
     "class_loss",
