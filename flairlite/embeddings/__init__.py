@@ -9,12 +9,14 @@ from flairlite.embeddings.base import (
 )
 from flairlite.embeddings.characters import CharacterCNNEmbeddings, CharacterEmbeddings
 from flairlite.embeddings.document import DocumentPoolEmbeddings, DocumentRNNEmbeddings
+from flairlite.embeddings.shapes import WordShapeEmbeddings
 from flairlite.embeddings.stacked import StackedEmbeddings
-from flairlite.embeddings.subwords import SubwordEmbeddings
+from flairlite.embeddings.subwords import AffixEmbeddings, SubwordEmbeddings
 from flairlite.embeddings.trained import HashEmbeddings, OneHotEmbeddings
 from flairlite.embeddings.word import WordEmbeddings
 
 __all__ = [
+    "AffixEmbeddings",
     "CharacterCNNEmbeddings",
     "CharacterEmbeddings",
     "DocumentEmbeddings",
@@ -27,6 +29,7 @@ __all__ = [
     "SubwordEmbeddings",
     "TokenEmbeddings",
     "WordEmbeddings",
+    "WordShapeEmbeddings",
     "load_embeddings",
     "register_embeddings",
 ]

@@ -65,7 +65,7 @@ class PerWordEmbeddings(TokenEmbeddings):
     @torch.no_grad()
     def precompute(self, table: Table) -> Table:
         """Return the vectors of all words of a table, if they fit into 256 MB; otherwise the table itself."""
-        num_rows = len(table)
+        num_rows = len(table[0] if isinstance(table, tuple) else table)
         if isinstance(table, ComputedVectors) or num_rows * self.embedding_length > _MAX_VALUES:
             return table
         with evaluating(self):

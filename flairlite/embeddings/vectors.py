@@ -16,9 +16,9 @@ from flairlite.embeddings.compact import CompactMatrix
 from flairlite.embeddings.packing import HashIndex, PackedWords
 from flairlite.errors import ModelFileError, SettingError
 
-_DIGIT = re.compile(r"\d")  # as in Flair, the digits of all scripts
+DIGIT = re.compile(r"\d")  # as in Flair, the digits of all scripts
 # Forms that are looked up in turn while a word is not found as written; the order is Flair's.
-_FALLBACKS = (str.lower, lambda word: _DIGIT.sub("#", word.lower()), lambda word: _DIGIT.sub("0", word.lower()))
+_FALLBACKS = (str.lower, lambda word: DIGIT.sub("#", word.lower()), lambda word: DIGIT.sub("0", word.lower()))
 
 _MAX_CACHED_ROWS = 100_000  # texts repeat words, and a look-up in the arrays is slower than one in a dict
 _NOT_CACHED = -2
