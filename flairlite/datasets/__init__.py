@@ -17,6 +17,7 @@ from flairlite.datasets.corpora import (
     MultiFileJsonlCorpus,
 )
 from flairlite.datasets.jsonl import JsonlDataset
+from flairlite.datasets.lexicons import read_word_clusters, read_word_numbers, read_word_tags
 from flairlite.datasets.read_labelled import read_labelled
 from flairlite.datasets.splits import Splits, find_train_dev_test_files
 from flairlite.datasets.treebanks import *  # noqa: F403  # UD_ENGLISH, SAMPLE_NER and the others
@@ -48,6 +49,9 @@ __all__ = [
     "iterate_conllu",
     "read_conllu",
     "read_labelled",
+    "read_word_clusters",
+    "read_word_numbers",
+    "read_word_tags",
 ]
 __all__ += treebanks.__all__
 

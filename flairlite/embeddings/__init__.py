@@ -9,6 +9,7 @@ from flairlite.embeddings.base import (
 )
 from flairlite.embeddings.characters import CharacterCNNEmbeddings, CharacterEmbeddings
 from flairlite.embeddings.document import DocumentPoolEmbeddings, DocumentRNNEmbeddings
+from flairlite.embeddings.lexicon_embeddings import ClusterEmbeddings, LexiconEmbeddings
 from flairlite.embeddings.shapes import WordShapeEmbeddings
 from flairlite.embeddings.stacked import StackedEmbeddings
 from flairlite.embeddings.subwords import AffixEmbeddings, SubwordEmbeddings
@@ -19,11 +20,13 @@ __all__ = [
     "AffixEmbeddings",
     "CharacterCNNEmbeddings",
     "CharacterEmbeddings",
+    "ClusterEmbeddings",
     "DocumentEmbeddings",
     "DocumentPoolEmbeddings",
     "DocumentRNNEmbeddings",
     "Embeddings",
     "HashEmbeddings",
+    "LexiconEmbeddings",
     "OneHotEmbeddings",
     "StackedEmbeddings",
     "SubwordEmbeddings",

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from flairlite.embeddings.compact import CompactMatrix
-from flairlite.embeddings.packing import HashIndex, PackedWords
+from flairlite.embeddings.packing import HashIndex, PackedWords, get_array
 from flairlite.errors import ModelFileError, SettingError
 
 DIGIT = re.compile(r"\d")  # as in Flair, the digits of all scripts
@@ -23,8 +23,6 @@ _FALLBACKS = (str.lower, lambda word: DIGIT.sub("#", word.lower()), lambda word:
 _MAX_CACHED_ROWS = 100_000  # texts repeat words, and a look-up in the arrays is slower than one in a dict
 _NOT_CACHED = -2
 _MANY_ROWS = 1_000  # reading more rows than this maps many pages of the file into memory
-
-_SAME_VALUES = {torch.uint8: (torch.uint8,), torch.int64: (torch.int32, torch.int64)}
 
 
 class WordVectors:
@@ -209,18 +207,18 @@ class WordVectors:
         Raises:
             ModelFileError: If the tensors are not those of a table of word vectors.
         """
-        text = _get_array(tensors, "words", torch.uint8, ndim=1)
-        offsets = _get_array(tensors, "offsets", torch.int64, ndim=1)
+        text = get_array(tensors, "words", torch.uint8, ndim=1)
+        offsets = get_array(tensors, "offsets", torch.int64, ndim=1)
         matrix: NDArray[np.float32] | CompactMatrix
         damage = ""
         if "codes" in tensors:
-            codes = _get_array(tensors, "codes", torch.uint8, ndim=2)
-            scales = _get_array(tensors, "scales", torch.float32, ndim=1)
-            dim = _get_array(tensors, "dim", torch.int64, ndim=1)
+            codes = get_array(tensors, "codes", torch.uint8, ndim=2)
+            scales = get_array(tensors, "scales", torch.float32, ndim=1)
+            dim = get_array(tensors, "dim", torch.int64, ndim=1)
             matrix = CompactMatrix(codes, scales, int(dim[0]) if len(dim) == 1 else 0)
             damage = matrix.describe_damage()
         else:
-            matrix = _get_array(tensors, "matrix", torch.float32, ndim=2)
+            matrix = get_array(tensors, "matrix", torch.float32, ndim=2)
         words = PackedWords(text, offsets)
         damage = damage or words.describe_damage()
         if not damage and len(words) != len(matrix):
@@ -253,20 +251,3 @@ def _to_float32(values: Any) -> NDArray[np.float32]:
             return numbers
     except (TypeError, ValueError) as error:
         raise SettingError(f"vectors must be numbers, got {type(values).__name__}: {error}") from error
-
-
-def _get_array(tensors: Mapping[str, torch.Tensor], name: str, dtype: torch.dtype, *, ndim: int) -> NDArray[Any]:
-    """Return a tensor of a model file as an array of `dtype`; the file may store it in a smaller or larger type."""
-    tensor = tensors.get(name)
-    if isinstance(tensor, torch.Tensor):
-        is_of_kind = tensor.is_floating_point() if dtype.is_floating_point else tensor.dtype in _SAME_VALUES[dtype]
-        if tensor.ndim == ndim and is_of_kind:
-            array: NDArray[Any] = tensor.detach().to("cpu", dtype).contiguous().numpy()
-            return array
-        found = f"{tuple(tensor.shape)} of {tensor.dtype}"
-    else:
-        found = type(tensor).__name__
-    raise ModelFileError(
-        f"{name!r} of the word vectors must be a {ndim}-dimensional tensor of {dtype}, got {found}: "
-        "copy or save the model again"
-    )

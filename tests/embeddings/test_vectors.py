@@ -182,7 +182,7 @@ def changed(name: str, tensor: Any) -> dict[str, Any]:
         ({}, "'words' of the word vectors must be a 1-dimensional tensor of torch.uint8, got NoneType"),
         (changed("words", ["ab", "é", "c"]), "got list"),
         (changed("words", torch.zeros(5)), r"got \(5,\) of torch.float32"),
-        (changed("offsets", torch.tensor([0, 2, 4, 5], dtype=torch.int16)), "got .* of torch.int16"),
+        (changed("offsets", torch.tensor([0, 2, 4, 5], dtype=torch.int8)), "got .* of torch.int8"),
         (changed("matrix", torch.zeros(3)), r"'matrix' .* 2-dimensional .*, got \(3,\)"),
         (changed("matrix", torch.zeros(3, 2, dtype=torch.int64)), "got .* of torch.int64"),
         (changed("matrix", torch.zeros(2, 2)), "3 words for 2 rows"),
