@@ -33,7 +33,7 @@ class LexiconEmbeddings(PerWordEmbeddings):
     A word is looked up in several forms, by default as written and in lower case. Each form contributes 1 if the
     lexicon has it, and the features of its entry: 0 or 1 for each tag, or its numbers, standardised over the lexicon
     and rounded to 256 values. They are zero for a form that the lexicon does not have. A model file contains the
-    lexicon, in about 5 to 8 bytes a word for English words with tags.
+    lexicon: for 92,000 English words, 5.5 bytes a word with tags or one number, 12.5 with four numbers.
 
     Args:
         lexicon: A mapping of words to one or several tags (strings), or of words to one or several numbers. See

@@ -184,7 +184,7 @@ def tensors_of(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({}, "'text' of the lexicon must be a 1-dimensional tensor of torch.uint8, got NoneType"),
+        ({}, "'codes' of the lexicon must be a 2-dimensional tensor of torch.uint8, got NoneType"),
         (tensors_of(text=torch.zeros(2, dtype=torch.uint8)), "do not span"),
         (tensors_of(shared=torch.tensor([0, 200, 0], dtype=torch.uint8)), "do not span"),
         (tensors_of(shared=torch.zeros(2, dtype=torch.uint8)), "2, 3 and 3 entries"),
