@@ -14,6 +14,7 @@ from flairlite.embeddings.shapes import WordShapeEmbeddings
 from flairlite.embeddings.stacked import StackedEmbeddings
 from flairlite.embeddings.subwords import AffixEmbeddings, SubwordEmbeddings
 from flairlite.embeddings.trained import HashEmbeddings, OneHotEmbeddings
+from flairlite.embeddings.vectors import WordVectors
 from flairlite.embeddings.word import WordEmbeddings
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "TokenEmbeddings",
     "WordEmbeddings",
     "WordShapeEmbeddings",
+    "WordVectors",
     "load_embeddings",
     "register_embeddings",
 ]

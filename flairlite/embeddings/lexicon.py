@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flairlite.checks import shown
-from flairlite.embeddings.packing import PackedWords, get_array
+from flairlite.embeddings.packing import PackedWords, get_array, join_slices
 from flairlite.errors import ModelFileError, SettingError
 
 _MAX_SHARED = 63  # bytes that a word shares with the previous one, so that a file cannot expand without limit
@@ -54,10 +54,8 @@ class WordIds:
         """
         shared = _shared_prefixes(self.words)
         lengths = np.diff(self.words.offsets) - shared  # (V,)
-        starts = self.words.offsets[:-1] + shared
-        positions = np.arange(lengths.sum()) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
         return {
-            "text": torch.from_numpy(self.words.text[positions]),
+            "text": torch.from_numpy(join_slices(self.words.text, self.words.offsets[:-1] + shared, lengths)),
             "lengths": to_smallest(lengths),
             "shared": torch.from_numpy(shared.astype(np.uint8)),
             "ids": to_smallest(self.ids),

@@ -64,6 +64,11 @@ class PackedWords:
         for start, end in pairwise(offsets):
             yield text[start:end].decode("utf-8", "surrogatepass")
 
+    def take(self, rows: NDArray[np.int64]) -> PackedWords:
+        """Return the words of U rows, in their order."""
+        starts, lengths = self.offsets[rows], np.diff(self.offsets)[rows]
+        return PackedWords(join_slices(self.text, starts, lengths), np.concatenate(([0], np.cumsum(lengths))))
+
     def describe_damage(self) -> str:
         """Return why the arrays cannot be words, or an empty string if they can."""
         if len(self.offsets) == 0 or self.offsets[0] != 0 or self.offsets[-1] != len(self.text):
@@ -128,6 +133,13 @@ class PackedWords:
                 return row
             position += 1
         return -1
+
+
+def join_slices(text: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the concatenated bytes of U slices of a text."""
+    positions = np.arange(lengths.sum()) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+    found: NDArray[np.uint8] = text[positions]
+    return found
 
 
 def _hash(data: bytes) -> int:
