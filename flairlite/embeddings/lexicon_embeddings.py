@@ -17,6 +17,7 @@ from flairlite.embeddings.per_word import PerWordEmbeddings
 from flairlite.encoding import Table
 from flairlite.errors import ModelFileError, SettingError
 from flairlite.runtime import get_device, seeded
+from flairlite.tensors import copy_to
 
 _FORMS: dict[str, Callable[[str], str]] = {
     "exact": str,
@@ -89,7 +90,7 @@ class LexiconEmbeddings(PerWordEmbeddings):
 
     def select_words(self, table: Tensor, rows: Tensor) -> Inputs:
         """Return the rows (V, forms) of V words."""
-        return table[rows.to(table.device)]
+        return table[copy_to(rows, table.device)]
 
     def embed_words(self, inputs: Inputs) -> Tensor:
         """Return the vectors (V, D)."""
@@ -181,7 +182,7 @@ class ClusterEmbeddings(PerWordEmbeddings):
 
     def select_words(self, table: Tensor, rows: Tensor) -> Inputs:
         """Return the rows (V, P) of V words."""
-        return table[rows.to(table.device)]
+        return table[copy_to(rows, table.device)]
 
     def embed_words(self, inputs: Inputs) -> Tensor:
         """Return the vectors (V, D)."""

@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from flairlite.embeddings.base import Inputs, TokenEmbeddings
 from flairlite.encoding import Table
 from flairlite.nn.functional import evaluating
+from flairlite.tensors import copy_to
 
 _CHUNK = 4096  # distinct words computed at a time
 _MAX_VALUES = 1 << 26  # of a table of computed vectors, 256 MB; larger tables are computed batch by batch
@@ -50,7 +51,7 @@ class PerWordEmbeddings(TokenEmbeddings):
             (B, T, D), if the table is a result of `precompute`.
         """
         if isinstance(table, ComputedVectors):
-            return nn.functional.embedding(word_ids.to(table.vectors.device), table.vectors)
+            return nn.functional.embedding(copy_to(word_ids, table.vectors.device), table.vectors)
         ids = word_ids.cpu().long()  # (B, T); waits for the device if the data set is on it
         distinct, inverse = torch.unique(ids, return_inverse=True)  # (V,), (B, T)
         return inverse, self.select_words(table, distinct)

@@ -16,6 +16,7 @@ from flairlite.embeddings.packing import FNV_BASIS, FNV_PRIME, to_code_points
 from flairlite.embeddings.per_word import PerWordEmbeddings
 from flairlite.encoding import Table
 from flairlite.runtime import get_device, seeded
+from flairlite.tensors import copy_to
 
 _UPPER, _LOWER, _LETTER, _DIGIT = map(ord, "Xxad")  # `a`: a letter without case, as in Chinese
 _MAX_REPEATED, _MAX_SHAPE = 2, 10  # characters
@@ -84,7 +85,7 @@ class WordShapeEmbeddings(PerWordEmbeddings):
 
     def select_words(self, table: tuple[Tensor, Tensor], rows: Tensor) -> Inputs:
         """Return the rows (V,) of the shapes of V words, and their binary features (V, F)."""
-        return tuple(part[rows.to(part.device)] for part in table)
+        return tuple(part[copy_to(rows, part.device)] for part in table)
 
     def embed_words(self, inputs: Inputs) -> Tensor:
         """Return the vectors (V, D)."""

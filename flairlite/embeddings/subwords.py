@@ -17,6 +17,7 @@ from flairlite.embeddings.vectors import DIGIT
 from flairlite.encoding import Table
 from flairlite.errors import SettingError
 from flairlite.runtime import get_device, seeded
+from flairlite.tensors import copy_to
 
 _BEGIN, _END = 0x02, 0x03  # code points put around a word, so that a prefix differs from the same characters inside
 
@@ -164,7 +165,7 @@ class AffixEmbeddings(PerWordEmbeddings):
 
     def select_words(self, table: Tensor, rows: Tensor) -> Inputs:
         """Return the rows (V, 2 * n) of the affixes of V words."""
-        return table[rows.to(table.device)]
+        return table[copy_to(rows, table.device)]
 
     def embed_words(self, inputs: Inputs) -> Tensor:
         """Return the vectors (V, D)."""
