@@ -28,6 +28,9 @@ class ComputedVectors:
 
     vectors: Tensor
 
+    def __len__(self) -> int:
+        return len(self.vectors)
+
 
 class PerWordEmbeddings(TokenEmbeddings):
     """Token embeddings that compute one vector for each distinct word of a batch.
