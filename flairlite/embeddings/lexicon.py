@@ -99,11 +99,12 @@ def _shared_prefixes(words: PackedWords) -> NDArray[np.int64]:
 
 def _join(text: NDArray[np.uint8], lengths: NDArray[np.int64], shared: NDArray[np.uint8]) -> PackedWords:
     rest, ends = text.tobytes(), np.concatenate(([0], np.cumsum(lengths))).tolist()
-    words = [b""]
-    for (start, end), count in zip(pairwise(ends), shared.tolist(), strict=True):
-        words.append(words[-1][:count] + rest[start:end])
-    offsets = np.concatenate(([0], np.cumsum(np.fromiter(map(len, words[1:]), np.int64, len(words) - 1))))
-    return PackedWords(np.frombuffer(bytearray().join(words), np.uint8), offsets)
+    joined, offsets, word = bytearray(), np.zeros(len(shared) + 1, np.int64), b""
+    for row, ((start, end), count) in enumerate(zip(pairwise(ends), shared.tolist(), strict=True)):
+        word = word[:count] + rest[start:end]
+        joined += word
+        offsets[row + 1] = len(joined)
+    return PackedWords(np.frombuffer(joined, np.uint8), offsets)
 
 
 def to_smallest(values: NDArray[np.int64]) -> Tensor:
@@ -198,6 +199,50 @@ class Lexicon:
         if not len(low) == len(step) == codes.shape[1] > 0 or not is_finite or len(tags) not in (0, len(low)):
             raise ModelFileError("the lexicon is damaged (its features differ in number): copy or save the model again")
         return cls(words, codes, low, step, tuple(tags))
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """V words with Brown clusters.
+
+    Attributes:
+        paths: The distinct clusters in ascending order, each a string of 0 and 1.
+        words: The words, with the index of the cluster of each.
+    """
+
+    paths: tuple[str, ...]
+    words: WordIds
+
+    @classmethod
+    def from_mapping(cls, clusters: Mapping[str, str]) -> Clusters:
+        """Build the table from a mapping of words to clusters.
+
+        Raises:
+            SettingError: If the mapping is empty, or a cluster is not a string of 0 and 1.
+        """
+        for word, path in clusters.items():
+            if not isinstance(word, str) or not _is_path(path):
+                raise SettingError(f"a cluster must be a string of 0 and 1; {shown(word)} has {shown(path)}")
+        if not clusters:
+            raise SettingError("at least one word must have a cluster; the mapping is empty")
+        paths = tuple(sorted(set(clusters.values())))
+        id_of = {path: index for index, path in enumerate(paths)}
+        return cls(paths, WordIds.build(list(clusters), [id_of[path] for path in clusters.values()]))
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], paths: Sequence[str]) -> Clusters:
+        """Build the table from its clusters and the result of `WordIds.to_tensors`.
+
+        Raises:
+            ModelFileError: If they are not those of such a table.
+        """
+        if not paths or not all(map(_is_path, paths)) or list(paths) != sorted(set(paths)):
+            raise ModelFileError("the clusters are damaged (they do not ascend): copy or save the model again")
+        return cls(tuple(paths), WordIds.from_tensors(tensors, num_ids=len(paths)))
+
+
+def _is_path(path: Any) -> bool:
+    return isinstance(path, str) and path != "" and not path.strip("01")
 
 
 def _listed(word: str, value: Any) -> list[Any]:

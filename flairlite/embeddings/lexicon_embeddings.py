@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from flairlite.checks import shown, strings
 from flairlite.embeddings.base import Inputs, check_size, check_sizes, register_embeddings
-from flairlite.embeddings.lexicon import Lexicon, WordIds
+from flairlite.embeddings.lexicon import Clusters, Lexicon
 from flairlite.embeddings.per_word import PerWordEmbeddings
 from flairlite.encoding import Table
-from flairlite.errors import ModelFileError, SettingError
+from flairlite.errors import SettingError
 from flairlite.runtime import get_device, seeded
 from flairlite.tensors import copy_to
 
@@ -143,7 +143,7 @@ class ClusterEmbeddings(PerWordEmbeddings):
 
     def __init__(
         self,
-        clusters: Mapping[str, str],
+        clusters: Mapping[str, str] | Clusters,
         embedding_length: int = 12,
         prefix_lengths: Sequence[int] = (4, 6, 10, 20),
         name: str = "clusters",
@@ -152,8 +152,8 @@ class ClusterEmbeddings(PerWordEmbeddings):
     ) -> None:
         super().__init__()
         self.name, self.prefix_lengths = name, check_sizes("prefix_lengths", prefix_lengths)
-        self.clusters, self.words = _number_clusters(clusters)
-        prefixes = [[(length, path[:length]) for length in self.prefix_lengths] for path in self.clusters]
+        self.clusters = clusters if isinstance(clusters, Clusters) else Clusters.from_mapping(_check_mapping(clusters))
+        prefixes = [[(length, path[:length]) for length in self.prefix_lengths] for path in self.clusters.paths]
         row_of = {prefix: row for row, prefix in enumerate(sorted({prefix for row in prefixes for prefix in row}))}
         unknown = len(row_of)  # the row of words without a cluster; then that of padding
         rows = [[row_of[prefix] for prefix in row] for row in prefixes]
@@ -174,10 +174,10 @@ class ClusterEmbeddings(PerWordEmbeddings):
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
         """Return the rows (U + 1, P) of the prefixes of the clusters of U distinct words."""
-        unknown = len(self.clusters)
-        ids = self.words.find(words, missing=unknown)  # (U,)
+        unknown, find = len(self.clusters.paths), self.clusters.words.find
+        ids = find(words, missing=unknown)  # (U,)
         missing = np.flatnonzero(ids == unknown)
-        ids[missing] = self.words.find([words[index].lower() for index in missing.tolist()], missing=unknown)
+        ids[missing] = find([words[index].lower() for index in missing.tolist()], missing=unknown)
         return torch.from_numpy(self._rows[np.append(ids, unknown + 1)])
 
     def select_words(self, table: Tensor, rows: Tensor) -> Inputs:
@@ -195,21 +195,18 @@ class ClusterEmbeddings(PerWordEmbeddings):
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:
         """Return the settings, the clusters and their words."""
         settings = {"embedding_length": self.weight.shape[1], "prefix_lengths": list(self.prefix_lengths)}
-        return {**settings, "name": self.name, "clusters": list(self.clusters), "words": self.words.to_tensors()}
+        words = self.clusters.words.to_tensors()
+        return {**settings, "name": self.name, "clusters": list(self.clusters.paths), "words": words}
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> ClusterEmbeddings:
         """Build the embedding from the result of `to_params`."""
-        clusters = params["clusters"]
-        if not isinstance(clusters, list) or not all(isinstance(path, str) for path in clusters):
-            raise ModelFileError("the clusters are damaged: copy or save the model again")
-        words = WordIds.from_tensors(params["words"], num_ids=len(clusters))
-        mapping = dict(zip(words.words, (clusters[index] for index in words.ids.tolist()), strict=True))
-        return cls(mapping, params["embedding_length"], params["prefix_lengths"], params["name"])
+        clusters = Clusters.from_tensors(params["words"], params["clusters"])
+        return cls(clusters, params["embedding_length"], params["prefix_lengths"], params["name"])
 
     def extra_repr(self) -> str:
         """Return the name and size, which `repr` shows."""
-        return f"'{self.name}', {len(self.words.ids)} words, {len(self.clusters)} clusters"
+        return f"'{self.name}', {len(self.clusters.words.ids)} words, {len(self.clusters.paths)} clusters"
 
 
 def _check_forms(forms: Any) -> tuple[str, ...]:
@@ -226,16 +223,3 @@ def _check_mapping(lexicon: Any) -> Mapping[str, Any]:
             "with read_word_tags, read_word_numbers or read_word_clusters of flairlite.datasets"
         )
     return lexicon
-
-
-def _number_clusters(clusters: Any) -> tuple[tuple[str, ...], WordIds]:
-    """Return the distinct clusters in ascending order, and the words with the index of the cluster of each."""
-    mapping = _check_mapping(clusters)
-    for word, path in mapping.items():
-        if not isinstance(word, str) or not isinstance(path, str) or not path or path.strip("01"):
-            raise SettingError(f"a cluster must be a string of 0 and 1; {shown(word)} has {shown(path)}")
-    if not mapping:
-        raise SettingError("ClusterEmbeddings need at least one word with a cluster; the mapping is empty")
-    paths = tuple(sorted(set(mapping.values())))
-    id_of = {path: index for index, path in enumerate(paths)}
-    return paths, WordIds.build(list(mapping), [id_of[path] for path in mapping.values()])

@@ -148,11 +148,18 @@ def test_a_word_has_the_vectors_of_the_prefixes_of_its_cluster(device: torch.dev
 def test_clusters_from_a_file_are_the_clusters() -> None:
     embedding = ClusterEmbeddings(CLUSTERS, 3, (2, 20), name="brown")
     again = stored(embedding)
-    assert (again.name, again.clusters, again.prefix_lengths) == ("brown", embedding.clusters, (2, 20))
+    assert (again.name, again.clusters.paths, again.prefix_lengths) == ("brown", embedding.clusters.paths, (2, 20))
     assert torch.equal(vectors_of(again, [QUERIES]), vectors_of(embedding, [QUERIES]))
     sentence = Sentence(["The", "run"])
     again.embed(sentence)
     assert torch.equal(sentence[1].embedding, vectors_of(embedding, [["run"]])[0, 0])
+
+
+@pytest.mark.parametrize("clusters", [[], ["1", "01"], ["1", "1"], ["12"], [""], [1]])
+def test_other_clusters_of_a_file_are_refused(clusters: list[Any]) -> None:
+    params = ClusterEmbeddings(CLUSTERS, 3).save_embeddings()
+    with pytest.raises(ModelFileError, match="the clusters are damaged"):
+        load_embeddings({**params, "clusters": clusters})
 
 
 # files
