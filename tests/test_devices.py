@@ -10,11 +10,17 @@ import torch
 
 from flairlite.data import Corpus, Sentence
 from flairlite.embeddings import (
+    AffixEmbeddings,
+    CharacterCNNEmbeddings,
     CharacterEmbeddings,
+    ClusterEmbeddings,
     DocumentPoolEmbeddings,
     DocumentRNNEmbeddings,
+    LexiconEmbeddings,
+    OneHotEmbeddings,
     StackedEmbeddings,
     WordEmbeddings,
+    WordShapeEmbeddings,
 )
 from flairlite.models import Model, SequenceTagger, TextClassifier
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
@@ -41,6 +47,14 @@ def tagger(**options: object) -> Make:
 def with_characters(corpus: Corpus, words: WordEmbeddings) -> SequenceTagger:
     embeddings = StackedEmbeddings([words, CharacterEmbeddings()])
     return SequenceTagger(embeddings, corpus.make_label_dictionary("upos"), "upos", hidden_size=32)
+
+
+def with_word_features(corpus: Corpus, words: WordEmbeddings) -> SequenceTagger:
+    trained = OneHotEmbeddings.from_corpus(corpus, embedding_length=8, unk_alpha=0.25)
+    parts = [words, trained, CharacterCNNEmbeddings(), AffixEmbeddings(), WordShapeEmbeddings()]
+    lexica = [LexiconEmbeddings({"the": "DET"}, 4), LexiconEmbeddings({"the": 1}), ClusterEmbeddings({"the": "0"})]
+    stack = StackedEmbeddings([*parts, StackedEmbeddings(lexica)])
+    return SequenceTagger(stack, corpus.make_label_dictionary("upos"), "upos", hidden_size=32)
 
 
 def with_trained_words(corpus: Corpus, words: WordEmbeddings) -> SequenceTagger:
@@ -73,6 +87,7 @@ MODELS: dict[str, Make] = {
     "no network": tagger(use_rnn=False),
     "no CRF": tagger(use_crf=False),
     "characters": with_characters,
+    "word features": with_word_features,
     "trained words": with_trained_words,
     "unknown labels": with_unknown_labels,
     "pool": classifier("pool"),

@@ -17,6 +17,7 @@ from flairlite.datasets.corpora import (
     MultiFileJsonlCorpus,
 )
 from flairlite.datasets.jsonl import JsonlDataset
+from flairlite.datasets.lexicons import read_word_clusters, read_word_numbers, read_word_tags
 from flairlite.datasets.prepared import *  # noqa: F403  # WNUT_17 and the others
 from flairlite.datasets.read_labelled import read_labelled
 from flairlite.datasets.splits import Splits, find_train_dev_test_files
@@ -49,6 +50,9 @@ __all__ = [
     "iterate_conllu",
     "read_conllu",
     "read_labelled",
+    "read_word_clusters",
+    "read_word_numbers",
+    "read_word_tags",
 ]
 __all__ += [*prepared.__all__, *treebanks.__all__]
 

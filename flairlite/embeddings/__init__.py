@@ -7,24 +7,34 @@ from flairlite.embeddings.base import (
     load_embeddings,
     register_embeddings,
 )
-from flairlite.embeddings.characters import CharacterEmbeddings, SubwordEmbeddings
+from flairlite.embeddings.characters import CharacterCNNEmbeddings, CharacterEmbeddings
 from flairlite.embeddings.document import DocumentPoolEmbeddings, DocumentRNNEmbeddings
+from flairlite.embeddings.lexicon_embeddings import ClusterEmbeddings, LexiconEmbeddings
+from flairlite.embeddings.shapes import WordShapeEmbeddings
 from flairlite.embeddings.stacked import StackedEmbeddings
+from flairlite.embeddings.subwords import AffixEmbeddings, SubwordEmbeddings
 from flairlite.embeddings.trained import HashEmbeddings, OneHotEmbeddings
+from flairlite.embeddings.vectors import WordVectors
 from flairlite.embeddings.word import WordEmbeddings
 
 __all__ = [
+    "AffixEmbeddings",
+    "CharacterCNNEmbeddings",
     "CharacterEmbeddings",
+    "ClusterEmbeddings",
     "DocumentEmbeddings",
     "DocumentPoolEmbeddings",
     "DocumentRNNEmbeddings",
     "Embeddings",
     "HashEmbeddings",
+    "LexiconEmbeddings",
     "OneHotEmbeddings",
     "StackedEmbeddings",
     "SubwordEmbeddings",
     "TokenEmbeddings",
     "WordEmbeddings",
+    "WordShapeEmbeddings",
+    "WordVectors",
     "load_embeddings",
     "register_embeddings",
 ]

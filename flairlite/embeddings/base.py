@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from types import GenericAlias
 from typing import Any, ClassVar, TypeVar
 
@@ -12,7 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from flairlite.batching import bucketed_batches
-from flairlite.checks import whole_number
+from flairlite.checks import shown, whole_number
 from flairlite.data import Corpus, Sentence
 from flairlite.encoding import Table, encode
 from flairlite.errors import ModelFileError, SettingError
@@ -28,6 +30,15 @@ _OWN_KEYS = ("class", "given_name", "state_dict")  # that this module adds to th
 def check_size(name: str, value: Any) -> int:
     """Return an argument that must be a whole number of at least 1."""
     return int(whole_number(least=1)(name, value))
+
+
+def check_sizes(name: str, values: Any) -> tuple[int, ...]:
+    """Return an argument that must be one or several different whole numbers of at least 1."""
+    is_list = isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping))
+    found = tuple(check_size(f"{name}[{index}]", value) for index, value in enumerate(values)) if is_list else ()
+    if not found or len(set(found)) < len(found):
+        raise SettingError(f"{name} must be different whole numbers, such as (2, 3, 4); it is {shown(values)}")
+    return found
 
 
 _CLASSES: dict[str, type[Embeddings]] = {}
@@ -79,6 +90,13 @@ class Embeddings(nn.Module, ABC):
     def select(self, table: Table, word_ids: Tensor) -> Inputs:
         """Return the inputs of a batch with word ids (B, T)."""
 
+    def precompute(self, table: Table) -> Table:
+        """Return a table for prediction, with the vectors of its words as far as they are computed from words alone.
+
+        The result is valid as long as the weights do not change.
+        """
+        return table
+
     def compact(self) -> None:
         """Round tables of fixed vectors to the precision of a model file."""
 
@@ -116,7 +134,7 @@ class Embeddings(nn.Module, ABC):
 
     @property
     def _device(self) -> torch.device:
-        return next((weight.device for weight in self.parameters()), torch.device("cpu"))
+        return next((weight.device for weight in chain(self.parameters(), self.buffers())), torch.device("cpu"))
 
     def _inputs(self, table: Table, word_ids: Tensor) -> Inputs:
         return map_tensors(lambda tensor: copy_to(tensor, self._device), self.select(table, word_ids))
@@ -133,8 +151,8 @@ class TokenEmbeddings(Embeddings):
 
         Args:
             inputs: The result of `select`.
-            lengths: Not used; accepted so that token and document embeddings are called alike.
-            generator: Not used, like `lengths`.
+            lengths: (B,) words a sentence, on the CPU; not used by embeddings that depend on the word alone.
+            generator: The random generator of dropout in training, on the module's device.
         """
 
     def lengths_by_name(self) -> dict[str, int]:
@@ -212,9 +230,13 @@ class DocumentEmbeddings(Embeddings):
         """Return which words the embeddings of the words have no vector for."""
         return self.embeddings.unknown_words(table)
 
-    def _embed_words(self, inputs: Inputs) -> Tensor:
+    def precompute(self, table: Table) -> Table:
+        """Return the table for prediction of the embeddings of the words."""
+        return self.embeddings.precompute(table)
+
+    def _embed_words(self, inputs: Inputs, lengths: Tensor, generator: Generator | None) -> Tensor:
         """Return the vectors of the words, (B, T, D), in the precision of the module's own weights."""
-        vectors: Tensor = self.embeddings(inputs)
+        vectors: Tensor = self.embeddings(inputs, lengths, generator)
         weight = next(self.parameters(), None)
         return vectors if weight is None else vectors.to(weight.dtype)
 
@@ -225,6 +247,7 @@ class DocumentEmbeddings(Embeddings):
         encoded = encode(sentences, self.index, fields=self.fields)
         vectors = torch.zeros(len(sentences), self.embedding_length, device=self._device)  # (S, D)
         with evaluating(self):
+            encoded = replace(encoded, table=self.precompute(encoded.table))
             for indices in bucketed_batches(encoded.lengths, 64):
                 batch = encoded.batch(indices)
                 batch_vectors = self(self._inputs(batch.table, batch.word_ids), batch.lengths)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flairlite.errors import ModelFileError
+
 FNV_BASIS, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
+_SAME_VALUES = {torch.uint8: (torch.uint8,), torch.int64: (torch.uint8, torch.int16, torch.int32, torch.int64)}
 _FEW = 16  # up to this many words are looked up one by one, which is faster than with arrays
 
 
@@ -59,6 +63,11 @@ class PackedWords:
         text, offsets = self.text.tobytes(), self.offsets.tolist()
         for start, end in pairwise(offsets):
             yield text[start:end].decode("utf-8", "surrogatepass")
+
+    def take(self, rows: NDArray[np.int64]) -> PackedWords:
+        """Return the words of U rows, in their order."""
+        starts, lengths = self.offsets[rows], np.diff(self.offsets)[rows]
+        return PackedWords(join_slices(self.text, starts, lengths), np.concatenate(([0], np.cumsum(lengths))))
 
     def describe_damage(self) -> str:
         """Return why the arrays cannot be words, or an empty string if they can."""
@@ -126,6 +135,13 @@ class PackedWords:
         return -1
 
 
+def join_slices(text: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the concatenated bytes of U slices of a text."""
+    positions = np.arange(lengths.sum()) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+    found: NDArray[np.uint8] = text[positions]
+    return found
+
+
 def _hash(data: bytes) -> int:
     """Return the 64-bit FNV-1a hash of one word."""
     value = FNV_BASIS
@@ -165,6 +181,9 @@ class Ragged:
         """Build rows of `lengths` (R,) from their concatenated `values` (M,)."""
         return cls(torch.from_numpy(values), torch.from_numpy(np.concatenate(([0], np.cumsum(lengths)))))
 
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
     def lengths(self, rows: Tensor) -> Tensor:
         """Return the length of each of `rows` (V,)."""
         return self.offsets[rows + 1] - self.offsets[rows]
@@ -188,3 +207,26 @@ def to_code_points(words: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.
     lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
     text = "".join(words).encode("utf-32-le", "surrogatepass")
     return np.frombuffer(text, dtype="<u4").astype(np.int64), lengths
+
+
+def get_array(
+    tensors: Mapping[str, Tensor], name: str, dtype: torch.dtype, *, ndim: int, owner: str = "word vectors"
+) -> NDArray[Any]:
+    """Return a tensor of a model file as an array of `dtype`; the file may store it in a smaller or larger type.
+
+    Raises:
+        ModelFileError: If there is no such tensor, with `owner` as the name of what it belongs to.
+    """
+    tensor = tensors.get(name)
+    if isinstance(tensor, Tensor):
+        is_of_kind = tensor.is_floating_point() if dtype.is_floating_point else tensor.dtype in _SAME_VALUES[dtype]
+        if tensor.ndim == ndim and is_of_kind:
+            array: NDArray[Any] = tensor.detach().to("cpu", dtype).contiguous().numpy()
+            return array
+        found = f"{tuple(tensor.shape)} of {tensor.dtype}"
+    else:
+        found = type(tensor).__name__
+    raise ModelFileError(
+        f"{name!r} of the {owner} must be a {ndim}-dimensional tensor of {dtype}, got {found}: "
+        "copy or save the model again"
+    )

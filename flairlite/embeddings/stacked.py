@@ -79,7 +79,12 @@ class StackedEmbeddings(TokenEmbeddings):
 
     def forward(self, inputs: Inputs, lengths: Tensor | None = None, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, T, D)."""
-        return torch.cat([part(selected) for part, selected in zip(self.parts, inputs, strict=True)], dim=2)
+        vectors = [part(own, lengths, generator) for part, own in zip(self.parts, inputs, strict=True)]
+        return torch.cat(vectors, dim=2)
+
+    def precompute(self, table: Table) -> Table:
+        """Return the table with the vectors of the parts that compute them; see `Embeddings.precompute`."""
+        return tuple(part.precompute(rows) for part, rows in zip(self.parts, table, strict=True))
 
     def unknown_words(self, table: Table) -> dict[str, Tensor]:
         """Return which words (U + 1,) each part has no vector for."""

@@ -48,7 +48,8 @@ class WordEmbeddings(TokenEmbeddings):
     Args:
         embeddings: `glove` (100 features, downloaded once); `glove-mini` (50 features, the 30,000 most frequent words,
             bundled); the path of a file in a format of word2vec, GloVe, fastText or gensim, plain or compressed; a dict
-            of words and their vectors; gensim's `KeyedVectors`; or `WordVectors`.
+            of words and their vectors; gensim's `KeyedVectors`; or `WordVectors`, which can be made smaller, as in
+            `WordEmbeddings(WordEmbeddings("glove").vectors.keep(50_000).compact(bits=8))`.
         field: Look up the tokens' labels of this type instead of the words.
         fine_tune: Train the vectors with the model.
         force_cpu: Ignored, for Flair's scripts: a fixed table always stays on the CPU, and trained vectors are on the
@@ -141,7 +142,7 @@ class WordEmbeddings(TokenEmbeddings):
         is_stored = not whole and self.vectors.entry is not None
         table = {"entry": self.vectors.entry} if is_stored else {"vectors": self.vectors.to_tensors()}
         settings = {"name": self.name, "field": self.field, "fine_tune": self.fine_tune, "stable": self.stable}
-        return {**settings, "compact": self.vectors.is_compact, **table}
+        return {**settings, "compact": self.vectors.is_compact, "bits": self.vectors.bits, **table}
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> WordEmbeddings:
@@ -149,7 +150,7 @@ class WordEmbeddings(TokenEmbeddings):
         is_whole = "vectors" in params
         table = WordVectors.from_tensors(params["vectors"]) if is_whole else load_cached_vectors(params["entry"])
         return cls(
-            table.compact() if params.get("compact") else table,
+            table.compact(params.get("bits") or 12) if params.get("compact") else table,
             params.get("field"),
             bool(params["fine_tune"]),
             stable=bool(params.get("stable", False)),

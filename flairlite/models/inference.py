@@ -14,7 +14,7 @@ from torch import Tensor
 from flairlite.batching import bucketed_batches
 from flairlite.checks import file_path
 from flairlite.data import Sentence
-from flairlite.encoding import Batch, Dataset
+from flairlite.encoding import Batch, Dataset, EncodedDataset
 from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import AVERAGES, DEFAULT_METRIC, Result, join_results
 from flairlite.models.inputs import STORAGE_MODES as STORAGE_MODES
@@ -299,6 +299,8 @@ def score_batches(model: Model, dataset: Dataset, mini_batch_size: int) -> Itera
     Yields:
         A batch of one or several times `mini_batch_size` sentences, and what `model.forward` returns for it.
     """
+    if isinstance(dataset, EncodedDataset):  # otherwise each batch has a table of its own
+        dataset = replace(dataset, table=model.embeddings.precompute(dataset.table))
     batches = bucketed_batches(dataset.lengths, mini_batch_size)
     for group in _group(batches, dataset.lengths):
         joined = dataset.batch(torch.cat(group))

@@ -140,10 +140,7 @@ class Model(LabelTypes, nn.Module, ABC):
 
     def features(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Compute the embeddings of a batch: (B, T, D) of its words, or (B, D) of its sentences."""
-        inputs = self.inputs(batch)
-        if self.task.by_word:
-            return self.embeddings(inputs)  # type: ignore[no-any-return]
-        return self.embeddings(inputs, batch.lengths, generator)  # type: ignore[no-any-return]
+        return self.embeddings(self.inputs(batch), batch.lengths, generator)  # type: ignore[no-any-return]
 
     def targets(self, batch: Batch) -> Tensor:
         """Return the targets of a batch on the model's device; see `Batch.targets` and `Task.mask_unknown`."""

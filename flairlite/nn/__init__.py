@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from flairlite.nn.convolution import PooledConvolutions
 from flairlite.nn.crf import LinearChainCRF
 from flairlite.nn.distillation import Distillation
 from flairlite.nn.dropout import FeatureDropout, LockedDropout, WordDropout
@@ -18,6 +19,7 @@ __all__ = [
     "LinearChainCRF",
     "LockedDropout",
     "PaddedRNN",
+    "PooledConvolutions",
     "SpanScorer",
     "WordDropout",
     "class_loss",

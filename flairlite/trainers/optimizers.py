@@ -6,7 +6,7 @@ import difflib
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,15 +90,43 @@ def make_optimizer(
         rates = (decoder_learning_rate, learning_rate)
         groups = [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True) if part]
     refusals = Exception if is_of_torch(_split_options(factory)[0]) else (TypeError, ValueError)
+    is_fused = _can_be_fused(factory, [weight for _, weight in weights])
+    options = {"fused": True} if is_fused else {}
     try:
-        optimizer = (remove_compiler(factory) if without_compiler else factory)(groups, lr=learning_rate)
+        optimizer = (remove_compiler(factory) if without_compiler else factory)(groups, lr=learning_rate, **options)
     except refusals as error:
         raise SettingError(
             f"the optimizer {optimizer_to_plain(factory)['name']} cannot be made of the weights and lr: {error}"
         ) from error
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise SettingError(f"optimizer must make an optimizer of torch's; it made {shown(optimizer)}")
+    if is_fused:
+        optimizer.register_step_pre_hook(_match_layouts)
     return optimizer
+
+
+def _can_be_fused(factory: Any, weights: Sequence[torch.Tensor]) -> bool:
+    """Return whether torch can update all weights in one operation, with equal results up to rounding.
+
+    On a CPU this is not torch's default, although it takes a quarter of the time. SGD is not fused: its results stay as
+    they are.
+    """
+    kind, options = _split_options(factory)
+    is_adam = is_of_torch(kind) and kind.__name__ in ("Adam", "AdamW")
+    is_chosen = any(name in options for name in ("foreach", "fused", "capturable", "differentiable"))
+    is_simple = all(weight.device.type == "cpu" and weight.is_contiguous() for weight in weights)
+    return is_adam and is_simple and not is_chosen
+
+
+def _match_layouts(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Copy gradients whose strides differ from those of their weight, which the fused update would read wrongly.
+
+    Torch computes gradients with the strides of the weight, but programs can assign others.
+    """
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            if weight.grad is not None and weight.grad.stride() != weight.stride():
+                weight.grad = torch.empty_like(weight).copy_(weight.grad)
 
 
 def _is_embedding(name: str) -> bool:

@@ -513,7 +513,8 @@ def written(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     features = st.dictionaries(st.sampled_from(["Case", "Number"]), st.sampled_from(["A", "B"]), max_size=2)
     columns["feats"] = ["|".join(f"{k}={v}" for k, v in sorted(draw(features).items())) or None for _ in forms]
     columns["misc"] = [draw(st.sampled_from([None, "SpaceAfter=No", "X=1", "SpaceAfter=No|X=1"])) for _ in forms]
-    metadata = draw(st.dictionaries(NAME, st.from_regex(r"[^\s\0]([^\r\n\0]{0,8}[^\s\0])?", fullmatch=True), max_size=3))
+    comments = st.from_regex(r"[^\s\0]([^\r\n\0]{0,8}[^\s\0])?", fullmatch=True)
+    metadata = draw(st.dictionaries(NAME, comments, max_size=3))
     lines = [f"# {name} = {value}" for name, value in metadata.items()]
     spaces = [0 if "SpaceAfter=No" in (misc or "") else 1 for misc in columns["misc"]]
     covered = 0

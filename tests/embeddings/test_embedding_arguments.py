@@ -190,6 +190,9 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "hash of bool": (lambda: emb.HashEmbeddings(True), "it is True"),
     "hash of another name": (lambda: emb.HashEmbeddings(hash_method="md6"), "must be one of .*md5.*not 'md6'"),
     "hash of no fixed size": (lambda: emb.HashEmbeddings(hash_method="shake_128"), "must be one of"),
+    "affixes without rows": (lambda: emb.AffixEmbeddings(4, 12, 0), "num_embeddings must be at least 1"),
+    "affixes without characters": (lambda: emb.AffixEmbeddings(0), "max_length must be at least 1"),
+    "shapes without rows": (lambda: emb.WordShapeEmbeddings(16, 0), "num_embeddings must be at least 1"),
     "subwords of a corpus": (lambda: emb.SubwordEmbeddings(CORPUS), "embedding_length must be"),
     "subwords of text": (lambda: emb.SubwordEmbeddings("50"), "it is '50'"),
     "subwords upside down": (
@@ -286,9 +289,21 @@ ALL: dict[str, Callable[[], Embeddings]] = {
     "one-hot without unk": lambda: emb.OneHotEmbeddings(Dictionary.from_items(["the", " ", "été"], add_unk=False)),
     "hash": lambda: emb.HashEmbeddings(np.int64(7), 3, "sha1"),
     "subwords": lambda: emb.SubwordEmbeddings(np.int64(4), 9, np.int8(2), 3),
+    "one-hot with dropout": lambda: OneHotEmbeddings.from_corpus(
+        CORPUS, min_freq=1, embedding_length=4, lower_case=True, zero_digits=True, unk_dropout=0.1, unk_alpha=0.25
+    ),
+    "character CNN": lambda: emb.CharacterCNNEmbeddings(None, 5, np.int64(3), [2, np.int32(4)]),
+    "affixes": lambda: emb.AffixEmbeddings(np.int64(2), 3, 50),
+    "shapes": lambda: emb.WordShapeEmbeddings(np.int64(3), 50),
+    "tags": lambda: emb.LexiconEmbeddings({"the": ["DET"], "été": ["NOUN", "VERB"]}),
+    "projected numbers": lambda: emb.LexiconEmbeddings({"the": 1, "été": 2.5, "": 3}, np.int64(4), forms=["lower"]),
+    "clusters": lambda: emb.ClusterEmbeddings({"the": "01", "été": "1"}, np.int64(2), [1, np.int64(2)]),
     "stack": lambda: emb.StackedEmbeddings([words(), emb.HashEmbeddings(5, 2)]),
     "stack with the names of its parts": lambda: emb.StackedEmbeddings(
         [words(), emb.HashEmbeddings(5, 2)], overwrite_names=False
+    ),
+    "nested stack": lambda: emb.StackedEmbeddings(
+        [emb.AffixEmbeddings(2, 3, 50), emb.StackedEmbeddings([emb.WordShapeEmbeddings(3, 50), words()])]
     ),
     "pool": lambda: emb.DocumentPoolEmbeddings([words(), emb.SubwordEmbeddings(4, 9)], "nonlinear", "max"),
     "network": lambda: emb.DocumentRNNEmbeddings(words(), np.int64(3), bidirectional=True, dropout=np.float64(0.25)),

@@ -27,6 +27,11 @@ from flairlite.embeddings import (
 from flairlite.embeddings.packing import Ragged
 from flairlite.errors import LabelError, SettingError
 
+
+def generator_of(device: torch.device, seed: int) -> torch.Generator:
+    return torch.Generator(device).manual_seed(seed)
+
+
 # vectors of a dictionary
 
 
@@ -110,6 +115,79 @@ def test_from_corpus_uses_frequent_items_of_the_training_split(sample: Corpus) -
         OneHotEmbeddings.from_corpus(sample, field="upos", min_freq=100_000)
     with pytest.raises(LabelError, match="no 'ner' of a token occurs 3 times"):
         OneHotEmbeddings.from_corpus(sample, field="ner")
+
+
+def test_items_are_counted_and_looked_up_in_one_form() -> None:
+    corpus = Corpus([Sentence(["The", "the", "THE", "in", "1999", "In", "2000", "x"])])
+    embedding = OneHotEmbeddings.from_corpus(corpus, min_freq=2, lower_case=True, zero_digits=True, embedding_length=4)
+    assert embedding.vocab_dictionary.get_items() == ["<unk>", "the", "in", "0000"]
+    rows = embedding.index(["tHE", "3456", "٣٣٣٣", "iN", "x", "345"]).tolist()
+    assert rows == [1, 3, 3, 2, 0, 0, 4]
+    only_digits = OneHotEmbeddings.from_corpus(corpus, min_freq=1, zero_digits=True)
+    assert {"The", "the", "THE", "0000"} < set(only_digits.vocab_dictionary.get_items())
+
+
+@pytest.mark.parametrize(("rate", "alpha"), [(0.2, 0.0), (0.0, 2.0), (0.2, 2.0)])
+def test_items_are_replaced_by_unk_in_training_at_the_given_rates(
+    device: torch.device, rate: float, alpha: float
+) -> None:
+    corpus = Corpus([Sentence(["a"] * 8 + ["b"] * 2)])
+    embedding = OneHotEmbeddings.from_corpus(
+        corpus, min_freq=1, embedding_length=3, unk_dropout=rate, unk_alpha=alpha
+    ).to(device)
+    sentence = Sentence(["a", "b", "c"] * 4000)
+    exact = vectors_of(embedding, [sentence, Sentence(["a"])])
+    unk = embedding.embedding_layer.weight[0]
+    assert not (exact[0, :2] == unk).any(), "nothing is replaced in prediction"
+    embedding.train()
+    draws = [vectors_of(embedding, [sentence, Sentence(["a"])], generator_of(device, seed)) for seed in (1, 1, 2)]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    is_replaced = (draws[0][0] != exact[0]).any(1)
+    assert torch.equal(draws[0][0][is_replaced], unk.expand(int(is_replaced.sum()), 3))
+    for offset, count in enumerate((8, 2)):
+        expected = 1 - (1 - rate) * (1 - alpha / (alpha + count) if alpha else 1)
+        assert is_replaced[offset::3].float().mean().item() == pytest.approx(expected, abs=0.03)
+    assert not draws[0][1, 1:].any(), "padding stays zero"
+
+
+def test_dropout_of_items_leaves_the_global_generator_and_other_draws_as_they_are() -> None:
+    corpus = Corpus([Sentence(["a", "b"])])
+    embedding = OneHotEmbeddings.from_corpus(corpus, min_freq=1, embedding_length=3, unk_dropout=0.5).train()
+    before = torch.get_rng_state()
+    vectors_of(StackedEmbeddings([embedding]).train(), [Sentence(["a", "b"])], torch.Generator().manual_seed(0))
+    assert torch.equal(torch.get_rng_state(), before)
+    generator = torch.Generator().manual_seed(0)
+    vectors_of(OneHotEmbeddings.from_corpus(corpus, min_freq=1).train(), [Sentence(["a"])], generator)
+    assert torch.equal(generator.get_state(), torch.Generator().manual_seed(0).get_state()), "nothing is drawn"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"unk_dropout": 1.0}, "unk_dropout must be at least 0 and below 1"),
+        ({"unk_alpha": -1}, "unk_alpha must be at least 0"),
+        ({"unk_alpha": 0.25}, r"unk_alpha needs the counts .* OneHotEmbeddings\.from_corpus"),
+        ({"unk_alpha": 0.25, "counts": [1]}, "counts must be a list of 2 whole numbers"),
+        ({"unk_alpha": 0.25, "counts": "12"}, "counts must be a list of 2 whole numbers"),
+        ({"unk_alpha": 0.25, "counts": [1, -1]}, "a count must be at least 0"),
+        ({"lower_case": "yes"}, "lower_case must be True or False"),
+        ({"zero_digits": 1}, "zero_digits must be True or False"),
+    ],
+)
+def test_other_options_of_items_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        OneHotEmbeddings(Dictionary.from_items(["<unk>", "a"]), **options)
+    with pytest.raises(SettingError, match="need a dictionary with <unk>"):
+        OneHotEmbeddings(Dictionary.from_items(["a"], add_unk=False), unk_dropout=0.1)
+
+
+def test_params_of_older_versions_are_read() -> None:
+    embedding = OneHotEmbeddings(Dictionary.from_items(["<unk>", "a"]), "text", 4)
+    params = embedding.save_embeddings()
+    older = {"items", "add_unk", "field", "embedding_length", "stable", "class", "given_name", "state_dict"}
+    again = load_embeddings({name: value for name, value in params.items() if name in older})
+    assert torch.equal(vectors_of(again, [["a", "b"]]), vectors_of(embedding, [["a", "b"]]))
 
 
 # vectors of hashes

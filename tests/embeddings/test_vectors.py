@@ -182,7 +182,7 @@ def changed(name: str, tensor: Any) -> dict[str, Any]:
         ({}, "'words' of the word vectors must be a 1-dimensional tensor of torch.uint8, got NoneType"),
         (changed("words", ["ab", "é", "c"]), "got list"),
         (changed("words", torch.zeros(5)), r"got \(5,\) of torch.float32"),
-        (changed("offsets", torch.tensor([0, 2, 4, 5], dtype=torch.int16)), "got .* of torch.int16"),
+        (changed("offsets", torch.tensor([0, 2, 4, 5], dtype=torch.int8)), "got .* of torch.int8"),
         (changed("matrix", torch.zeros(3)), r"'matrix' .* 2-dimensional .*, got \(3,\)"),
         (changed("matrix", torch.zeros(3, 2, dtype=torch.int64)), "got .* of torch.int64"),
         (changed("matrix", torch.zeros(2, 2)), "3 words for 2 rows"),
@@ -197,3 +197,50 @@ def changed(name: str, tensor: Any) -> dict[str, Any]:
 def test_tensors_of_no_table_are_refused(tensors: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelFileError, match=message):
         WordVectors.from_tensors(tensors)
+
+
+# smaller tables
+
+
+@pytest.mark.parametrize("bits", [None, 12, 4])
+def test_a_kept_part_has_the_vectors_of_its_words(bits: int | None) -> None:
+    exact = WordVectors(WORDS, MATRIX)
+    table = exact if bits is None else WordVectors.from_tensors(exact.compact(bits).to_tensors())
+    first = table.keep(4)
+    assert_same(first, WORDS[:4], table.matrix[:4])
+    assert (first.bits, first.entry) == (bits, None)
+    assert_same(table.keep(1_000), WORDS, table.matrix)
+    chosen = table.keep(["NAÏVE", "unheard-of", "77", "the", "The", "the"])
+    rows = sorted(WORDS.index(word) for word in ("naïve", "00", "the", "The"))
+    assert_same(chosen, [WORDS[row] for row in rows], table.matrix[rows])
+    assert chosen.rows(["88", "of"]).tolist() == [chosen.words.index("00"), -1]
+
+
+def test_reduced_vectors_are_the_best_projections() -> None:
+    generator = np.random.default_rng(0)
+    matrix = (generator.standard_normal((200, 6)) * [9, 5, 3, 1, 0.5, 0.1]) @ generator.standard_normal((6, 6))
+    table = WordVectors(list(map(str, range(200))), matrix)
+    for dim in (1, 3, 6):
+        reduced = table.reduce(dim)
+        assert (reduced.dim, reduced.words, reduced.bits) == (dim, table.words, None)
+        singular_values = np.linalg.svd(matrix, compute_uv=False)
+        np.testing.assert_allclose(np.square(reduced.matrix).sum(), np.square(singular_values[:dim]).sum(), rtol=1e-4)
+        np.testing.assert_array_equal(reduced.matrix, table.reduce(dim).matrix)
+    np.testing.assert_allclose(reduced.matrix @ reduced.matrix.T, matrix @ matrix.T, atol=1e-2)  # a rotation
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda table: table.keep(0), "words must be at least 1"),
+        (lambda table: table.keep([]), "none of the words to keep has a vector"),
+        (lambda table: table.keep(["unheard-of"]), "none of the words to keep"),
+        (lambda table: table.keep("the"), "words must be a list of strings, got str"),
+        (lambda table: table.keep([1]), "words must be strings, got 1"),
+        (lambda table: table.reduce(0), "dim must be at least 1"),
+        (lambda table: table.reduce(6), "dim must be below 6; it is 6"),
+    ],
+)
+def test_other_parts_are_refused(build: Callable[[WordVectors], WordVectors], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        build(WordVectors(WORDS, MATRIX))

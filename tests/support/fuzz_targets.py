@@ -27,6 +27,9 @@ from flairlite.datasets import (
     JsonlDataset,
     iterate_conllu,
     read_conllu,
+    read_word_clusters,
+    read_word_numbers,
+    read_word_tags,
 )
 from flairlite.embeddings import WordEmbeddings
 from flairlite.errors import FlairliteError, LabelError, ModelFileError
@@ -165,6 +168,37 @@ def run_dictionary(path: Path, warned: list[str]) -> None:
     assert set(content["items"]) <= set(dictionary.get_items())
     assert len(set(dictionary.get_items())) == len(dictionary)
     str(dictionary)
+
+
+def run_word_tags(path: Path, warned: list[str]) -> None:
+    tags: dict[str, dict[str, None]] = {}
+    found = read_word_tags(path)
+    for word, *cells in rows_of_table(path):
+        tags.setdefault(word, {}).update(dict.fromkeys(" ".join(cells).split()))
+    assert {word: list(each) for word, each in found.items()} == {word: list(each) for word, each in tags.items()}
+
+
+def run_word_numbers(path: Path, warned: list[str]) -> None:
+    numbers: dict[str, tuple[float, ...]] = {}
+    found = read_word_numbers(path)
+    for word, *cells in rows_of_table(path):
+        numbers.setdefault(word, tuple(map(float, cells)))
+    assert found == numbers
+    assert len(numbers) == len(rows_of_table(path)) or warned
+
+
+def run_word_clusters(path: Path, warned: list[str]) -> None:
+    clusters: dict[str, str] = {}
+    found = read_word_clusters(path)
+    for cluster, word, *_ in rows_of_table(path):
+        clusters.setdefault(word, cluster)
+    assert found == clusters
+    assert len(clusters) == len(rows_of_table(path)) or warned
+
+
+def rows_of_table(path: Path) -> list[list[str]]:
+    raw = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\r", b"\n").removeprefix("\ufeff".encode())
+    return [line.decode().split("\t") for line in raw.split(b"\n") if line.strip()]
 
 
 def run_vectors(path: Path, warned: list[str]) -> None:
@@ -325,6 +359,9 @@ def all_targets(folder: Path | None = None) -> dict[str, Target]:
         "table": Target([TABLE.encode(), TABLE.replace("\n", "\r\n").encode()], run_table, share=2),
         "jsonl": Target([LINES.encode()], run_lines, share=3),
         "dictionary": Target([json.dumps(dictionary, ensure_ascii=False).encode()], run_dictionary, share=2),
+        "word-tags": Target(["the\tDET\nrun\tNOUN VERB\nété\tNOUN\nrun\tX\n".encode()], run_word_tags),
+        "word-numbers": Target(["the\t-2.5\t3\nrun\t1e-3\t0\nété\t.5\t-1\n".encode()], run_word_numbers),
+        "word-clusters": Target(["0110\tthe\t31\n0111\trun\t5\n00\tété\n".encode()], run_word_clusters),
         **{f"vectors-{name}": Target([file, file + fixed], run_vectors) for name, file in vectors.items()},
         "sentence": Target([], run_sentence, change_sentence, share=2),
         "model-bytes": Target([models.bytes], run_model, share=0.5),

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from flairlite.models import Model
 from flairlite.trainers import optimizers
-from flairlite.trainers.optimizers import OptimizerFactory, remove_compiler
+from flairlite.trainers.optimizers import OptimizerFactory, make_optimizer, remove_compiler
 
 FACTORIES: dict[str, OptimizerFactory] = {
     "SGD": torch.optim.SGD,
@@ -107,3 +109,102 @@ print([name for name in ("torch._dynamo", "torch._inductor", "sympy", "sklearn",
 """
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+# fused updates
+
+
+class _Weights(Model):
+    """A model that is nothing but weights."""
+
+    def __init__(self, *shapes: tuple[int, ...]) -> None:
+        nn.Module.__init__(self)
+        generator = torch.Generator().manual_seed(0)
+        self.weights = nn.ParameterList(torch.randn(shape, generator=generator) for shape in shapes)
+
+    forward = loss = decode = settings = from_settings = lambda self: None  # type: ignore[assignment]
+
+
+SHAPES = ((40, 7), (5, 3, 2), (1,), (3, 1))
+
+
+def updated(factory: OptimizerFactory, *, is_fused: bool | None = None, transposed: bool = False) -> list[torch.Tensor]:
+    """Return weights after some steps; with `transposed`, matrices have gradients of another layout."""
+    model = _Weights(*SHAPES)
+    optimizer = make_optimizer(factory, model, 0.01, None)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(4):
+        for weight in model.weights:
+            gradient = torch.randn(weight.shape, generator=generator)
+            weight.grad = gradient.mT.contiguous().mT if transposed and weight.dim() > 1 else gradient
+        optimizer.step()
+    if is_fused is not None:
+        assert bool(optimizer.param_groups[0]["fused"]) is is_fused
+    return [weight.detach() for weight in model.weights]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("name", ["Adam", "AdamW"])
+def test_fused_updates_are_those_of_torch_up_to_rounding(name: str, transposed: bool, on_cpu: None) -> None:
+    factory = getattr(torch.optim, name)
+    plain = updated(functools.partial(factory, fused=False), is_fused=False)
+    for weight, expected in zip(updated(factory, is_fused=True, transposed=transposed), plain, strict=True):
+        torch.testing.assert_close(weight, expected, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "factory",
+    [
+        torch.optim.SGD,
+        functools.partial(torch.optim.AdamW, foreach=True),
+        functools.partial(torch.optim.Adam, fused=False),
+        torch.optim.Adamax,
+    ],
+    ids=["SGD", "foreach", "not fused", "Adamax"],
+)
+def test_other_updates_are_not_fused(factory: OptimizerFactory, on_cpu: None) -> None:
+    found = updated(factory)
+    model = _Weights(*SHAPES)
+    optimizer = factory(model.parameters(), lr=0.01)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(4):
+        for weight in model.weights:
+            weight.grad = torch.randn(weight.shape, generator=generator)
+        optimizer.step()
+    assert not optimizer.param_groups[0].get("fused")
+    for weight, expected in zip(found, model.weights, strict=True):
+        assert torch.equal(weight, expected)
+
+
+def test_a_fused_update_is_one_operation(on_cpu: None) -> None:
+    counts = {}
+    for is_fused in (False, True):
+        model = _Weights(*SHAPES)
+        factory = torch.optim.AdamW if is_fused else functools.partial(torch.optim.AdamW, fused=False)
+        optimizer = make_optimizer(factory, model, 0.01, None)
+        for weight in model.weights:
+            weight.grad = torch.ones_like(weight)
+        with CountOperations() as counter:
+            optimizer.step()
+        counts[is_fused] = counter.names
+    assert [name for name in counts[True] if "fused_adamw" in name] == ["aten::_fused_adamw_"]
+    assert not any("sqrt" in name or "addcdiv" in name for name in counts[True])
+    assert sum("addcdiv" in name for name in counts[False]) == len(SHAPES)
+
+
+class CountOperations(TorchDispatchMode):
+    """Notes the operations of torch that are run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(func._schema.name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only on a CPU, updates are fused here."""
+    monkeypatch.setenv("FLAIRLITE_DEVICE", "cpu")

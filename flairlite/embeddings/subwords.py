@@ -1,0 +1,193 @@
+"""Embeddings of the character n-grams of words, found by hash, so that they need no vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from flairlite.embeddings.base import Inputs, check_size, register_embeddings
+from flairlite.embeddings.packing import FNV_BASIS, FNV_PRIME, PackedWords, Ragged, to_code_points
+from flairlite.embeddings.per_word import PerWordEmbeddings
+from flairlite.embeddings.vectors import DIGIT
+from flairlite.encoding import Table
+from flairlite.errors import SettingError
+from flairlite.runtime import get_device, seeded
+from flairlite.tensors import copy_to
+
+_BEGIN, _END = 0x02, 0x03  # code points put around a word, so that a prefix differs from the same characters inside
+
+
+@register_embeddings
+class SubwordEmbeddings(PerWordEmbeddings):
+    """The mean of trained vectors of the parts of a word: all its character n-grams, and the whole word.
+
+    A word that does not occur in training is represented by the n-grams that do, which word vectors cannot do. N-grams
+    are hashed, and those with the same hash value share a vector, so that there is no vocabulary to build, store or
+    download. Source: Bojanowski et al., Enriching Word Vectors with Subword Information, 2017.
+
+    Args:
+        embedding_length: Features D of a vector.
+        num_embeddings: Number of vectors; it should be several times the number of frequent n-grams.
+        min_length: Characters of the shortest n-grams, including the two marks around a word.
+        max_length: Characters of the longest n-grams.
+        name: The name of the embedding.
+        seed: Seed of the initial weights; the default seed of the process if None.
+
+    Raises:
+        SettingError: If a number is less than 1, or `min_length` is greater than `max_length`.
+    """
+
+    def __init__(
+        self,
+        embedding_length: int = 50,
+        num_embeddings: int = 50_000,
+        min_length: int = 3,
+        max_length: int = 5,
+        name: str = "subwords",
+        *,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.name, self.num_embeddings = name, check_size("num_embeddings", num_embeddings)
+        self.min_length, self.max_length = check_size("min_length", min_length), check_size("max_length", max_length)
+        if self.min_length > self.max_length:
+            raise SettingError(f"min_length must be at most max_length, got {min_length} and {max_length}")
+        shape = (self.num_embeddings, check_size("embedding_length", embedding_length))
+        with seeded(seed):
+            self.weight = nn.Parameter(torch.empty(shape).uniform_(-0.1, 0.1))
+        self.to(get_device())
+        self.eval()
+
+    @property
+    def embedding_length(self) -> int:
+        """Features D of a word."""
+        return self.weight.shape[1]
+
+    def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
+        """Return the hash values of the parts of U distinct words; padding has no parts."""
+        hashes, owners = _hash_parts(words, self.min_length, self.max_length)
+        values = (hashes % np.uint64(self.num_embeddings)).astype(np.int64)
+        order = np.argsort(owners, kind="stable")
+        return Ragged.pack(values[order], np.bincount(owners, minlength=len(words) + 1))
+
+    def select_words(self, table: Ragged, rows: Tensor) -> Inputs:
+        """Return the concatenated parts of V words, and (V,) the start of each word's parts."""
+        return table.join(rows)
+
+    def embed_words(self, inputs: Inputs) -> Tensor:
+        """Return the vectors (V, D)."""
+        parts, starts = inputs
+        return nn.functional.embedding_bag(parts, self.weight, starts, mode="mean")  # zero without parts
+
+
+def _hash_parts(words: Sequence[str], min_length: int, max_length: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return the hashes of all parts of all words, and the index of the word of each; empty words have no parts."""
+    codes, lengths = to_code_points(words)
+    marked = lengths + 2 * (lengths > 0)  # characters of each word with its marks
+    ends = np.cumsum(marked)
+    text = np.full(ends[-1] if len(ends) else 0, _END, np.uint64)  # (M,)
+    starts = (ends - marked)[lengths > 0]
+    text[starts] = _BEGIN
+    owner = np.repeat(np.arange(len(words)), marked)  # (M,)
+    is_inside = np.ones(len(text), bool)
+    is_inside[starts] = is_inside[ends[lengths > 0] - 1] = False
+    text[is_inside] = codes
+    left = np.repeat(ends, marked) - np.arange(len(text))  # (M,) characters to the end of the word
+    state = np.full(len(text), np.uint64(FNV_BASIS))
+    position = np.arange(len(text))
+    hashes, owners = [PackedWords.pack(words).hashes()[lengths > 0]], [np.flatnonzero(lengths)]  # of whole words
+    for length in range(1, max_length + 1):
+        position = position[left[position] >= length]  # where an n-gram of this length begins
+        state[position] = (state[position] ^ text[position + length - 1]) * np.uint64(FNV_PRIME)
+        if length >= min_length:
+            hashes.append(state[position])
+            owners.append(owner[position])
+    return np.concatenate(hashes), np.concatenate(owners)
+
+
+@register_embeddings
+class AffixEmbeddings(PerWordEmbeddings):
+    """Trained vectors of the prefixes and suffixes of a word, concatenated: 1 to n characters from each end.
+
+    Affixes are those of the word in lower case with each digit as `0`. A word shorter than an affix is itself the
+    affix. Affixes are hashed, and those with the same hash value share a vector, so that there is no vocabulary to
+    build or store. The hash values are the same in all processes and on all machines.
+
+    Args:
+        max_length: Characters n of the longest affixes.
+        embedding_length: Features of each affix; a word has 2 * `max_length` times as many.
+        num_embeddings: Number of vectors, for all affixes together; it should be several times the number of frequent
+            affixes.
+        name: The name of the embedding.
+        seed: Seed of the initial weights; the default seed of the process if None.
+
+    Raises:
+        SettingError: If a number is less than 1.
+    """
+
+    def __init__(
+        self,
+        max_length: int = 4,
+        embedding_length: int = 12,
+        num_embeddings: int = 30_000,
+        name: str = "affixes",
+        *,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.name, self.max_length = name, check_size("max_length", max_length)
+        self.num_embeddings = check_size("num_embeddings", num_embeddings)
+        shape = (self.num_embeddings + 1, check_size("embedding_length", embedding_length))
+        with seeded(seed):
+            self.weight = nn.Parameter(torch.empty(shape).uniform_(-0.1, 0.1))
+        with torch.no_grad():
+            self.weight[-1] = 0  # of empty words and padding
+        self.to(get_device())
+        self.eval()
+
+    @property
+    def embedding_length(self) -> int:
+        """Features D of a word."""
+        return 2 * self.max_length * self.weight.shape[1]
+
+    def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
+        """Return the rows (U + 1, 2 * n) of the prefixes of U distinct words, from short to long, and the suffixes."""
+        rows = np.full((len(words) + 1, 2 * self.max_length), self.num_embeddings)
+        hashes = _hash_affixes([DIGIT.sub("0", word.lower()) for word in words], self.max_length)  # (U, 2 * n)
+        is_empty = np.fromiter((not word for word in words), bool, len(words))
+        rows[:-1][~is_empty] = (hashes % np.uint64(self.num_embeddings))[~is_empty]
+        return torch.from_numpy(rows)
+
+    def select_words(self, table: Tensor, rows: Tensor) -> Inputs:
+        """Return the rows (V, 2 * n) of the affixes of V words."""
+        return table[copy_to(rows, table.device)]
+
+    def embed_words(self, inputs: Inputs) -> Tensor:
+        """Return the vectors (V, D)."""
+        return nn.functional.embedding(inputs, self.weight, padding_idx=self.num_embeddings).flatten(1)
+
+    def to_params(self, *, whole: bool = True) -> dict[str, Any]:
+        """Return the settings."""
+        return {**super().to_params(whole=whole), "embedding_length": self.weight.shape[1]}
+
+
+def _hash_affixes(words: Sequence[str], max_length: int) -> NDArray[np.uint64]:
+    """Return the hashes (U, 2 * n) of the prefixes, and of the suffixes read from the end, of 1 to n characters."""
+    codes, lengths = to_code_points(words)
+    codes = np.append(codes, 0).astype(np.uint64)  # an empty last word has no first character
+    starts = np.cumsum(lengths) - lengths
+    hashes = np.empty((len(words), 2 * max_length), np.uint64)
+    for side in (0, 1):  # from the beginning, from the end
+        state = np.full(len(words), np.uint64(FNV_BASIS))
+        for length in range(1, max_length + 1):
+            position = starts + (length - 1 if side == 0 else lengths - length)
+            character = codes[position.clip(0, len(codes) - 1)]
+            state = np.where(lengths >= length, (state ^ character) * np.uint64(FNV_PRIME), state)
+            kind = np.uint64(2 * length + side)  # affixes of different kinds have different hashes
+            hashes[:, side * max_length + length - 1] = (state ^ kind) * np.uint64(FNV_PRIME)
+    return hashes
