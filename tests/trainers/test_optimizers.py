@@ -192,6 +192,23 @@ def test_a_fused_update_is_one_operation(on_cpu: None) -> None:
     assert sum("addcdiv" in name for name in counts[False]) == len(SHAPES)
 
 
+def test_a_checkpoint_that_was_not_fused_continues_with_the_same_bits(on_cpu: None) -> None:
+    model, other = _Weights(*SHAPES), _Weights(*SHAPES)
+    before, fused = torch.optim.AdamW(model.parameters(), lr=0.1), make_optimizer(torch.optim.AdamW, other, 0.1, None)
+    generator = torch.Generator().manual_seed(1)
+    for step_number in range(4):
+        if step_number == 2:
+            other.load_state_dict(model.state_dict())
+            fused.load_state_dict(copy.deepcopy(before.state_dict()))
+        for weight, same in zip(model.weights, other.weights, strict=True):
+            weight.grad = torch.randn(weight.shape, generator=generator)
+            same.grad = weight.grad.clone()
+        before.step()
+        fused.step()
+    for weight, same in zip(model.weights, other.weights, strict=True):
+        assert torch.equal(weight, same)
+
+
 class CountOperations(TorchDispatchMode):
     """Notes the operations of torch that are run."""
 
