@@ -20,6 +20,7 @@ from flairlite.errors import SettingError, TrainingError
 from flairlite.models import Model
 from flairlite.runtime import get_seed
 from flairlite.tasks import Gold
+from flairlite.tasks.checks import LabelCheck
 
 if TYPE_CHECKING:
     from flairlite.trainers.settings import TrainingSettings
@@ -65,7 +66,7 @@ def encode_split(
 ) -> Split:
     """Check the labels of a split and encode it.
 
-    Sentences that are not in memory are read once for the check and once for all else.
+    Each sentence is read once, also if it is not in memory.
 
     Args:
         model: The model.
@@ -77,29 +78,26 @@ def encode_split(
 
     Raises:
         TrainingError: If the split has no sentence with a word.
-        LabelError: If there is nothing to learn, or to compare with; see `Task.check`.
+        LabelError: If there is nothing to learn, or to compare with; see `LabelCheck`.
     """
-    if not sentences or not any(sentence.words for sentence in sentences):
-        raise TrainingError(f"the {name} split is empty: give the corpus sentences for it, or None in its place")
-    for_training = name == "train"
-    for message in model.task.check(sentences, f"the {name} split", for_training=for_training, exclude=exclude):
-        log.warning("%s", message)
-    if for_training and model.label_type in model.embeddings.fields:
-        log.warning(
-            "the embeddings read the %r labels that the model predicts: on data with these labels, scores are "
-            "meaningless",
-            model.label_type,
-        )
-    fields, task = model.embeddings.fields, model.task
+    problem = f"the {name} split is empty: give the corpus sentences for it, or None in its place"
+    if not sentences:
+        raise TrainingError(problem)
+    fields, task, for_training = model.embeddings.fields, model.task, name == "train"
+    check = LabelCheck(task, f"the {name} split", size=len(sentences), for_training=for_training, exclude=exclude)
     encoder = None if storage_mode == "none" else Encoder(fields)
     labels, targets, lengths, digest = list(task.label_names), [], [], hashlib.sha256()
     for chunk in _read_chunks(sentences):
+        check.add(chunk)
         labels = list(dict.fromkeys((*labels, *task.count(chunk))))  # those that only the sentences have come last
         targets.append(task.targets(chunk, labels))
         lengths.append(count_words(chunk))
         _update_hash(digest, chunk, fields)
         if encoder is not None:
             encoder.add(chunk)
+    if not any(map(torch.any, lengths)):
+        raise TrainingError(problem)
+    _warn(model, check, for_training)
     gold = Gold(sentences, task.label_type, tuple(labels), Targets.join(targets))
     sha256 = _hash_with_labels(digest, gold)
     if encoder is None:
@@ -114,6 +112,18 @@ def encode_split(
         for message in describe_unknown_words(model.embeddings, dataset, shown):
             log.info("%s", message)
     return Split(name, dataset.to(model.device) if storage_mode == "gpu" else dataset, gold, sha256)
+
+
+def _warn(model: Model, check: LabelCheck, for_training: bool) -> None:
+    """Log what a check has found in the labels of a split, and labels that are both read and learned."""
+    for message in check.finish():
+        log.warning("%s", message)
+    if for_training and model.label_type in model.embeddings.fields:
+        log.warning(
+            "the embeddings read the %r labels that the model predicts: on data with these labels, scores are "
+            "meaningless",
+            model.label_type,
+        )
 
 
 def _read_chunks(sentences: Sequence[Sentence]) -> Iterator[list[Sentence]]:
