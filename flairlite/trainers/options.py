@@ -66,7 +66,10 @@ class TrainingOptions(OptimizerOptions, total=False):
 
 
 _RESUME = "an interrupted run continues with trainer.resume(base_path)"
-_SCHEDULER = "use plugins=[LinearSchedulerPlugin(warmup_fraction=0.1)]"
+_SCHEDULER = (
+    "use plugins=[LinearSchedulerPlugin(warmup_fraction=0.1)], or its siblings CosineSchedulerPlugin and "
+    "OneCycleSchedulerPlugin"
+)
 
 # arguments of Flair's versions: the value that asks for nothing, and what to do for any other
 _OF_FLAIR: Mapping[str, tuple[Any, str]] = {

@@ -19,7 +19,13 @@ from flairlite.errors import SettingError
 from flairlite.models import SequenceTagger
 from flairlite.samplers import ChunkSampler, ExpandingChunkSampler, ImbalancedClassificationDatasetSampler
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
-from flairlite.trainers.plugins import AnnealingPlugin, LinearSchedulerPlugin, MetricHistoryPlugin
+from flairlite.trainers.plugins import (
+    AnnealingPlugin,
+    CosineSchedulerPlugin,
+    LinearSchedulerPlugin,
+    MetricHistoryPlugin,
+    OneCycleSchedulerPlugin,
+)
 
 TEXTS = ["the/DET dog/NOUN sleeps/VERB", "the/DET dog/NOUN", "sleeps/VERB now/ADV", "dog/NOUN"]
 
@@ -64,6 +70,8 @@ def make_trainer() -> ModelTrainer:
     ("options", "make_plugins"),
     [
         ({}, lambda: [LinearSchedulerPlugin(0.3)]),
+        ({"decoder_learning_rate": 0.2, "mini_batch_chunk_size": 2}, lambda: [CosineSchedulerPlugin(0.3)]),
+        ({"decoder_learning_rate": 0.2, "optimizer": "AdamW"}, lambda: [OneCycleSchedulerPlugin()]),
         ({}, lambda: [MetricHistoryPlugin({("train", "batch_loss"): "losses", ("dev", "macro avg", "recall"): "r"})]),
         ({"learning_rate": 1e-9}, lambda: [AnnealingPlugin(None, 0.0, 0.5, 1, 1, True)]),
         ({"sampler": ChunkSampler}, list),

@@ -24,8 +24,8 @@ from flairlite.errors import FlairliteError, SettingError, TrainingError
 from flairlite.models import SequenceTagger
 from flairlite.samplers import ChunkSampler, ExpandingChunkSampler, FlairSampler, ImbalancedClassificationDatasetSampler
 from flairlite.trainers import Annealing, Callback, ModelTrainer, TrainingSettings, TrainingState
-from flairlite.trainers.callbacks.linear_schedule import LinearSchedule
 from flairlite.trainers.callbacks.weights_table import WeightExtractor
+from flairlite.trainers.plugins import LinearSchedulerPlugin, OneCycleSchedulerPlugin
 
 
 @pytest.fixture(autouse=True)
@@ -223,9 +223,11 @@ class TestSlips:
             lambda: Annealing(patience=1.5),  # type: ignore[arg-type]
             lambda: Annealing(restarts=1),  # type: ignore[arg-type]
             lambda: Annealing(min_learning_rate=-1.0),
-            lambda: LinearSchedule(warmup_fraction="0.1"),  # type: ignore[arg-type]
-            lambda: LinearSchedule(warmup_fraction=1.0),
-            lambda: LinearSchedule(warmup_fraction=math.nan),
+            lambda: LinearSchedulerPlugin(warmup_fraction="0.1"),  # type: ignore[arg-type]
+            lambda: LinearSchedulerPlugin(warmup_fraction=1.0),
+            lambda: LinearSchedulerPlugin(warmup_fraction=math.nan),
+            lambda: OneCycleSchedulerPlugin(div_factor=0.5),
+            lambda: OneCycleSchedulerPlugin(final_div_factor=None),  # type: ignore[arg-type]
             lambda: WeightExtractor("folder", 2.5),  # type: ignore[arg-type]
             lambda: WeightExtractor(None),  # type: ignore[arg-type]
         ],

@@ -9,19 +9,26 @@ from flairlite.trainers.plugins.loggers import (
 )
 from flairlite.trainers.plugins.metric_records import MetricName, MetricRecord, RecordType
 from flairlite.trainers.plugins.outputs import CheckpointPlugin, LogFilePlugin, WeightExtractorPlugin
-from flairlite.trainers.plugins.schedules import AnnealingPlugin, LinearSchedulerPlugin
+from flairlite.trainers.plugins.schedules import (
+    AnnealingPlugin,
+    CosineSchedulerPlugin,
+    LinearSchedulerPlugin,
+    OneCycleSchedulerPlugin,
+)
 
 __all__ = [
     "AnnealingPlugin",
     "BasePlugin",
     "CheckpointPlugin",
     "ClearmlLoggerPlugin",
+    "CosineSchedulerPlugin",
     "HookHandle",
     "LinearSchedulerPlugin",
     "LogFilePlugin",
     "MetricHistoryPlugin",
     "MetricName",
     "MetricRecord",
+    "OneCycleSchedulerPlugin",
     "Pluggable",
     "RecordType",
     "TensorboardLogger",
