@@ -84,7 +84,7 @@ _OF_FLAIR: Mapping[str, tuple[Any, str]] = {
     "scheduler": (None, _SCHEDULER),
     "warmup_fraction": (None, f"fine_tune has it; or {_SCHEDULER}"),
     "cycle_momentum": (False, _SCHEDULER),
-    "use_swa": (False, "average the weights in a plugin of your own, in on_epoch_end"),
+    "use_swa": (False, "use plugins=[SWAPlugin()], or EMAPlugin"),
     "batch_growth_annealing": (False, "the batch size is constant: anneal the learning rate"),
     "anneal_against_dev_loss": (False, "main_evaluation_metric decides about annealing"),
     "param_selection_mode": (False, "set create_file_logs, create_loss_file and save_final_model to False"),

@@ -323,6 +323,7 @@ class TrainingRun:
         state.compare_with_best()
         for callback in self.callbacks:
             callback.on_evaluated(state)
+        state.goes_back = state.goes_back and self.best is not None  # otherwise there is no model to go back to
         state.end_epoch()
         for callback in self.callbacks:
             callback.on_epoch_end(state)

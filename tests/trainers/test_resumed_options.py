@@ -22,9 +22,11 @@ from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers.plugins import (
     AnnealingPlugin,
     CosineSchedulerPlugin,
+    EMAPlugin,
     LinearSchedulerPlugin,
     MetricHistoryPlugin,
     OneCycleSchedulerPlugin,
+    SWAPlugin,
 )
 
 TEXTS = ["the/DET dog/NOUN sleeps/VERB", "the/DET dog/NOUN", "sleeps/VERB now/ADV", "dog/NOUN"]
@@ -72,6 +74,8 @@ def make_trainer() -> ModelTrainer:
         ({}, lambda: [LinearSchedulerPlugin(0.3)]),
         ({"decoder_learning_rate": 0.2, "mini_batch_chunk_size": 2}, lambda: [CosineSchedulerPlugin(0.3)]),
         ({"decoder_learning_rate": 0.2, "optimizer": "AdamW"}, lambda: [OneCycleSchedulerPlugin()]),
+        ({"patience": 1, "anneal_with_restarts": True, "optimizer": "AdamW"}, lambda: [EMAPlugin(0.9)]),
+        ({"use_final_model_for_eval": True}, lambda: [SWAPlugin(2)]),
         ({}, lambda: [MetricHistoryPlugin({("train", "batch_loss"): "losses", ("dev", "macro avg", "recall"): "r"})]),
         ({"learning_rate": 1e-9}, lambda: [AnnealingPlugin(None, 0.0, 0.5, 1, 1, True)]),
         ({"sampler": ChunkSampler}, list),

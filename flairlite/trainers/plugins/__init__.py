@@ -1,5 +1,6 @@
 """Training plugins with Flair's API."""
 
+from flairlite.trainers.plugins.averages import EMAPlugin, SWAPlugin
 from flairlite.trainers.plugins.base import BasePlugin, HookHandle, Pluggable, TrainerPlugin, TrainingInterrupt
 from flairlite.trainers.plugins.loggers import (
     ClearmlLoggerPlugin,
@@ -22,6 +23,7 @@ __all__ = [
     "CheckpointPlugin",
     "ClearmlLoggerPlugin",
     "CosineSchedulerPlugin",
+    "EMAPlugin",
     "HookHandle",
     "LinearSchedulerPlugin",
     "LogFilePlugin",
@@ -31,6 +33,7 @@ __all__ = [
     "OneCycleSchedulerPlugin",
     "Pluggable",
     "RecordType",
+    "SWAPlugin",
     "TensorboardLogger",
     "TrainerPlugin",
     "TrainingInterrupt",
