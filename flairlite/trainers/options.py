@@ -52,6 +52,10 @@ class TrainingOptions(OptimizerOptions, total=False):
     shuffle: bool
     shuffle_first_epoch: bool
     bucketing: bool
+    augment_lowercase: float
+    augment_uppercase: float
+    augment_titlecase: float
+    augment_nopunct: float
     embeddings_storage_mode: str
     use_amp: bool
     save_final_model: bool

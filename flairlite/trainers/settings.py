@@ -44,6 +44,13 @@ def _check_sample(name: str, value: Any) -> float:
     return amount
 
 
+def _check_probability(name: str, value: Any) -> float:
+    probability: float = number(least=0)(name, value)
+    if probability > 1:
+        raise SettingError(f"{name} must be a probability, from 0 to 1; it is {shown(value)}")
+    return probability
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
     """The settings of `ModelTrainer.train`, each of which is also a keyword argument of it.
@@ -79,6 +86,12 @@ class TrainingSettings:
         shuffle_first_epoch: Whether to shuffle in the first epoch too.
         bucketing: Whether to put sentences of similar length into a batch when shuffling, which is much faster. If the
             model labels words, batches of long sentences have fewer of them.
+        augment_lowercase: The probability that a sentence is trained on in lower case, drawn anew in each epoch. So the
+            model learns texts in any case. Labels stay, and evaluations use the sentences as they are.
+        augment_uppercase: Likewise, that all of its words are in upper case.
+        augment_titlecase: Likewise, that each of its words begins in upper case. The sum of the three is at most 1.
+        augment_nopunct: Likewise, that a sentence lacks its last word if that is punctuation, unless a span would be
+            cut. So the model learns texts without final punctuation.
         embeddings_storage_mode: `cpu` keeps encoded sentences on the host, `gpu` on the device, and `none` encodes
             each batch when it is needed.
         use_amp: Whether to run operations that support it in bfloat16 (autocast). Weights stay in float32.
@@ -123,6 +136,10 @@ class TrainingSettings:
     shuffle: bool = _setting(True, flag)
     shuffle_first_epoch: bool = _setting(True, flag)
     bucketing: bool = _setting(True, flag)
+    augment_lowercase: float = _setting(0, _check_probability)
+    augment_uppercase: float = _setting(0, _check_probability)
+    augment_titlecase: float = _setting(0, _check_probability)
+    augment_nopunct: float = _setting(0, _check_probability)
     embeddings_storage_mode: str = _setting("cpu", one_of(*STORAGE_MODES), may_change=True)
     use_amp: bool = _setting(False, flag)
     save_final_model: bool = _setting(True, flag, may_change=True)
@@ -138,6 +155,15 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for item in fields(self):
             object.__setattr__(self, item.name, item.metadata["check"](item.name, getattr(self, item.name)))
+        cases = self.augment_lowercase + self.augment_uppercase + self.augment_titlecase
+        if cases > 1 + 1e-9:  # the sum of 0.1, 0.2 and 0.7 is inexact
+            names = "augment_lowercase, augment_uppercase and augment_titlecase"
+            raise SettingError(f"the sum of {names} must be at most 1, as they exclude each other; it is {cases}")
+
+    @property
+    def augments(self) -> bool:
+        """Whether training sentences are changed at random."""
+        return any((self.augment_lowercase, self.augment_uppercase, self.augment_titlecase, self.augment_nopunct))
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], base: TrainingSettings | None = None) -> TrainingSettings:

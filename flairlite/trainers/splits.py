@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,13 @@ from torch import Tensor
 from flairlite.data import ConcatDataset, Corpus, Sentence
 from flairlite.data.dataset import Subset, is_in_memory
 from flairlite.embeddings.oov_report import describe_unknown_words
-from flairlite.encoding import Dataset, EncodedDataset, Encoder, LazyDataset, Targets, count_words
+from flairlite.encoding import Dataset, EncodedDataset, Encoder, LazyDataset, Targets, Variants, count_words, encode
 from flairlite.errors import SettingError, TrainingError
 from flairlite.models import Model
 from flairlite.runtime import get_seed
 from flairlite.tasks import Gold
 from flairlite.tasks.checks import LabelCheck
+from flairlite.trainers.augmentation import CASES, find_droppable
 
 if TYPE_CHECKING:
     from flairlite.trainers.settings import TrainingSettings
@@ -39,12 +41,14 @@ class Split:
         dataset: Its sentences as integers.
         gold: Their gold labels.
         sha256: The hash of words, gold labels and of the token labels that the embeddings read.
+        can_drop: (S,) which sentences may lose their last word in training; empty without augmentation.
     """
 
     name: str
     dataset: Dataset
     gold: Gold
     sha256: str
+    can_drop: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
 
     @property
     def sentences(self) -> Sequence[Sentence]:
@@ -63,6 +67,7 @@ def encode_split(
     storage_mode: str,
     *,
     exclude: Collection[str] = (),
+    augment: bool = False,
 ) -> Split:
     """Check the labels of a split and encode it.
 
@@ -75,6 +80,7 @@ def encode_split(
         storage_mode: `cpu` keeps integers and vectors on the host, `gpu` on the device, and `none` encodes each batch
             when it is needed.
         exclude: Labels that evaluations exclude.
+        augment: Whether to encode what `Augmentation` chooses from.
 
     Raises:
         TrainingError: If the split has no sentence with a word.
@@ -85,13 +91,15 @@ def encode_split(
         raise TrainingError(problem)
     fields, task, for_training = model.embeddings.fields, model.task, name == "train"
     check = LabelCheck(task, f"the {name} split", size=len(sentences), for_training=for_training, exclude=exclude)
-    encoder = None if storage_mode == "none" else Encoder(fields)
-    labels, targets, lengths, digest = list(task.label_names), [], [], hashlib.sha256()
+    variants = CASES if augment else ()
+    encoder = None if storage_mode == "none" else Encoder(fields, variants)
+    labels, targets, lengths, can_drop, digest = list(task.label_names), [], [], [], hashlib.sha256()
     for chunk in _read_chunks(sentences):
         check.add(chunk)
         labels = list(dict.fromkeys((*labels, *task.count(chunk))))  # those that only the sentences have come last
         targets.append(task.targets(chunk, labels))
         lengths.append(count_words(chunk))
+        can_drop.append(find_droppable(chunk if augment else ()))
         _update_hash(digest, chunk, fields)
         if encoder is not None:
             encoder.add(chunk)
@@ -100,18 +108,23 @@ def encode_split(
     _warn(model, check, for_training)
     gold = Gold(sentences, task.label_type, tuple(labels), Targets.join(targets))
     sha256 = _hash_with_labels(digest, gold)
+    dataset: Dataset
     if encoder is None:
+        encode_batch = functools.partial(_encode_batch, model, gold, variants)
+        dataset = LazyDataset(sentences, encode_batch, torch.cat(lengths))
+    else:
+        encoded = encoder.encode(model.embeddings.index, gold.targets)
+        if for_training:
+            shown = sentences if is_in_memory(sentences) else [Sentence(encoder.words())]
+            for message in describe_unknown_words(model.embeddings, encoded, shown):
+                log.info("%s", message)
+        dataset = encoded.to(model.device) if storage_mode == "gpu" else encoded
+    return Split(name, dataset, gold, sha256, torch.cat(can_drop))
 
-        def encode_batch(batch: Sequence[Sentence]) -> EncodedDataset:
-            return model.encode(batch, label_type=gold.label_type, labels=gold.labels)
 
-        return Split(name, LazyDataset(sentences, encode_batch, torch.cat(lengths)), gold, sha256)
-    dataset = encoder.encode(model.embeddings.index, gold.targets)
-    if for_training:
-        shown = sentences if is_in_memory(sentences) else [Sentence(encoder.words())]
-        for message in describe_unknown_words(model.embeddings, dataset, shown):
-            log.info("%s", message)
-    return Split(name, dataset.to(model.device) if storage_mode == "gpu" else dataset, gold, sha256)
+def _encode_batch(model: Model, gold: Gold, variants: Variants, sentences: Sequence[Sentence]) -> EncodedDataset:
+    targets = model.task.targets(sentences, gold.labels)
+    return encode(sentences, model.embeddings.index, targets, fields=model.embeddings.fields, variants=variants)
 
 
 def _warn(model: Model, check: LabelCheck, for_training: bool) -> None:
@@ -163,7 +176,7 @@ def encode_splits(model: Model, corpus: Corpus, settings: TrainingSettings) -> d
             parts[name] = sentences
     mode, exclude = settings.embeddings_storage_mode, settings.exclude_labels or ()
     train = trained[0] if len(trained) == 1 else ConcatDataset(trained)  # no list: it may be larger than memory
-    splits = {"train": encode_split(model, "train", train, mode, exclude=exclude)}
+    splits = {"train": encode_split(model, "train", train, mode, exclude=exclude, augment=settings.augments)}
     if settings.monitor_train_sample:
         lengths = splits["train"].dataset.lengths
         parts["train_sample"] = draw_sample(train, lengths, settings.monitor_train_sample, get_seed(settings.seed))

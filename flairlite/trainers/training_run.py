@@ -21,6 +21,7 @@ from flairlite.models.inference import evaluate_dataset
 from flairlite.runtime import get_seed
 from flairlite.samplers import FlairSampler
 from flairlite.tokenization import Tokenizer
+from flairlite.trainers.augmentation import Augmentation
 from flairlite.trainers.batch_order import BatchOrder
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.callbacks.best_model import BestModel
@@ -77,6 +78,7 @@ class TrainingRun:
         self.train_split, self.dev, self.test = splits["train"], splits.get("dev"), splits.get("test")
         watched = {"dev", "train_sample", *(["test"] if settings.monitor_test else [])}
         self.monitored = [split for name, split in splits.items() if name in watched]
+        self.augmentation = Augmentation(settings, model.task, self.train_split) if settings.augments else None
         self.order = self._make_order()
         self.dropout = torch.Generator(device=model.device).manual_seed(get_seed(settings.seed))
         self.state = TrainingState(
@@ -302,11 +304,12 @@ class TrainingRun:
 
     def _train_epoch(self) -> None:
         state = self.state
-        batches = self._first_batches or self.order.draw(state.epoch + (not state.is_in_epoch), again=state.is_in_epoch)
+        epoch = state.epoch + (not state.is_in_epoch)
+        batches = self._first_batches or self.order.draw(epoch, again=state.is_in_epoch)
         self._first_batches = None
         train_epoch(
             state,
-            self.train_split,
+            self.train_split if self.augmentation is None else self.augmentation.draw(epoch),
             batches,
             self.dropout,
             self.callbacks,

@@ -81,6 +81,8 @@ def make_trainer() -> ModelTrainer:
         ({"sampler": ChunkSampler}, list),
         ({"sampler": lambda: ExpandingChunkSampler(2)}, list),
         ({"sampler": ImbalancedClassificationDatasetSampler}, list),
+        ({"augment_lowercase": 0.3, "augment_uppercase": 0.3, "augment_nopunct": 0.5}, list),
+        ({"augment_titlecase": 0.5, "embeddings_storage_mode": "none"}, list),
         ({"shuffle_first_epoch": False, "mini_batch_chunk_size": 2}, list),
         ({"decoder_learning_rate": 0.2, "momentum": 0.9, "write_weights": True, "monitor_train_sample": 3}, list),
         ({"write_weights": True, "checkpoint_every": None}, list),
