@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mirror import MIRROR
 
 import flairlite
+from flairlite import datasets
+from flairlite.data import Corpus
 from flairlite.models import SequenceTagger
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -206,6 +211,56 @@ class TestExamplesOnSamples:
         name, score = output.splitlines()[-1].split()
         assert name in ("positive", "negative", "neutral")
         assert 1 / 3 <= float(score) <= 1
+
+
+@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="examples/ is not next to tests/")
+class TestSearchExample:
+    """The search with Optuna, on a few sentences."""
+
+    @pytest.fixture
+    def search(self, tmp_path: Path, sample: Corpus, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+        pytest.importorskip("optuna", reason="optuna is not installed")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("FLAIRLITE_DEVICE", "cpu")
+        small = Corpus((sample.train or [])[:16], (sample.dev or [])[:8], (sample.test or [])[:8])
+        monkeypatch.setattr(datasets, "SAMPLE_ENGLISH", lambda: small)
+
+        def search(trials: str) -> Any:
+            monkeypatch.setattr(sys, "argv", ["search_settings.py", trials])
+            return runpy.run_path(str(EXAMPLES / "search_settings.py"))
+
+        return search
+
+    def test_a_study_is_continued_until_it_has_its_trials(
+        self, search: Callable[[str], Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert len((EXAMPLES / "search_settings.py").read_text(encoding="utf-8").splitlines()) <= 40
+        first = search("1")["study"].trials
+        second = search("3")["study"]
+        assert [trial.params for trial in second.trials[:1]] == [trial.params for trial in first]
+        assert {trial.state.name for trial in second.trials} == {"COMPLETE"}
+        assert second.best_value == max(trial.value for trial in second.trials)
+        assert f"Best of 3 trials: {second.best_value:.4f} with {second.best_params}" in capsys.readouterr().out
+        for trial in second.trials:
+            scores = [float(line.split("\t")[7]) for line in read_rows(tmp_path, trial.number)]
+            assert trial.value == pytest.approx(max(scores), abs=1e-4)
+            assert len(scores) == len(trial.intermediate_values) == 5
+        assert len(search("2")["study"].trials) == 3
+
+    def test_a_bad_trial_is_pruned(self, search: Callable[[str], Any], tmp_path: Path) -> None:
+        import optuna
+
+        train = search("1")["train"]
+        study = optuna.create_study(direction="maximize", pruner=optuna.pruners.ThresholdPruner(lower=1.1))
+        study.optimize(train, n_trials=1)
+        assert study.trials[0].state.name == "PRUNED"
+        assert list(study.trials[0].intermediate_values) == [1]
+
+
+def read_rows(folder: Path, trial: int) -> list[str]:
+    """The rows of loss.tsv of a trial."""
+    table = folder / "resources" / "taggers" / f"search-{trial}" / "loss.tsv"
+    return table.read_text(encoding="utf-8").splitlines()[1:]
 
 
 def read_code(path: Path, available: set[str]) -> str:
