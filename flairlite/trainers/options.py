@@ -57,7 +57,7 @@ class TrainingOptions(OptimizerOptions, total=False):
     augment_titlecase: float
     augment_nopunct: float
     embeddings_storage_mode: str
-    use_amp: bool
+    use_amp: bool | str
     save_final_model: bool
     compact_vectors: bool
     checkpoint_every: int | None

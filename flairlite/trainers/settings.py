@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
@@ -28,7 +29,12 @@ from flairlite.runtime import get_seed
 from flairlite.trainers.callbacks.annealing import Annealing
 from flairlite.trainers.optimizers import OptimizerFactory, find_optimizer, optimizer_from_plain, optimizer_to_plain
 from flairlite.trainers.options import bind_options
+from flairlite.trainers.process.processor import has_fast_bfloat16
 from flairlite.trainers.reproduce.hashes import find_differences
+
+log = logging.getLogger("flairlite")
+
+AUTO = "auto"
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -42,6 +48,15 @@ def _check_sample(name: str, value: Any) -> float:
     if isinstance(amount, float) and amount > 1:
         raise SettingError(f"{name} must be a part from 0 to 1, or a whole number of sentences; it is {amount}")
     return amount
+
+
+def _check_amp(name: str, value: Any) -> bool | str:
+    if isinstance(value, str) and value.lower() == AUTO:
+        return AUTO
+    try:
+        return flag(name, value)
+    except SettingError:
+        raise SettingError(f"{name} must be True or False, or {AUTO!r}; it is {shown(value)}") from None
 
 
 def _check_probability(name: str, value: Any) -> float:
@@ -94,7 +109,9 @@ class TrainingSettings:
             cut. So the model learns texts without final punctuation.
         embeddings_storage_mode: `cpu` keeps encoded sentences on the host, `gpu` on the device, and `none` encodes
             each batch when it is needed.
-        use_amp: Whether to run operations that support it in bfloat16 (autocast). Weights stay in float32.
+        use_amp: Whether to run operations that support it in bfloat16 (autocast). Weights stay in float32. With `auto`,
+            a CPU with instructions for bfloat16 (AVX512_BF16 or AMX_BF16) does so, because it is faster there, and
+            other devices do not. The files of the run have the choice, which a resumed run keeps.
         save_final_model: Whether to write final-model.pt.
         compact_vectors: Whether to round fixed word vectors to twelve bits per value, in the model and its files. The
             files are less than half as large then, and predict the same as the model in memory.
@@ -141,7 +158,7 @@ class TrainingSettings:
     augment_titlecase: float = _setting(0, _check_probability)
     augment_nopunct: float = _setting(0, _check_probability)
     embeddings_storage_mode: str = _setting("cpu", one_of(*STORAGE_MODES), may_change=True)
-    use_amp: bool = _setting(False, flag)
+    use_amp: bool | str = _setting(False, _check_amp)
     save_final_model: bool = _setting(True, flag, may_change=True)
     compact_vectors: bool = _setting(True, flag)
     checkpoint_every: int | None = _setting(None, whole_number(least=1, optional=True), may_change=True)
@@ -180,6 +197,13 @@ class TrainingSettings:
         changed = replace(base or cls(), **{name: value for name, value in options.items() if name in names})
         rest = {name: value for name, value in options.items() if name not in names}
         return replace(changed, optimizer=bind_options(changed.optimizer, rest, names), seed=get_seed(changed.seed))
+
+    def for_device(self, device: torch.device) -> TrainingSettings:
+        """Return the settings with a choice in place of `use_amp="auto"`."""
+        if self.use_amp != AUTO:
+            return self
+        log.info("use_amp='auto' computes in %s on this device", "bfloat16" if has_fast_bfloat16(device) else "float32")
+        return replace(self, use_amp=has_fast_bfloat16(device))
 
     def make_annealing(self) -> Annealing:
         """Make the default annealing of the learning rate."""

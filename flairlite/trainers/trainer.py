@@ -234,6 +234,7 @@ class ModelTrainer(Pluggable):
         log_path = folder / TRAINING_LOG if settings.create_file_logs else None
         tuned = tidy_heap() if settings.tune_process else contextlib.nullcontext()
         with _claim(self.model), logging_to(log_path, opened=False) as log_file, tuned, self._attach(parts.plugins):
+            settings = settings.for_device(parts.device)
             callbacks = [plugin for plugin in parts.plugins if isinstance(plugin, Callback)]
             if any(map(self.has_hook, self.valid_events)):
                 callbacks.append(Events(self, {"base_path": folder, **vars(settings)}))

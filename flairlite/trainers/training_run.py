@@ -315,7 +315,7 @@ class TrainingRun:
             self.callbacks,
             max_grad_norm=self.settings.max_grad_norm,
             chunk_size=self.settings.mini_batch_chunk_size,
-            use_amp=self.settings.use_amp,
+            use_amp=self.settings.use_amp is True,
         )
         for callback in self.callbacks:
             callback.on_epoch_trained(state)
