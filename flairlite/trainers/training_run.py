@@ -30,6 +30,7 @@ from flairlite.trainers.callbacks.loss_table import LossTable
 from flairlite.trainers.callbacks.training_log import LINE, LogFile, TrainingLog, make_header
 from flairlite.trainers.loop import make_not_finite_error, train_epoch
 from flairlite.trainers.optimizers import make_optimizer
+from flairlite.trainers.plugins.averages import WeightAveragePlugin
 from flairlite.trainers.plugins.base import TrainingInterrupt
 from flairlite.trainers.plugins.outputs import CheckpointPlugin, WeightExtractorPlugin
 from flairlite.trainers.process.run_folder import FINAL_MODEL, clear_folder
@@ -100,7 +101,9 @@ class TrainingRun:
         self._first_batches: list[Tensor] | None = None  # drawn before an earlier run's files are removed
         self.own_callbacks = self._make_callbacks(corpus)
         checkpoints = Checkpoints(self.save, settings.checkpoint_every, self.signals)
-        self.callbacks = [*self.own_callbacks, *plugins, checkpoints]
+        callbacks = [*self.own_callbacks, *plugins, checkpoints]
+        # averages first, so that all others find the average in the model when an epoch ends
+        self.callbacks = sorted(callbacks, key=lambda callback: not isinstance(callback, WeightAveragePlugin))
         self.inputs = self._describe_inputs()
         self.record = start_run_record(model, corpus, settings.to_plain(), self.inputs)
 

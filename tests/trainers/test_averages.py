@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,14 @@ from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import SettingError
 from flairlite.models import Model, SequenceTagger
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
-from flairlite.trainers.plugins import AnnealingPlugin, EMAPlugin, SWAPlugin
+from flairlite.trainers.plugins import AnnealingPlugin, CheckpointPlugin, EMAPlugin, SWAPlugin
 
 Weights = dict[str, np.ndarray]
 TEXTS = ["the/DET dog/NOUN sleeps/VERB", "the/DET dog/NOUN", "sleeps/VERB now/ADV", "dog/NOUN"] * 3
 EPOCHS, STEPS = 4, 3
 
 
-def make_trainer(device: torch.device | None = None) -> ModelTrainer:
+def make_trainer(device: torch.device | str = "cpu") -> ModelTrainer:
     corpus = Corpus(list(map(tagged, TEXTS)), list(map(tagged, TEXTS[:4])), list(map(tagged, TEXTS[:4])))
     embeddings = WordEmbeddings(WordVectors(["the", "dog", "now"], np.eye(3)))
     tagger = SequenceTagger(embeddings, corpus.make_label_dictionary("pos"), "pos", hidden_size=3, seed=0)
@@ -94,6 +95,13 @@ class TestEMA:
         assert_close(weights_of(loaded), recorder.evaluated[best])
         assert loaded.evaluate(trainer.corpus.test or ()).main_score == result["test_score"]
 
+    @pytest.mark.parametrize("is_first", [True, False])
+    def test_the_models_of_all_epochs_are_averages(self, is_first: bool, tmp_path: Path) -> None:
+        recorder, saving, average = Recorder(), CheckpointPlugin(1, False, tmp_path), EMAPlugin(0.8)
+        train(make_trainer(), tmp_path, recorder, *([saving, average] if is_first else [average, saving]))
+        for epoch, evaluated in enumerate(recorder.evaluated, start=1):
+            assert_close(weights_of(SequenceTagger.load(tmp_path / f"model_epoch_{epoch}.pt")), evaluated)
+
     def test_fixed_vectors_are_not_copied(self, tmp_path: Path) -> None:
         plugin, trainer = EMAPlugin(), make_trainer()
         train(trainer, tmp_path, plugin, max_epochs=1)
@@ -136,6 +144,16 @@ def test_training_itself_is_left_as_it_is(plugin: Callback, tmp_path: Path) -> N
     assert not np.array_equal(*(run.evaluated[-1]["linear.bias"] for run in recorders))
 
 
+@pytest.mark.parametrize("make", [lambda: EMAPlugin(0.9), lambda: SWAPlugin(2)], ids=["EMA", "SWA"])
+def test_a_finished_run_continues_with_the_trained_weights(make: Callable[[], Callback], tmp_path: Path) -> None:
+    whole, parts = make_trainer(), make_trainer()
+    expected = train(whole, tmp_path / "whole", make())
+    train(make_trainer(), tmp_path / "parts", make(), max_epochs=2)
+    assert parts.resume(tmp_path / "parts", plugins=[make()], max_epochs=EPOCHS, device="cpu") == expected
+    for name in ("best-model.pt", "final-model.pt"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
 def test_a_run_has_one_average(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="has EMAPlugin, SWAPlugin: choose one"):
         train(make_trainer(), tmp_path, EMAPlugin(), SWAPlugin())
@@ -144,8 +162,8 @@ def test_a_run_has_one_average(tmp_path: Path) -> None:
 @pytest.mark.parametrize("plugin", [EMAPlugin(), SWAPlugin(1)], ids=str)
 def test_an_interrupted_run_ends_with_the_average(plugin: Callback, tmp_path: Path) -> None:
     class Interrupt(Callback):
-        def on_batch_end(self, state: TrainingState) -> None:
-            if state.epoch == 3:
+        def on_batch_begin(self, state: TrainingState) -> None:
+            if state.epoch == 3 and state.iteration == 2:
                 raise KeyboardInterrupt
 
     recorder, trainer = Recorder(), make_trainer()

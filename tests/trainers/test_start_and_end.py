@@ -78,12 +78,16 @@ class AtStart(Callback):
 
 
 class TestReading:
+    @pytest.mark.parametrize("augment", [0.0, 0.5])
     @pytest.mark.parametrize("mode", ["cpu", "none"])
-    def test_sentences_on_disk_are_read_once_before_the_first_step(self, mode: str, tmp_path: Path) -> None:
+    def test_sentences_on_disk_are_read_once_before_the_first_step(
+        self, mode: str, augment: float, tmp_path: Path
+    ) -> None:
         splits = Counted(1500), Counted(8), Counted(8)
         noted = AtStart(*splits)
         trainer = make_trainer(Corpus(*splits))
-        train(trainer, tmp_path, embeddings_storage_mode=mode, max_epochs=1, mini_batch_size=500, plugins=[noted])
+        options = {"embeddings_storage_mode": mode, "augment_nopunct": augment, "augment_uppercase": augment}
+        train(trainer, tmp_path, max_epochs=1, mini_batch_size=500, plugins=[noted], **options)
         assert [set(reads) for reads in noted.reads] == [{1}] * 3
 
     def test_a_label_dictionary_reads_each_sentence_once(self) -> None:

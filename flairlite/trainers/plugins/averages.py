@@ -17,9 +17,9 @@ from flairlite.trainers.state import TrainingState
 class WeightAveragePlugin(Callback):
     """Base class of plugins that average weights: the average is evaluated and saved, and training is left as it is.
 
-    The model has the average during the evaluation of an epoch, in the files of the best and the final model, and after
-    training; in between, it has the weights that the optimizer changes. Only weights that are trained are averaged, so
-    that there is no copy of fixed word vectors. Checkpoints contain both.
+    From the end of an epoch's last step to the start of the next epoch, and after training, the model has the average;
+    in between, it has the weights that the optimizer changes. Checkpoints contain both. Only weights that are trained
+    are averaged, so that there is no copy of fixed word vectors. Training calls this callback before all others.
     """
 
     def __init__(self) -> None:
@@ -29,38 +29,40 @@ class WeightAveragePlugin(Callback):
         self._is_swapped = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the averages and the number of their updates."""
-        return {"averages": self._averages, "count": self._count}
+        """Return the averages (or the weights, if the model has the averages) and the number of their updates."""
+        return {"averages": self._averages, "count": self._count, "is_swapped": self._is_swapped}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state that `state_dict` returned."""
         pairs = zip(state["averages"], self._weights, strict=False)  # no averages before the first update
-        self._averages, self._count = [average.to(weight.device) for average, weight in pairs], state["count"]
+        self._averages = [average.to(weight.device) for average, weight in pairs]
+        self._count, self._is_swapped = state["count"], state["is_swapped"]
 
     def on_train_begin(self, state: TrainingState) -> None:
         """Begin without an average."""
         self._weights = [weight for weight in state.model.parameters() if weight.requires_grad]
-        self._is_swapped = False
         self.reset()
+
+    def on_epoch_begin(self, state: TrainingState) -> None:
+        """Give the model the weights before the evaluation."""
+        self._swap(to_averages=False)
 
     def on_epoch_trained(self, state: TrainingState) -> None:
         """Give the model the average, for the evaluation."""
         self._swap(to_averages=True)
 
     def on_epoch_end(self, state: TrainingState) -> None:
-        """Continue from the weights before the evaluation; or from the best model, if annealing has restored it."""
+        """Begin without an average, if annealing restores the best model."""
         if state.goes_back:
-            self._is_swapped = False
             self.reset()
-        self._swap(to_averages=False)
 
     def on_train_end(self, state: TrainingState) -> None:
         """Give the model the average, which is the result."""
         self._swap(to_averages=True)
 
     def reset(self) -> None:
-        """Forget the average."""
-        self._averages, self._count = [], 0
+        """Forget the average; the model keeps the weights that it has."""
+        self._averages, self._count, self._is_swapped = [], 0, False
 
     @torch.no_grad()
     def update(self, decay: float) -> None:

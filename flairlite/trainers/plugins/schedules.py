@@ -50,7 +50,8 @@ class AnnealingPlugin(Annealing):
 class StepSchedule(Callback, ABC):
     """Multiplies the learning rate of each parameter group by a factor that changes with each step.
 
-    Of the N steps of a run, the first W warm up.
+    Of the N steps of a run, the first W warm up. N is computed when the run begins; a run that is resumed with a higher
+    `max_epochs` keeps the last rate in the further epochs.
 
     Args:
         warmup_fraction: W/N, from 0 to below 1.
