@@ -389,6 +389,9 @@ class Corpus:
 class MultiCorpus(Corpus):
     """Several corpora as one, split by split.
 
+    `Corpus(other.train)` adds only the training split of another corpus. `flairlite.samplers.MultiCorpusSampler` draws
+    some corpora more often than others.
+
     Args:
         corpora: The corpora.
         task_ids: A name for each corpus, which its sentences have as their label of type `multitask_id`; `Task_0`,
