@@ -202,8 +202,9 @@ class TrainingSettings:
         """Return the settings with a choice in place of `use_amp="auto"`."""
         if self.use_amp != AUTO:
             return self
-        log.info("use_amp='auto' computes in %s on this device", "bfloat16" if has_fast_bfloat16(device) else "float32")
-        return replace(self, use_amp=has_fast_bfloat16(device))
+        use_amp = has_fast_bfloat16(device)
+        log.info("use_amp='auto' computes in %s on this device", "bfloat16" if use_amp else "float32")
+        return replace(self, use_amp=use_amp)
 
     def make_annealing(self) -> Annealing:
         """Make the default annealing of the learning rate."""
