@@ -231,30 +231,28 @@ class TestSearchExample:
 
         return search
 
-    def test_a_study_is_continued_until_it_has_its_trials(
+    def test_search_is_continued_and_prunes_trials(
         self, search: Callable[[str], Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
+        import optuna
+
         assert len((EXAMPLES / "search_settings.py").read_text(encoding="utf-8").splitlines()) <= 40
         first = search("1")["study"].trials
-        second = search("3")["study"]
-        assert [trial.params for trial in second.trials[:1]] == [trial.params for trial in first]
-        assert {trial.state.name for trial in second.trials} == {"COMPLETE"}
-        assert second.best_value == max(trial.value for trial in second.trials)
-        assert f"Best of 3 trials: {second.best_value:.4f} with {second.best_params}" in capsys.readouterr().out
-        for trial in second.trials:
+        namespace = search("2")
+        study, trials = namespace["study"], namespace["study"].trials
+        assert trials[0].params == first[0].params
+        assert [trial.state.name for trial in trials] == ["COMPLETE", "COMPLETE"]
+        assert study.best_value == max(trial.value for trial in trials)
+        assert f"Best of 2 trials: {study.best_value:.4f} with {study.best_params}" in capsys.readouterr().out
+        for trial in trials:
             scores = [float(line.split("\t")[7]) for line in read_rows(tmp_path, trial.number)]
             assert trial.value == pytest.approx(max(scores), abs=1e-4)
             assert len(scores) == len(trial.intermediate_values) == 5
-        assert len(search("2")["study"].trials) == 3
-
-    def test_a_bad_trial_is_pruned(self, search: Callable[[str], Any], tmp_path: Path) -> None:
-        import optuna
-
-        train = search("1")["train"]
-        study = optuna.create_study(direction="maximize", pruner=optuna.pruners.ThresholdPruner(lower=1.1))
-        study.optimize(train, n_trials=1)
-        assert study.trials[0].state.name == "PRUNED"
-        assert list(study.trials[0].intermediate_values) == [1]
+        study.pruner = optuna.pruners.ThresholdPruner(lower=1.1)
+        study.optimize(namespace["train"], n_trials=1)
+        assert study.trials[2].state.name == "PRUNED"
+        assert list(study.trials[2].intermediate_values) == [1]
+        assert len(search("1")["study"].trials) == 3
 
 
 def read_rows(folder: Path, trial: int) -> list[str]:
