@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from flairlite.tensors import copy_to, map_tensors
 
 Table = Any  # what an embedding keeps of the distinct words of a data set: a tensor, or tuples of tensors
 Ids = np.ndarray[Any, np.dtype[np.int32]]
+Variants = Sequence[Callable[[str], str]]  # functions that make a variant of a word, such as `str.lower`
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,20 @@ class Targets:
         counts += [part.soft.counts[indices] for part in parts if part.soft is not None]
         return int((counts[0] if len(counts) == 1 else torch.stack(counts).amax(0)).sum())
 
+    def vary(self, variation: Variation) -> Targets:
+        """Return the targets with the counts of sentences that have lost their last words."""
+        first, *others = (
+            replace(
+                part,
+                counts=part.counts - num_labels,
+                soft=part.soft and replace(part.soft, counts=part.soft.counts - num_soft),
+            )
+            for part, num_labels, num_soft in zip(
+                (self, *self.others), variation.num_dropped_labels, variation.num_dropped_soft, strict=True
+            )
+        )
+        return replace(first, others=tuple(others))
+
     def to(self, device: torch.device) -> Targets:
         """Return the targets with the tables that batches are gathered from on `device`."""
         return replace(
@@ -189,6 +205,29 @@ def _join_words(tables: Sequence[Tensor]) -> Tensor:
     return torch.cat([*(table[:-1] for table in tables), tables[0][-1:]])
 
 
+@dataclass(frozen=True)
+class Variation:
+    """How sentences differ from those that were encoded; all tensors are on the CPU.
+
+    Attributes:
+        variants: (S,) which variant of its words a sentence has, from 1; 0 for the words as they are.
+        num_dropped: (S,) words left out at the end of a sentence, less than it has.
+        num_dropped_labels: (P, S) labels of these that the model knows, of P label types; 0 where sentences are
+            labelled.
+        num_dropped_soft: (P, S) distributions of these words.
+    """
+
+    variants: Tensor
+    num_dropped: Tensor
+    num_dropped_labels: Tensor
+    num_dropped_soft: Tensor
+
+    def of(self, indices: Tensor) -> Variation:
+        """Return the variation of the sentences at `indices` (B,)."""
+        counts = (self.num_dropped_labels[:, indices], self.num_dropped_soft[:, indices])
+        return Variation(self.variants[indices], self.num_dropped[indices], *counts)
+
+
 class Dataset(Protocol):
     """Sentences that can be encoded in batches."""
 
@@ -198,6 +237,9 @@ class Dataset(Protocol):
 
     def batch(self, indices: Tensor) -> Batch:
         """Return the sentences at `indices` (B,), none of them empty, as one batch."""
+
+    def vary(self, variation: Variation) -> Dataset:
+        """Return the data set with other words, or without the last words, of some sentences."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +252,7 @@ class EncodedDataset:
         word_ids: (N + 1,) ids of the distinct words; the last is U, for padding.
         table: What the embeddings keep of the distinct words; the last row is for padding.
         targets: Gold labels, or None.
+        variants: (V + 1, U + 1) ids of the distinct words themselves, and of V variants of each; None without variants.
     """
 
     lengths: Tensor
@@ -217,6 +260,7 @@ class EncodedDataset:
     word_ids: Tensor
     table: Table
     targets: Targets | None = None
+    variants: Tensor | None = None
 
     def batch(self, indices: Tensor) -> Batch:
         """Return the sentences at `indices` (B,), none of them empty, as one batch, by integer gathers only."""
@@ -241,11 +285,22 @@ class EncodedDataset:
             num_labels=num_labels,
         )
 
+    def vary(self, variation: Variation) -> EncodedDataset:
+        """Return the data set with other words, or without the last words, of some sentences, by integer gathers."""
+        word_ids, targets = self.word_ids, self.targets
+        if self.variants is not None:
+            of_words = pad(variation.variants.repeat_interleave(self.lengths), (0, 1))  # (N + 1,)
+            word_ids = self.variants[copy_to(of_words, word_ids.device), word_ids.long()]
+        if targets is not None:
+            targets = targets.vary(variation)
+        return replace(self, lengths=self.lengths - variation.num_dropped, word_ids=word_ids, targets=targets)
+
     def to(self, device: torch.device) -> EncodedDataset:
         """Return the data set with the tensors that batches are gathered from on `device`."""
         targets = self.targets and self.targets.to(device)
         table = map_tensors(lambda tensor: copy_to(tensor, device), self.table)
-        return replace(self, word_ids=copy_to(self.word_ids, device), targets=targets, table=table)
+        variants = None if self.variants is None else copy_to(self.variants, device)
+        return replace(self, word_ids=copy_to(self.word_ids, device), targets=targets, table=table, variants=variants)
 
 
 class LazyDataset:
@@ -254,6 +309,7 @@ class LazyDataset:
     Args:
         sentences: The sentences.
         encode: Encodes the sentences of a batch.
+        lengths: (S,) words per sentence; counted if None.
     """
 
     def __init__(
@@ -264,15 +320,25 @@ class LazyDataset:
     ) -> None:
         self.sentences = sentences
         self.lengths = count_words(sentences) if lengths is None else lengths
-        self._ends = self.lengths.cumsum(0)
+        self._offsets = self.lengths.cumsum(0) - self.lengths
+        self._num_words = int(self.lengths.sum())
         self._encode = encode
+        self._variation: Variation | None = None
 
     def batch(self, indices: Tensor) -> Batch:
         """Return the sentences at `indices` (B,), none of them empty, as one batch."""
         encoded = self._encode([self.sentences[index] for index in indices.tolist()])
+        if self._variation is not None:
+            encoded = encoded.vary(self._variation.of(indices))
         batch = encoded.batch(torch.arange(len(indices)))
-        _, positions = _pad_positions(batch.lengths, self._ends[indices] - batch.lengths, int(self._ends[-1]))
+        _, positions = _pad_positions(batch.lengths, self._offsets[indices], self._num_words)
         return replace(batch, indices=indices, positions=positions)
+
+    def vary(self, variation: Variation) -> LazyDataset:
+        """Return the data set with other words, or without the last words, of some sentences."""
+        varied = copy.copy(self)
+        varied.lengths, varied._variation = self.lengths - variation.num_dropped, variation
+        return varied
 
 
 class Encoder:
@@ -281,10 +347,11 @@ class Encoder:
     Args:
         fields: Label types of tokens that the embeddings read besides the words. Words with different labels of these
             types are distinct.
+        variants: Functions that make variants of words, which `EncodedDataset.vary` chooses from.
     """
 
-    def __init__(self, fields: Sequence[str] = ()) -> None:
-        self._fields = tuple(fields)
+    def __init__(self, fields: Sequence[str] = (), variants: Variants = ()) -> None:
+        self._fields, self._variants = tuple(fields), variants
         self._id_of: defaultdict[Any, int] = defaultdict(count().__next__)  # distinct words in order of occurrence
         self._ids: list[Ids] = []
         self._lengths: list[Tensor] = []
@@ -309,6 +376,7 @@ class Encoder:
 
     def encode(self, index: Callable[..., Table], targets: Targets | None = None) -> EncodedDataset:
         """Return the sentences as integers; see the function `encode`."""
+        variants = self._encode_variants() if self._variants else None
         distinct = list(self._id_of)
         if self._fields:
             words, *columns = map(list, zip(*distinct, strict=True)) if distinct else ([] for _ in ("", *self._fields))
@@ -317,7 +385,19 @@ class Encoder:
             table = index(distinct)
         word_ids = np.concatenate([*self._ids, np.array([len(distinct)], dtype=np.int32)])
         lengths = torch.cat(self._lengths)
-        return EncodedDataset(lengths, lengths.cumsum(0) - lengths, torch.from_numpy(word_ids), table, targets)
+        offsets = lengths.cumsum(0) - lengths
+        return EncodedDataset(lengths, offsets, torch.from_numpy(word_ids), table, targets, variants)
+
+    def _encode_variants(self) -> Tensor:
+        """Add the variants of the distinct words so far to these, and return their ids, (V + 1, U + 1)."""
+        rows = list(self._id_of)
+        ids = [[self._id_of[self._vary(row, function)] for row in rows] for function in self._variants]
+        table = torch.arange(len(self._id_of) + 1, dtype=torch.int32).repeat(len(ids) + 1, 1)  # (V + 1, U + 1)
+        table[1:, : len(rows)] = torch.tensor(ids, dtype=torch.int32)
+        return table
+
+    def _vary(self, row: Any, function: Callable[[str], str]) -> Any:
+        return (function(row[0]), *row[1:]) if self._fields else function(row)
 
 
 def encode(
@@ -326,6 +406,7 @@ def encode(
     targets: Targets | None = None,
     *,
     fields: Sequence[str] = (),
+    variants: Variants = (),
 ) -> EncodedDataset:
     """Convert sentences to integers.
 
@@ -334,8 +415,9 @@ def encode(
         index: Makes the embeddings' table from the distinct words.
         targets: The labels of these sentences, to learn or to compare with.
         fields: Label types of tokens that `index` takes besides the words.
+        variants: Functions that make a variant of a word; see `Encoder`.
     """
-    encoder = Encoder(fields)
+    encoder = Encoder(fields, variants)
     encoder.add(sentences)
     return encoder.encode(index, targets)
 

@@ -1,17 +1,19 @@
-"""Samplers: other orders of the training data than its own or a random one, under Flair's names."""
+"""Samplers: which training sentences an epoch has, and in which order; mostly under Flair's names."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 from torch.utils.data import Sampler
 
+from flairlite.checks import number, shown, whole_number
 from flairlite.checks import seed as check_seed
-from flairlite.checks import shown, whole_number
-from flairlite.data import Sentence
+from flairlite.data import ConcatDataset, Sentence
+from flairlite.data.dataset import Subset, is_in_memory
 from flairlite.errors import LabelError, SettingError
 from flairlite.runtime import get_seed
 
@@ -25,6 +27,8 @@ class FlairSampler(Sampler[int]):
     Raises:
         SettingError: If the seed is not an integer or None.
     """
+
+    is_ordered: ClassVar[bool] = True  # False: training may put sentences of similar length together, which is faster
 
     def __init__(self, *, seed: int | None = None) -> None:
         self.generator = torch.Generator().manual_seed(get_seed(check_seed("seed", seed)))
@@ -98,6 +102,68 @@ class ImbalancedClassificationDatasetSampler(FlairSampler):
         return iter(drawn.tolist())
 
 
+class MultiCorpusSampler(FlairSampler):
+    """Draws the sentences of some corpora of a `MultiCorpus` more or less often than others.
+
+    In each epoch, n sentences of a corpus with the weight w are drawn round(w n) times in all: each of them as often,
+    and a random part once more. So a small corpus can weigh as much as a large one, or auxiliary data less.
+
+    Args:
+        weights: The weight of each corpus by its task id (`Task_0`, `Task_1` and so on, unless the corpus was made with
+            `task_ids`); corpora that are not named have the weight 1.
+        seed: The seed of random draws; None for the process's default seed.
+
+    Raises:
+        SettingError: If the weights are not numbers of at least 0 by names.
+    """
+
+    is_ordered = False
+
+    def __init__(self, weights: Mapping[str, float], *, seed: int | None = None) -> None:
+        super().__init__(seed=seed)
+        if not isinstance(weights, Mapping) or not all(isinstance(name, str) for name in weights):
+            raise SettingError(
+                f"weights must map task ids to weights, as {{'Task_1': 0.5}} does; it is {shown(weights)}"
+            )
+        check = number(least=0)
+        self.weights = {name: float(check(f"the weight of {name}", weight)) for name, weight in weights.items()}
+        self._positions: dict[str | None, Tensor] = {}  # of the sentences of each corpus
+
+    def set_dataset(self, data_source: Sequence[Sentence]) -> None:
+        """Set the data to draw from.
+
+        Raises:
+            SettingError: If a weight is given for a corpus that is not part of the data.
+        """
+        super().set_dataset(data_source)
+        tasks = _tasks_of(data_source)
+        names = list(dict.fromkeys(tasks))
+        if unknown := [name for name in self.weights if name not in names]:
+            known = ", ".join(name for name in names if name) or "none: make them a MultiCorpus"
+            raise SettingError(
+                f"weights are given for {', '.join(unknown)}, but the task ids of the corpora are {known}"
+            )
+        ids = torch.tensor([names.index(name) for name in tasks])  # (S,)
+        self._positions = {name: (ids == index).nonzero().squeeze(1) for index, name in enumerate(names)}
+
+    @property
+    def num_samples(self) -> int:
+        """The number of positions per epoch."""
+        return sum(self._count(name) for name in self._positions)
+
+    def __iter__(self) -> Iterator[int]:
+        drawn = [torch.zeros(0, dtype=torch.int64)]
+        for name, positions in self._positions.items():
+            times, more = divmod(self._count(name), len(positions))
+            some = torch.randperm(len(positions), generator=self.generator)[:more]
+            drawn += [positions.repeat(times), positions[some]]
+        order = torch.cat(drawn)
+        return iter(order[torch.randperm(len(order), generator=self.generator)].tolist())
+
+    def _count(self, name: str | None) -> int:
+        return round(self.weights.get(name or "", 1) * len(self._positions[name]))
+
+
 class ChunkSampler(FlairSampler):
     """Shuffles blocks of data points, and keeps the order within a block.
 
@@ -160,3 +226,18 @@ def _shuffle_blocks(count: int, size: int, generator: torch.Generator) -> Iterat
     blocks = torch.split(torch.arange(count), size)
     order = torch.randperm(len(blocks), generator=generator).tolist()
     return iter([position for block in order for position in blocks[block].tolist()])
+
+
+def _tasks_of(sentences: Sequence[Sentence]) -> list[str | None]:
+    """Return the task id of the corpus of each sentence; no sentence on a disk is read."""
+    if isinstance(sentences, ConcatDataset):
+        if sentences.ids is None:
+            return [name for part in sentences.datasets for name in _tasks_of(part)]
+        parts = zip(sentences.ids, sentences.datasets, strict=True)
+        return [name for name, part in parts for _ in range(len(part))]
+    if isinstance(sentences, Subset):
+        names = _tasks_of(sentences.dataset)
+        return [names[index] for index in sentences.indices]
+    if not is_in_memory(sentences):
+        return [None] * len(sentences)
+    return [next(iter(sentence.sentence_labels("multitask_id")), None) for sentence in sentences]

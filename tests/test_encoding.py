@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from flairlite.data import Sentence
-from flairlite.encoding import Batch, EncodedDataset, Encoder, LazyDataset, Targets, encode
+from flairlite.encoding import Batch, Dataset, EncodedDataset, Encoder, LazyDataset, Targets, Variation, encode
 from flairlite.errors import LabelError
 from flairlite.tasks import DocumentTask, WordTask
 from flairlite.tensors import UNLABELLED, copy_to, map_tensors
@@ -200,6 +200,56 @@ def test_padding_is_never_written_into_a_sentence() -> None:
         batch = encoded.batch(torch.tensor(indices))
         results[batch.positions] = torch.where(batch.mask, batch.positions + 100, -1)
     assert results[:-1].tolist() == [100, 101, 102, 103, 104, 105]
+
+
+# variants of words, and sentences without their last words
+
+
+@given(sentences=corpora, data=st.data(), is_lazy=st.booleans())
+@drawn
+def test_a_varied_data_set_is_that_of_the_changed_sentences(
+    sentences: list[Sentence], data: st.DataObject, is_lazy: bool
+) -> None:
+    functions = [str, str.lower, str.upper]
+    names, index = TASK.all_labels(sentences), FakeEmbedding().index
+    lengths = list(map(len, sentences))
+    variants = data.draw(st.tuples(*(st.integers(0, 2) for _ in sentences)))
+    dropped = data.draw(st.tuples(*(st.integers(0, max(0, length - 1)) for length in lengths)))
+    changed, num_labels = [], []
+    for sentence, length, variant, count in zip(sentences, lengths, variants, dropped, strict=True):
+        column = sentence.token_labels("pos") or [None] * length
+        kept = list(map(functions[variant], sentence.words))[: length - count]
+        changed.append(Sentence(kept).set_token_labels("pos", column[: length - count]))
+        num_labels.append(sum(label in KNOWN for label in column[length - count :]))
+    indices = indices_of(sentences, data)
+
+    def encode_some(chosen: Sequence[Sentence]) -> EncodedDataset:
+        return encode(chosen, index, TASK.targets(chosen, names), variants=functions[1:])
+
+    dataset: Dataset = LazyDataset(sentences, encode_some) if is_lazy else encode_some(sentences)
+    variation = Variation(*(torch.tensor(column, dtype=torch.int64) for column in (variants, dropped, num_labels)))
+    batch = dataset.vary(variation).batch(indices)
+    expected = encode(changed, index, TASK.targets(changed, names)).batch(indices)
+    for name in ("indices", "lengths", "mask", "targets"):
+        assert getattr(batch, name).tolist() == getattr(expected, name).tolist(), name
+    assert FakeEmbedding.select(batch).tolist() == FakeEmbedding.select(expected).tolist()
+    assert (batch.num_labels, batch.is_partial) == (expected.num_labels, expected.is_partial)
+    starts = [sum(lengths[:index]) for index in indices.tolist()]
+    assert [row[0] for row in batch.positions.tolist()] == starts, "positions are those of the data set as encoded"
+    assert dataset.lengths.tolist() == lengths
+
+
+def test_variants_of_words_keep_their_labels() -> None:
+    sentence = Sentence(["Dog", "dog"]).set_token_labels("pos", ["NOUN", "VERB"])
+    table: list[Any] = []
+
+    def index(words: list[str], fields: dict[str, list[str]]) -> None:
+        table.extend(zip(words, fields["pos"], strict=True))
+
+    encoded = encode([sentence], index, fields=["pos"], variants=[str.lower])
+    assert table == [("Dog", "NOUN"), ("dog", "VERB"), ("dog", "NOUN")]
+    assert encoded.variants is not None
+    assert encoded.variants.tolist() == [[0, 1, 2, 3], [2, 1, 2, 3]]
 
 
 # labels

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mirror import MIRROR
 
 import flairlite
+from flairlite import datasets
+from flairlite.data import Corpus
 from flairlite.models import SequenceTagger
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -206,6 +211,54 @@ class TestExamplesOnSamples:
         name, score = output.splitlines()[-1].split()
         assert name in ("positive", "negative", "neutral")
         assert 1 / 3 <= float(score) <= 1
+
+
+@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="examples/ is not next to tests/")
+class TestSearchExample:
+    """The search with Optuna, on a few sentences."""
+
+    @pytest.fixture
+    def search(self, tmp_path: Path, sample: Corpus, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+        pytest.importorskip("optuna", reason="optuna is not installed")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("FLAIRLITE_DEVICE", "cpu")
+        small = Corpus((sample.train or [])[:16], (sample.dev or [])[:8], (sample.test or [])[:8])
+        monkeypatch.setattr(datasets, "SAMPLE_ENGLISH", lambda: small)
+
+        def search(trials: str) -> Any:
+            monkeypatch.setattr(sys, "argv", ["search_settings.py", trials])
+            return runpy.run_path(str(EXAMPLES / "search_settings.py"))
+
+        return search
+
+    def test_search_is_continued_and_prunes_trials(
+        self, search: Callable[[str], Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        import optuna
+
+        assert len((EXAMPLES / "search_settings.py").read_text(encoding="utf-8").splitlines()) <= 40
+        first = search("1")["study"].trials
+        namespace = search("2")
+        study, trials = namespace["study"], namespace["study"].trials
+        assert trials[0].params == first[0].params
+        assert [trial.state.name for trial in trials] == ["COMPLETE", "COMPLETE"]
+        assert study.best_value == max(trial.value for trial in trials)
+        assert f"Best of 2 trials: {study.best_value:.4f} with {study.best_params}" in capsys.readouterr().out
+        for trial in trials:
+            scores = [float(line.split("\t")[7]) for line in read_rows(tmp_path, trial.number)]
+            assert trial.value == pytest.approx(max(scores), abs=1e-4)
+            assert len(scores) == len(trial.intermediate_values) == 5
+        study.pruner = optuna.pruners.ThresholdPruner(lower=1.1)
+        study.optimize(namespace["train"], n_trials=1)
+        assert study.trials[2].state.name == "PRUNED"
+        assert list(study.trials[2].intermediate_values) == [1]
+        assert len(search("1")["study"].trials) == 3
+
+
+def read_rows(folder: Path, trial: int) -> list[str]:
+    """The rows of loss.tsv of a trial."""
+    table = folder / "resources" / "taggers" / f"search-{trial}" / "loss.tsv"
+    return table.read_text(encoding="utf-8").splitlines()[1:]
 
 
 def read_code(path: Path, available: set[str]) -> str:

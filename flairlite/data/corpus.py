@@ -34,7 +34,6 @@ from flairlite.data.statistics import (
     check_noise_weights,
     count_labels,
     describe_missing_type,
-    has_several_labels,
     statistics_of,
     uniform_noise,
 )
@@ -255,12 +254,13 @@ class Corpus:
         """
         label_type, min_count = check_type(label_type), check_count(min_count, "min_count")
         sentences = self.get_all_sentences() if add_dev_test else self.train or ()
-        counts, has_spans = count_labels(sentences, label_type)
+        found = count_labels(sentences, label_type)
+        counts = found.counts
         if not counts:
             raise LabelError(describe_missing_type(label_type, self.get_label_types()))
         dictionary = Dictionary.from_counts(counts, min_count=min_count, add_unk=add_unk)
-        dictionary.span_labels = has_spans
-        dictionary.multi_label = has_several_labels(sentences, label_type)
+        dictionary.span_labels = found.has_spans
+        dictionary.multi_label = found.has_several
         rare = [value for value, count in counts.items() if count < min_count]
         if rare:
             level = logging.WARNING if len(rare) == len(counts) else logging.INFO
@@ -414,6 +414,9 @@ class Corpus:
 
 class MultiCorpus(Corpus):
     """Several corpora as one, split by split.
+
+    `Corpus(other.train)` adds only the training split of another corpus. `flairlite.samplers.MultiCorpusSampler` draws
+    some corpora more often than others.
 
     Args:
         corpora: The corpora.

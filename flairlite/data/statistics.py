@@ -7,6 +7,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from typing import Any
 
 from flairlite.data.data_points import Token
@@ -17,19 +18,33 @@ from flairlite.data.sentence import Sentence
 from flairlite.errors import LabelError, SettingError
 
 
-def count_labels(sentences: Iterable[Sentence], label_type: str) -> tuple[Counter[str], bool]:
-    """Return how often each label value occurs, and whether spans have labels of this type."""
-    counts: Counter[Any] = Counter()
-    has_spans = False
+@dataclass
+class LabelCounts:
+    """The labels of one type in some sentences.
+
+    Attributes:
+        counts: How often each value occurs.
+        has_spans: Whether spans have such labels.
+        has_several: Whether a sentence itself has more than one.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    has_spans: bool = False
+    has_several: bool = False
+
+
+def count_labels(sentences: Iterable[Sentence], label_type: str) -> LabelCounts:
+    """Count the labels of one type, in one pass over the sentences."""
+    found, counts = LabelCounts(), Counter[Any]()
     for sentence in sentences:
-        column = sentence.token_labels(label_type)
-        if column is not None:
-            counts.update(column)
+        counts.update(sentence.token_labels(label_type) or ())
         for location, label in sentence._labels.others(label_type):
             counts[label.value] += 1
-            has_spans = has_spans or isinstance(location, tuple)
+            found.has_spans = found.has_spans or isinstance(location, tuple)
+        found.has_several = found.has_several or len(sentence.sentence_labels(label_type)) > 1
     counts.pop(None, None)  # of tokens without a label
-    return counts, has_spans
+    found.counts = counts
+    return found
 
 
 def describe_missing_type(missing: str, types: Mapping[str, int]) -> str:
@@ -50,11 +65,6 @@ def describe_missing_type(missing: str, types: Mapping[str, int]) -> str:
     nearest_first = sorted(types.items(), key=rank)
     known = ", ".join(f"{name} ({count:,} sentences)" for name, count in nearest_first) or "no labels at all"
     return f"no label type {missing!r} in this corpus; it has: {known}"
-
-
-def has_several_labels(sentences: Iterable[Sentence], label_type: str) -> bool:
-    """Tell whether a sentence itself has more than one label of a type."""
-    return any(len(sentence.sentence_labels(label_type)) > 1 for sentence in sentences)
 
 
 def statistics_of(sentences: Sequence[Sentence] | None, name: str, label_type: str | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from flairlite.data import Sentence
 from flairlite.encoding import Batch, BatchTargets
 from flairlite.errors import LabelError, SettingError
 from flairlite.tasks import Decoded, LabelSource, Task
+from flairlite.tasks.checks import LabelCheck
 
 
 class LabelTypes:
@@ -107,37 +108,45 @@ class LabelTypes:
         sources = [LabelSource.of(task, soft_type=name) for task, name in zip(self.tasks, soft_types, strict=True)]
         return [replace(sources[0], label_type=label_type or self.label_type), *sources[1:]]
 
-    def check_labels(
+    def label_checks(
         self,
-        sentences: Sequence[Sentence],
         name: str,
+        size: int,
         *,
         for_training: bool = False,
         label_type: str | None = None,
         exclude: Collection[str] = (),
+    ) -> list[LabelCheck]:
+        """Return a check of the labels of each type in a data set; see `LabelCheck` for the arguments.
+
+        Labels of types other than the main one may be absent in data to compare with, and are not excluded.
+        """
+        return [
+            LabelCheck(
+                task,
+                name,
+                size=size,
+                for_training=for_training,
+                label_type=None if index else label_type,
+                soft_type=soft_type,
+                exclude=() if index else exclude,
+                may_lack=bool(index),
+            )
+            for index, (task, soft_type) in enumerate(zip(self.tasks, self.soft_types, strict=True))
+        ]
+
+    def check_labels(
+        self, sentences: Sequence[Sentence], name: str, *, label_type: str | None = None, exclude: Collection[str] = ()
     ) -> list[str]:
-        """Return warnings about the labels of sentences, of all label types; see `Task.check`.
+        """Return warnings about the labels of sentences to compare with, of all label types; see `LabelCheck`.
 
         Raises:
-            LabelError: If there is nothing to learn for a label type, or to compare with for the main one.
+            LabelError: If there is nothing to compare with for the main type.
         """
         messages: list[str] = []
-        for index, (task, soft_type) in enumerate(zip(self.tasks, self.soft_types, strict=True)):
-            own_type = (label_type if index == 0 else None) or task.label_type
-            if soft_type is not None and for_training:
-                if not any(sentence.tag_distributions(soft_type) for sentence in sentences):
-                    raise LabelError(
-                        f"no sentence of {name} has distributions {soft_type!r}, which soft_labels names: attach them, "
-                        f"as soft_labels.attach(sentences, {soft_type!r})"
-                    )
-                if not any(task.labels_in(sentence, own_type) for sentence in sentences):
-                    continue  # the distributions are enough
-            if index and not for_training and not any(task.labels_in(sentence, own_type) for sentence in sentences):
-                messages.append(f"{name} has no {own_type!r} labels: predictions of this type are not evaluated")
-                continue
-            messages += task.check(
-                sentences, name, for_training=for_training, label_type=own_type, exclude=() if index else exclude
-            )
+        for check in self.label_checks(name, len(sentences), label_type=label_type, exclude=exclude):
+            check.add(sentences)
+            messages += check.finish()
         return messages
 
 

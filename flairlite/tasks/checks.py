@@ -17,83 +17,118 @@ if TYPE_CHECKING:
 _SAMPLE_SIZE = 200  # sentences whose labels are inspected for scores
 
 
-def check_labels(
-    task: Task,
-    sentences: Sequence[Sentence],
-    name: str,
-    for_training: bool,
-    label_type: str,
-    exclude: Collection[str],
-) -> list[str]:
-    """Check that there is something to learn, or to compare with, in one pass over the sentences.
+class LabelCheck:
+    """Checks that there is something to learn, or to compare with, in one pass over the sentences of a data set.
 
     Args:
         task: The task of the model.
-        sentences: The sentences.
         name: Name of the data in messages, for example "the train split".
+        size: The number of sentences.
         for_training: Whether the labels are learned; otherwise predictions are compared with them.
-        label_type: The label type.
+        label_type: The label type; default: the task's own.
+        soft_type: The label type of distributions to learn besides the labels, or None.
         exclude: Labels that are left out of the comparison.
-
-    Returns:
-        Warnings: missing labels, labels that the model does not know, units that are left out, and gold labels that
-        look like predictions.
-
-    Raises:
-        LabelError: If there are no words or nothing to learn; or, for a comparison, if no word, or sentence with a
-            single label, is labelled, or if other units than the task's have the labels. Spans may be absent.
+        may_lack: Whether data to compare with may have no label at all.
     """
-    counts: Counter[str] = Counter()
-    omitted: Counter[str] = Counter()
-    sampled, predicted = 0, 0
-    step = max(1, len(sentences) // _SAMPLE_SIZE)
-    for index, sentence in enumerate(sentences):
-        labels = task.labels_in(sentence, label_type)
-        counts.update(labels)
-        for kind, number in task.count_omitted(sentence, label_type, labels).items():
-            if number:
-                omitted[kind] += number
-        if labels and not for_training and index % step == 0:
-            sampled += 1
-            predicted += sentence.has_scores(label_type)
-    warnings = []
-    if predicted:
-        warnings.append(
-            f"{predicted} of {sampled} sampled sentences of {name} have {label_type!r} labels with scores other "
-            "than 1, as predict writes them: if they are predictions, they have replaced the gold labels and are "
-            "compared with themselves. Predict with label_name='predicted', or on copies"
-        )
-    if unused := [label for label in exclude if label not in (*counts, *task.label_names, OUTSIDE)]:
-        warnings.append(f"excluded labels that neither {name} nor the model has: {', '.join(map(str, unused))}")
-    if not counts:
-        return [*warnings, _describe_absence(task, sentences, name, label_type, for_training)]
-    warnings += _describe_labels(task, counts, name, for_training)
-    if set(counts) <= set(exclude):
-        warnings.append(f"all labels of {name} are excluded: predictions are false alarms, and scores are 0")
-    return warnings + [
-        f"{omitted[kind]} {text.format(name=name, label_type=label_type)}"
-        for kind, text in task.omissions(for_training).items()
-        if omitted[kind]
-    ]
 
+    def __init__(
+        self,
+        task: Task,
+        name: str,
+        *,
+        size: int,
+        for_training: bool = False,
+        label_type: str | None = None,
+        soft_type: str | None = None,
+        exclude: Collection[str] = (),
+        may_lack: bool = False,
+    ) -> None:
+        self._task, self._name, self._for_training = task, name, for_training
+        self._soft_type, self._may_lack = soft_type, may_lack
+        self._has_soft = False
+        self._label_type, self._exclude = label_type or task.label_type, exclude
+        self._step = max(1, size // _SAMPLE_SIZE)
+        self._size = self._sampled = self._predicted = 0  # sentences
+        self._counts: Counter[str] = Counter()
+        self._omitted: Counter[str] = Counter()
+        self._types: set[str] = set()  # all label types, until a label of the wanted type is found
+        self._has_words = False
 
-def _describe_absence(task: Task, sentences: Sequence[Sentence], name: str, label_type: str, for_training: bool) -> str:
-    """Return the warning that data has no label of a type, or raise it as an error."""
-    types = sorted({kind for sentence in sentences for kind in sentence.label_types()})
-    if label_type not in types:
-        message = f"no label type {label_type!r} in {name}; it has: {', '.join(types) or 'no labels at all'}"
-    else:
-        others = " or ".join(f"{unit}s" for unit in ("word", "span", "whole sentence") if unit != task.unit)
-        message = (
-            f"no {task.unit} of {name} has a label of the type {label_type!r}: {others} have, "
-            f"and this model labels {task.unit}s"
-        )
-        if task.by_word:
-            message += f". Make its dictionary with corpus.make_label_dictionary({label_type!r})"
-    has_words = any(sentence.words for sentence in sentences)
-    if for_training or label_type in types or not task.may_be_absent or not has_words:
-        raise LabelError(message)
-    return f"{message}. Its scores are 0, whatever is predicted for it"
+    def add(self, sentences: Sequence[Sentence]) -> None:
+        """Count the labels of the next sentences of the data set."""
+        for index, sentence in enumerate(sentences, start=self._size):
+            labels = self._task.labels_in(sentence, self._label_type)
+            self._counts.update(labels)
+            for kind, number in self._task.count_omitted(sentence, self._label_type, labels).items():
+                if number:
+                    self._omitted[kind] += number
+            if labels and not self._for_training and index % self._step == 0:
+                self._sampled += 1
+                self._predicted += sentence.has_scores(self._label_type)
+            if not self._counts:
+                self._types.update(sentence.label_types())
+            if self._soft_type is not None and not self._has_soft:
+                self._has_soft = sentence.tag_distributions(self._soft_type) is not None
+            self._has_words = self._has_words or bool(sentence.words)
+        self._size += len(sentences)
+
+    def finish(self) -> list[str]:
+        """Return warnings about the data set, when all its sentences have been added.
+
+        They are about missing labels, labels that the model does not know, units that are left out, and gold labels
+        that look like predictions.
+
+        Raises:
+            LabelError: If there are no words or nothing to learn; or, for a comparison, if no word, or sentence with a
+                single label, is labelled, or if other units than the task's have the labels. Spans may be absent.
+        """
+        task, name, label_type, counts = self._task, self._name, self._label_type, self._counts
+        if self._soft_type is not None and self._for_training:
+            if not self._has_soft:
+                raise LabelError(
+                    f"no sentence of {name} has distributions {self._soft_type!r}, which soft_labels names: attach "
+                    f"them, as soft_labels.attach(sentences, {self._soft_type!r})"
+                )
+            if not counts:
+                return []  # the distributions are enough
+        if self._may_lack and not self._for_training and not counts:
+            return [f"{name} has no {label_type!r} labels: predictions of this type are not evaluated"]
+        warnings = []
+        if self._predicted:
+            warnings.append(
+                f"{self._predicted} of {self._sampled} sampled sentences of {name} have {label_type!r} labels with "
+                "scores other than 1, as predict writes them: if they are predictions, they have replaced the gold "
+                "labels and are compared with themselves. Predict with label_name='predicted', or on copies"
+            )
+        if unused := [label for label in self._exclude if label not in (*counts, *task.label_names, OUTSIDE)]:
+            warnings.append(f"excluded labels that neither {name} nor the model has: {', '.join(map(str, unused))}")
+        if not counts:
+            return [*warnings, self._describe_absence()]
+        warnings += _describe_labels(task, counts, name, self._for_training)
+        if set(counts) <= set(self._exclude):
+            warnings.append(f"all labels of {name} are excluded: predictions are false alarms, and scores are 0")
+        return warnings + [
+            f"{self._omitted[kind]} {text.format(name=name, label_type=label_type)}"
+            for kind, text in task.omissions(self._for_training).items()
+            if self._omitted[kind]
+        ]
+
+    def _describe_absence(self) -> str:
+        """Return the warning that the data has no label of the type, or raise it as an error."""
+        task, name, label_type, types = self._task, self._name, self._label_type, sorted(self._types)
+        if label_type not in types:
+            message = f"no label type {label_type!r} in {name}; it has: {', '.join(types) or 'no labels at all'}"
+        else:
+            others = " or ".join(f"{unit}s" for unit in ("word", "span", "whole sentence") if unit != task.unit)
+            message = (
+                f"no {task.unit} of {name} has a label of the type {label_type!r}: {others} have, "
+                f"and this model labels {task.unit}s"
+            )
+            if task.by_word:
+                message += f". Make its dictionary with corpus.make_label_dictionary({label_type!r})"
+        if self._for_training or label_type in types or not task.may_be_absent or not self._has_words:
+            raise LabelError(message)
+        return f"{message}. Its scores are 0, whatever is predicted for it"
 
 
 def _describe_labels(task: Task, counts: Counter[str], name: str, for_training: bool) -> Iterator[str]:

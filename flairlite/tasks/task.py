@@ -17,7 +17,7 @@ from flairlite.data.dictionary import UNKNOWN
 from flairlite.encoding import Batch, Targets
 from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import DEFAULT_METRIC, Matches, Result, evaluate_matches
-from flairlite.tasks.checks import check_labels
+from flairlite.tasks.checks import LabelCheck
 from flairlite.tensors import UNLABELLED
 
 
@@ -195,8 +195,11 @@ class Task(ABC):
         label_type: str | None = None,
         exclude: Collection[str] = (),
     ) -> list[str]:
-        """Return warnings about the labels of sentences; see `flairlite.tasks.checks.check_labels`."""
-        return check_labels(self, sentences, name, for_training, label_type or self.label_type, exclude)
+        """Return warnings about the labels of sentences; see `flairlite.tasks.checks.LabelCheck`."""
+        size = len(sentences)
+        check = LabelCheck(self, name, size=size, for_training=for_training, label_type=label_type, exclude=exclude)
+        check.add(sentences)
+        return check.finish()
 
     # From class ids to labels
 

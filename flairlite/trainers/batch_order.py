@@ -26,7 +26,8 @@ class BatchOrder:
         shuffle_first: Whether to do so for the first epoch too.
         bucketing: Whether to put sentences of similar length together when shuffling.
         by_word: Whether words are labelled; batches of long sentences are smaller then.
-        sampler: Yields the positions of the sentences of an epoch, and replaces all this.
+        sampler: Yields the positions of the sentences of an epoch, and replaces shuffling; also bucketing, unless it is
+            one of flairlite's whose order does not matter (`is_ordered`).
     """
 
     def __init__(
@@ -64,18 +65,24 @@ class BatchOrder:
         Raises:
             SettingError: If the sampler yields anything but positions of sentences, or none of a sentence with words.
         """
+        self._state_before = self._generator.get_state()
         if self._sampler is not None:
             if not again:
                 found = positions("sampler", self._sampler, len(self._lengths))
                 self._sampled = torch.tensor(found, dtype=torch.int64)  # (N,)
-            batches = ordered_batches(self._sampled, self._lengths, self._batch_size)
+            batches = self._batch_sampled()
             if not batches:
                 raise SettingError("sampler must yield the position of at least one sentence that has words")
             return batches
-        self._state_before = self._generator.get_state()
         if self._shuffle and (self._shuffle_first or epoch > 1):
             return self._make(self._lengths, self._batch_size, generator=self._generator)
         return plain_batches(self._lengths, self._batch_size)
+
+    def _batch_sampled(self) -> list[Tensor]:
+        if getattr(self._sampler, "is_ordered", True):
+            return ordered_batches(self._sampled, self._lengths, self._batch_size)
+        batches = self._make(self._lengths[self._sampled], self._batch_size, generator=self._generator)
+        return [self._sampled[batch] for batch in batches]
 
     def state_dict(self, *, is_in_epoch: bool) -> dict[str, Any]:
         """Return the state from which to draw: within an epoch the state before its order was drawn."""

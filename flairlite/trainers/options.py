@@ -52,8 +52,12 @@ class TrainingOptions(OptimizerOptions, total=False):
     shuffle: bool
     shuffle_first_epoch: bool
     bucketing: bool
+    augment_lowercase: float
+    augment_uppercase: float
+    augment_titlecase: float
+    augment_nopunct: float
     embeddings_storage_mode: str
-    use_amp: bool
+    use_amp: bool | str
     save_final_model: bool
     compact_vectors: bool
     checkpoint_every: int | None
@@ -66,7 +70,10 @@ class TrainingOptions(OptimizerOptions, total=False):
 
 
 _RESUME = "an interrupted run continues with trainer.resume(base_path)"
-_SCHEDULER = "use plugins=[LinearSchedulerPlugin(warmup_fraction=0.1)]"
+_SCHEDULER = (
+    "use plugins=[LinearSchedulerPlugin(warmup_fraction=0.1)], or its siblings CosineSchedulerPlugin and "
+    "OneCycleSchedulerPlugin"
+)
 
 # arguments of Flair's versions: the value that asks for nothing, and what to do for any other
 _OF_FLAIR: Mapping[str, tuple[Any, str]] = {
@@ -81,7 +88,7 @@ _OF_FLAIR: Mapping[str, tuple[Any, str]] = {
     "scheduler": (None, _SCHEDULER),
     "warmup_fraction": (None, f"fine_tune has it; or {_SCHEDULER}"),
     "cycle_momentum": (False, _SCHEDULER),
-    "use_swa": (False, "average the weights in a plugin of your own, in on_epoch_end"),
+    "use_swa": (False, "use plugins=[SWAPlugin()], or EMAPlugin"),
     "batch_growth_annealing": (False, "the batch size is constant: anneal the learning rate"),
     "anneal_against_dev_loss": (False, "main_evaluation_metric decides about annealing"),
     "param_selection_mode": (False, "set create_file_logs, create_loss_file and save_final_model to False"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
@@ -28,7 +29,12 @@ from flairlite.runtime import get_seed
 from flairlite.trainers.callbacks.annealing import Annealing
 from flairlite.trainers.optimizers import OptimizerFactory, find_optimizer, optimizer_from_plain, optimizer_to_plain
 from flairlite.trainers.options import bind_options
+from flairlite.trainers.process.processor import has_fast_bfloat16
 from flairlite.trainers.reproduce.hashes import find_differences
+
+log = logging.getLogger("flairlite")
+
+AUTO = "auto"
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -42,6 +48,22 @@ def _check_sample(name: str, value: Any) -> float:
     if isinstance(amount, float) and amount > 1:
         raise SettingError(f"{name} must be a part from 0 to 1, or a whole number of sentences; it is {amount}")
     return amount
+
+
+def _check_amp(name: str, value: Any) -> bool | str:
+    if isinstance(value, str) and value.lower() == AUTO:
+        return AUTO
+    try:
+        return flag(name, value)
+    except SettingError:
+        raise SettingError(f"{name} must be True or False, or {AUTO!r}; it is {shown(value)}") from None
+
+
+def _check_probability(name: str, value: Any) -> float:
+    probability: float = number(least=0)(name, value)
+    if probability > 1:
+        raise SettingError(f"{name} must be a probability, from 0 to 1; it is {shown(value)}")
+    return probability
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +101,17 @@ class TrainingSettings:
         shuffle_first_epoch: Whether to shuffle in the first epoch too.
         bucketing: Whether to put sentences of similar length into a batch when shuffling, which is much faster. If the
             model labels words, batches of long sentences have fewer of them.
+        augment_lowercase: The probability that a sentence is trained on in lower case, drawn anew in each epoch. So the
+            model learns texts in any case. Labels stay, and evaluations use the sentences as they are.
+        augment_uppercase: Likewise, that all of its words are in upper case.
+        augment_titlecase: Likewise, that each of its words begins in upper case. The sum of the three is at most 1.
+        augment_nopunct: Likewise, that a sentence lacks its last word if that is punctuation, unless a span would be
+            cut. So the model learns texts without final punctuation.
         embeddings_storage_mode: `cpu` keeps encoded sentences on the host, `gpu` on the device, and `none` encodes
             each batch when it is needed.
-        use_amp: Whether to run operations that support it in bfloat16 (autocast). Weights stay in float32.
+        use_amp: Whether to run operations that support it in bfloat16 (autocast). Weights stay in float32. With `auto`,
+            a CPU with instructions for bfloat16 (AVX512_BF16 or AMX_BF16) does so, because it is faster there, and
+            other devices do not. The files of the run have the choice, which a resumed run keeps.
         save_final_model: Whether to write final-model.pt.
         compact_vectors: Whether to round fixed word vectors to twelve bits per value, in the model and its files. The
             files are less than half as large then, and predict the same as the model in memory.
@@ -123,8 +153,12 @@ class TrainingSettings:
     shuffle: bool = _setting(True, flag)
     shuffle_first_epoch: bool = _setting(True, flag)
     bucketing: bool = _setting(True, flag)
+    augment_lowercase: float = _setting(0, _check_probability)
+    augment_uppercase: float = _setting(0, _check_probability)
+    augment_titlecase: float = _setting(0, _check_probability)
+    augment_nopunct: float = _setting(0, _check_probability)
     embeddings_storage_mode: str = _setting("cpu", one_of(*STORAGE_MODES), may_change=True)
-    use_amp: bool = _setting(False, flag)
+    use_amp: bool | str = _setting(False, _check_amp)
     save_final_model: bool = _setting(True, flag, may_change=True)
     compact_vectors: bool = _setting(True, flag)
     checkpoint_every: int | None = _setting(None, whole_number(least=1, optional=True), may_change=True)
@@ -138,6 +172,15 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for item in fields(self):
             object.__setattr__(self, item.name, item.metadata["check"](item.name, getattr(self, item.name)))
+        cases = self.augment_lowercase + self.augment_uppercase + self.augment_titlecase
+        if cases > 1 + 1e-9:  # the sum of 0.1, 0.2 and 0.7 is inexact
+            names = "augment_lowercase, augment_uppercase and augment_titlecase"
+            raise SettingError(f"the sum of {names} must be at most 1, as they exclude each other; it is {cases}")
+
+    @property
+    def augments(self) -> bool:
+        """Whether training sentences are changed at random."""
+        return any((self.augment_lowercase, self.augment_uppercase, self.augment_titlecase, self.augment_nopunct))
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], base: TrainingSettings | None = None) -> TrainingSettings:
@@ -154,6 +197,14 @@ class TrainingSettings:
         changed = replace(base or cls(), **{name: value for name, value in options.items() if name in names})
         rest = {name: value for name, value in options.items() if name not in names}
         return replace(changed, optimizer=bind_options(changed.optimizer, rest, names), seed=get_seed(changed.seed))
+
+    def for_device(self, device: torch.device) -> TrainingSettings:
+        """Return the settings with a choice in place of `use_amp="auto"`."""
+        if self.use_amp != AUTO:
+            return self
+        use_amp = has_fast_bfloat16(device)
+        log.info("use_amp='auto' computes in %s on this device", "bfloat16" if use_amp else "float32")
+        return replace(self, use_amp=use_amp)
 
     def make_annealing(self) -> Annealing:
         """Make the default annealing of the learning rate."""

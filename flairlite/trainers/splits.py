@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,13 @@ from torch import Tensor
 from flairlite.data import ConcatDataset, Corpus, Sentence
 from flairlite.data.dataset import Subset, is_in_memory
 from flairlite.embeddings.oov_report import describe_unknown_words
-from flairlite.encoding import Dataset, EncodedDataset, Encoder, LazyDataset, Targets, count_words
+from flairlite.encoding import Dataset, EncodedDataset, Encoder, LazyDataset, Targets, Variants, count_words, encode
 from flairlite.errors import SettingError, TrainingError
 from flairlite.models import Model
 from flairlite.runtime import get_seed
-from flairlite.tasks import Gold, encode_labels, leave_out_parts, make_gold
+from flairlite.tasks import Gold, LabelSource, encode_labels, leave_out_parts, make_gold
+from flairlite.tasks.checks import LabelCheck
+from flairlite.trainers.augmentation import CASES, find_droppable
 
 if TYPE_CHECKING:
     from flairlite.trainers.settings import TrainingSettings
@@ -38,12 +41,14 @@ class Split:
         dataset: Its sentences as integers.
         gold: Their gold labels.
         sha256: The hash of words, gold labels and of the token labels that the embeddings read.
+        can_drop: (S,) which sentences may lose their last word in training; empty without augmentation.
     """
 
     name: str
     dataset: Dataset
     gold: Gold
     sha256: str
+    can_drop: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
 
     @property
     def sentences(self) -> Sequence[Sentence]:
@@ -62,11 +67,11 @@ def encode_split(
     storage_mode: str,
     *,
     exclude: Collection[str] = (),
+    augment: bool = False,
 ) -> Split:
     """Check the labels of a split and encode it.
 
-    Sentences that are not in memory are read once for the check and once for all else; with several label types, once
-    or twice for the check of each.
+    Each sentence is read once, also if it is not in memory; with several label types of which some are spans, twice.
 
     Args:
         model: The model.
@@ -75,15 +80,60 @@ def encode_split(
         storage_mode: `cpu` keeps integers and vectors on the host, `gpu` on the device, and `none` encodes each batch
             when it is needed.
         exclude: Labels that evaluations exclude.
+        augment: Whether to encode what `Augmentation` chooses from.
 
     Raises:
         TrainingError: If the split has no sentence with a word.
-        LabelError: If there is nothing to learn, or to compare with; see `Task.check`.
+        LabelError: If there is nothing to learn, or to compare with; see `LabelCheck`.
     """
-    if not sentences or not any(sentence.words for sentence in sentences):
-        raise TrainingError(f"the {name} split is empty: give the corpus sentences for it, or None in its place")
-    for_training = name == "train"
-    for message in model.check_labels(sentences, f"the {name} split", for_training=for_training, exclude=exclude):
+    problem = f"the {name} split is empty: give the corpus sentences for it, or None in its place"
+    if not sentences:
+        raise TrainingError(problem)
+    fields, for_training = model.embeddings.fields, name == "train"
+    checks = model.label_checks(f"the {name} split", len(sentences), for_training=for_training, exclude=exclude)
+    variants = CASES if augment else ()
+    encoder = None if storage_mode == "none" else Encoder(fields, variants)
+    sources = leave_out_parts(model.label_sources(for_training=for_training), sentences)
+    targets, lengths, can_drop, digest = [], [], [], hashlib.sha256()
+    for chunk in _read_chunks(sentences):
+        for check in checks:
+            check.add(chunk)
+        sources = [source.extend(chunk) for source in sources]  # labels that only the sentences have come last
+        targets.append(encode_labels(sources, chunk))
+        lengths.append(count_words(chunk))
+        can_drop.append(find_droppable(chunk if augment else ()))
+        _update_hash(digest, chunk, fields)
+        if encoder is not None:
+            encoder.add(chunk)
+    if not any(map(torch.any, lengths)):
+        raise TrainingError(problem)
+    _warn(model, checks, for_training)
+    gold = make_gold(sources, sentences, Targets.join(targets))
+    sha256 = _hash_with_labels(digest, gold)
+    dataset: Dataset
+    if encoder is None:
+        encode_batch = functools.partial(_encode_batch, model, sources, variants)
+        dataset = LazyDataset(sentences, encode_batch, torch.cat(lengths))
+    else:
+        encoded = encoder.encode(model.embeddings.index, gold.targets)
+        if for_training:
+            shown = sentences if is_in_memory(sentences) else [Sentence(encoder.words())]
+            for message in describe_unknown_words(model.embeddings, encoded, shown):
+                log.info("%s", message)
+        dataset = encoded.to(model.device) if storage_mode == "gpu" else encoded
+    return Split(name, dataset, gold, sha256, torch.cat(can_drop))
+
+
+def _encode_batch(
+    model: Model, sources: Sequence[LabelSource], variants: Variants, sentences: Sequence[Sentence]
+) -> EncodedDataset:
+    targets = encode_labels(sources, sentences)
+    return encode(sentences, model.embeddings.index, targets, fields=model.embeddings.fields, variants=variants)
+
+
+def _warn(model: Model, checks: Sequence[LabelCheck], for_training: bool) -> None:
+    """Log what checks have found in the labels of a split, and labels that are both read and learned."""
+    for message in (message for check in checks for message in check.finish()):
         log.warning("%s", message)
     for label_type in model.label_types if for_training else ():
         if label_type in model.embeddings.fields:
@@ -92,31 +142,6 @@ def encode_split(
                 "meaningless",
                 label_type,
             )
-    fields = model.embeddings.fields
-    encoder = None if storage_mode == "none" else Encoder(fields)
-    sources = leave_out_parts(model.label_sources(for_training=for_training), sentences)
-    targets, lengths, digest = [], [], hashlib.sha256()
-    for chunk in _read_chunks(sentences):
-        sources = [source.extend(chunk) for source in sources]  # labels that only the sentences have come last
-        targets.append(encode_labels(sources, chunk))
-        lengths.append(count_words(chunk))
-        _update_hash(digest, chunk, fields)
-        if encoder is not None:
-            encoder.add(chunk)
-    gold = make_gold(sources, sentences, Targets.join(targets))
-    sha256 = _hash_with_labels(digest, gold)
-    if encoder is None:
-
-        def encode_batch(batch: Sequence[Sentence]) -> EncodedDataset:
-            return model.encode(batch, targets=encode_labels(sources, batch))
-
-        return Split(name, LazyDataset(sentences, encode_batch, torch.cat(lengths)), gold, sha256)
-    dataset = encoder.encode(model.embeddings.index, gold.targets)
-    if for_training:
-        shown = sentences if is_in_memory(sentences) else [Sentence(encoder.words())]
-        for message in describe_unknown_words(model.embeddings, dataset, shown):
-            log.info("%s", message)
-    return Split(name, dataset.to(model.device) if storage_mode == "gpu" else dataset, gold, sha256)
 
 
 def _read_chunks(sentences: Sequence[Sentence]) -> Iterator[list[Sentence]]:
@@ -160,7 +185,7 @@ def encode_splits(model: Model, corpus: Corpus, settings: TrainingSettings) -> d
             parts[name] = sentences
     mode, exclude = settings.embeddings_storage_mode, settings.exclude_labels or ()
     train = trained[0] if len(trained) == 1 else ConcatDataset(trained)  # no list: it may be larger than memory
-    splits = {"train": encode_split(model, "train", train, mode, exclude=exclude)}
+    splits = {"train": encode_split(model, "train", train, mode, exclude=exclude, augment=settings.augments)}
     if settings.monitor_train_sample:
         lengths = splits["train"].dataset.lengths
         parts["train_sample"] = draw_sample(train, lengths, settings.monitor_train_sample, get_seed(settings.seed))

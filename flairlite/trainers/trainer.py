@@ -23,6 +23,7 @@ from flairlite.trainers.batch_order import make_sampler
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.callbacks.checkpoint import read_checkpoint
 from flairlite.trainers.callbacks.training_log import logging_to
+from flairlite.trainers.plugins.averages import WeightAveragePlugin
 from flairlite.trainers.plugins.base import BasePlugin, Pluggable
 from flairlite.trainers.plugins.events import Events
 from flairlite.trainers.plugins.schedules import LinearSchedulerPlugin
@@ -233,6 +234,7 @@ class ModelTrainer(Pluggable):
         log_path = folder / TRAINING_LOG if settings.create_file_logs else None
         tuned = tidy_heap() if settings.tune_process else contextlib.nullcontext()
         with _claim(self.model), logging_to(log_path, opened=False) as log_file, tuned, self._attach(parts.plugins):
+            settings = settings.for_device(parts.device)
             callbacks = [plugin for plugin in parts.plugins if isinstance(plugin, Callback)]
             if any(map(self.has_hook, self.valid_events)):
                 callbacks.append(Events(self, {"base_path": folder, **vars(settings)}))
@@ -293,6 +295,9 @@ def _check_plugins(plugins: Any) -> list[Callback | BasePlugin]:
             _warn_about_hooks(plugin)
     if len(set(map(id, found))) < len(found):
         raise SettingError("plugins must be different objects: one of them is in the list twice")
+    averages = [type(plugin).__name__ for plugin in found if isinstance(plugin, WeightAveragePlugin)]
+    if len(averages) > 1:
+        raise SettingError(f"a run has one average of the weights, and plugins has {', '.join(averages)}: choose one")
     return found
 
 

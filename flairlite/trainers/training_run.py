@@ -21,6 +21,7 @@ from flairlite.models.inference import evaluate_dataset
 from flairlite.runtime import get_seed
 from flairlite.samplers import FlairSampler
 from flairlite.tokenization import Tokenizer
+from flairlite.trainers.augmentation import Augmentation
 from flairlite.trainers.batch_order import BatchOrder
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.callbacks.best_model import BestModel
@@ -29,6 +30,7 @@ from flairlite.trainers.callbacks.loss_table import LossTable
 from flairlite.trainers.callbacks.training_log import LINE, LogFile, TrainingLog, make_header
 from flairlite.trainers.loop import make_not_finite_error, train_epoch
 from flairlite.trainers.optimizers import make_optimizer
+from flairlite.trainers.plugins.averages import WeightAveragePlugin
 from flairlite.trainers.plugins.base import TrainingInterrupt
 from flairlite.trainers.plugins.outputs import CheckpointPlugin, WeightExtractorPlugin
 from flairlite.trainers.process.run_folder import FINAL_MODEL, clear_folder
@@ -77,6 +79,7 @@ class TrainingRun:
         self.train_split, self.dev, self.test = splits["train"], splits.get("dev"), splits.get("test")
         watched = {"dev", "train_sample", *(["test"] if settings.monitor_test else [])}
         self.monitored = [split for name, split in splits.items() if name in watched]
+        self.augmentation = Augmentation(settings, model.tasks, self.train_split) if settings.augments else None
         self.order = self._make_order()
         self.dropout = torch.Generator(device=model.device).manual_seed(get_seed(settings.seed))
         self.state = TrainingState(
@@ -98,7 +101,9 @@ class TrainingRun:
         self._first_batches: list[Tensor] | None = None  # drawn before an earlier run's files are removed
         self.own_callbacks = self._make_callbacks(corpus)
         checkpoints = Checkpoints(self.save, settings.checkpoint_every, self.signals)
-        self.callbacks = [*self.own_callbacks, *plugins, checkpoints]
+        callbacks = [*self.own_callbacks, *plugins, checkpoints]
+        # averages first, so that all others find the average in the model when an epoch ends
+        self.callbacks = sorted(callbacks, key=lambda callback: not isinstance(callback, WeightAveragePlugin))
         self.inputs = self._describe_inputs()
         self.record = start_run_record(model, corpus, settings.to_plain(), self.inputs)
 
@@ -302,17 +307,18 @@ class TrainingRun:
 
     def _train_epoch(self) -> None:
         state = self.state
-        batches = self._first_batches or self.order.draw(state.epoch + (not state.is_in_epoch), again=state.is_in_epoch)
+        epoch = state.epoch + (not state.is_in_epoch)
+        batches = self._first_batches or self.order.draw(epoch, again=state.is_in_epoch)
         self._first_batches = None
         train_epoch(
             state,
-            self.train_split,
+            self.train_split if self.augmentation is None else self.augmentation.draw(epoch),
             batches,
             self.dropout,
             self.callbacks,
             max_grad_norm=self.settings.max_grad_norm,
             chunk_size=self.settings.mini_batch_chunk_size,
-            use_amp=self.settings.use_amp,
+            use_amp=self.settings.use_amp is True,
         )
         for callback in self.callbacks:
             callback.on_epoch_trained(state)
@@ -323,6 +329,7 @@ class TrainingRun:
         state.compare_with_best()
         for callback in self.callbacks:
             callback.on_evaluated(state)
+        state.goes_back = state.goes_back and self.best is not None  # otherwise there is no model to go back to
         state.end_epoch()
         for callback in self.callbacks:
             callback.on_epoch_end(state)

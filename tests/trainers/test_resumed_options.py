@@ -12,14 +12,27 @@ import torch
 from parameter_ids import show
 from sentences import tagged
 
-from flairlite.data import Corpus, Sentence
+from flairlite.data import Corpus, MultiCorpus, Sentence
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import SettingError
 from flairlite.models import SequenceTagger
-from flairlite.samplers import ChunkSampler, ExpandingChunkSampler, ImbalancedClassificationDatasetSampler
+from flairlite.samplers import (
+    ChunkSampler,
+    ExpandingChunkSampler,
+    ImbalancedClassificationDatasetSampler,
+    MultiCorpusSampler,
+)
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
-from flairlite.trainers.plugins import AnnealingPlugin, LinearSchedulerPlugin, MetricHistoryPlugin
+from flairlite.trainers.plugins import (
+    AnnealingPlugin,
+    CosineSchedulerPlugin,
+    EMAPlugin,
+    LinearSchedulerPlugin,
+    MetricHistoryPlugin,
+    OneCycleSchedulerPlugin,
+    SWAPlugin,
+)
 
 TEXTS = ["the/DET dog/NOUN sleeps/VERB", "the/DET dog/NOUN", "sleeps/VERB now/ADV", "dog/NOUN"]
 
@@ -54,7 +67,7 @@ def make_trainer() -> ModelTrainer:
     def split(count: int) -> list[Sentence]:
         return [tagged(TEXTS[number % 4]).add_label("topic", "ab"[number % 2]) for number in range(count)]
 
-    corpus = Corpus(split(12), split(4), split(4))
+    corpus: Corpus = MultiCorpus([Corpus(split(6), split(4), split(4)), Corpus(split(6))], ["a", "b"])
     embeddings = WordEmbeddings(WordVectors(["the", "dog", "sleeps", "now"], np.eye(4)), fine_tune=True)
     tagger = SequenceTagger(embeddings, corpus.make_label_dictionary("pos"), "pos", hidden_size=4, seed=0)
     return ModelTrainer(tagger, corpus)
@@ -64,11 +77,18 @@ def make_trainer() -> ModelTrainer:
     ("options", "make_plugins"),
     [
         ({}, lambda: [LinearSchedulerPlugin(0.3)]),
+        ({"decoder_learning_rate": 0.2, "mini_batch_chunk_size": 2}, lambda: [CosineSchedulerPlugin(0.3)]),
+        ({"decoder_learning_rate": 0.2, "optimizer": "AdamW"}, lambda: [OneCycleSchedulerPlugin()]),
+        ({"patience": 1, "anneal_with_restarts": True, "optimizer": "AdamW"}, lambda: [EMAPlugin(0.9)]),
+        ({"use_final_model_for_eval": True}, lambda: [SWAPlugin(2)]),
         ({}, lambda: [MetricHistoryPlugin({("train", "batch_loss"): "losses", ("dev", "macro avg", "recall"): "r"})]),
         ({"learning_rate": 1e-9}, lambda: [AnnealingPlugin(None, 0.0, 0.5, 1, 1, True)]),
         ({"sampler": ChunkSampler}, list),
         ({"sampler": lambda: ExpandingChunkSampler(2)}, list),
         ({"sampler": ImbalancedClassificationDatasetSampler}, list),
+        ({"sampler": lambda: MultiCorpusSampler({"b": 0.5})}, list),
+        ({"augment_lowercase": 0.3, "augment_uppercase": 0.3, "augment_nopunct": 0.5}, list),
+        ({"augment_titlecase": 0.5, "embeddings_storage_mode": "none"}, list),
         ({"shuffle_first_epoch": False, "mini_batch_chunk_size": 2}, list),
         ({"decoder_learning_rate": 0.2, "momentum": 0.9, "write_weights": True, "monitor_train_sample": 3}, list),
         ({"write_weights": True, "checkpoint_every": None}, list),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import json
 import math
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from devices import needs_bfloat16
 from parameter_ids import show
 from sentences import tagged
 
@@ -24,8 +26,10 @@ from flairlite.errors import FlairliteError, SettingError, TrainingError
 from flairlite.models import SequenceTagger
 from flairlite.samplers import ChunkSampler, ExpandingChunkSampler, FlairSampler, ImbalancedClassificationDatasetSampler
 from flairlite.trainers import Annealing, Callback, ModelTrainer, TrainingSettings, TrainingState
-from flairlite.trainers.callbacks.linear_schedule import LinearSchedule
+from flairlite.trainers import settings as settings_module
 from flairlite.trainers.callbacks.weights_table import WeightExtractor
+from flairlite.trainers.plugins import LinearSchedulerPlugin, OneCycleSchedulerPlugin
+from flairlite.trainers.process import processor
 
 
 @pytest.fixture(autouse=True)
@@ -223,9 +227,11 @@ class TestSlips:
             lambda: Annealing(patience=1.5),  # type: ignore[arg-type]
             lambda: Annealing(restarts=1),  # type: ignore[arg-type]
             lambda: Annealing(min_learning_rate=-1.0),
-            lambda: LinearSchedule(warmup_fraction="0.1"),  # type: ignore[arg-type]
-            lambda: LinearSchedule(warmup_fraction=1.0),
-            lambda: LinearSchedule(warmup_fraction=math.nan),
+            lambda: LinearSchedulerPlugin(warmup_fraction="0.1"),  # type: ignore[arg-type]
+            lambda: LinearSchedulerPlugin(warmup_fraction=1.0),
+            lambda: LinearSchedulerPlugin(warmup_fraction=math.nan),
+            lambda: OneCycleSchedulerPlugin(div_factor=0.5),
+            lambda: OneCycleSchedulerPlugin(final_div_factor=None),  # type: ignore[arg-type]
             lambda: WeightExtractor("folder", 2.5),  # type: ignore[arg-type]
             lambda: WeightExtractor(None),  # type: ignore[arg-type]
         ],
@@ -299,3 +305,55 @@ class TestObjects:
 
 def test_errors_are_flairlite_errors() -> None:
     assert issubclass(SettingError, FlairliteError)
+
+
+class TestAutomaticPrecision:
+    @pytest.mark.parametrize(
+        ("cpuinfo", "is_fast"),
+        [
+            ("processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_bf16\n\nflags\t: fpu\n", True),
+            ("flags\t\t: fpu avx512f amx_bf16 amx_tile\n", True),
+            ("flags\t\t: fpu avx2 avx512f avx512_vnni\n", False),
+            ("processor\t: 0\nFeatures\t: fp asimd bf16\n", False),  # an ARM processor
+            ("", False),
+        ],
+        ids=["avx512", "amx", "neither", "arm", "nothing"],
+    )
+    def test_the_flags_of_the_processor_decide(
+        self, cpuinfo: str, is_fast: bool, trainer: ModelTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "cpuinfo").write_text(cpuinfo)
+        monkeypatch.setattr(processor, "_CPUINFO", tmp_path / "cpuinfo")
+        trainer.train(tmp_path / "run", max_epochs=0, use_amp="Auto", device="cpu")
+        assert json.loads((tmp_path / "run" / "run.json").read_text())["settings"]["use_amp"] is is_fast
+        name = "bfloat16" if is_fast else "float32"
+        assert f"use_amp='auto' computes in {name} on this device" in (tmp_path / "run" / "training.log").read_text()
+
+    def test_without_flags_torch_is_asked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(processor, "_CPUINFO", tmp_path / "missing")
+        for known, is_fast in (
+            ({"avx512_bf16": True, "avx2": True}, True),
+            ({"avx512_bf16": False, "cores": 2}, False),
+        ):
+            monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=known: known, raising=False)
+            assert processor.has_fast_bfloat16(torch.device("cpu")) == is_fast
+        monkeypatch.delattr(torch.cpu, "get_capabilities")
+        assert not processor.has_fast_bfloat16(torch.device("cpu"))
+
+    @needs_bfloat16
+    @pytest.mark.parametrize("is_fast", [True, False])
+    def test_the_result_is_that_of_the_choice(
+        self, is_fast: bool, trainer: ModelTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start = {name: weight.clone() for name, weight in trainer.model.state_dict().items()}
+        monkeypatch.setattr(settings_module, "has_fast_bfloat16", lambda device: is_fast)
+        histories = []
+        for use_amp in ("auto", is_fast):
+            trainer.model.load_state_dict(start)
+            options: dict[str, Any] = {"max_epochs": 2, "use_amp": use_amp, "seed": 0, "device": "cpu"}
+            histories.append(trainer.train(tmp_path / str(use_amp), **options)["train_loss_history"])
+        assert histories[0] == histories[1]
+        monkeypatch.setattr(settings_module, "has_fast_bfloat16", lambda device: not is_fast)
+        again = trainer.resume(tmp_path / "auto", max_epochs=3, device="cpu")["train_loss_history"]
+        expected = trainer.resume(tmp_path / str(is_fast), max_epochs=3, device="cpu")["train_loss_history"]
+        assert again == expected

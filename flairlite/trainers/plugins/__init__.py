@@ -1,5 +1,6 @@
 """Training plugins with Flair's API."""
 
+from flairlite.trainers.plugins.averages import EMAPlugin, SWAPlugin
 from flairlite.trainers.plugins.base import BasePlugin, HookHandle, Pluggable, TrainerPlugin, TrainingInterrupt
 from flairlite.trainers.plugins.loggers import (
     ClearmlLoggerPlugin,
@@ -9,21 +10,30 @@ from flairlite.trainers.plugins.loggers import (
 )
 from flairlite.trainers.plugins.metric_records import MetricName, MetricRecord, RecordType
 from flairlite.trainers.plugins.outputs import CheckpointPlugin, LogFilePlugin, WeightExtractorPlugin
-from flairlite.trainers.plugins.schedules import AnnealingPlugin, LinearSchedulerPlugin
+from flairlite.trainers.plugins.schedules import (
+    AnnealingPlugin,
+    CosineSchedulerPlugin,
+    LinearSchedulerPlugin,
+    OneCycleSchedulerPlugin,
+)
 
 __all__ = [
     "AnnealingPlugin",
     "BasePlugin",
     "CheckpointPlugin",
     "ClearmlLoggerPlugin",
+    "CosineSchedulerPlugin",
+    "EMAPlugin",
     "HookHandle",
     "LinearSchedulerPlugin",
     "LogFilePlugin",
     "MetricHistoryPlugin",
     "MetricName",
     "MetricRecord",
+    "OneCycleSchedulerPlugin",
     "Pluggable",
     "RecordType",
+    "SWAPlugin",
     "TensorboardLogger",
     "TrainerPlugin",
     "TrainingInterrupt",
