@@ -227,7 +227,8 @@ def test_a_varied_data_set_is_that_of_the_changed_sentences(
         return encode(chosen, index, TASK.targets(chosen, names), variants=functions[1:])
 
     dataset: Dataset = LazyDataset(sentences, encode_some) if is_lazy else encode_some(sentences)
-    variation = Variation(*(torch.tensor(column, dtype=torch.int64) for column in (variants, dropped, num_labels)))
+    columns = [torch.tensor(column, dtype=torch.int64) for column in (variants, dropped, num_labels)]  # (S,) each
+    variation = Variation(columns[0], columns[1], columns[2].unsqueeze(0), torch.zeros(1, len(sentences)))
     batch = dataset.vary(variation).batch(indices)
     expected = encode(changed, index, TASK.targets(changed, names)).batch(indices)
     for name in ("indices", "lengths", "mask", "targets"):

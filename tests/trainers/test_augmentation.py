@@ -50,8 +50,17 @@ def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def make_sentences(count: int) -> list[Sentence]:
     sentences = [tagged(TEXTS[number % 5]).add_label("topic", "ab"[number % 2]) for number in range(count)]
     return [
-        text.set_span_labels("ner", [(0, min(2, len(text) - 1), "E")] if len(text) > 1 else []) for text in sentences
+        with_distributions(text).set_span_labels("ner", [(0, min(2, len(text) - 1), "E")] if len(text) > 1 else [])
+        for text in sentences
     ]
+
+
+def with_distributions(sentence: Sentence) -> Sentence:
+    """Give sentences of an odd number of words distributions that depend on the position of the word."""
+    if len(sentence) % 2:
+        first = np.arange(1, len(sentence) + 1, dtype=np.float32) / (len(sentence) + 1)  # (T,)
+        sentence.set_tag_distributions("teacher", ("NOUN", "VERB"), np.stack((first, 1 - first), axis=1))
+    return sentence
 
 
 def words_of_vectors() -> TokenEmbeddings:
@@ -69,6 +78,13 @@ def make_tagger() -> Model:
 def make_ner_tagger() -> Model:
     labels = Corpus(make_sentences(4)).make_label_dictionary("ner")
     return SequenceTagger(words_of_vectors(), labels, "ner", hidden_size=3, seed=0)
+
+
+def make_tagger_of_two_types() -> Model:
+    """Make a tagger of labels and spans that learns distributions too."""
+    corpus = Corpus(make_sentences(4))
+    types = {"pos": corpus.make_label_dictionary("pos"), "ner": corpus.make_label_dictionary("ner")}
+    return SequenceTagger(words_of_vectors(), types, "pos", hidden_size=3, soft_labels={"pos": "teacher"}, seed=0)
 
 
 def make_classifier() -> Model:
@@ -93,6 +109,8 @@ def drop_last(sentence: Sentence) -> Sentence:
     words, labels = sentence.words[:-1] or sentence.words, sentence.token_labels("pos") or []
     shorter = Sentence(words).set_token_labels("pos", labels[: len(words)])
     shorter.set_span_labels("ner", sentence.span_labels("ner"))
+    if (table := sentence.tag_distributions("teacher")) is not None:
+        shorter.set_tag_distributions("teacher", table.names, table.probabilities[: len(words)])
     return shorter.set_sentence_labels("topic", sentence.sentence_labels("topic"))
 
 
@@ -122,6 +140,8 @@ class TestProbabilityOne:
             (make_tagger, "cpu"),
             (make_tagger, "none"),
             (make_ner_tagger, "gpu"),
+            (make_tagger_of_two_types, "cpu"),
+            (make_tagger_of_two_types, "none"),
             (make_classifier, "cpu"),
             (make_classifier, "none"),
         ],
@@ -157,7 +177,7 @@ class TestDraws:
 
         model.embeddings.index = keep  # type: ignore[method-assign, assignment]
         split = encode_split(model, "train", make_sentences(200), "cpu", augment=True)
-        augmentation = Augmentation(TrainingSettings(seed=5, **probabilities), model.task, split)
+        augmentation = Augmentation(TrainingSettings(seed=5, **probabilities), model.tasks, split)
 
         def read(indices: Tensor, epoch: int) -> list[list[str]]:
             batch = augmentation.draw(epoch).dataset.batch(indices)
