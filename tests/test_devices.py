@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -67,6 +69,21 @@ def with_unknown_labels(corpus: Corpus, words: WordEmbeddings) -> SequenceTagger
     return SequenceTagger(words, labels, "upos", hidden_size=32)
 
 
+def with_several_types(corpus: Corpus, words: WordEmbeddings) -> SequenceTagger:
+    """Words with and without a CRF, smoothed labels, and a teacher of each type in some of the training sentences."""
+    sentences = list(corpus.get_all_sentences())
+    for index, sentence in enumerate(sentences):
+        sentence.set_token_labels("letter", [word[0] if index % 3 else None for word in sentence.words])
+    labels = {name: corpus.make_label_dictionary(name) for name in ("upos", "letter")}
+    for sentence in sentences[::2]:
+        for name, dictionary in labels.items():
+            values = np.full((len(sentence), 2), 0.5, dtype=np.float16)
+            sentence.set_tag_distributions(f"{name} of a teacher", dictionary.get_items()[1:3], values)
+    soft = {name: f"{name} of a teacher" for name in labels}
+    options: dict[str, Any] = {"use_crf": {"letter": False}, "soft_labels": soft, "label_smoothing": 0.1}
+    return SequenceTagger(words, labels, "upos", hidden_size=32, **options)
+
+
 def classifier(kind: str) -> Make:
     def make(corpus: Corpus, words: WordEmbeddings) -> TextClassifier:
         for index, sentence in enumerate(corpus.get_all_sentences()):
@@ -90,6 +107,7 @@ MODELS: dict[str, Make] = {
     "word features": with_word_features,
     "trained words": with_trained_words,
     "unknown labels": with_unknown_labels,
+    "several types": with_several_types,
     "pool": classifier("pool"),
     "document LSTM": classifier("LSTM"),
     "document GRU": classifier("GRU"),

@@ -141,10 +141,8 @@ class SequenceTagger(TagHeads, Model):
             allow_unk_predictions=allow_unk_predictions,
         )
         heads = read_head_settings(tag_dictionary, tag_type, use_crf, loss_weights, head_weights, soft_labels)
-        tasks = [head.make_task(tag_format, with_unknown=allow_unk_predictions) for head in heads]
         loss = read_loss_settings(label_smoothing, distillation_weight, distillation_temperature)
-        for head, task in zip(heads, tasks, strict=True):
-            loss.check(head, task)
+        tasks = [loss.make_task(head, tag_format, with_unknown=allow_unk_predictions) for head in heads]
         super().__init__(embeddings, tasks[0])
         self.loss_settings, self.head_settings = loss, heads[0]
         self.tag_dictionary, self.tag_format = heads[0].dictionary, tag_format.upper()

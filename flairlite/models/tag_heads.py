@@ -45,13 +45,6 @@ class HeadSettings:
     head_weight: float
     soft_labels: str | None
 
-    def make_task(self, tag_format: str, *, with_unknown: bool) -> Task:
-        """Return the task of the label type, with errors that name the type."""
-        try:
-            return word_or_span_task(self.dictionary, self.label_type, tag_format, with_unknown=with_unknown)
-        except LabelError as error:
-            raise LabelError(f"label type {self.label_type!r}: {error}") from error
-
     def to_plain(self) -> dict[str, Any]:
         """Return the settings as plain containers, without weight and soft labels, which taggers store by type."""
         return {
@@ -136,14 +129,19 @@ class LossSettings:
     label_smoothing: float
     distillation: Distillation
 
-    def check(self, settings: HeadSettings, task: Task) -> None:
-        """Check that a head can be trained so.
+    def make_task(self, settings: HeadSettings, tag_format: str, *, with_unknown: bool) -> Task:
+        """Return the task of a head that is trained so.
 
         Raises:
-            SettingError: If it cannot.
+            LabelError: If its dictionary has no label.
+            SettingError: If its settings contradict those of the loss, or the tag format cannot be used.
         """
+        try:
+            task = word_or_span_task(settings.dictionary, settings.label_type, tag_format, with_unknown=with_unknown)
+        except LabelError as error:
+            raise LabelError(f"label type {settings.label_type!r}: {error}") from error
         if not settings.use_crf:
-            return
+            return task
         if settings.loss_weights:
             raise SettingError("loss_weights weigh single labels, but a CRF scores sequences: give use_crf=False too")
         given = {"label_smoothing": self.label_smoothing, "soft_labels": settings.soft_labels}
@@ -153,6 +151,7 @@ class LossSettings:
                 f"{' and '.join(names)} cannot be combined with a CRF over spans, because some sequences of tags are "
                 f"impossible: give use_crf=False, or use_crf={{{settings.label_type!r}: False}}"
             )
+        return task
 
 
 def read_loss_settings(label_smoothing: Any, distillation_weight: Any, distillation_temperature: Any) -> LossSettings:
