@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -168,6 +168,7 @@ def evaluate_dataset(
     out_path: str | Path | None = None,
     exclude: Collection[str] = (),
     with_loss: bool = True,
+    take_decoded: Callable[[Decoded], None] | None = None,
 ) -> Result:
     """Compare the predictions of a model with gold labels.
 
@@ -180,17 +181,21 @@ def evaluate_dataset(
         out_path: The file to write gold and predicted labels to, or None.
         exclude: Labels to leave out of the metrics, with words or sentences that have no other gold label.
         with_loss: Whether to compute the loss; otherwise it is 0.
+        take_decoded: Called with the predictions, which have scores then.
 
     Raises:
         FileWriteError: If `out_path` cannot be written.
     """
-    inference = decode_dataset(model, dataset, mini_batch_size, with_scores=False, with_loss=with_loss)
+    with_scores = take_decoded is not None
+    inference = decode_dataset(model, dataset, mini_batch_size, with_scores=with_scores, with_loss=with_loss)
     mean_loss = float(inference.loss) / max(1, inference.num_labels)
     predicted = inference.decoded.class_ids
     result = model.task.score(gold, predicted, loss=mean_loss, main_metric=main_metric, exclude=exclude)
     if out_path is not None:
         with atomic_write(file_path("out_path", out_path)) as file:
             file.writelines(row.encode("utf-8") for row in model.task.rows(gold, predicted))
+    if take_decoded is not None:
+        take_decoded(inference.decoded)
     return result
 
 

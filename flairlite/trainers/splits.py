@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from flairlite.data import ConcatDataset, Corpus, Sentence
 from flairlite.data.dataset import Subset, is_in_memory
-from flairlite.embeddings.oov_report import describe_unknown_words
+from flairlite.embeddings.oov_report import UnknownWords, find_unknown_words
 from flairlite.encoding import Dataset, EncodedDataset, Encoder, LazyDataset, Targets, count_words
 from flairlite.errors import SettingError, TrainingError
 from flairlite.models import Model
@@ -38,12 +39,16 @@ class Split:
         dataset: Its sentences as integers.
         gold: Their gold labels.
         sha256: The hash of words, gold labels and of the token labels that the embeddings read.
+        label_counts: How often each label occurs.
+        unknown_words: The words without a vector, for each embedding that lacks some; empty for storage mode `none`.
     """
 
     name: str
     dataset: Dataset
     gold: Gold
     sha256: str
+    label_counts: Mapping[str, int]
+    unknown_words: Sequence[UnknownWords] = ()
 
     @property
     def sentences(self) -> Sequence[Sentence]:
@@ -53,6 +58,11 @@ class Split:
     def describe(self) -> dict[str, Any]:
         """Return the numbers of sentences and words, and the hash."""
         return {"sentences": len(self.sentences), "words": int(self.dataset.lengths.sum()), "sha256": self.sha256}
+
+    def count(self) -> dict[str, Any]:
+        """Return how often each label occurs, the most frequent first, and the words without a vector."""
+        by_count = sorted(self.label_counts.items(), key=lambda item: -item[1])
+        return {"labels": dict(by_count), "unknown_words": [asdict(words) for words in self.unknown_words]}
 
 
 def encode_split(
@@ -93,8 +103,10 @@ def encode_split(
     fields, task = model.embeddings.fields, model.task
     encoder = None if storage_mode == "none" else Encoder(fields)
     labels, targets, lengths, digest = list(task.label_names), [], [], hashlib.sha256()
+    counts: Counter[str] = Counter()
     for chunk in _read_chunks(sentences):
-        labels = list(dict.fromkeys((*labels, *task.count(chunk))))  # those that only the sentences have come last
+        counts.update(task.count(chunk))
+        labels = list(dict.fromkeys((*labels, *counts)))  # those that only the sentences have come last
         targets.append(task.targets(chunk, labels))
         lengths.append(count_words(chunk))
         _update_hash(digest, chunk, fields)
@@ -107,13 +119,16 @@ def encode_split(
         def encode_batch(batch: Sequence[Sentence]) -> EncodedDataset:
             return model.encode(batch, label_type=gold.label_type, labels=gold.labels)
 
-        return Split(name, LazyDataset(sentences, encode_batch, torch.cat(lengths)), gold, sha256)
+        return Split(name, LazyDataset(sentences, encode_batch, torch.cat(lengths)), gold, sha256, counts)
     dataset = encoder.encode(model.embeddings.index, gold.targets)
-    if for_training:
-        shown = sentences if is_in_memory(sentences) else [Sentence(encoder.words())]
-        for message in describe_unknown_words(model.embeddings, dataset, shown):
-            log.info("%s", message)
-    return Split(name, dataset.to(model.device) if storage_mode == "gpu" else dataset, gold, sha256)
+    unknown_words = find_unknown_words(
+        model.embeddings, dataset, sentences if is_in_memory(sentences) else [Sentence(encoder.words())]
+    )
+    for words in unknown_words if for_training else ():
+        log.info("%s", words)
+    if storage_mode == "gpu":
+        dataset = dataset.to(model.device)
+    return Split(name, dataset, gold, sha256, counts, unknown_words)
 
 
 def _read_chunks(sentences: Sequence[Sentence]) -> Iterator[list[Sentence]]:

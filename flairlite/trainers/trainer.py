@@ -19,6 +19,7 @@ from flairlite.errors import FileWriteError, SettingError, TrainingError
 from flairlite.models import Model
 from flairlite.runtime import get_device
 from flairlite.storage.atomic import make_folder
+from flairlite.storage.run_files import CHECKPOINT, TRAINING_LOG
 from flairlite.trainers.batch_order import make_sampler
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.callbacks.checkpoint import read_checkpoint
@@ -27,7 +28,7 @@ from flairlite.trainers.plugins.base import BasePlugin, Pluggable
 from flairlite.trainers.plugins.events import Events
 from flairlite.trainers.plugins.schedules import LinearSchedulerPlugin
 from flairlite.trainers.process.malloc import tidy_heap
-from flairlite.trainers.process.run_folder import CHECKPOINT, TRAINING_LOG, RunFolderError, lock_folder
+from flairlite.trainers.process.run_folder import RunFolderError, lock_folder
 from flairlite.trainers.settings import FINE_TUNE, MAY_CHANGE, TrainingSettings, with_settings
 from flairlite.trainers.training_run import TrainingRun
 
