@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from flairlite.markup import escape
 
-_WIDTH, _HEIGHT = 560, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 38
+_WIDTH, _HEIGHT = 360, 220
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 12, 38
+_STYLES = {"training": 0, "dev": 1, "test": 2, "train_sample": 3}  # the same line for a split in each chart
 _MAX_POINTS = 300  # of a line; of more epochs, some are left out
 
 Values = Sequence["float | None"]
@@ -46,7 +47,8 @@ def line_chart(
     parts = [_grid_line(y(tick), f"{tick:.3g}") for tick in ticks]
     parts += [_x_label(x(epoch), str(epoch)) for epoch in _epoch_ticks(first, last)]
     parts.append(f'<text class="axis" x="{(_LEFT + _WIDTH - _RIGHT) / 2:.0f}" y="{_HEIGHT - 4}">epoch</text>')
-    for number, (name, values) in enumerate(lines.items()):
+    for order, (name, values) in enumerate(lines.items()):
+        number = _STYLES.get(name, order)
         points = [(epochs[index], values[index]) for index in kept]
         placed = [(x(at), y(value), at, value) for at, value in points if value is not None and (not is_log or value)]
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py, *_ in placed)
@@ -56,7 +58,7 @@ def line_chart(
             parts.append(_point(px, py, number, label))
         rings = [(px, py) for px, py, epoch, _ in placed if epoch in best]
         parts += [f'<circle class="best line{number}" cx="{px:.1f}" cy="{py:.1f}" r="7"/>' for px, py in rings]
-    return _svg(title, parts, legend=list(lines) if len(lines) > 1 else [])
+    return _svg(title, parts, legend=list(lines) if len(lines) > 1 or lines.keys() & _STYLES.keys() else [])
 
 
 def reliability_diagram(bins: Sequence[Sequence[float]], *, title: str) -> str:
@@ -66,7 +68,7 @@ def reliability_diagram(bins: Sequence[Sequence[float]], *, title: str) -> str:
         bins: For each bin, the number of predictions, their summed scores and how many are right.
         title: What the chart shows, for screen readers.
     """
-    size, left, top = 250, 46, 10
+    size, left, top = 250, 56, 10
 
     def x(share: float) -> float:
         return left + share * size
@@ -103,7 +105,7 @@ def _svg(
     keys = "".join(
         f'<span class="key"><svg width="34" height="14" viewBox="0 0 34 14" aria-hidden="true">'
         f'<polyline class="line line{number}" points="2,7 32,7"/>{_point(17, 7, number, "")}</svg>{escape(name)}</span>'
-        for number, name in enumerate(legend)
+        for number, name in ((_STYLES.get(name, order), name) for order, name in enumerate(legend))
     )
     shown = f'<div class="legend">{keys}</div>' if keys else ""
     return (
@@ -134,7 +136,9 @@ def _x_label(x: float, label: str) -> str:
 
 def _ticks(low: float, high: float) -> list[float]:
     """Return about five round values from at most `low` to at least `high`."""
-    span = high - low or abs(high) or 1.0
+    if low == high:
+        low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
+    span = high - low
     magnitude = 10 ** math.floor(math.log10(span / 4))
     step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude >= span / 4 * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

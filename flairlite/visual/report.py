@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from flairlite.checks import folder_path
 from flairlite.errors import DataFormatError, MissingExtraError
-from flairlite.markup import color_of
 from flairlite.storage.atomic import atomic_write
 from flairlite.storage.run_files import HISTORY, REPORT, RUN_RECORD, read_history, read_run_record
 from flairlite.version import __version__
@@ -80,7 +79,7 @@ def _load_template() -> Template:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(short=shorten, color=color_of)
+    environment.filters.update(short=shorten)
     environment.globals.update(number=_format_number, count=_format_count)
     return environment.get_template("report.html.jinja")
 
@@ -150,12 +149,7 @@ def _describe_calibration(predictions: Predictions) -> dict[str, Any] | None:
     total, scores, right = (sum(column) for column in zip(*predictions.bins, strict=True))
     title = "Reliability diagram: fraction of right predictions by score"
     rows = [
-        {
-            "range": f"{index / 10}–{(index + 1) / 10}",
-            "count": int(size),
-            "score": summed / size,
-            "right": correct / size,
-        }
+        {"range": f"{index / 10}–{(index + 1) / 10}", "count": size, "score": summed / size, "right": correct / size}
         for index, (size, summed, correct) in enumerate(predictions.bins)
         if size
     ]

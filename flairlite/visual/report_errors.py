@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flairlite.data.tag_schemes import OUTSIDE
+from flairlite.markup import color_of
 from flairlite.visual.predictions import NONE, Error, Predictions
 from flairlite.visual.report_run import shorten
 
@@ -16,7 +17,7 @@ _OTHERS = "others"
 _MAX_EXAMPLE_BYTES = 600_000
 _CONTEXT = 9  # words on each side of an error
 _MAX_WORD, _MAX_TEXT = 40, 400  # characters
-_MAX_CONFUSIONS = 20
+_MAX_CONFUSIONS = 12
 
 
 @dataclass(frozen=True)
@@ -168,20 +169,21 @@ def describe_worst(predictions: Predictions, unit: str) -> list[dict[str, Any]]:
             item["text"] = shorten(error.words[0], _MAX_TEXT)
         else:
             start, end = max(0, error.start - _CONTEXT), min(len(error.words), error.end + _CONTEXT)
-            item["words"] = _describe_words(error, range(start, min(end, start + 40)))
+            positions = range(start, min(end, start + 40))
+            item["words"] = [_describe_word(error, index, is_tag=unit == "span") for index in positions]
             item["is_cut"] = (start > 0, end < len(error.words))
         found.append(item)
     return found
 
 
-def _describe_words(error: Error, positions: Sequence[int]) -> list[dict[str, Any]]:
-    return [
-        {
-            "text": shorten(error.words[index], _MAX_WORD),
-            "gold": shorten(error.golds[index]),
-            "predicted": shorten(error.predictions[index]),
-            "is_wrong": error.golds[index] != error.predictions[index],
-            "is_target": error.start <= index < error.end,
-        }
-        for index in positions
-    ]
+def _describe_word(error: Error, index: int, *, is_tag: bool) -> dict[str, Any]:
+    gold, predicted = error.golds[index], error.predictions[index]
+    colors = [color_of(label[2:] or label if is_tag else label) for label in (gold, predicted)]
+    return {
+        "text": shorten(error.words[index], _MAX_WORD),
+        "gold": "" if is_tag and gold == predicted == OUTSIDE else shorten(gold),
+        "predicted": shorten(predicted),
+        "colors": colors,
+        "is_wrong": gold != predicted,
+        "is_target": error.start <= index < error.end,
+    }
