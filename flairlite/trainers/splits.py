@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +60,16 @@ class Split:
         return {"sentences": len(self.sentences), "words": int(self.dataset.lengths.sum()), "sha256": self.sha256}
 
     def count(self) -> dict[str, Any]:
-        """Return how often each label occurs, the most frequent first, and the words without a vector."""
+        """Return how often each label occurs, the most frequent first, and how many words have no vector.
+
+        The words themselves are left out: run.json is shared with models, and data may be private.
+        """
+        unknown = [
+            {"embedding": words.embedding, "count": words.count, "distinct": words.distinct, "total": words.total}
+            for words in self.unknown_words
+        ]
         by_count = sorted(self.label_counts.items(), key=lambda item: -item[1])
-        return {"labels": dict(by_count), "unknown_words": [asdict(words) for words in self.unknown_words]}
+        return {"labels": dict(by_count), "unknown_words": unknown}
 
 
 def encode_split(

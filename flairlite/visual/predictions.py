@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count, repeat
 from pathlib import Path
-from typing import Any
 
 from flairlite.data.tag_schemes import NOTHING, TagSpan, spans_of
 from flairlite.errors import DataFormatError
@@ -150,32 +149,27 @@ def read_predictions(
 
 def _read_rows(path: Path, scores: Path, by_word: bool) -> Iterator[tuple[Sequence[str], Sequence[float], bool | None]]:
     """Yield the cells of each line, empty between sentences, its scores, and whether its word is known."""
-    missing = object()
-    score_lines: Iterator[Any] = _read_lines(scores) if scores.exists() else repeat("")
-    pairs = zip(_read_lines(path), chain(score_lines, repeat(missing)), strict=False)
-    for number, (line, given) in enumerate(pairs, start=1):
+    has_scores = scores.exists()
+    score_lines: Iterator[str | None] = _read_lines(scores) if has_scores else iter(())
+    for number, (line, given) in enumerate(zip(_read_lines(path), chain(score_lines, repeat(None))), start=1):  # noqa: B905
         cells = line.split("\t") if line else ()
         if cells and len(cells) != 3:
             raise DataFormatError(f"expected 3 columns, found {len(cells)}", path=path, line=number)
-        if not given:
-            yield cells, (), None
-            continue
         try:
-            first, *rest = given.split("\t")
-            (known,) = rest if by_word else ("1",)
-            yield cells, [float(value) for value in first.split(", ") if value != "_"], {"0": False, "1": True}[known]
-        except (AttributeError, ValueError, KeyError):
+            yield cells, *_parse_scores(given, bool(cells), by_word) if has_scores else ((), None)
+        except (ValueError, KeyError):
             problem = f"the line does not belong to that of {path.name}"
             raise DataFormatError(problem, path=scores, line=number, remedy="Remove the file") from None
 
 
-def _read_lines(path: Path) -> Iterator[str]:
-    try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            for line in file:
-                yield line.rstrip("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataFormatError(f"the predictions cannot be read: {error}", path=path) from error
+def _parse_scores(line: str | None, is_expected: bool, by_word: bool) -> tuple[Sequence[float], bool | None]:
+    if line is None or bool(line) != is_expected:
+        raise ValueError(line)
+    if not line:
+        return (), None
+    first, *rest = line.split("\t")
+    (known,) = rest if by_word else ("1",)
+    return [float(value) for value in first.split(", ") if value != "_"], {"0": False, "1": True}[known]
 
 
 def _count_words(found: Predictions, rows: Sequence[_Row], exclude: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flairlite.checks import folder_path
-from flairlite.errors import DataFormatError, MissingExtraError
+from flairlite.errors import DataFormatError, FlairliteError, MissingExtraError
 from flairlite.storage.atomic import atomic_write
 from flairlite.storage.run_files import HISTORY, REPORT, RUN_RECORD, read_history, read_run_record
 from flairlite.version import __version__
@@ -59,8 +59,11 @@ def write_report(run_folder: str | Path) -> Path:
     history = read_history(folder) if (folder / HISTORY).exists() else []
     try:
         page = template.render(_describe(folder, record, history))
-    except (KeyError, TypeError, AttributeError, IndexError) as error:  # a file that was changed by hand
-        raise DataFormatError(f"the run record is damaged: {error!r}", path=folder / RUN_RECORD) from error
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, FlairliteError):
+            raise
+        problem = f"{RUN_RECORD} or {HISTORY} was changed by hand or is of another version: {error!r}"
+        raise DataFormatError(problem, path=folder) from error
     with atomic_write(folder / REPORT) as file:
         file.write(page.encode("utf-8", "replace"))
     return folder / REPORT

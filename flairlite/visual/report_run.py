@@ -122,7 +122,7 @@ def describe_data(record: Mapping[str, Any]) -> dict[str, Any]:
                         "embedding": shorten(words["embedding"]),
                         "count": words["count"],
                         "share": words["count"] / max(1, words["total"]),
-                        "frequent": ", ".join(f"{shorten(word, 30)} ({count:,})" for word, count in words["frequent"]),
+                        "distinct": words["distinct"],
                     }
                     for words in unknown
                 ],
