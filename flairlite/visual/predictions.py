@@ -151,15 +151,17 @@ def _read_rows(path: Path, scores: Path, by_word: bool) -> Iterator[tuple[Sequen
     """Yield the cells of each line, empty between sentences, its scores, and whether its word is known."""
     has_scores = scores.exists()
     score_lines: Iterator[str | None] = _read_lines(scores) if has_scores else iter(())
-    for number, (line, given) in enumerate(zip(_read_lines(path), chain(score_lines, repeat(None))), start=1):  # noqa: B905
+    lines = zip(_read_lines(path), chain(score_lines, repeat(None)), strict=False)
+    for number, (line, given) in enumerate(lines, start=1):
         cells = line.split("\t") if line else ()
         if cells and len(cells) != 3:
             raise DataFormatError(f"expected 3 columns, found {len(cells)}", path=path, line=number)
         try:
-            yield cells, *_parse_scores(given, bool(cells), by_word) if has_scores else ((), None)
+            values, is_known = _parse_scores(given, bool(cells), by_word) if has_scores else ((), None)
         except (ValueError, KeyError):
             problem = f"the line does not belong to that of {path.name}"
             raise DataFormatError(problem, path=scores, line=number, remedy="Remove the file") from None
+        yield cells, values, is_known
 
 
 def _parse_scores(line: str | None, is_expected: bool, by_word: bool) -> tuple[Sequence[float], bool | None]:
