@@ -174,6 +174,15 @@ def _parse_scores(line: str | None, is_expected: bool, by_word: bool) -> tuple[S
     return [float(value) for value in first.split(", ") if value != "_"], {"0": False, "1": True}[known]
 
 
+def _read_lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            for line in file:
+                yield line.rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataFormatError(f"the predictions cannot be read: {error}", path=path) from error
+
+
 def _count_words(found: Predictions, rows: Sequence[_Row], exclude: Collection[str]) -> None:
     for _, gold, predicted, _, is_known in rows:
         if is_known is not None and gold not in NOTHING and gold not in exclude:
