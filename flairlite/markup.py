@@ -19,6 +19,10 @@ _COLORS = {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(_USU
 _UNSAFE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
+_MAX_TEXT, _MAX_LINES = 20_000, 4  # characters and label types of a sentence
+NONE = "∅"  # the class of what has no label, in a confusion matrix
+
+
 class Mark(NamedTuple):
     """A labelled part of a text, from character `start` to `end` (exclusive)."""
 
@@ -144,3 +148,31 @@ def _cell(value: object, index: int) -> str:
 
 def _align(index: int) -> str:
     return "text-align:left" if index == 0 else "text-align:right"
+
+
+def sentence_html(sentence: Sentence) -> str:
+    """Return a sentence with its labels: a line for each label type, whose labels are marked in the text.
+
+    Lines of labels of spans come first. After four lines, the others are folded away. Long texts are cut.
+    """
+    text = sentence.text
+    size = len(text) if len(text) <= _MAX_TEXT else _MAX_TEXT
+    cut = "" if size == len(text) else f" … ({len(text):,} characters)"
+    by_type = {name: marks_of(sentence, name) for name in sentence.label_types()}
+    own = [label for name in by_type for label in sentence.get_labels(name) if label.data_point is sentence]
+    badges = " ".join(mark(escape(label.typename), label.value, score=label.score) for label in own)
+    lines = [
+        (bool(sentence.get_spans(name)), name, [item for item in marks if item.end <= size])
+        for name, marks in by_type.items()
+        if marks
+    ]
+    lines.sort(key=lambda line: not line[0])
+    shown = [
+        f'<small style="opacity:.7">{escape(name)}</small>{paragraph(mark_text(text[:size], marks) + cut)}'
+        for _, name, marks in lines
+    ]
+    parts = [f"<div>{badges}</div>"] if badges else []
+    parts += shown[:_MAX_LINES] or [paragraph(_text(text[:size]) + cut)]
+    if rest := shown[_MAX_LINES:]:
+        parts.append(f"<details><summary>{len(rest)} more label types</summary>{''.join(rest)}</details>")
+    return "".join(parts)

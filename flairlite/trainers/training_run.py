@@ -30,6 +30,7 @@ from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.callbacks.best_model import BestModel
 from flairlite.trainers.callbacks.checkpoint import Checkpoints, is_finite, write_checkpoint
 from flairlite.trainers.callbacks.history_file import HistoryFile
+from flairlite.trainers.callbacks.live_display import LiveDisplay
 from flairlite.trainers.callbacks.loss_table import LossTable
 from flairlite.trainers.callbacks.report import Report
 from flairlite.trainers.callbacks.scores_table import write_scores
@@ -134,7 +135,7 @@ class TrainingRun:
         is_annealed = settings.attach_default_scheduler and not any(plugin.schedules for plugin in self.plugins)
         annealing = [settings.make_annealing()] if is_annealed else []
         header = make_header(self.state, corpus, settings, [*annealing, *self.plugins])
-        callbacks = [*annealing, TrainingLog(header), HistoryFile()]
+        callbacks = [*annealing, LiveDisplay(), TrainingLog(header), HistoryFile()]
         if settings.create_loss_file:
             callbacks.append(LossTable(tuple(split.name for split in self.monitored)))
         if self.best is not None:

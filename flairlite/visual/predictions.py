@@ -11,9 +11,9 @@ from pathlib import Path
 
 from flairlite.data.tag_schemes import NOTHING, TagSpan, spans_of
 from flairlite.errors import DataFormatError
+from flairlite.markup import NONE
 from flairlite.storage.run_files import predictions_name, scores_name
 
-NONE = "∅"  # where a span, or one of several labels, is missing on one side
 NUM_BINS = 10
 _KEPT_PER_PAIR = 12  # errors that are kept for each pair of a gold and a predicted label
 _KEPT_WORST = 40

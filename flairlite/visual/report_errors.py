@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from flairlite.data.tag_schemes import OUTSIDE
-from flairlite.markup import color_of
-from flairlite.visual.predictions import NONE, Error, Predictions
+from flairlite.markup import NONE, color_of
+from flairlite.visual.predictions import Error, Predictions
 from flairlite.visual.report_run import shorten
 
 _MAX_LABELS = 24  # rows and columns of the matrix; the others are one row and column together

@@ -23,9 +23,10 @@ from flairlite.data.tag_schemes import spans_of
 from flairlite.datasets import SAMPLE_NER
 from flairlite.embeddings import DocumentPoolEmbeddings, WordEmbeddings
 from flairlite.errors import DataFormatError, FlairliteError, MissingExtraError, SettingError
+from flairlite.markup import NONE
 from flairlite.models import SequenceTagger, TextClassifier
 from flairlite.trainers import ModelTrainer
-from flairlite.visual.predictions import NONE, Predictions, read_predictions, split_labels
+from flairlite.visual.predictions import Predictions, read_predictions, split_labels
 from flairlite.visual.report import write_report
 
 pytest.importorskip("jinja2")
