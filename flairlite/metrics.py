@@ -102,7 +102,7 @@ def _pair_keys(gold: Array, predicted: Array, both: Array, num_labels: int) -> t
         rank = np.arange(len(unit)) - np.searchsorted(unit, unit)  # among the labels of its unit
         labels.append(rest % num_labels)
         units.append(unit * (num_labels + 1) + rank)
-    _, first, second = np.intersect1d(*units, assume_unique=True, return_indices=True)
+    _, first, second = np.intersect1d(units[0], units[1], assume_unique=True, return_indices=True)
     alone = [np.delete(ids, matched) for ids, matched in zip(labels, (first, second), strict=True)]
     absent = [np.full(len(ids), -1) for ids in alone]
     equal = both % num_labels

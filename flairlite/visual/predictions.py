@@ -202,8 +202,9 @@ def _add_words(found: Predictions, rows: Sequence[_Row], exclude: Collection[str
         if score is not None:
             found.add_score(score, gold == predicted)
         if gold != predicted:
-            context = words, index, index + 1, golds, predictions, known[index] is False
-            found.add_error(Error(*pair, score, found.num_sentences, *context))
+            is_unknown, end = known[index] is False, index + 1
+            error = Error(*pair, score, found.num_sentences, words, index, end, golds, predictions, is_unknown)
+            found.add_error(error)
 
 
 def _add_spans(found: Predictions, rows: Sequence[_Row], exclude: Collection[str]) -> None:

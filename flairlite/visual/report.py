@@ -100,6 +100,7 @@ def _describe(folder: Path, record: dict[str, Any], history: list[dict[str, Any]
     evaluation = record.get("evaluation") or None
     predictions = None if evaluation is None else _read(folder, record, evaluation)
     matrix = None if predictions is None else make_matrix(predictions)
+    unit = "" if evaluation is None else evaluation["unit"]
     return {
         "version": __version__,
         "head": describe_head(folder, record, history),
@@ -110,7 +111,7 @@ def _describe(folder: Path, record: dict[str, Any], history: list[dict[str, Any]
         "matrix": matrix,
         "examples": Matrix.empty_examples() if matrix is None else matrix.examples,
         "confusions": [] if predictions is None else list_confusions(predictions),
-        "worst": [] if predictions is None else describe_worst(predictions, evaluation["unit"]),
+        "worst": [] if predictions is None else describe_worst(predictions, unit),
         "num_errors": 0 if predictions is None else predictions.num_errors,
         "calibration": None if predictions is None else _describe_calibration(predictions),
         "knowledge": None if predictions is None else _describe_knowledge(predictions),
