@@ -29,7 +29,7 @@ from flairlite.trainers import ModelTrainer
 from flairlite.visual.predictions import Predictions, read_predictions, split_labels
 from flairlite.visual.report import write_report
 
-pytest.importorskip("jinja2")
+pytest.importorskip("jinja2", reason="jinja2 is not installed")
 
 EVIL = '</script><script>alert("x")</script>'
 ODD = [EVIL, "\"'&<>", "שלום עולם", "👩‍👩‍👧🙂", "w" * 3000, "<!--", "]]>", "{{ 7*7 }}", "{% raw %}", "\\u003c"]

@@ -15,7 +15,7 @@ from run_folders import Row, write_run
 
 from flairlite.visual.report import write_report
 
-pytest.importorskip("jinja2")
+pytest.importorskip("jinja2", reason="jinja2 is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
