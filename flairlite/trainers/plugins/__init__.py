@@ -4,6 +4,7 @@ from flairlite.trainers.plugins.base import BasePlugin, HookHandle, Pluggable, T
 from flairlite.trainers.plugins.loggers import (
     ClearmlLoggerPlugin,
     MetricHistoryPlugin,
+    MlflowLogger,
     TensorboardLogger,
     WandbLogger,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "MetricHistoryPlugin",
     "MetricName",
     "MetricRecord",
+    "MlflowLogger",
     "Pluggable",
     "RecordType",
     "TensorboardLogger",
