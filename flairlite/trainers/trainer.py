@@ -105,8 +105,9 @@ class ModelTrainer(Pluggable):
         """Train, then evaluate the best model on the test split.
 
         Writes into `base_path`: best-model.pt, final-model.pt, training.log, loss.tsv, dev.tsv, test.tsv, run.json and
-        checkpoint.pt, from which the run can continue. Afterwards the model has the weights of the best epoch, or of
-        the last one without a dev split.
+        checkpoint.pt, from which the run can continue; history.jsonl, the results of each epoch; test-scores.tsv, the
+        scores of the predictions in test.tsv, line by line; and report.html (`flairlite.visual.report`). Afterwards
+        the model has the weights of the best epoch, or of the last one without a dev split.
 
         Ctrl-C ends training early: a checkpoint is written, and the model is saved and evaluated. SIGTERM ends the
         program with exit code 143 when a checkpoint is written. A second signal ends either at once.

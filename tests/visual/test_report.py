@@ -25,7 +25,7 @@ from flairlite.embeddings import DocumentPoolEmbeddings, WordEmbeddings
 from flairlite.errors import DataFormatError, FlairliteError, MissingExtraError, SettingError
 from flairlite.markup import NONE
 from flairlite.models import SequenceTagger, TextClassifier
-from flairlite.trainers import ModelTrainer
+from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.visual.predictions import Predictions, read_predictions, split_labels
 from flairlite.visual.report import write_report
 
@@ -379,6 +379,53 @@ class TestErrors:
         monkeypatch.setitem(sys.modules, "jinja2", None)
         with pytest.raises(MissingExtraError, match=r"needs jinja2: pip install 'flairlite\[report\]'"):
             write_report(write_run(tmp_path, SENTENCES))
+
+
+class TestCallback:
+    """What training does when there is no report to write."""
+
+    def train(self, folder: Path, mini_vectors: WordEmbeddings, **options: Any) -> dict[str, Any]:
+        corpus = Corpus([tagged("the/DET dog/NOUN", "upos")] * 2)
+        tagger = SequenceTagger(mini_vectors, corpus.make_label_dictionary("upos"), "upos", hidden_size=4)
+        return ModelTrainer(tagger, corpus).train(folder, max_epochs=1, **options)
+
+    def test_without_jinja2_training_says_once_how_to_get_it(
+        self, mini_vectors: WordEmbeddings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from flairlite.trainers.callbacks.report import Report
+        from flairlite.visual import report
+
+        report._load_template.cache_clear()
+        monkeypatch.setattr(Report, "_is_announced", False)
+        monkeypatch.setitem(sys.modules, "jinja2", None)
+        for name in ("one", "two"):
+            self.train(tmp_path / name, mini_vectors)
+            assert not (tmp_path / name / "report.html").exists()
+        logs = [(tmp_path / name / "training.log").read_text() for name in ("one", "two")]
+        assert [text.count("pip install 'flairlite[report]'") for text in logs] == [1, 0]
+
+    def test_a_failed_report_does_not_fail_the_run(
+        self, mini_vectors: WordEmbeddings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from flairlite.trainers.callbacks import report
+
+        def fail(folder: Path) -> None:
+            raise ZeroDivisionError("broken")
+
+        monkeypatch.setattr(report, "write_report", fail)
+        assert self.train(tmp_path, mini_vectors)["test_score"] is None
+        assert "the run is complete: ZeroDivisionError('broken')" in (tmp_path / "training.log").read_text()
+
+    def test_a_failed_run_has_no_report(self, mini_vectors: WordEmbeddings, tmp_path: Path) -> None:
+        class Fail(Callback):
+            def on_epoch_end(self, state: TrainingState) -> None:
+                raise ZeroDivisionError
+
+        self.train(tmp_path, mini_vectors)
+        with pytest.raises(ZeroDivisionError):
+            self.train(tmp_path, mini_vectors, plugins=[Fail()])
+        assert not (tmp_path / "report.html").exists()  # not even that of the earlier run
+        assert "Not finished" in report_of(tmp_path)
 
 
 @pytest.mark.parametrize(
