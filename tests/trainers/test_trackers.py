@@ -1,7 +1,8 @@
-"""The plugins for W&B and MLflow with the real clients, which write into local folders."""
+"""The plugins for W&B, Trackio and MLflow with the real clients, which write into local folders."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,41 @@ def test_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert summary["train/loss"] == pytest.approx(result["train_loss_history"][-1])
     assert summary["learning_rate/0"] == 0.1
     assert list(tmp_path.rglob("*.wandb"))
+
+
+class LogWarning(Callback):
+    """Logs a warning at the end of each epoch."""
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        logging.getLogger("flairlite").warning("epoch %d is over", state.epoch)
+
+
+def test_alerts_reach_a_run_of_wandb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wandb = pytest.importorskip("wandb", reason="wandb is not installed")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    settings = wandb.Settings(console="off", x_disable_stats=True)
+    run = wandb.init(project="p", mode="offline", dir=tmp_path, settings=settings)
+    sent: list[tuple[str, Any]] = []
+    alert = run.alert
+    monkeypatch.setattr(run, "alert", lambda title, text, level: sent.append((text[-15:], alert(title, text, level))))
+    train(tmp_path / "run", WandbLogger(run), LogWarning())
+    run.finish()
+    assert [text for text, _ in sent] == ["epoch 1 is over", "epoch 2 is over"]
+    assert "Logging error" not in capsys.readouterr().err  # of an alert that failed
+
+
+def test_trackio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "store"))  # read when it is imported
+    trackio = pytest.importorskip("trackio", reason="trackio is not installed")
+    trackio.init(project="p", name="r", embed=False, auto_log_cpu=False, auto_log_gpu=False)
+    result = train(tmp_path / "run", WandbLogger(trackio), LogWarning())
+    trackio.finish()
+    logged = trackio.SQLiteStorage.get_logs("p", "r")
+    scores = [values["dev/score"] for values in logged if "dev/score" in values]
+    assert scores == result["dev_score_history"]
+    assert "Logging error" not in capsys.readouterr().err
 
 
 class TestMlflow:

@@ -269,10 +269,10 @@ class MlflowLogger(TrainerPlugin):
 
 
 class WandbLogger(TrainerPlugin):
-    """Logs metrics to Weights & Biases.
+    """Logs metrics to Weights & Biases, or to Trackio, which has the same interface.
 
     Args:
-        wandb: The module `wandb` after `wandb.init`, or a run.
+        wandb: The module `wandb` after `wandb.init`, or a run; or the module `trackio` after `trackio.init`, or a run.
         emit_alerts: Whether to send warnings and errors of flairlite as alerts.
         alert_level: The lowest level of alerts.
 
@@ -323,7 +323,8 @@ class _AlertHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            level = self.wandb.AlertLevel.ERROR if record.levelno >= logging.ERROR else self.wandb.AlertLevel.WARN
+            name = "ERROR" if record.levelno >= logging.ERROR else "WARN"
+            level = getattr(getattr(self.wandb, "AlertLevel", None), name, name)  # a run takes the name
             title = f"{record.levelname.capitalize()} from {record.module}:{record.lineno}"
             self.wandb.alert(title=title, text=self.format(record), level=level)
         except Exception:  # a failed alert must not end training
