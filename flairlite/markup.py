@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from flairlite.data import Sentence
+    from flairlite.models import Model
 
 # Light backgrounds: black text on each has a contrast of at least 10:1, in light and in dark pages.
 PALETTE = ("#9fd8ef", "#ffc9a3", "#b9e3a6", "#e3c2f5", "#ffe08a", "#f7b7c5", "#a8e6d6", "#d9d0b4", "#c3cdfb", "#dbe88f")
@@ -20,6 +21,7 @@ _UNSAFE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\u
 
 
 _MAX_TEXT, _MAX_LINES = 20_000, 4  # characters and label types of a sentence
+_MAX_LABELS = 40  # of a model
 NONE = "∅"  # the class of what has no label, in a confusion matrix
 
 
@@ -176,3 +178,18 @@ def sentence_html(sentence: Sentence) -> str:
     if rest := shown[_MAX_LINES:]:
         parts.append(f"<details><summary>{len(rest)} more label types</summary>{''.join(rest)}</details>")
     return "".join(parts)
+
+
+def model_html(model: Model) -> str:
+    """Return a table of what a model labels, with which labels and weights."""
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    names = model.label_names
+    more = "" if len(names) <= _MAX_LABELS else f" and {len(names) - _MAX_LABELS} more"
+    rows = [
+        ("label type", f"{model.label_type}, of each {model.task.unit}"),
+        (f"{len(names)} labels", ", ".join(names[:_MAX_LABELS]) + more),
+        ("embeddings", model.embeddings.name),
+        ("trained weights", trained),
+        ("device", str(model.device)),
+    ]
+    return table(("", ""), rows, caption=type(model).__name__)

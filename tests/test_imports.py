@@ -55,7 +55,7 @@ ORDER = [
     "training_utils",
 ]
 HEAVY = {"conllu", "gensim", "hypothesis", "matplotlib", "pooch", "pytest", "requests", "scipy", "sklearn", "spacy"}
-HEAVY |= {"syntok", "tensorboard", "tqdm"}
+HEAVY |= {"jinja2", "mlflow", "pandas", "syntok", "tensorboard", "tqdm", "wandb"}
 
 OBSERVE = """
 import json, logging, os, random, sys, warnings

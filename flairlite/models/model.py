@@ -19,7 +19,7 @@ from flairlite.datasets.read_labelled import read_labelled
 from flairlite.embeddings import Embeddings
 from flairlite.encoding import Batch, EncodedDataset, encode
 from flairlite.errors import LabelError, SettingError
-from flairlite.markup import table
+from flairlite.markup import model_html
 from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.inference import check_finite, evaluate_dataset, predict_chunks
 from flairlite.models.inputs import (
@@ -38,8 +38,6 @@ from flairlite.tensors import copy_to, map_tensors
 from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
-
-_SHOWN_LABELS = 40  # in a notebook
 
 ModelType = TypeVar("ModelType", bound="Model")
 
@@ -358,17 +356,7 @@ class Model(nn.Module, ABC):
         return result
 
     def _repr_html_(self) -> str:
-        trained = sum(weight.numel() for weight in self.parameters() if weight.requires_grad)
-        names = self.label_names
-        more = "" if len(names) <= _SHOWN_LABELS else f" and {len(names) - _SHOWN_LABELS} more"
-        rows = [
-            ("label type", f"{self.label_type}, of each {self.task.unit}"),
-            (f"{len(names)} labels", ", ".join(names[:_SHOWN_LABELS]) + more),
-            ("embeddings", str(self.embeddings.name)),
-            ("trained weights", trained),
-            ("device", str(self.device)),
-        ]
-        return table(("", ""), rows, caption=type(self).__name__)
+        return model_html(self)
 
     # Files
 
