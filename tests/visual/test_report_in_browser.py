@@ -210,6 +210,12 @@ def test_the_theme_follows_the_system_and_the_button(open_page: Callable[..., An
     assert page.evaluate(color) == dark
 
 
+def test_the_scores_fit_a_phone(open_page: Callable[..., Any]) -> None:
+    page = open_page(viewport={"width": 360, "height": 740})
+    page.evaluate("for (const row of document.querySelectorAll('#class-table tr')) row.cells[0].textContent = 'PROPN'")
+    assert page.locator("#class-table").evaluate("table => table.scrollWidth <= table.parentElement.clientWidth")
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_page_never_scrolls_sideways(width: int, open_page: Callable[..., Any]) -> None:
     page = open_page(viewport={"width": width, "height": 740})
@@ -224,6 +230,9 @@ def test_print_is_light_and_complete(open_page: Callable[..., Any]) -> None:
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.locator("#theme").is_visible()
+    assert page.locator("details:not([open])").count() > 0
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0  # folded parts are printed
     assert page.pdf()[:5] == b"%PDF-"
 
 

@@ -14,6 +14,10 @@
   system.addEventListener("change", showTheme);
   showTheme();
 
+  // Folded parts are printed too.
+  const folded = document.querySelectorAll("details:not([open])");
+  window.addEventListener("beforeprint", () => folded.forEach((part) => (part.open = true)));
+
   // The table by class sorts by the column of the header that is selected; equal rows keep their order.
   const table = document.getElementById("class-table");
   const valueOf = (row, column) => {
