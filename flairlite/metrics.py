@@ -9,13 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from flairlite.errors import SettingError
+from flairlite.errors import MissingExtraError, SettingError
+from flairlite.markup import NONE, table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 DEFAULT_METRIC = ("micro avg", "f1-score")
 AVERAGES = ("micro avg", "macro avg", "weighted avg")
@@ -37,7 +41,8 @@ class Matches:
         exact: Number of units with exactly their gold labels.
         units: Number of compared units.
         samples: (3,) mean precision, recall and F1 of the units, where a unit can have several labels; else None.
-        pairs: Gold and predicted label id of each compared unit, (N,) each, where a unit has one label; else None.
+        pairs: Gold and predicted label id of each compared unit, (N,) each; None where a unit can have several labels.
+        may_be_absent: Whether a unit may lack its gold or its predicted label, -1 in `pairs`, as spans may.
     """
 
     right: Array
@@ -47,6 +52,7 @@ class Matches:
     units: int
     samples: Array | None = None
     pairs: tuple[Array, Array] | None = None
+    may_be_absent: bool = False
 
     @classmethod
     def of_classes(cls, gold: Tensor, predicted: Tensor, num_labels: int) -> Matches:
@@ -80,7 +86,28 @@ class Matches:
         )
         wrong = np.setxor1d(gold, predicted, assume_unique=True) // num_labels
         units = np.union1d(gold // num_labels, predicted // num_labels)
-        return cls(right, predictions, golds, len(units) - len(np.unique(wrong)), len(units))
+        exact, pairs = len(units) - len(np.unique(wrong)), _pair_keys(gold, predicted, both, num_labels)
+        return cls(right, predictions, golds, exact, len(units), pairs=pairs, may_be_absent=True)
+
+
+def _pair_keys(gold: Array, predicted: Array, both: Array, num_labels: int) -> tuple[Array, Array]:
+    """Return the gold and the predicted label of each unit, (N,) each, -1 for none; see `Matches.of_keys`.
+
+    Of several labels of a unit, equal ones are paired, then the others in the order of their ids.
+    """
+    labels, units = [], []
+    for keys in (gold, predicted):
+        rest = np.setdiff1d(keys, both, assume_unique=True)  # sorted
+        unit = rest // num_labels
+        rank = np.arange(len(unit)) - np.searchsorted(unit, unit)  # among the labels of its unit
+        labels.append(rest % num_labels)
+        units.append(unit * (num_labels + 1) + rank)
+    _, first, second = np.intersect1d(units[0], units[1], assume_unique=True, return_indices=True)
+    alone = [np.delete(ids, matched) for ids, matched in zip(labels, (first, second), strict=True)]
+    absent = [np.full(len(ids), -1) for ids in alone]
+    equal = both % num_labels
+    golds = np.concatenate((equal, labels[0][first], alone[0], absent[1]))
+    return golds, np.concatenate((equal, labels[1][second], absent[0], alone[1]))
 
 
 @dataclass(frozen=True)
@@ -95,8 +122,10 @@ class Result:
         loss: Mean loss per labelled word, or sentence.
         metric_name: Name of `main_score`, such as `f1-score (micro avg)`.
         labels: The labels that have scores, most frequent first.
-        confusion: (L, L) how often the column's label was predicted for the row's, in the order of `labels`; a sparse
-            tensor for more than 2,048 labels, and None where a unit can have several labels or is a span.
+        confusion: (L, L) how often the column's label was predicted for the row's, in the order of `labels`. For spans,
+            (L + 1, L + 1): the last column counts missed spans, the last row superfluous ones; gold and predicted spans
+            are paired if they have the same words. A sparse tensor for more than 2,048 labels, and None where a unit
+            can have several labels.
         accuracy: Fraction of the compared units with exactly their gold labels. For words this includes the label `O`,
             which has no part in the other scores.
         label_type: The label type; of a model of several label types the main one, to which all of the above belong.
@@ -129,8 +158,58 @@ class Result:
         }
         return {**averages, "accuracy": self.accuracy, "loss": self.loss}
 
+    @property
+    def confusion_labels(self) -> tuple[str, ...]:
+        """The names of the rows and columns of `confusion`: the labels and, for spans, `∅` for no span."""
+        is_larger = self.confusion is not None and len(self.confusion) > len(self.labels)
+        return (*self.labels, NONE) if is_larger else self.labels
+
+    def to_pandas(self) -> DataFrame:
+        """Return precision, recall, F1 and support of each label and of the averages as a data frame.
+
+        Raises:
+            MissingExtraError: If pandas is not installed.
+        """
+        pandas = _import_pandas()
+        averages = [name for name in (*AVERAGES, "samples avg") if name in self.classification_report]
+        names = [name for name in dict.fromkeys((*self.labels, *averages)) if name in self.classification_report]
+        rows = [[self.classification_report[name][figure] for figure in (*FIGURES, "support")] for name in names]
+        frame = pandas.DataFrame(rows, index=names, columns=[*FIGURES, "support"], dtype=float)
+        return frame.astype({"support": int})
+
+    def confusion_to_pandas(self) -> DataFrame:
+        """Return the confusion matrix as a data frame, with gold labels as rows and predicted ones as columns.
+
+        Raises:
+            MissingExtraError: If pandas is not installed.
+            SettingError: If there is none, because a unit can have several labels.
+        """
+        pandas = _import_pandas()
+        if self.confusion is None:
+            raise SettingError(
+                "a sentence can have several labels, so that there is no confusion matrix: use to_pandas"
+            )
+        counts = self.confusion.to_dense().numpy()
+        rows, columns = (pandas.Index(self.confusion_labels, name=name) for name in ("gold", "predicted"))
+        return pandas.DataFrame(counts, index=rows, columns=columns)
+
+    def _repr_html_(self) -> str:
+        names = [*self.labels, *AVERAGES]
+        known = [(name, self.classification_report[name]) for name in names if name in self.classification_report]
+        rows = [(name, *(row[figure] for figure in FIGURES), int(row["support"])) for name, row in known]
+        caption = f"{self.metric_name} {self.main_score:.4f}, accuracy {self.accuracy:.4f}, loss {self.loss:.4f}"
+        return table(("", *FIGURES, "support"), rows, caption=caption)
+
     def __str__(self) -> str:
         return self.detailed_results
+
+
+def _import_pandas() -> Any:
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingExtraError("data frames need pandas", extra="pandas") from error
+    return pandas
 
 
 def evaluate_matches(
@@ -172,7 +251,8 @@ def evaluate_matches(
     last_rows = [(name, column, int(total[2])) for name, column in averages.items()]
     accuracy = matches.exact / max(1, matches.units)
     report = {name: _entry(column, count) for name, column, count in (*rows, *last_rows)}
-    if matches.pairs is not None and excluded.isdisjoint(labels):  # then micro average and accuracy are the same
+    has_one_each = matches.pairs is not None and not matches.may_be_absent
+    if has_one_each and excluded.isdisjoint(labels):  # then micro average and accuracy are the same
         last_rows[0] = ("accuracy", None, int(total[2]))
     return Result(
         main_score=_main_score(report, main_metric, [label for label in labels if label not in excluded]),
@@ -181,7 +261,7 @@ def evaluate_matches(
         loss=loss,
         metric_name="{1} ({0})".format(*main_metric),
         labels=tuple(names),
-        confusion=None if matches.pairs is None else _confusion(*matches.pairs, order, len(labels)),
+        confusion=_confusion(matches, order, len(labels)),
         accuracy=accuracy,
     )
 
@@ -207,12 +287,16 @@ def _entry(figures: Iterable[float], support: int) -> dict[str, float]:
     return dict(zip((*FIGURES, "support"), map(float, (*figures, support)), strict=True))
 
 
-def _confusion(gold: Array, predicted: Array, order: Array, num_labels: int) -> Tensor:
-    """Count the pairs of gold and predicted labels among those of `order`, (L', L')."""
-    size = len(order)
-    position = np.full(num_labels, -1)
-    position[order] = np.arange(size)
-    rows, columns = position[gold], position[predicted]
+def _confusion(matches: Matches, order: Array, num_labels: int) -> Tensor | None:
+    """Count the pairs of gold and predicted labels among those of `order`, (L', L'), or (L' + 1, L' + 1) with none."""
+    if matches.pairs is None:
+        return None
+    size = len(order) + matches.may_be_absent
+    position = np.full(num_labels + 1, -1)
+    position[order] = np.arange(len(order))
+    if matches.may_be_absent:
+        position[-1] = len(order)  # of the id -1
+    rows, columns = (position[ids] for ids in matches.pairs)
     is_counted = (rows >= 0) & (columns >= 0)
     rows, columns = rows[is_counted], columns[is_counted]
     if size > _MAX_DENSE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,14 @@ if TYPE_CHECKING:  # sentences and corpora work without torch, so it is imported
 _device: torch.device | None = None
 _cache_root: Path | None = None
 _seed = 0
+
+
+def is_interactive() -> bool:
+    """Return whether progress is shown: standard error is a terminal, or the output of a cell in a notebook."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        return True
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)
+    return "IPKernelApp" in getattr(get_ipython(), "config", ())
 
 
 def get_device(device: str | torch.device | None = None) -> torch.device:

@@ -24,7 +24,8 @@ EXAMPLES = ROOT / "examples"
 README = ROOT / "README.md"
 BASE_PATH = Path("resources") / "taggers" / "example-upos"
 FILES = {"best-model.pt", "final-model.pt", "training.log", "loss.tsv", "dev.tsv", "test.tsv"}
-RUN_FILES = {"checkpoint.pt", "run.json"}  # for resuming and repeating a run
+# for resuming, repeating and viewing a run
+RUN_FILES = {"checkpoint.pt", "run.json", "history.jsonl", "test-scores.tsv", "report.html"}
 
 # The section "full training code" of Flair's tutorial, verbatim except for the name of the library.
 TRAINING = """\

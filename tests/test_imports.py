@@ -36,6 +36,7 @@ ORDER = [
     "runtime",
     "tensors",
     "storage",
+    "markup",
     "download",
     "metrics",
     "tokenization",
@@ -49,12 +50,12 @@ ORDER = [
     "embeddings",
     "models",
     "samplers",
+    "visual",
     "trainers",
     "training_utils",
-    "visual",
 ]
 HEAVY = {"conllu", "gensim", "hypothesis", "matplotlib", "pooch", "pytest", "requests", "scipy", "sklearn", "spacy"}
-HEAVY |= {"syntok", "tensorboard", "tqdm"}
+HEAVY |= {"jinja2", "mlflow", "pandas", "syntok", "tensorboard", "tqdm", "wandb"}
 
 OBSERVE = """
 import json, logging, os, random, sys, warnings

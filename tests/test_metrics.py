@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ import torch
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from flairlite.errors import SettingError
+from flairlite.errors import MissingExtraError, SettingError
+from flairlite.markup import NONE
 from flairlite.metrics import Matches, Result, evaluate_matches
 
 NAMES = ("NOUN", "VERB", "DET", "a label longer than the rest", "é", "<unk>", "123")
@@ -151,6 +153,87 @@ def test_the_confusion_matrix_equals_that_of_scikit_learn(device: torch.device, 
     assert result.confusion is not None
     assert result.confusion.dtype == torch.int64
     assert result.confusion.tolist() == expected.tolist()
+
+
+spans = st.lists(st.tuples(st.integers(0, 9), st.integers(0, len(NAMES) - 1)), unique_by=lambda pair: pair[0])
+
+
+@drawn
+@given(spans, spans)
+def test_the_confusion_matrix_of_spans_is_that_of_scikit_learn_with_a_class_for_none(
+    gold: list[tuple[int, int]], predicted: list[tuple[int, int]]
+) -> None:
+    """A span has one label here, so that it is a unit with `none` where one side has no such span."""
+    result = evaluate_matches(Matches.of_keys(keys_of(gold), keys_of(predicted), len(NAMES)), NAMES)
+    by_span = [(dict(gold).get(span), dict(predicted).get(span)) for span in sorted({*dict(gold), *dict(predicted)})]
+    golds, predictions = ([NONE if pair[side] is None else NAMES[pair[side]] for pair in by_span] for side in (0, 1))
+    assert result.confusion is not None
+    assert result.confusion_labels == (*result.labels, NONE)
+    if by_span:
+        labels = list(result.confusion_labels)
+        assert result.confusion.tolist() == sklearn.metrics.confusion_matrix(golds, predictions, labels=labels).tolist()
+    else:
+        assert result.confusion.tolist() == [[0]]
+
+
+def keys_of(labelled: list[tuple[int, int]]) -> Any:
+    return np.unique(np.array([unit * len(NAMES) + label for unit, label in labelled], dtype=np.int64))
+
+
+def test_of_several_labels_of_a_span_equal_ones_are_paired_first() -> None:
+    gold, predicted = keys_of([(4, 0), (4, 1), (4, 2), (5, 0)]), keys_of([(4, 1), (4, 3), (6, 1)])
+    result = evaluate_matches(Matches.of_keys(gold, predicted, len(NAMES)), NAMES)
+    assert result.confusion is not None
+    found = {
+        (row, column): int(result.confusion[index, other])
+        for index, row in enumerate(result.confusion_labels)
+        for other, column in enumerate(result.confusion_labels)
+        if result.confusion[index, other]
+    }
+    assert found == {("VERB", "VERB"): 1, ("NOUN", NAMES[3]): 1, ("DET", NONE): 1, ("NOUN", NONE): 1, (NONE, "VERB"): 1}
+
+
+class TestDataFrames:
+    """With the real pandas."""
+
+    @drawn
+    @given(pairs)
+    def test_scores_are_those_of_the_report(self, found: Pairs) -> None:
+        pytest.importorskip("pandas", reason="pandas is not installed")
+        result = evaluated(found)
+        frame = result.to_pandas()
+        assert list(frame.columns) == ["precision", "recall", "f1-score", "support"]
+        assert list(frame.index) == [*result.labels, "micro avg", "macro avg", "weighted avg"]
+        for name, row in frame.iterrows():
+            assert row.to_dict() == result.classification_report[str(name)]
+        assert frame["support"].dtype.kind == "i"
+
+    @drawn
+    @given(pairs)
+    def test_the_confusion_matrix_has_names(self, found: Pairs) -> None:
+        pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+        frame = evaluated(found).confusion_to_pandas()
+        golds, predictions = ([NAMES[pair[side]] for pair in counted(found)] for side in (0, 1))
+        expected = pandas.crosstab(pandas.Series(golds, dtype=object), pandas.Series(predictions, dtype=object))
+        for gold in frame.index:
+            for predicted in frame.columns:
+                count = expected.loc[gold, predicted] if {gold} <= {*golds} and {predicted} <= {*predictions} else 0
+                assert frame.loc[gold, predicted] == count
+        assert (frame.index.name, frame.columns.name) == ("gold", "predicted")
+
+    def test_several_labels_have_no_confusion_matrix(self) -> None:
+        pytest.importorskip("pandas", reason="pandas is not installed")
+        table = torch.tensor([[1, 1], [0, 1]])
+        result = evaluate_matches(Matches.of_sets(table, table), NAMES[:2])
+        assert "samples avg" in result.to_pandas().index
+        with pytest.raises(SettingError, match="several labels"):
+            result.confusion_to_pandas()
+
+    def test_without_pandas_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "pandas", None)
+        for method in (evaluated([(0, 1)]).to_pandas, evaluated([(0, 1)]).confusion_to_pandas):
+            with pytest.raises(MissingExtraError, match=r"data frames need pandas: pip install 'flairlite\[pandas\]'"):
+                method()
 
 
 def test_units_without_a_gold_label_are_left_out() -> None:

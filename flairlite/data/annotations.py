@@ -179,6 +179,11 @@ class SentenceAnnotations(DataPoint):
         known = self._labels.point_at((first, end))
         return known if isinstance(known, Span) else Span._view(cast("Sentence", self), first, end)
 
+    def _repr_html_(self) -> str:
+        from flairlite.markup import sentence_html
+
+        return sentence_html(cast("Sentence", self))
+
     def _own_labels(self) -> LabelStore:
         """Return the store of labels, which is made at the first change."""
         if self._labels is NO_LABELS:

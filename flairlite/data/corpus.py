@@ -408,6 +408,15 @@ class Corpus:
         sizes = " + ".join(f"{len(getattr(self, split) or ())} {split}" for split in SPLITS)
         return f"{self._title}: {sizes} sentences"
 
+    def _repr_html_(self) -> str:
+        from flairlite.markup import sentence_html, table
+
+        splits = {"train": self.train, "dev": self.dev, "test": self.test}
+        rows = [(name, "–" if split is None else len(split)) for name, split in splits.items()]
+        first = next((split[0] for split in splits.values() if split), None)
+        example = "" if first is None else f"<small>the first sentence</small>{sentence_html(first)}"
+        return table((self.name, "sentences"), rows) + example
+
     def __repr__(self) -> str:
         return str(self)
 

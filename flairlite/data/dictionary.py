@@ -14,6 +14,7 @@ from flairlite.data.label_values import to_plain_str
 from flairlite.errors import DataFormatError, SettingError, UnknownItemError
 from flairlite.storage.atomic import atomic_write
 
+_SHOWN_ITEMS = 30  # in a notebook
 UNKNOWN, START, STOP = "<unk>", "<START>", "<STOP>"
 # The characters of European languages: Latin, Greek, Cyrillic, punctuation, currencies.
 _SCRIPTS = ((0x20, 0x7F), (0xA0, 0x180), (0x370, 0x400), (0x400, 0x460), (0x2010, 0x2030), (0x20A0, 0x20C0))
@@ -77,6 +78,15 @@ class Dictionary:
         for item in frequent if max_items < 0 else frequent[:max_items]:
             dictionary.add_item(item)
         return dictionary
+
+    def _repr_html_(self) -> str:
+        from flairlite.markup import table
+
+        shown = list(enumerate(self.get_items()))[:_SHOWN_ITEMS]
+        more = "" if len(self) <= _SHOWN_ITEMS else f", the first {_SHOWN_ITEMS}"
+        return table(
+            ("id", "item"), [(str(index), item) for index, item in shown], caption=f"{len(self):,} items{more}"
+        )
 
     def add_item(self, item: str) -> int:
         """Add an item unless it exists, and return its id.

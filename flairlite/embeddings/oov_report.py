@@ -1,8 +1,9 @@
-"""A report of the words of a data set that have no vector."""
+"""The words of a data set that have no vector."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
@@ -14,8 +15,36 @@ from flairlite.encoding import EncodedDataset
 _SHOWN = 5
 
 
-def describe_unknown_words(embeddings: Embeddings, dataset: EncodedDataset, sentences: Sequence[Sentence]) -> list[str]:
-    """Return a line for each embedding that lacks vectors, with their number and the most frequent words.
+@dataclass(frozen=True)
+class UnknownWords:
+    """The words of a data set for which an embedding has no vector.
+
+    Attributes:
+        embedding: The name of the embedding.
+        count: Their number.
+        distinct: The number of different ones.
+        total: The number of all words.
+        frequent: The most frequent ones, with their numbers.
+    """
+
+    embedding: str
+    count: int
+    distinct: int
+    total: int
+    frequent: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{word} ({count})" for word, count in self.frequent)
+        return (
+            f"{self.embedding} has no vector for {self.count:,} of {self.total:,} words "
+            f"({self.count / self.total:.1%}), which are {self.distinct:,} different ones; the most frequent: {shown}"
+        )
+
+
+def find_unknown_words(
+    embeddings: Embeddings, dataset: EncodedDataset, sentences: Sequence[Sentence]
+) -> list[UnknownWords]:
+    """Return the unknown words of each embedding that lacks vectors.
 
     Args:
         embeddings: The embeddings that indexed the data set.
@@ -23,19 +52,17 @@ def describe_unknown_words(embeddings: Embeddings, dataset: EncodedDataset, sent
         sentences: The same sentences, for the words.
     """
     ids = dataset.word_ids[:-1].long().cpu()  # (N,)
-    lines = []
+    found = []
     for name, is_unknown in embeddings.unknown_words(dataset.table).items():
         mask = is_unknown.cpu()
         counts = ids.bincount(minlength=len(mask)).masked_fill(~mask, 0)  # (U + 1,)
         total = int(counts.sum())
         if not total:
             continue
-        by_count = counts.argsort(descending=True, stable=True)[: min(_SHOWN, int(counts.count_nonzero()))]
+        distinct = int(counts.count_nonzero())
+        by_count = counts.argsort(descending=True, stable=True)[: min(_SHOWN, distinct)].tolist()
         words = list(chain.from_iterable(sentence.words for sentence in sentences))
         first = np.unique(ids.numpy(), return_index=True)[1]  # (U,) the position of each word
-        shown = ", ".join(f"{words[first[index]]} ({counts[index]})" for index in by_count.tolist())
-        lines.append(
-            f"{name} has no vector for {total:,} of {len(ids):,} words ({total / len(ids):.1%}), which are "
-            f"{int(counts.count_nonzero()):,} different ones; the most frequent: {shown}"
-        )
-    return lines
+        frequent = tuple((words[first[index]], int(counts[index])) for index in by_count)
+        found.append(UnknownWords(name, total, distinct, len(ids), frequent))
+    return found

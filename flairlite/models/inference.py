@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -232,6 +232,7 @@ def evaluate_dataset(
     out_path: str | Path | None = None,
     exclude: Collection[str] = (),
     with_loss: bool = True,
+    take_decoded: Callable[[Decoded], None] | None = None,
 ) -> Result:
     """Compare the predictions of a model with gold labels.
 
@@ -245,12 +246,16 @@ def evaluate_dataset(
         exclude: Labels of the main type to leave out of the metrics, with words or sentences that have no other
             gold label.
         with_loss: Whether to compute the loss; otherwise it is 0.
+        take_decoded: Called with the predictions, which have scores then.
 
     Raises:
         FileWriteError: If `out_path` cannot be written.
     """
     types = [index for index, part in enumerate(gold.types) if part is not None]
-    inference = decode_dataset(model, dataset, mini_batch_size, types=types, with_scores=False, with_loss=with_loss)
+    with_scores = take_decoded is not None
+    inference = decode_dataset(
+        model, dataset, mini_batch_size, types=types, with_scores=with_scores, with_loss=with_loss
+    )
     results: dict[str, Result] = {}
     rows = []
     for part in inference.types:
@@ -267,6 +272,8 @@ def evaluate_dataset(
     if out_path is not None:
         with atomic_write(file_path("out_path", out_path)) as file:
             file.writelines(row.encode("utf-8") for row in join_rows(rows))
+    if take_decoded is not None:
+        take_decoded(inference.types[0].decoded)
     return join_results(results)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from flairlite.data.label_values import to_plain_str
 from flairlite.embeddings import DocumentEmbeddings, Embeddings, TokenEmbeddings
 from flairlite.errors import SettingError
 from flairlite.nn import FeatureDropout, LockedDropout, WordDropout
+from flairlite.runtime import is_interactive
 from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
@@ -151,11 +151,11 @@ class SentenceReader:
 
 
 def show_progress(chunks: Iterator[tuple[list[Sentence], Any]], verbose: bool) -> Iterator[tuple[list[Sentence], Any]]:
-    """Yield chunks of sentences, with a progress bar if `verbose` and standard error is a terminal."""
-    if not (verbose and sys.stderr.isatty()):
+    """Yield chunks of sentences, with a progress bar if `verbose`, on a terminal or in a notebook."""
+    if not (verbose and is_interactive()):
         yield from chunks
         return
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     with tqdm(desc="Predicting", unit=" sentences") as bar:
         for chunk in chunks:

@@ -19,6 +19,7 @@ from flairlite.datasets.read_labelled import read_labelled
 from flairlite.embeddings import Embeddings
 from flairlite.encoding import Batch, EncodedDataset, Targets, encode
 from flairlite.errors import SettingError
+from flairlite.markup import model_html
 from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.inference import check_finite, evaluate_dataset, predict_chunks
 from flairlite.models.inputs import (
@@ -362,6 +363,9 @@ class Model(LabelTypes, nn.Module, ABC):
         )
         check_finite(torch.tensor([part.loss for part in result.by_type.values()]))
         return result
+
+    def _repr_html_(self) -> str:
+        return model_html(self)
 
     # Files
 

@@ -29,6 +29,9 @@ class LabelCheck:
         soft_type: The label type of distributions to learn besides the labels, or None.
         exclude: Labels that are left out of the comparison.
         may_lack: Whether data to compare with may have no label at all.
+
+    Attributes:
+        counts: How often each label occurs in the sentences that have been added.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class LabelCheck:
         self._label_type, self._exclude = label_type or task.label_type, exclude
         self._step = max(1, size // _SAMPLE_SIZE)
         self._size = self._sampled = self._predicted = 0  # sentences
-        self._counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
         self._omitted: Counter[str] = Counter()
         self._types: set[str] = set()  # all label types, until a label of the wanted type is found
         self._has_words = False
@@ -58,14 +61,14 @@ class LabelCheck:
         """Count the labels of the next sentences of the data set."""
         for index, sentence in enumerate(sentences, start=self._size):
             labels = self._task.labels_in(sentence, self._label_type)
-            self._counts.update(labels)
+            self.counts.update(labels)
             for kind, number in self._task.count_omitted(sentence, self._label_type, labels).items():
                 if number:
                     self._omitted[kind] += number
             if labels and not self._for_training and index % self._step == 0:
                 self._sampled += 1
                 self._predicted += sentence.has_scores(self._label_type)
-            if not self._counts:
+            if not self.counts:
                 self._types.update(sentence.label_types())
             if self._soft_type is not None and not self._has_soft:
                 self._has_soft = sentence.tag_distributions(self._soft_type) is not None
@@ -82,7 +85,7 @@ class LabelCheck:
             LabelError: If there are no words or nothing to learn; or, for a comparison, if no word, or sentence with a
                 single label, is labelled, or if other units than the task's have the labels. Spans may be absent.
         """
-        task, name, label_type, counts = self._task, self._name, self._label_type, self._counts
+        task, name, label_type, counts = self._task, self._name, self._label_type, self.counts
         if self._soft_type is not None and self._for_training:
             if not self._has_soft:
                 raise LabelError(

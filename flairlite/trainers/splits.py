@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from flairlite.data import ConcatDataset, Corpus, Sentence
 from flairlite.data.dataset import Subset, is_in_memory
-from flairlite.embeddings.oov_report import describe_unknown_words
+from flairlite.embeddings.oov_report import UnknownWords, find_unknown_words
 from flairlite.encoding import Dataset, EncodedDataset, Encoder, LazyDataset, Targets, Variants, count_words, encode
 from flairlite.errors import SettingError, TrainingError
 from flairlite.models import Model
@@ -41,6 +41,8 @@ class Split:
         dataset: Its sentences as integers.
         gold: Their gold labels.
         sha256: The hash of words, gold labels and of the token labels that the embeddings read.
+        label_counts: How often each label of the main type occurs.
+        unknown_words: The words without a vector, for each embedding that lacks some; empty for storage mode `none`.
         can_drop: (S,) which sentences may lose their last word in training; empty without augmentation.
     """
 
@@ -48,6 +50,8 @@ class Split:
     dataset: Dataset
     gold: Gold
     sha256: str
+    label_counts: Mapping[str, int]
+    unknown_words: Sequence[UnknownWords] = ()
     can_drop: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
 
     @property
@@ -58,6 +62,18 @@ class Split:
     def describe(self) -> dict[str, Any]:
         """Return the numbers of sentences and words, and the hash."""
         return {"sentences": len(self.sentences), "words": int(self.dataset.lengths.sum()), "sha256": self.sha256}
+
+    def count(self) -> dict[str, Any]:
+        """Return how often each label occurs, the most frequent first, and how many words have no vector.
+
+        The words themselves are left out: run.json is shared with models, and data may be private.
+        """
+        unknown = [
+            {"embedding": words.embedding, "count": words.count, "distinct": words.distinct, "total": words.total}
+            for words in self.unknown_words
+        ]
+        by_count = sorted(self.label_counts.items(), key=lambda item: -item[1])
+        return {"labels": dict(by_count), "unknown_words": unknown}
 
 
 def encode_split(
@@ -109,19 +125,20 @@ def encode_split(
         raise TrainingError(problem)
     _warn(model, checks, for_training)
     gold = make_gold(sources, sentences, Targets.join(targets))
-    sha256 = _hash_with_labels(digest, gold)
-    dataset: Dataset
+    details = (gold, _hash_with_labels(digest, gold), checks[0].counts)
     if encoder is None:
         encode_batch = functools.partial(_encode_batch, model, sources, variants)
-        dataset = LazyDataset(sentences, encode_batch, torch.cat(lengths))
-    else:
-        encoded = encoder.encode(model.embeddings.index, gold.targets)
-        if for_training:
-            shown = sentences if is_in_memory(sentences) else [Sentence(encoder.words())]
-            for message in describe_unknown_words(model.embeddings, encoded, shown):
-                log.info("%s", message)
-        dataset = encoded.to(model.device) if storage_mode == "gpu" else encoded
-    return Split(name, dataset, gold, sha256, torch.cat(can_drop))
+        lazy = LazyDataset(sentences, encode_batch, torch.cat(lengths))
+        return Split(name, lazy, *details, can_drop=torch.cat(can_drop))
+    dataset = encoder.encode(model.embeddings.index, gold.targets)
+    unknown_words = find_unknown_words(
+        model.embeddings, dataset, sentences if is_in_memory(sentences) else [Sentence(encoder.words())]
+    )
+    for words in unknown_words if for_training else ():
+        log.info("%s", words)
+    if storage_mode == "gpu":
+        dataset = dataset.to(model.device)
+    return Split(name, dataset, *details, unknown_words, torch.cat(can_drop))
 
 
 def _encode_batch(

@@ -19,6 +19,7 @@ from flairlite.errors import FileWriteError, SettingError, TrainingError
 from flairlite.models import Model
 from flairlite.runtime import get_device
 from flairlite.storage.atomic import make_folder
+from flairlite.storage.run_files import CHECKPOINT, TRAINING_LOG
 from flairlite.trainers.batch_order import make_sampler
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.callbacks.checkpoint import read_checkpoint
@@ -28,7 +29,7 @@ from flairlite.trainers.plugins.base import BasePlugin, Pluggable
 from flairlite.trainers.plugins.events import Events
 from flairlite.trainers.plugins.schedules import LinearSchedulerPlugin
 from flairlite.trainers.process.malloc import tidy_heap
-from flairlite.trainers.process.run_folder import CHECKPOINT, TRAINING_LOG, RunFolderError, lock_folder
+from flairlite.trainers.process.run_folder import RunFolderError, lock_folder
 from flairlite.trainers.settings import FINE_TUNE, MAY_CHANGE, TrainingSettings, with_settings
 from flairlite.trainers.training_run import TrainingRun
 
@@ -105,8 +106,9 @@ class ModelTrainer(Pluggable):
         """Train, then evaluate the best model on the test split.
 
         Writes into `base_path`: best-model.pt, final-model.pt, training.log, loss.tsv, dev.tsv, test.tsv, run.json and
-        checkpoint.pt, from which the run can continue. Afterwards the model has the weights of the best epoch, or of
-        the last one without a dev split.
+        checkpoint.pt, from which the run can continue; history.jsonl, the results of each epoch; test-scores.tsv, the
+        scores of the predictions in test.tsv, line by line; and report.html (`flairlite.visual.report`). Afterwards
+        the model has the weights of the best epoch, or of the last one without a dev split.
 
         Ctrl-C ends training early: a checkpoint is written, and the model is saved and evaluated. SIGTERM ends the
         program with exit code 143 when a checkpoint is written. A second signal ends either at once.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +22,31 @@ from flairlite.models import Model
 from flairlite.models.inference import evaluate_dataset
 from flairlite.runtime import get_seed
 from flairlite.samplers import FlairSampler
+from flairlite.storage.run_files import FINAL_MODEL, predictions_name, scores_name
+from flairlite.tasks import Decoded
 from flairlite.tokenization import Tokenizer
 from flairlite.trainers.augmentation import Augmentation
 from flairlite.trainers.batch_order import BatchOrder
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.callbacks.best_model import BestModel
 from flairlite.trainers.callbacks.checkpoint import Checkpoints, is_finite, write_checkpoint
+from flairlite.trainers.callbacks.history_file import HistoryFile
+from flairlite.trainers.callbacks.live_display import LiveDisplay
 from flairlite.trainers.callbacks.loss_table import LossTable
+from flairlite.trainers.callbacks.report import Report
+from flairlite.trainers.callbacks.scores_table import write_scores
 from flairlite.trainers.callbacks.training_log import LINE, LogFile, TrainingLog, make_header
 from flairlite.trainers.loop import make_not_finite_error, train_epoch
 from flairlite.trainers.optimizers import make_optimizer
 from flairlite.trainers.plugins.averages import WeightAveragePlugin
 from flairlite.trainers.plugins.base import TrainingInterrupt
 from flairlite.trainers.plugins.outputs import CheckpointPlugin, WeightExtractorPlugin
-from flairlite.trainers.process.run_folder import FINAL_MODEL, clear_folder
+from flairlite.trainers.process.memory import peak_memory
+from flairlite.trainers.process.run_folder import clear_folder
 from flairlite.trainers.process.signals import Signals
 from flairlite.trainers.reproduce.hashes import describe_model, find_differences, hash_weights
 from flairlite.trainers.reproduce.run_record import (
+    describe_evaluation,
     describe_process,
     describe_result,
     start_run_record,
@@ -72,6 +82,7 @@ class TrainingRun:
         sampler: Sampler[int] | None,
         log_file: LogFile,
     ) -> None:
+        self._started = time.monotonic()
         self.settings, self.sampler, self.plugins = settings, sampler, plugins
         self._log_file = log_file
         prepare_model(model, corpus, compact=settings.compact_vectors)
@@ -105,7 +116,8 @@ class TrainingRun:
         # averages first, so that all others find the average in the model when an epoch ends
         self.callbacks = sorted(callbacks, key=lambda callback: not isinstance(callback, WeightAveragePlugin))
         self.inputs = self._describe_inputs()
-        self.record = start_run_record(model, corpus, settings.to_plain(), self.inputs)
+        counts = {name: split.count() for name, split in splits.items()}
+        self.record = start_run_record(model, corpus, settings.to_plain(), self.inputs, counts)
 
     def _make_order(self) -> BatchOrder:
         settings = self.settings
@@ -128,7 +140,7 @@ class TrainingRun:
         is_annealed = settings.attach_default_scheduler and not any(plugin.schedules for plugin in self.plugins)
         annealing = [settings.make_annealing()] if is_annealed else []
         header = make_header(self.state, corpus, settings, [*annealing, *self.plugins])
-        callbacks = [*annealing, TrainingLog(header)]
+        callbacks = [*annealing, LiveDisplay(), TrainingLog(header), HistoryFile()]
         if settings.create_loss_file:
             callbacks.append(LossTable(tuple(split.name for split in self.monitored)))
         if self.best is not None:
@@ -137,7 +149,7 @@ class TrainingRun:
             callbacks.append(WeightExtractorPlugin())
         if settings.save_model_each_k_epochs:
             callbacks.append(CheckpointPlugin(settings.save_model_each_k_epochs))
-        return callbacks
+        return [*callbacks, Report()]
 
     def __enter__(self) -> TrainingRun:
         return self
@@ -196,16 +208,31 @@ class TrainingRun:
         return score
 
     def _evaluate_finally(self) -> float | None:
+        """Return the main score on the test split, if there is one; without it, the report has the scores on dev."""
         is_best = self.best is not None and self.best.restore(self.state)
         log.info(LINE)
-        if self.test is None:
+        started = time.monotonic()
+        if self.test is not None:
+            log.info("Testing using best model ..." if is_best else "Testing using last state of model ...")
+        else:
             log.info("No test split: there is no final evaluation")
+        result, split = None, self.test or self.dev
+        if split is not None:
+            result = self._evaluate(split, with_scores=True)
+            task = self.state.model.task
+            self.record["evaluation"] = describe_evaluation(result, split.name, task, is_best=is_best)
+            self._end_phase("final evaluation", started)
+        if self.test is None or result is None:
             return None
-        log.info("Testing using best model ..." if is_best else "Testing using last state of model ...")
-        result = self._evaluate(self.test)
         log.info("%s", result.detailed_results)
         log.info(LINE)
         return result.main_score
+
+    def _end_phase(self, name: str, started: float) -> None:
+        """Record the duration of a phase, which is added if a resumed run repeats it, and the memory used so far."""
+        phases = self.record.setdefault("phases", {})
+        seconds = phases.get(name, {}).get("seconds", 0.0) + time.monotonic() - started
+        phases[name] = {"seconds": seconds, "peak_memory": peak_memory(self.state.model.device)}
 
     def save(self) -> None:
         """Write a checkpoint.
@@ -254,7 +281,12 @@ class TrainingRun:
             self.settings.check_resumable(checkpoint["settings"])
             self._check_inputs(checkpoint["inputs"])
             self.state.is_resumed = True
-            self.record = {**checkpoint["record"], "settings": self.settings.to_plain(), "result": None}
+            self.record = {
+                **checkpoint["record"],
+                "settings": self.settings.to_plain(),
+                "result": None,
+                "evaluation": None,
+            }
         careful = [*(callback for callback in self.own_callbacks if callback.schedules), *self.plugins]
         for callback in careful:  # those that may refuse to start
             callback.on_train_begin(self.state)
@@ -264,6 +296,7 @@ class TrainingRun:
         if checkpoint is None:
             clear_folder(self.state.base_path)
         self.record["parts"].append(describe_process(self.state.model.device))
+        self._end_phase("preparation", self._started)
         write_run_record(self.state.base_path, self.record)
         for callback in self.own_callbacks:
             if callback not in careful:
@@ -334,15 +367,24 @@ class TrainingRun:
         for callback in self.callbacks:
             callback.on_epoch_end(state)
 
-    def _evaluate(self, split: Split) -> Result:
+    def _evaluate(self, split: Split, *, with_scores: bool = False) -> Result:
+        folder = self.state.base_path
+        take_decoded: Callable[[Decoded], None] | None = None
+        if with_scores:
+
+            def take_decoded(decoded: Decoded) -> None:
+                vocabulary = frozenset(chain.from_iterable(sentence.words for sentence in self.state.sentences))
+                write_scores(folder / scores_name(split.name), split.gold, decoded, vocabulary)
+
         return evaluate_dataset(
             self.state.model,
             split.dataset,
             split.gold,
             mini_batch_size=self.settings.eval_batch_size,
             main_metric=self.settings.main_evaluation_metric,
-            out_path=self.state.base_path / f"{split.name}.tsv",
+            out_path=folder / predictions_name(split.name),
             exclude=self.settings.exclude_labels or (),
+            take_decoded=take_decoded,
         )
 
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flairlite.checks import strings, whole_number
 from flairlite.errors import DataFormatError, MissingExtraError, SettingError
 from flairlite.storage.atomic import atomic_write
-from flairlite.trainers.callbacks.loss_table import read_loss_table
-from flairlite.trainers.callbacks.weights_table import read_weights_table
+from flairlite.storage.run_files import read_loss_table, read_weights_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -52,6 +52,7 @@ from flairlite.training_utils import (
     log_line,
     store_embeddings,
 )
+from flairlite.visual.ner_html import render_ner_html
 from flairlite.visual.training_curves import Plotter
 
 
@@ -407,6 +408,21 @@ def test_plotter(trainer: ModelTrainer, tmp_path: Path) -> None:
     Plotter().plot_training_curves(tmp_path / "loss.tsv")
     Plotter().plot_weights(tmp_path / "weights.txt")
     assert {"training.png", "weights.png"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@row("`render_ner_html`")
+def test_render_ner_html() -> None:
+    sentence = Sentence("George Washington lived.")
+    sentence[0:2].add_label("ner", "PER")
+    page = render_ner_html([sentence], title="T", colors={"PER": "#fff"}, default_color="#ddd", label_name="ner")
+    assert "George Washington" in page
+    assert "background: #fff" in page
+    assert "<html" not in render_ner_html(sentence, wrap_page=False)
+
+
+@row("`split_to_spans`")
+def test_split_to_spans() -> None:
+    assert_missing("flairlite.visual.ner_html", "split_to_spans")
 
 
 @row("`Plotter.plot_learning_rate`")

@@ -20,7 +20,7 @@ from flairlite.embeddings import (
     StackedEmbeddings,
     WordEmbeddings,
 )
-from flairlite.embeddings.oov_report import describe_unknown_words
+from flairlite.embeddings.oov_report import find_unknown_words
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.encoding import encode
 from flairlite.models import TextClassifier
@@ -31,7 +31,7 @@ VECTORS = WordVectors(["a", "b", "#"], np.ones((3, 2)))
 
 def described(embedding: Embeddings, texts: list[list[str]]) -> list[str]:
     sentences = [Sentence(words) for words in texts]
-    return describe_unknown_words(embedding, encode(sentences, embedding.index), sentences)
+    return list(map(str, find_unknown_words(embedding, encode(sentences, embedding.index), sentences)))
 
 
 @given(st.lists(st.lists(st.sampled_from(["a", "B", "7", "X", "y", "Zz", "u", "v", "w"]), max_size=6), max_size=8))

@@ -30,9 +30,9 @@ from flairlite.datasets import SAMPLE_ENGLISH
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.models import SequenceTagger
+from flairlite.storage.run_files import read_loss_table
 from flairlite.trainers import ModelTrainer
 from flairlite.trainers.callbacks.checkpoint import read_checkpoint
-from flairlite.trainers.callbacks.loss_table import read_loss_table
 
 MODELS = ("best-model.pt", "final-model.pt")
 TABLES = ("dev.tsv", "test.tsv")

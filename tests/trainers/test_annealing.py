@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,7 @@ class TestTraining:
     def train(
         self, scores: Sequence[float], corpus: Corpus, folder: Path, patch: pytest.MonkeyPatch, **options: Any
     ) -> tuple[list[float], dict[str, Any]]:
-        left: Iterator[float] = iter(scores)
+        left: Iterator[float] = chain(scores, repeat(0.0))  # dev is evaluated once more, for the report
         patch.setattr(training_run_module, "evaluate_dataset", lambda *arguments, **named: a_result(next(left)))
         noted = Scripted()
         settings = {"max_epochs": len(scores), "plugins": [noted], **options}

@@ -23,9 +23,9 @@ from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import MissingExtraError, SettingError
 from flairlite.models import SequenceTagger
+from flairlite.storage.run_files import read_weights_table
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers import training_run as training_run_module
-from flairlite.trainers.callbacks.weights_table import read_weights_table
 from flairlite.trainers.plugins import (
     AnnealingPlugin,
     BasePlugin,

@@ -22,9 +22,9 @@ from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import LabelError, SettingError
 from flairlite.models import SequenceTagger
 from flairlite.samplers import ChunkSampler, ExpandingChunkSampler, FlairSampler, ImbalancedClassificationDatasetSampler
+from flairlite.storage.run_files import read_weights_table
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers.batch_order import BatchOrder
-from flairlite.trainers.callbacks.weights_table import read_weights_table
 from flairlite.trainers.options import OptimizerOptions, TrainingOptions
 from flairlite.trainers.plugins import AnnealingPlugin, LinearSchedulerPlugin
 from flairlite.trainers.settings import TrainingSettings

@@ -40,6 +40,9 @@ FILES = {
     "loss.tsv",
     "dev.tsv",
     "test.tsv",
+    "test-scores.tsv",
+    "history.jsonl",
+    "report.html",
 }
 
 State = dict[str, Tensor]
@@ -423,7 +426,7 @@ class TestSplits:
     ) -> None:
         result = train(tagger, Corpus(corpus.train, corpus.dev), tmp_path)
         assert result["test_score"] is None
-        assert names_in(tmp_path) == FILES - {"test.tsv"}
+        assert names_in(tmp_path) == FILES - {"test.tsv", "test-scores.tsv"} | {"dev-scores.tsv"}
         assert "No test split" in (tmp_path / "training.log").read_text()
 
     def test_dev_can_be_used_for_training(
@@ -840,7 +843,7 @@ class TestInterruption:
         self, hook: str, tagger: SequenceTagger, corpus: FullCorpus, tmp_path: Path
     ) -> None:
         result = train(tagger, corpus, tmp_path, plugins=[Raise(KeyboardInterrupt, hook, epoch=1)])
-        assert names_in(tmp_path) == FILES - {"best-model.pt", "checkpoint.pt", "dev.tsv"}
+        assert names_in(tmp_path) == FILES - {"best-model.pt", "checkpoint.pt", "dev.tsv", "history.jsonl"}
         assert result["train_loss_history"] == []
         assert same(state_of(SequenceTagger.load(tmp_path / "final-model.pt")), state_of(tagger))
 

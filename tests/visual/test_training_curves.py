@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from flairlite.errors import DataFormatError, FlairliteError, MissingExtraError, SettingError
-from flairlite.trainers.callbacks.loss_table import read_loss_table
-from flairlite.trainers.callbacks.weights_table import WeightExtractor, read_weights_table
+from flairlite.storage.run_files import read_loss_table, read_weights_table
+from flairlite.trainers.callbacks.weights_table import WeightExtractor
 from flairlite.visual.training_curves import Plotter
 
 HEAD = ["EPOCH", "TIMESTAMP", "LEARNING_RATE", "TRAIN_LOSS", "DEV_LOSS", "DEV_F1", "TEST_F1"]

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from flairlite.models import Model
+from flairlite.storage.run_files import BEST_MODEL
 from flairlite.trainers.callbacks.base import Callback
-from flairlite.trainers.process.run_folder import BEST_MODEL
 from flairlite.trainers.state import TrainingState
 
 log = logging.getLogger("flairlite")

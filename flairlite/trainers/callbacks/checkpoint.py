@@ -11,9 +11,9 @@ import torch
 from flairlite.errors import ModelFileError
 from flairlite.models import Model
 from flairlite.storage.model_file import read_model_file, write_model_file
+from flairlite.storage.run_files import CHECKPOINT
 from flairlite.storage.to_plain import to_plain
 from flairlite.trainers.callbacks.base import Callback
-from flairlite.trainers.process.run_folder import CHECKPOINT
 from flairlite.trainers.process.signals import Signals
 from flairlite.trainers.state import TrainingState
 

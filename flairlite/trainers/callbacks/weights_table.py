@@ -11,12 +11,7 @@ from torch import Tensor
 
 from flairlite.checks import folder_path, whole_number
 from flairlite.checks import seed as check_seed
-from flairlite.errors import DataFormatError
-from flairlite.trainers.callbacks.loss_table import read_table_lines
-
-WEIGHTS_TABLE = "weights.txt"
-
-Points = list[tuple[int, float]]  # (iteration, value)
+from flairlite.storage.run_files import WEIGHTS_TABLE
 
 
 class WeightExtractor:
@@ -56,21 +51,3 @@ class WeightExtractor:
             drawn = sorted(random.Random(self._seed).sample(range(tensor.numel()), size))
             self._positions[name] = torch.tensor(drawn, device=tensor.device)  # (number_of_weights,)
         return self._positions[name]
-
-
-def read_weights_table(path: str | Path) -> dict[str, dict[int, Points]]:
-    """Read a weights.txt, written by this library or by Flair: the points of each weight of each tensor.
-
-    Raises:
-        DataFormatError: If the file cannot be read or is not such a table.
-    """
-    tensors: dict[str, dict[int, Points]] = {}
-    for line_number, line in enumerate(read_table_lines(path), start=1):
-        try:
-            iteration, name, weight, value = line.split("\t")
-            point = int(iteration), float(value)
-            tensors.setdefault(name, {}).setdefault(int(weight), []).append(point)
-        except ValueError:
-            problem = f"expected iteration, tensor, index and value between tabs, found {line[:80]!r}"
-            raise DataFormatError(problem, path=path, line=line_number, remedy="Give a weights.txt") from None
-    return tensors

@@ -5,6 +5,7 @@ from flairlite.trainers.plugins.base import BasePlugin, HookHandle, Pluggable, T
 from flairlite.trainers.plugins.loggers import (
     ClearmlLoggerPlugin,
     MetricHistoryPlugin,
+    MlflowLogger,
     TensorboardLogger,
     WandbLogger,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "MetricHistoryPlugin",
     "MetricName",
     "MetricRecord",
+    "MlflowLogger",
     "OneCycleSchedulerPlugin",
     "Pluggable",
     "RecordType",

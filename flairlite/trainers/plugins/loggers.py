@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ default_metrics_to_collect: Mapping[tuple[str, ...], str] = {
     ("dev", "loss"): "dev_loss_history",
 }
 
+_NOT_IN_KEYS = re.compile(r"[^\w\-. /]", re.ASCII)  # characters that the names of metrics in MLflow may not have
 _OPTIONAL_SPLITS = ("dev", "test", "train_sample")  # evaluated in some runs only
 
 
@@ -207,11 +209,70 @@ class ClearmlLoggerPlugin(TrainerPlugin):
             self.logger.report_histogram(name, name, record.value, record.global_step)
 
 
-class WandbLogger(TrainerPlugin):
-    """Logs metrics to Weights & Biases.
+class MlflowLogger(TrainerPlugin):
+    """Logs the settings as parameters and all metrics to a run of MLflow.
 
     Args:
-        wandb: The module `wandb` after `wandb.init`, or a run.
+        run_id: The id of the run; None for the active run or, if there is none, a new one that ends with training.
+
+    Raises:
+        MissingExtraError: If MLflow is not installed.
+        SettingError: If `run_id` is not a string.
+    """
+
+    def __init__(self, run_id: str | None = None) -> None:
+        super().__init__()
+        if run_id is not None and (not isinstance(run_id, str) or not run_id):
+            raise SettingError(f"run_id must be the id of a run of MLflow; got {run_id!r}")
+        try:
+            import mlflow
+        except ImportError as error:
+            raise MissingExtraError("MlflowLogger needs mlflow", extra="mlflow") from error
+        self.run_id = run_id
+        self._mlflow: Any = mlflow
+        self._client: Any = mlflow.MlflowClient()
+        self._is_own = self._is_failed = False
+
+    @TrainerPlugin.hook
+    def after_setup(self, **parameters: Any) -> None:
+        """Find or start the run, and log the settings that it does not have yet."""
+        if self.run_id is None:
+            active = self._mlflow.active_run()
+            self._is_own, self._is_failed = active is None, False
+            self.run_id = (active or self._mlflow.start_run()).info.run_id
+        known = self._client.get_run(self.run_id).data.params
+        for name, value in parameters.items():
+            if isinstance(value, (str, int, float)) and name not in known:
+                self._client.log_param(self.run_id, name, str(value)[:500])
+
+    @TrainerPlugin.hook
+    def metric_recorded(self, record: MetricRecord) -> None:
+        """Log a metric with its step and time."""
+        if record.is_scalar:
+            values = {str(record.name): record.value}
+        else:
+            listed = record.value if record.is_scalar_list else ()
+            values = {f"{record.name}/{index}": value for index, value in enumerate(listed)}
+        for name, value in values.items():
+            key, time = _NOT_IN_KEYS.sub("_", name), int(record.walltime * 1000)
+            self._client.log_metric(self.run_id, key, float(value), timestamp=time, step=record.global_step)
+
+    @TrainerPlugin.hook
+    def _training_exception(self, **parameters: Any) -> None:
+        self._is_failed = True
+
+    @TrainerPlugin.hook
+    def _training_finally(self, **parameters: Any) -> None:
+        if self._is_own:
+            self._mlflow.end_run("FAILED" if self._is_failed else "FINISHED")
+            self.run_id, self._is_own = None, False
+
+
+class WandbLogger(TrainerPlugin):
+    """Logs metrics to Weights & Biases, or to Trackio, which has the same interface.
+
+    Args:
+        wandb: The module `wandb` after `wandb.init`, or a run; or the module `trackio` after `trackio.init`, or a run.
         emit_alerts: Whether to send warnings and errors of flairlite as alerts.
         alert_level: The lowest level of alerts.
 
@@ -262,7 +323,8 @@ class _AlertHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            level = self.wandb.AlertLevel.ERROR if record.levelno >= logging.ERROR else self.wandb.AlertLevel.WARN
+            name = "ERROR" if record.levelno >= logging.ERROR else "WARN"
+            level = getattr(getattr(self.wandb, "AlertLevel", None), name, name)  # a run takes the name
             title = f"{record.levelname.capitalize()} from {record.module}:{record.lineno}"
             self.wandb.alert(title=title, text=self.format(record), level=level)
         except Exception:  # a failed alert must not end training

@@ -11,10 +11,10 @@ from typing import Any
 from flairlite.checks import folder_path, whole_number
 from flairlite.errors import SettingError
 from flairlite.storage.atomic import make_folder
+from flairlite.storage.run_files import TRAINING_LOG
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.callbacks.training_log import LogFile
 from flairlite.trainers.callbacks.weights_table import WeightExtractor
-from flairlite.trainers.process.run_folder import TRAINING_LOG
 from flairlite.trainers.state import TrainingState
 
 log = logging.getLogger("flairlite")

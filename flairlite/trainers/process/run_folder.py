@@ -10,20 +10,30 @@ from pathlib import Path
 
 from flairlite.errors import FileWriteError, TrainingError
 from flairlite.storage.atomic import file_lock, remove_temporary
+from flairlite.storage.run_files import (
+    BEST_MODEL,
+    CHECKPOINT,
+    FINAL_MODEL,
+    HISTORY,
+    LOSS_TABLE,
+    REPORT,
+    RUN_RECORD,
+    predictions_name,
+    scores_name,
+)
 
 log = logging.getLogger("flairlite")
 
-BEST_MODEL = "best-model.pt"
-FINAL_MODEL = "final-model.pt"
-CHECKPOINT = "checkpoint.pt"
-RUN_RECORD = "run.json"
-LOSS_TABLE = "loss.tsv"
-TRAINING_LOG = "training.log"
 OWNER = ".running"  # the id of the process that writes into the folder
 LOCK = ".running.lock"
 
 _folders_in_use: set[tuple[int, str]] = set()  # with the process, because a forked child has a copy
-_RESULTS = (BEST_MODEL, FINAL_MODEL, CHECKPOINT, RUN_RECORD, "dev.tsv", "test.tsv", "train_sample.tsv")
+_SPLITS = ("dev", "test", "train_sample")
+_RESULTS = (
+    *(BEST_MODEL, FINAL_MODEL, CHECKPOINT, RUN_RECORD, HISTORY, REPORT),
+    *map(predictions_name, _SPLITS),
+    *map(scores_name, _SPLITS),
+)
 
 
 class RunFolderError(TrainingError, FileWriteError):

@@ -16,26 +16,28 @@ from typing import Any
 
 import torch
 
-from flairlite.checks import file_path
 from flairlite.data import Corpus
 from flairlite.embeddings.base import embedding_to_params
-from flairlite.errors import DataFormatError
+from flairlite.metrics import Result
 from flairlite.models import Model
 from flairlite.runtime import get_seed
 from flairlite.storage.atomic import atomic_write
-from flairlite.trainers.process.run_folder import RUN_RECORD
+from flairlite.storage.run_files import RECORD_FORMAT, RECORD_VERSION, RUN_RECORD, read_run_record
+from flairlite.tasks import Task
 from flairlite.trainers.reproduce.hashes import find_differences, hash_weights
 from flairlite.trainers.state import TrainingState
 from flairlite.version import __version__
 
-_FORMAT, _FORMAT_VERSION = "flairlite run", 1
 _PACKAGES = ("torch", "numpy", "gensim", "conllu", "scikit-learn", "syntok")
-_REMEDY = "Give the run.json of a run, or its folder"
 _ABSOLUTE_PATH = re.compile(r"(?<![\w.:/\\~-])(?:[A-Za-z]:)?[/\\](?:[^/\\\s'\",;]+[/\\]+)+([^/\\\s'\",;]+)")
 
 
 def start_run_record(
-    model: Model, corpus: Corpus, settings: Mapping[str, Any], inputs: Mapping[str, Any]
+    model: Model,
+    corpus: Corpus,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    counts: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the record of a run that starts.
 
@@ -44,19 +46,22 @@ def start_run_record(
         corpus: The corpus.
         settings: The settings, as plain containers.
         inputs: Descriptions and hashes of model and data.
+        counts: Counts of labels and unknown words, by split.
     """
     params = embedding_to_params(model.embeddings, whole=False)
     return {
-        "format": _FORMAT,
-        "format_version": _FORMAT_VERSION,
+        "format": RECORD_FORMAT,
+        "format_version": RECORD_VERSION,
         "settings": dict(settings),
         "inputs": dict(inputs),
-        "corpus": {"name": corpus.name},
+        "corpus": {"name": corpus.name, "splits": dict(counts)},
         "embeddings": None if _has_tensors(params) else params,
         "default_seed": get_seed(),
         "initial_weights": hash_weights(model.state_dict()),
         "parts": [],
+        "phases": {},
         "result": None,
+        "evaluation": None,
     }
 
 
@@ -100,42 +105,34 @@ def describe_result(state: TrainingState, final_weights: str, score: float | Non
     }
 
 
+def describe_evaluation(result: Result, split: str, task: Task, *, is_best: bool) -> dict[str, Any]:
+    """Return the scores of a split for the report; compare_runs does not need them besides the weights.
+
+    Args:
+        result: The evaluation.
+        split: The name of the split.
+        task: What the model labels.
+        is_best: Whether the model of the best epoch was evaluated, not that of the last one.
+    """
+    return {
+        "split": split,
+        "is_best_model": is_best,
+        "unit": task.unit,
+        "is_multi_label": task.multi_label,
+        "metric": result.metric_name,
+        "score": result.main_score,
+        "loss": result.loss,
+        "accuracy": result.accuracy,
+        "labels": list(result.labels),
+        "report": result.classification_report,
+    }
+
+
 def write_run_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write run.json atomically; of absolute paths only the last name, because models are shared with the file."""
     text = json.dumps(_remove_paths(record), indent=1, ensure_ascii=False)
     with atomic_write(folder / RUN_RECORD) as file:
         file.write(f"{text}\n".encode("utf-8", "backslashreplace"))
-
-
-def read_run_record(path: str | Path) -> dict[str, Any]:
-    """Read a run.json.
-
-    Args:
-        path: The file, or the folder of the run.
-
-    Raises:
-        DataFormatError: If the file is not a run record or has a newer format.
-        SettingError: If `path` is not a path.
-    """
-    path = file_path("path", path)
-    path = path / RUN_RECORD if path.is_dir() else path
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataFormatError(f"this is not a run record: {error}", path=path, remedy=_REMEDY) from error
-    if not isinstance(record, dict) or record.get("format") != _FORMAT:
-        raise DataFormatError("this is not a run record of flairlite", path=path, remedy=_REMEDY)
-    if record.get("format_version") != _FORMAT_VERSION:
-        raise DataFormatError(
-            f"its format version is {record.get('format_version')!r}, and flairlite {__version__} reads "
-            f"{_FORMAT_VERSION}",
-            path=path,
-        )
-    parts, result = record.get("parts"), record.get("result")
-    is_sound = isinstance(parts, list) and all(isinstance(part, dict) for part in parts)
-    if not is_sound or not isinstance(result, (dict, type(None))):
-        raise DataFormatError("the run record is damaged", path=path, remedy=_REMEDY)
-    return record
 
 
 @dataclass(frozen=True)
