@@ -1,0 +1,256 @@
+"""The commands with their arguments and help. What they do is imported when they run, so that help is fast."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from flairlite.cli.process import CommandGroup, warnings_on_stderr
+from flairlite.version import __version__
+
+app = typer.Typer(
+    cls=CommandGroup,
+    name="flairlite",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 success, 1 a bug or a different result of rerun, 2 wrong input or usage, 130 Ctrl-C.",
+)
+
+
+class Kind(str, Enum):
+    """What `init` writes a run file for."""
+
+    upos = "upos"
+    ner = "ner"
+    classify = "classify"
+
+
+class InputFormat(str, Enum):
+    """The formats that `tag` reads."""
+
+    text = "text"
+    lines = "lines"
+    words = "words"
+    conllu = "conllu"
+    jsonl = "jsonl"
+
+
+class OutputFormat(str, Enum):
+    """The formats that `tag` writes."""
+
+    text = "text"
+    tsv = "tsv"
+    conllu = "conllu"
+    jsonl = "jsonl"
+
+
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A model, such as best-model.pt.", show_default=False)]
+RunFileArgument = Annotated[
+    Path, typer.Argument(metavar="RUN.toml", help="A run file; [b]flairlite init[/b] writes one.", show_default=False)
+]
+Device = Annotated[
+    Optional[str],  # noqa: UP045  # typer reads the annotation in Python 3.10 too
+    typer.Option(metavar="DEVICE", help="cpu, cuda or cuda:N; by default CUDA if there is one.", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Sentences that pass through the network at once.")]
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"flairlite {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def flairlite(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Train and apply sequence taggers and text classifiers.
+
+    First steps, which need no network:
+
+        flairlite init ner run.toml
+        flairlite train run.toml --out my-model
+        echo "Ada Lovelace lived in London." | flairlite tag my-model/best-model.pt
+    """
+
+
+@app.command()
+def init(
+    kind: Annotated[Kind, typer.Argument(help="Tags of words, named entities, or classes of texts.")],
+    run_file: Annotated[Path, typer.Argument(metavar="RUN.toml", help="The file to write.", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write a run file with comments, which works as it is.
+
+    It trains on data that comes with flairlite, so that no network is needed. Edit it for your own data.
+
+        flairlite init ner run.toml
+    """
+    from flairlite.cli.train import write_template
+
+    write_template(kind.value, run_file, force=force)
+
+
+@app.command()
+def train(
+    run_file: RunFileArgument,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FOLDER", help="The folder to write into; by default the name of the run file."),
+    ] = None,
+    changes: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the run file; can be repeated."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder, or begin it.")] = False,
+    device: Device = None,
+) -> None:
+    """Train the model of a run file, and evaluate it on the test split.
+
+    The folder gets best-model.pt, final-model.pt, training.log, predictions, and the run file as run.toml. Ctrl-C ends
+    training early and keeps the model so far; --resume continues to the result of an uninterrupted run.
+
+        flairlite train run.toml --out my-model --set trainer.max_epochs=3 --set embeddings.0.embeddings=glove
+    """
+    from flairlite.cli.train import run_training
+
+    run_training(run_file, out, changes or [], resume=resume, device=device)
+
+
+@app.command()
+def rerun(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder of a run of flairlite train.", show_default=False)
+    ],
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FOLDER", help="The new folder; by default FOLDER-rerun, with a number if it exists."),
+    ] = None,
+    device: Device = None,
+) -> None:
+    """Repeat a run in a new folder, and say whether the result is the same to the last bit.
+
+    The exit code is 0 if it is, and 1 if it is not. Differences in versions and hardware are listed.
+
+        flairlite rerun my-model
+    """
+    from flairlite.cli.train import repeat_training
+
+    raise typer.Exit(repeat_training(folder, out, device=device))
+
+
+@app.command()
+def tag(
+    model: ModelFile,
+    files: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Argument(metavar="[FILE ...]", help="Files to tag; standard input if none, or for -.", show_default=False),
+    ] = None,
+    input_format: Annotated[
+        Optional[InputFormat],  # noqa: UP045
+        typer.Option(
+            "--input",
+            "-i",
+            help="[b]text[/b]: running text, split into sentences and words; [b]lines[/b]: a sentence in each line; "
+            "[b]words[/b]: likewise, with spaces between words; [b]conllu[/b]; [b]jsonl[/b]: objects with text or "
+            "words. By default from the name of the file, else text (for a classifier of texts, lines).",
+            show_default=False,
+        ),
+    ] = None,
+    output_format: Annotated[
+        Optional[OutputFormat],  # noqa: UP045
+        typer.Option(
+            "--output",
+            "-o",
+            help="[b]text[/b]: coloured on a terminal; [b]tsv[/b]: a word and its tag in each line; [b]conllu[/b]; "
+            "[b]jsonl[/b]: with scores and positions. By default as the input: conllu, jsonl or text.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FILE", help="The file to write, complete or not at all.", show_default="standard output"),
+    ] = None,
+    batch_size: BatchSize = 64,
+    device: Device = None,
+) -> None:
+    """Predict the labels of sentences, in their order and in constant memory.
+
+    Sentences are written as soon as they are read, so the input may be an endless stream. CoNLL-U keeps each byte
+    except the predicted column.
+
+        echo "Ada lives in London." | flairlite tag my-model/best-model.pt
+        flairlite tag my-model/best-model.pt book.txt -o tsv --out book.tsv
+        flairlite tag my-model/best-model.pt test.conllu --out predicted.conllu
+    """
+    from flairlite.cli.tag import tag_files
+
+    formats = (input_format and input_format.value, output_format and output_format.value)
+    with warnings_on_stderr():
+        tag_files(model, files or [], *formats, out, batch_size=batch_size, device=device)
+
+
+@app.command()
+def evaluate(
+    model: ModelFile,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file with gold labels.", show_default=False)],
+    label_type: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The type of the gold labels, if it is not the model's.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+    confusion: Annotated[bool, typer.Option("--confusion", help="Show which labels are confused.")] = False,
+    batch_size: BatchSize = 64,
+    device: Device = None,
+) -> None:
+    """Compare predictions with the gold labels of a file, and print the scores.
+
+    The file is CoNLL-U for labels of words, columns or JSON lines (.jsonl) for spans, and fastText's format for classes
+    of texts.
+
+        flairlite evaluate my-model/best-model.pt test.conllu --json
+    """
+    from flairlite.cli.evaluate import evaluate_file
+
+    with warnings_on_stderr():
+        evaluate_file(
+            model, file, label_type, as_json=as_json, confusion=confusion, batch_size=batch_size, device=device
+        )
+
+
+@app.command()
+def info(model: ModelFile, as_json: AsJson = False) -> None:
+    """Show what is in a model file: labels, embeddings, scores, settings, versions and sizes.
+
+        flairlite info my-model/best-model.pt
+    """
+    from flairlite.cli.info import show_model
+
+    show_model(model, as_json=as_json)
+
+
+@app.command()
+def download(
+    names: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="[NAME ...]", help="Treebanks or word vectors.", show_default=False),
+    ] = None,
+) -> None:
+    """Download treebanks and word vectors into the cache, or list them.
+
+        flairlite download UD_GERMAN glove
+    """
+    from flairlite.cli.download import download_data
+
+    with warnings_on_stderr():
+        download_data(names or [])
