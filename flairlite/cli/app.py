@@ -15,7 +15,7 @@ app = typer.Typer(
     cls=CommandGroup,
     name="flairlite",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 success, 1 a bug or a different result of rerun, 2 wrong input or usage, 130 Ctrl-C.",
@@ -51,7 +51,7 @@ class OutputFormat(str, Enum):
 
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A model, such as best-model.pt.", show_default=False)]
 RunFileArgument = Annotated[
-    Path, typer.Argument(metavar="RUN.toml", help="A run file; [b]flairlite init[/b] writes one.", show_default=False)
+    Path, typer.Argument(metavar="RUN.toml", help="A run file; **flairlite init** writes one.", show_default=False)
 ]
 Device = Annotated[
     Optional[str],  # noqa: UP045  # typer reads the annotation in Python 3.10 too
@@ -78,9 +78,11 @@ def flairlite(
 
     First steps, which need no network:
 
-        flairlite init ner run.toml
-        flairlite train run.toml --out my-model
-        echo "Ada Lovelace lived in London." | flairlite tag my-model/best-model.pt
+    ```sh
+    flairlite init ner run.toml
+    flairlite train run.toml --out my-model
+    echo "Ada Lovelace lived in London." | flairlite tag my-model/best-model.pt
+    ```
     """
 
 
@@ -94,9 +96,11 @@ def init(
 
     It trains on data that comes with flairlite, so that no network is needed. Edit it for your own data.
 
-        flairlite init ner run.toml
+    ```sh
+    flairlite init ner run.toml
+    ```
     """
-    from flairlite.cli.train import write_template
+    from flairlite.cli.init import write_template
 
     write_template(kind.value, run_file, force=force)
 
@@ -106,7 +110,7 @@ def train(
     run_file: RunFileArgument,
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(metavar="FOLDER", help="The folder to write into; by default the name of the run file."),
+        typer.Option(metavar="FOLDER", help="The folder to write into; by default RUN.toml without its ending."),
     ] = None,
     changes: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -120,11 +124,13 @@ def train(
     The folder gets best-model.pt, final-model.pt, training.log, predictions, and the run file as run.toml. Ctrl-C ends
     training early and keeps the model so far; --resume continues to the result of an uninterrupted run.
 
-        flairlite train run.toml --out my-model --set trainer.max_epochs=3 --set embeddings.0.embeddings=glove
+    ```sh
+    flairlite train run.toml --out my-model --set trainer.max_epochs=3 --set embeddings.0.embeddings=glove
+    ```
     """
     from flairlite.cli.train import run_training
 
-    run_training(run_file, out, changes or [], resume=resume, device=device)
+    raise typer.Exit(run_training(run_file, out, changes or [], resume=resume, device=device))
 
 
 @app.command()
@@ -142,7 +148,9 @@ def rerun(
 
     The exit code is 0 if it is, and 1 if it is not. Differences in versions and hardware are listed.
 
-        flairlite rerun my-model
+    ```sh
+    flairlite rerun my-model
+    ```
     """
     from flairlite.cli.train import repeat_training
 
@@ -161,8 +169,8 @@ def tag(
         typer.Option(
             "--input",
             "-i",
-            help="[b]text[/b]: running text, split into sentences and words; [b]lines[/b]: a sentence in each line; "
-            "[b]words[/b]: likewise, with spaces between words; [b]conllu[/b]; [b]jsonl[/b]: objects with text or "
+            help="**text**: running text, split into sentences and words; **lines**: a sentence in each line; "
+            "**words**: likewise, with spaces between words; **conllu**; **jsonl**: objects with text or "
             "words. By default from the name of the file, else text (for a classifier of texts, lines).",
             show_default=False,
         ),
@@ -172,8 +180,8 @@ def tag(
         typer.Option(
             "--output",
             "-o",
-            help="[b]text[/b]: coloured on a terminal; [b]tsv[/b]: a word and its tag in each line; [b]conllu[/b]; "
-            "[b]jsonl[/b]: with scores and positions. By default as the input: conllu, jsonl or text.",
+            help="**text**: coloured on a terminal; **tsv**: a word and its tag in each line; **conllu**; "
+            "**jsonl**: with scores and positions. By default as the input: conllu, jsonl or text.",
             show_default=False,
         ),
     ] = None,
@@ -189,9 +197,11 @@ def tag(
     Sentences are written as soon as they are read, so the input may be an endless stream. CoNLL-U keeps each byte
     except the predicted column.
 
-        echo "Ada lives in London." | flairlite tag my-model/best-model.pt
-        flairlite tag my-model/best-model.pt book.txt -o tsv --out book.tsv
-        flairlite tag my-model/best-model.pt test.conllu --out predicted.conllu
+    ```sh
+    echo "Ada lives in London." | flairlite tag my-model/best-model.pt
+    flairlite tag my-model/best-model.pt book.txt -o tsv --out book.tsv
+    flairlite tag my-model/best-model.pt test.conllu --out predicted.conllu
+    ```
     """
     from flairlite.cli.tag import tag_files
 
@@ -218,7 +228,9 @@ def evaluate(
     The file is CoNLL-U for labels of words, columns or JSON lines (.jsonl) for spans, and fastText's format for classes
     of texts.
 
-        flairlite evaluate my-model/best-model.pt test.conllu --json
+    ```sh
+    flairlite evaluate my-model/best-model.pt test.conllu --json
+    ```
     """
     from flairlite.cli.evaluate import evaluate_file
 
@@ -232,7 +244,9 @@ def evaluate(
 def info(model: ModelFile, as_json: AsJson = False) -> None:
     """Show what is in a model file: labels, embeddings, scores, settings, versions and sizes.
 
-        flairlite info my-model/best-model.pt
+    ```sh
+    flairlite info my-model/best-model.pt
+    ```
     """
     from flairlite.cli.info import show_model
 
@@ -248,7 +262,9 @@ def download(
 ) -> None:
     """Download treebanks and word vectors into the cache, or list them.
 
-        flairlite download UD_GERMAN glove
+    ```sh
+    flairlite download UD_GERMAN glove
+    ```
     """
     from flairlite.cli.download import download_data
 
