@@ -14,7 +14,7 @@ from flairlite.checks import file_path
 from flairlite.embeddings.base import embedding_from_params, embedding_to_params
 from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
 from flairlite.runtime import get_device
-from flairlite.storage.archive_check import AllocationLimit
+from flairlite.storage.allocation_limit import AllocationLimit
 from flairlite.storage.model_file import read_model_file, write_model_file
 from flairlite.storage.pickle_inspector import ArchiveError
 from flairlite.tokenization import Tokenizer
