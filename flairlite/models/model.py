@@ -64,6 +64,7 @@ class Model(nn.Module, ABC):
         self.register_buffer("_device_probe", torch.empty(0), persistent=False)
         self.embeddings = embeddings
         self.task = task
+        self.training_record: dict[str, Any] | None = None  # how it was trained; written by trainers, kept in files
         self._tokenizer: Tokenizer | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

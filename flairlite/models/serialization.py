@@ -63,6 +63,7 @@ def save_model(model: Model, model_file: str | Path, *, whole: bool = True) -> N
         "tokenizer": _tokenizer_to_params(model.tokenizer),
         "embeddings": embedding_to_params(model.embeddings, whole=whole),
         "state": model.state_dict(),
+        "training": model.training_record,
     }
     write_model_file(file_path("model_file", model_file), content)
 
@@ -110,6 +111,7 @@ def _build(model_class: type[ModelType], content: dict[str, Any], file_size: int
         ) from error
     if any(type(name) is not str for name in (model.label_type, *model.label_names, *model.embeddings.fields)):
         raise TypeError("a label or a label type is not a string")
+    model.training_record = content.get("training")  # for people: nothing is computed from it
     params = content.get("tokenizer")
     if params is not None:
         try:

@@ -37,6 +37,7 @@ from flairlite.trainers.reproduce.hashes import describe_model, find_differences
 from flairlite.trainers.reproduce.run_record import (
     describe_process,
     describe_result,
+    describe_training,
     start_run_record,
     write_run_record,
 )
@@ -280,6 +281,7 @@ class TrainingRun:
 
     def _leave(self) -> None:
         self.state.model.eval()
+        self.state.model.training_record = describe_training(self.record, self.state)
         if self.best is not None:
             self.best.complete(self.state)
 

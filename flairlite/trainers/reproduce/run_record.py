@@ -30,6 +30,10 @@ from flairlite.version import __version__
 
 _FORMAT, _FORMAT_VERSION = "flairlite run", 1
 _PACKAGES = ("torch", "numpy", "gensim", "conllu", "scikit-learn", "syntok")
+# settings that change no weight: model files leave them out, so that runs with the same weights write the same files
+_OF_PROCESS = frozenset(
+    ("checkpoint_every", "embeddings_storage_mode", "eval_batch_size", "max_epochs", "save_final_model", "tune_process")
+)
 _REMEDY = "Give the run.json of a run, or its folder"
 _ABSOLUTE_PATH = re.compile(r"(?<![\w.:/\\~-])(?:[A-Za-z]:)?[/\\](?:[^/\\\s'\",;]+[/\\]+)+([^/\\\s'\",;]+)")
 
@@ -98,6 +102,30 @@ def describe_result(state: TrainingState, final_weights: str, score: float | Non
         "final_weights": final_weights,
         "evaluated_weights": hash_weights(state.model.state_dict()),
     }
+
+
+def describe_training(record: Mapping[str, Any], state: TrainingState) -> dict[str, Any]:
+    """Return what model files tell about the run: corpus, settings and scores by epoch.
+
+    There is no time and no hardware in it, so that runs with the same weights write the same files.
+
+    Args:
+        record: The record of the run.
+        state: The state of the run.
+    """
+    history = state.history
+    settings = {name: value for name, value in record["settings"].items() if name not in _OF_PROCESS}
+    found = {
+        "corpus": record["corpus"]["name"],
+        "settings": settings,
+        "epochs": state.epoch,
+        "train_losses": history.train_losses,
+        "dev_losses": history.dev_losses,
+        "dev_scores": history.dev_scores,
+    }
+    # a copy, because the bytes of a pickle depend on which of its strings are the same object
+    copied: dict[str, Any] = json.loads(json.dumps(_remove_paths(found)))
+    return copied
 
 
 def write_run_record(folder: Path, record: Mapping[str, Any]) -> None:
