@@ -162,7 +162,9 @@ def tag(
     model: ModelFile,
     files: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Argument(metavar="[FILE ...]", help="Files to tag; standard input if none, or for -.", show_default=False),
+        typer.Argument(
+            metavar="[FILE ...]", help="Files to tag; standard input if none, or for -.", show_default=False
+        ),
     ] = None,
     input_format: Annotated[
         Optional[InputFormat],  # noqa: UP045
@@ -270,3 +272,53 @@ def download(
 
     with warnings_on_stderr():
         download_data(names or [])
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of a training run.", show_default=False)],
+) -> None:
+    """Write an HTML report about a training run into its folder.
+
+    ```sh
+    flairlite report my-model
+    ```
+    """
+    from flairlite.cli.files import report_run
+
+    with warnings_on_stderr():
+        report_run(folder)
+
+
+@app.command()
+def convert(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A model of Flair.", show_default=False)],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The file to write.", show_default=False)],
+) -> None:
+    """Write a model of Flair, or of an older version, as a model file of this version.
+
+    ```sh
+    flairlite convert flair-model.pt my-model.pt
+    ```
+    """
+    from flairlite.cli.files import convert_model
+
+    with warnings_on_stderr():
+        convert_model(old, new)
+
+
+@app.command()
+def export(
+    model: ModelFile,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.", show_default=False)],
+) -> None:
+    """Export a model to a file for predictions without PyTorch.
+
+    ```sh
+    flairlite export my-model/best-model.pt my-model.onnx
+    ```
+    """
+    from flairlite.cli.files import export_model
+
+    with warnings_on_stderr():
+        export_model(model, out)

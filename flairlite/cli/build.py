@@ -186,7 +186,9 @@ def _convert(run: RunFile, keys: Keys, value: Any, annotation: str) -> Any:
         ]
     if isinstance(value, dict) and catalog.has_integer_keys(annotation):
         if wrong := [key for key in value if not key.removeprefix("-").isdigit()]:
-            raise run.error(keys, f"the keys of {keys[-1]} must be whole numbers, as in {{ 0 = ... }}, not {wrong[0]!r}")
+            raise run.error(
+                keys, f"the keys of {keys[-1]} must be whole numbers, as in {{ 0 = ... }}, not {wrong[0]!r}"
+            )
         return {int(key): item for key, item in value.items()}
     return value
 

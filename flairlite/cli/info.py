@@ -61,7 +61,11 @@ def _plain(value: Any) -> Any:
     """Return nested containers without tensors."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items() if not isinstance(item, TensorInfo)}
-    return [_plain(item) for item in value if not isinstance(item, TensorInfo)] if isinstance(value, (list, tuple)) else value
+    return (
+        [_plain(item) for item in value if not isinstance(item, TensorInfo)]
+        if isinstance(value, (list, tuple))
+        else value
+    )
 
 
 def _embeddings_in(params: Any) -> Iterator[dict[str, Any]]:

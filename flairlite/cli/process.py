@@ -44,7 +44,7 @@ class CommandGroup(TyperGroup):
                 traceback.print_exception(error)
             raise Exit(INTERRUPTED) from None
         except Exception as error:
-            if type(error).__module__.partition(".")[0] == "typer":  # wrong usage, or the end of the command
+            if type(error).__module__.partition(".")[0] in ("typer", "click"):  # wrong usage, or the end of the command
                 raise
             shown = traceback.format_exception_only(error)[-1].strip()
             raise _report(error, f"this is a bug in flairlite: {shown}", BUG, ctx) from None

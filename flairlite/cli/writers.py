@@ -65,9 +65,7 @@ class TextWriter(Writer):
 
     def __init__(self, label_type: str, unit: str, label_names: Sequence[str], *, is_coloured: bool = False) -> None:
         super().__init__(label_type, unit, label_names)
-        self._colours = {
-            name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(label_names) if is_coloured
-        }
+        self._colours = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(label_names) if is_coloured}
 
     def format(self, item: Item) -> bytes:
         """Return the line of a sentence."""
