@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flairlite.checks import shown
 from flairlite.cli import catalog
 from flairlite.cli.catalog import Factory
-from flairlite.cli.run_file import Keys, RunFile, suggest
+from flairlite.cli.run_file import Keys, RunFile, RunFileError, suggest
 from flairlite.errors import DataUnavailableError, FlairliteError, LabelError, SettingError
 
 if TYPE_CHECKING:
@@ -198,8 +199,12 @@ def _located(run: RunFile, keys: Keys) -> Iterator[None]:
     """Add to errors about settings and labels where the run file causes them."""
     try:
         yield
+    except RunFileError:
+        raise
     except (SettingError, LabelError, DataUnavailableError) as error:
-        raise run.error(keys, str(error)) from error
+        name = re.match(r"\w*", str(error))  # messages about an argument begin with its name
+        inner = (*keys, name[0] if name else "")
+        raise run.error(inner if inner in run.origins else keys, str(error)) from error
     except FlairliteError:  # of a data file, with its own path and line
         raise
     except TypeError as error:  # arguments are missing

@@ -49,8 +49,9 @@ class RunFile:
 
     def error(self, keys: Keys, problem: str) -> RunFileError:
         """Return an error about the value at `keys`, which names where it, or what contains it, is given."""
-        known = (self.origins[keys[:end]] for end in range(len(keys), 0, -1) if keys[:end] in self.origins)
-        return RunFileError(f"{next(known, self.path)}: {problem}")
+        known = [keys[:end] for end in range(len(keys), 0, -1) if keys[:end] in self.origins]
+        known += [inner for inner in self.origins if inner[: len(keys)] == keys]
+        return RunFileError(f"{self.origins[known[0]] if known else self.path}: {problem}")
 
     def content(self) -> bytes:
         """Return the content as a run file: the bytes of the file, if the command line changes nothing."""
@@ -136,7 +137,8 @@ def _dump_value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_dump_value, value))}]"
     if isinstance(value, dict):
-        return "{%s}" % ", ".join(f"{_dump_key(key)} = {_dump_value(item)}" for key, item in value.items())
+        items = ", ".join(f"{_dump_key(key)} = {_dump_value(item)}" for key, item in value.items())
+        return f"{{{items}}}"
     return value.isoformat() if hasattr(value, "isoformat") else repr(value)  # dates; numbers, inf and nan
 
 

@@ -59,7 +59,12 @@ def tag_files(
             return ConlluParser(source.path, model.label_type)
         if name == "text":
             return TextParser(source.path, tokenizer, ends_at_lines=source.is_terminal())
-        return {"lines": LineParser, "words": WordParser, "jsonl": JsonParser}[name](source.path, tokenizer)
+        kinds: dict[str, type[LineParser | WordParser | JsonParser]] = {
+            "lines": LineParser,
+            "words": WordParser,
+            "jsonl": JsonParser,
+        }
+        return kinds[name](source.path, tokenizer)
 
     formats = {input_format or _FORMATS.get(path.suffix, "text") for path in paths}
     inferred = formats.pop() if len(formats) == 1 and formats <= {"conllu", "jsonl"} else "text"

@@ -96,7 +96,7 @@ class TextWriter(Writer):
 
 
 class TsvWriter(Writer):
-    """A word, a tab and its tag in each line, and an empty line after each sentence; or a text, a tab and its labels."""
+    """A word and its tag in each line, and an empty line after each sentence; or a text and its labels in each line."""
 
     separators = "\t\r\n"
 
