@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ TEXT = "Ada Lovelace lived in\nLondon. She met Dr. Babbage.\n\nIt rained in Cork
 SENTENCES = ["Ada Lovelace lived in London.", "She met Dr. Babbage.", "It rained in Cork"]
 CONLLU = (
     "# newdoc\n# text = Ab c\n1-2\tAb\t_\t_\t_\t_\t_\t_\t_\tSpaceAfter=No\n1\tA\ta\tX\tXX\tf=g\t0\troot\t_\tq=r|s=t\n"
-    "2\tb\tb\tX\t_\t_\t1\tdep\t_\t_\n2.1\te\t_\tX\t_\t_\t_\t_\t1:dep\tner=kept\n3\tc\tc\tX\t_\t_\t1\tdep\t_\tner=old\n\n\n# end"
+    "2\tb\tb\tX\t_\t_\t1\tdep\t_\t_\n2.1\te\t_\tX\t_\t_\t_\t_\t1:dep\tner=kept\n"
+    "3\tc\tc\tX\t_\t_\t1\tdep\t_\tner=old\n\n\n# end"
 )
 
 
@@ -70,10 +72,12 @@ class TestFormats:
                 "".join(f"{n}\t{word}" + "\t_" * 8 + "\n" for n, word in enumerate(row, 1)) for row in words
             ),
         }
-        outputs = {name: invoke("tag", models["spans"], "-i", name, "-o", "tsv", stdin=text) for name, text in forms.items()}
+        outputs = {
+            name: invoke("tag", models["spans"], "-i", name, "-o", "tsv", stdin=text) for name, text in forms.items()
+        }
         assert {outcome.code for outcome in outputs.values()} == {0}
         assert {outcome.out for outcome in outputs.values()} == {outputs["text"].out}
-        assert [line.split("\t")[0] for line in outputs["text"].out.split("\n") if line] == sum(words, [])
+        assert [line.split("\t")[0] for line in outputs["text"].out.split("\n") if line] == [*chain(*words)]
 
     def test_given_words_are_not_split_again(self, models: dict[str, Path]) -> None:
         model = Model.load(models["words"])
@@ -84,13 +88,17 @@ class TestFormats:
         assert [line.split("\t")[0] for line in outcome.out.split("\n") if line] == ["e.g.", "don't"]
 
     @pytest.mark.parametrize("name", ["words", "spans"])
-    def test_tsv_is_a_column_file(self, name: str, models: dict[str, Path], loaded: dict[str, Model], tmp_path: Path) -> None:
+    def test_tsv_is_a_column_file(
+        self, name: str, models: dict[str, Path], loaded: dict[str, Model], tmp_path: Path
+    ) -> None:
         assert invoke("tag", models[name], "-o", "tsv", "--out", tmp_path / "train.txt", stdin=TEXT).code == 0
         corpus = ColumnCorpus(tmp_path, {0: "text", 1: "tag"}, column_delimiter="\t", span_label_types=[])
         for sentence in corpus.train or ():
             assert [token.get_label("tag").value for token in sentence] == tags_of(loaded[name], sentence)
 
-    def test_json_lines_are_a_corpus_of_spans(self, models: dict[str, Path], loaded: dict[str, Model], tmp_path: Path) -> None:
+    def test_json_lines_are_a_corpus_of_spans(
+        self, models: dict[str, Path], loaded: dict[str, Model], tmp_path: Path
+    ) -> None:
         assert invoke("tag", models["spans"], "-o", "jsonl", "--out", tmp_path / "train.jsonl", stdin=TEXT).code == 0
         sentences = list(JsonlCorpus(tmp_path).train or ())
         assert [sentence.text.replace("\n", " ") for sentence in sentences] == SENTENCES
@@ -106,7 +114,9 @@ class TestFormats:
         label = loaded["texts"].predict(Sentence(["in", "Cork"])).get_label("quality")
         assert second["labels"] == [{"label": label.value, "score": pytest.approx(label.score, abs=1e-5)}]
 
-    def test_scores_and_positions_are_those_of_the_library(self, models: dict[str, Path], loaded: dict[str, Model]) -> None:
+    def test_scores_and_positions_are_those_of_the_library(
+        self, models: dict[str, Path], loaded: dict[str, Model]
+    ) -> None:
         outcome = invoke("tag", models["words"], "-i", "lines", "-o", "jsonl", stdin="It rained, twice.\n")
         tokens = loaded["words"].predict(Sentence("It rained, twice."))
         assert json.loads(outcome.out)["tokens"] == [
@@ -120,8 +130,12 @@ class TestFormats:
             for token in tokens
         ]
 
-    def test_text_shows_the_labels_of_words_spans_and_texts(self, models: dict[str, Path], loaded: dict[str, Model]) -> None:
-        outputs = {name: invoke("tag", models[name], "-i", "lines", stdin="It rained in Cork.\n").out for name in models}
+    def test_text_shows_the_labels_of_words_spans_and_texts(
+        self, models: dict[str, Path], loaded: dict[str, Model]
+    ) -> None:
+        outputs = {
+            name: invoke("tag", models[name], "-i", "lines", stdin="It rained in Cork.\n").out for name in models
+        }
         words = loaded["words"].predict(Sentence("It rained in Cork."))
         assert outputs["words"] == " ".join(f"{token.text}/{token.get_label('upos').value}" for token in words) + "\n"
         text = Sentence("It rained in Cork.")
@@ -141,7 +155,9 @@ class TestFormats:
         assert "tokens" in json.loads(invoke("tag", models["words"], tmp_path / "b.jsonl").out)
         assert invoke("tag", models["texts"], tmp_path / "c.txt").out.count("\n") == 2  # a text in each line
 
-    def test_files_are_read_in_order_and_a_hyphen_is_standard_input(self, models: dict[str, Path], tmp_path: Path) -> None:
+    def test_files_are_read_in_order_and_a_hyphen_is_standard_input(
+        self, models: dict[str, Path], tmp_path: Path
+    ) -> None:
         (tmp_path / "a").write_text("one\n", encoding="utf-8")
         (tmp_path / "b").write_text("three", encoding="utf-8")
         outcome = invoke("tag", models["texts"], tmp_path / "a", "-", tmp_path / "b", stdin="two\n")
@@ -199,7 +215,9 @@ class TestConllu:
     def test_the_test_file_of_ewt_is_kept(self, models: dict[str, Path], mirror: Path, tmp_path: Path) -> None:
         path = mirror / "ud_english" / "r2.16" / "en_ewt-ud-test.conllu"
         assert invoke("tag", models["words"], path, "--out", tmp_path / "out.conllu").code == 0
-        before, after = ([line.split(b"\t") for line in file.read_bytes().split(b"\n")] for file in (path, tmp_path / "out.conllu"))
+        before, after = (
+            [line.split(b"\t") for line in file.read_bytes().split(b"\n")] for file in (path, tmp_path / "out.conllu")
+        )
         predicted = [row.pop(3) for row in after if len(row) == 10 and row[0].isdigit()]
         assert len(predicted) == 25094
         assert set(predicted) <= {b"NOUN", b"VERB", b"DET", b"PUNCT"}
@@ -244,16 +262,17 @@ def parse(parser: Parser, pieces: list[bytes]) -> list[Item]:
 def cut(data: bytes, positions: list[int]) -> list[bytes]:
     """Cut bytes at positions modulo their number."""
     bounds = [0, *sorted(position % (len(data) + 1) for position in positions), len(data)]
-    return [data[start:end] for start, end in zip(bounds, bounds[1:], strict=False) if start < end]
+    return [data[start:end] for start, end in pairwise(bounds) if start < end]
 
 
 class TestAnyInput:
     @given(text=conllu_files(), positions=st.lists(st.integers(0, 10_000), max_size=5))
     def test_conllu_is_kept_byte_for_byte(
-        self, text: str, positions: list[int], models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+        self, text: str, positions: list[int], loaded: dict[str, Model], monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(Model, "load", lambda path, device=None: loaded["words"])  # each example would load it
         data = text.encode()
-        outcome = invoke("tag", models["words"], "-i", "conllu", stdin=data)
+        outcome = invoke("tag", "words.pt", "-i", "conllu", stdin=data)
         assert outcome.code == 0, outcome.err
 
         def without_upos(content: bytes) -> list[bytes]:
@@ -277,11 +296,21 @@ class TestAnyInput:
             sentence.text for sentence in SegtokSentenceSplitter().split(text)
         ]
 
+    def test_a_sentence_is_ready_when_the_next_one_begins(self) -> None:
+        parser = TextParser(Path("x"))
+        found = [
+            [item.sentence and item.sentence.text for item in parser.feed(piece)] for piece in (b"I do. He", b"re\n")
+        ]
+        assert found == [[], ["I do."]]
+        assert [item.sentence.text for item in parser.finish() if item.sentence] == ["Here"]
+
     @given(text=st.text("ab \r\n\ufeff", max_size=30), positions=st.lists(st.integers(0, 60), max_size=6))
     def test_lines_end_with_either_end(self, text: str, positions: list[int]) -> None:
         items = parse(LineParser(Path("x")), cut(text.encode(), positions))
         lines = io.StringIO(text.removeprefix("\ufeff"), newline=None).read().split("\n")
-        assert [item.sentence.text for item in items if item.sentence] == [line.strip() for line in lines if line.strip()]
+        assert [item.sentence.text for item in items if item.sentence] == [
+            line.strip() for line in lines if line.strip()
+        ]
 
 
 class TestErrors:
@@ -289,11 +318,11 @@ class TestErrors:
         ("form", "data", "expected"),
         [
             ("conllu", b"1\ta\n\n", "standard input, line 1: a row must have 10 columns"),
-            ("conllu", b"# x\n\n\n1" + b"\t_" * 9 + b"\n3" + b"\t_" * 9, "standard input, line 5: the id '3' does not fit"),
+            ("conllu", b"# x\n\n\n1" + b"\t_" * 9 + b"\n3" + b"\t_" * 9, "standard input, line 5: the id '3' does not"),
             ("lines", b"good\n\xff\n", "standard input, line 2: byte 0xff is not UTF-8 text"),
             ("text", b"good\n\na\0b\n", "standard input, line 3: byte 0x00 is not UTF-8 text"),
             ("jsonl", b'{"text": "a"}\n{"text": \n', "standard input, line 2: this is not JSON:"),
-            ("jsonl", b'\n{"txt": "a"}\n', "standard input, line 2: an object with a text or words is expected; it has 'txt'"),
+            ("jsonl", b'\n{"txt": "a"}\n', "standard input, line 2: an object with a text or words is expected"),
             ("jsonl", b"[1]", "standard input, line 1: an object with a text or words is expected; it has [1]"),
         ],
         ids=["columns", "id", "encoding", "nul", "json", "key", "list"],
