@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -54,7 +54,7 @@ RunFileArgument = Annotated[
     Path, typer.Argument(metavar="RUN.toml", help="A run file; **flairlite init** writes one.", show_default=False)
 ]
 Device = Annotated[
-    Optional[str],  # noqa: UP045  # typer reads the annotation in Python 3.10 too
+    str | None,
     typer.Option(metavar="DEVICE", help="cpu, cuda or cuda:N; by default CUDA if there is one.", show_default=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -109,11 +109,11 @@ def init(
 def train(
     run_file: RunFileArgument,
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(metavar="FOLDER", help="The folder to write into; by default RUN.toml without its ending."),
     ] = None,
     changes: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the run file; can be repeated."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder, or begin it.")] = False,
@@ -139,7 +139,7 @@ def rerun(
         Path, typer.Argument(metavar="FOLDER", help="The folder of a run of flairlite train.", show_default=False)
     ],
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(metavar="FOLDER", help="The new folder; by default FOLDER-rerun, with a number if it exists."),
     ] = None,
     device: Device = None,
@@ -161,13 +161,13 @@ def rerun(
 def tag(
     model: ModelFile,
     files: Annotated[
-        Optional[list[Path]],  # noqa: UP045
+        list[Path] | None,
         typer.Argument(
             metavar="[FILE ...]", help="Files to tag; standard input if none, or for -.", show_default=False
         ),
     ] = None,
     input_format: Annotated[
-        Optional[InputFormat],  # noqa: UP045
+        InputFormat | None,
         typer.Option(
             "--input",
             "-i",
@@ -178,7 +178,7 @@ def tag(
         ),
     ] = None,
     output_format: Annotated[
-        Optional[OutputFormat],  # noqa: UP045
+        OutputFormat | None,
         typer.Option(
             "--output",
             "-o",
@@ -188,7 +188,7 @@ def tag(
         ),
     ] = None,
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(metavar="FILE", help="The file to write, complete or not at all.", show_default="standard output"),
     ] = None,
     batch_size: BatchSize = 64,
@@ -217,7 +217,7 @@ def evaluate(
     model: ModelFile,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file with gold labels.", show_default=False)],
     label_type: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="The type of the gold labels, if it is not the model's.", show_default=False),
     ] = None,
     as_json: AsJson = False,
@@ -258,7 +258,7 @@ def info(model: ModelFile, as_json: AsJson = False) -> None:
 @app.command()
 def download(
     names: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Argument(metavar="[NAME ...]", help="Treebanks or word vectors.", show_default=False),
     ] = None,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from flairlite.errors import FlairliteError
+from flairlite.errors import ModelFileError
 from flairlite.storage.model_file import describe_model_file
 from flairlite.storage.pickle_inspector import TensorInfo
 
@@ -38,6 +38,13 @@ def describe_model(path: Path) -> dict[str, Any]:
         ModelFileError: If it is not a model file.
     """
     content = describe_model_file(path)
+    try:
+        return _describe(path, content)
+    except (AttributeError, TypeError, ValueError, LookupError) as error:
+        raise ModelFileError(f"{path} is damaged: {error}. Copy it again, or train again") from error
+
+
+def _describe(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     settings = _plain(content.get("settings") or {})
     labels = next((settings.pop(name) for name in _LABELS if name in settings), None)
     return {
@@ -106,7 +113,7 @@ def _read_run(path: Path) -> dict[str, Any] | None:
         record = json.loads(record_path.read_text(encoding="utf-8"))
         parts = record["parts"] or [{}]
         return {"result": record["result"], "versions": parts[-1].get("versions"), "host": parts[-1].get("host")}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, FlairliteError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # missing, or of something else
         return None
 
 

@@ -62,9 +62,7 @@ def repeat_training(folder: Path, out: Path | None, *, device: str | None = None
     result = read_run_record(folder).get("result")
     if not result or (result.get("is_interrupted") and not result.get("stop_reason")):
         command = f"flairlite train {path} --out {folder} --resume"
-        raise SettingError(
-            f"the run in {folder} was interrupted: finish it first, with `{command}`"
-        )
+        raise SettingError(f"the run in {folder} was interrupted: finish it first, with `{command}`")
     new = _new_folder(folder) if out is None else out
     if new.exists() and (not new.is_dir() or any(new.iterdir())):
         raise SettingError(f"{new} exists and is not empty: choose a new folder with --out")

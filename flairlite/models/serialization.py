@@ -111,7 +111,8 @@ def _build(model_class: type[ModelType], content: dict[str, Any], file_size: int
         ) from error
     if any(type(name) is not str for name in (model.label_type, *model.label_names, *model.embeddings.fields)):
         raise TypeError("a label or a label type is not a string")
-    model.training_record = content.get("training")  # for people: nothing is computed from it
+    record = content.get("training")
+    model.training_record = record if isinstance(record, dict) else None
     params = content.get("tokenizer")
     if params is not None:
         try:
