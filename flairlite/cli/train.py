@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +86,20 @@ def _train(run: RunFile, folder: Path, *, resume: bool = False, device: str | No
         corpus = build_corpus(run)
         trainer = ModelTrainer(build_model(run, corpus), corpus)
     method: Any = trainer.fine_tune if is_fine_tuned else trainer.train
-    method(folder, settings=settings, plugins=[RunFileCopy(run)], resume=resume)
+    with _silent_console():
+        method(folder, settings=settings, plugins=[RunFileCopy(run)], resume=resume)
     result = read_run_record(folder)["result"]
     return INTERRUPTED if result["is_interrupted"] and not result["stop_reason"] else 0
+
+
+@contextlib.contextmanager
+def _silent_console() -> Iterator[None]:
+    """Train on if the reader of the log has closed its pipe: logging would print a traceback for each message."""
+    before, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
+        yield
+    finally:
+        logging.raiseExceptions = before
 
 
 class RunFileCopy(Callback):

@@ -132,7 +132,10 @@ def test_model_files_tell_the_training_and_no_path(tmp_path: Path) -> None:
 
 
 def test_settings_that_change_no_weight_do_not_change_model_files(tmp_path: Path) -> None:
-    for folder, options in (("one", {}), ("other", {"checkpoint_every": 1, "eval_batch_size": 1, "tune_process": True})):
+    for folder, options in (
+        ("one", {}),
+        ("other", {"checkpoint_every": 1, "eval_batch_size": 1, "tune_process": True}),
+    ):
         train(tmp_path / folder, **options)
     for name in ("best-model.pt", "final-model.pt"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
