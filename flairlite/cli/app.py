@@ -259,10 +259,10 @@ def info(model: ModelFile, as_json: AsJson = False) -> None:
 def download(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME ...]", help="Treebanks or word vectors.", show_default=False),
+        typer.Argument(metavar="[NAME ...]", help="Treebanks, other corpora or word vectors.", show_default=False),
     ] = None,
 ) -> None:
-    """Download treebanks and word vectors into the cache, or list them.
+    """Download corpora and word vectors into the cache, or list them.
 
     ```sh
     flairlite download UD_GERMAN glove

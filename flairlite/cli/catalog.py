@@ -40,8 +40,9 @@ def corpora() -> dict[str, Factory]:
     """Return the corpora: bundled ones, treebanks, and the classes that read files."""
     from flairlite import datasets
 
-    names = [name for name in datasets.__all__ if name.startswith(("SAMPLE_", "UD_")) or name.endswith("Corpus")]
-    return {name: getattr(datasets, name) for name in names if name != "FileCorpus"}
+    found = {name: getattr(datasets, name) for name in datasets.__all__}
+    classes = _classes(datasets, datasets.FileCorpus, {"FileCorpus"})
+    return {**classes, **{name: value for name, value in found.items() if name.isupper() and callable(value)}}
 
 
 def embeddings() -> dict[str, Factory]:
@@ -87,7 +88,9 @@ def parameters_of(factory: Factory) -> dict[str, str]:
 def _signatures(factory: Factory) -> Iterator[Callable[..., Any]]:
     """Yield the functions whose parameters a factory takes: its own, and those that its `**options` are passed to."""
     if not isinstance(factory, type):
-        yield factory if inspect.isfunction(factory) else type(factory).__call__  # a treebank is called
+        yield factory if inspect.isfunction(factory) else type(factory).__call__  # a prepared corpus is called
+        if isinstance(reader := getattr(factory, "reader", None), type):
+            yield from _signatures(reader)
         return
     yield factory.__init__  # type: ignore[misc]
     kinds = {parameter.kind for parameter in inspect.signature(factory).parameters.values()}
