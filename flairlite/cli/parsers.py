@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,12 +172,12 @@ class ConlluParser(Parser):
 
     Args:
         path: As for `Parser`.
-        label_type: The label type that will be predicted, which sentences do not get from the file.
+        label_types: The label types that will be predicted, which sentences do not get from the file.
     """
 
-    def __init__(self, path: Path, label_type: str) -> None:
+    def __init__(self, path: Path, label_types: Sequence[str]) -> None:
         super().__init__(path)
-        self._label_type = label_type
+        self._label_types = label_types
         self._block: list[bytes] = []
 
     def _take_start(self, line: bytes) -> bytes:
@@ -199,7 +199,8 @@ class ConlluParser(Parser):
         first = self._line - len(lines) + 1
         sentence = next(parse_sentences(text, first, self.path), None)
         if sentence is not None:
-            sentence.remove_labels(self._label_type)
+            for label_type in self._label_types:
+                sentence.remove_labels(label_type)
         yield Item(sentence, raw=tuple(block))
 
 

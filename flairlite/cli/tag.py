@@ -11,10 +11,11 @@ from typing import IO, Any
 
 from flairlite.cli.inputs import Source, check_data_file, read_chunks
 from flairlite.cli.parsers import ConlluParser, JsonParser, LineParser, Parser, TextParser, WordParser
-from flairlite.cli.writers import ConlluWriter, JsonWriter, TextWriter, TsvWriter, Writer
+from flairlite.cli.writers import ConlluWriter, JsonWriter, Layer, TextWriter, TsvWriter, Writer
 from flairlite.errors import FileWriteError, SettingError
 from flairlite.models import Model
 from flairlite.storage.atomic import atomic_write
+from flairlite.tasks import Task
 
 _FORMATS = {".conllu": "conllu", ".jsonl": "jsonl"}  # of files, by their ending
 
@@ -50,13 +51,15 @@ def tag_files(
     if out is None and sys.stdout is None:
         raise SettingError("standard output is closed: name a file to write with --out")
     model = Model.load(model_path, device=device)
-    unit = _unit_of(model)
+    layers = [
+        Layer(task.label_type, _unit_of(task), task.label_names) for task in getattr(model, "tasks", [model.task])
+    ]
     tokenizer, model.tokenizer = model.tokenizer, None  # the parser splits texts, and given words stay
 
     def make_parser(source: Source) -> Parser:
-        name = input_format or _FORMATS.get(source.path.suffix, "lines" if unit == "sentence" else "text")
+        name = input_format or _FORMATS.get(source.path.suffix, "lines" if layers[0].unit == "sentence" else "text")
         if name == "conllu":
-            return ConlluParser(source.path, model.label_type)
+            return ConlluParser(source.path, [layer.label_type for layer in layers])
         if name == "text":
             return TextParser(source.path, tokenizer, ends_at_lines=source.is_terminal())
         kinds: dict[str, type[LineParser | WordParser | JsonParser]] = {
@@ -68,7 +71,7 @@ def tag_files(
 
     formats = {input_format or _FORMATS.get(path.suffix, "text") for path in paths}
     inferred = formats.pop() if len(formats) == 1 and formats <= {"conllu", "jsonl"} else "text"
-    writer = _make_writer(output_format or inferred, model, unit, is_coloured=out is None and _has_colours())
+    writer = _make_writer(output_format or inferred, layers, is_coloured=out is None and _has_colours())
     with _open_output(out) as output, _progress(paths, out) as on_read:
         for chunk in read_chunks(paths, make_parser, on_read):
             for _ in model.predict_stream([item.sentence for item in chunk if item.sentence is not None], batch_size):
@@ -77,15 +80,19 @@ def tag_files(
             output.flush()
 
 
-def _unit_of(model: Model) -> str:
-    return "sentence" if not model.task.by_word else "span" if model.task.unit == "span" else "word"
+def _unit_of(task: Task) -> str:
+    return "sentence" if not task.by_word else "span" if task.unit == "span" else "word"
 
 
-def _make_writer(name: str, model: Model, unit: str, *, is_coloured: bool) -> Writer:
+def _make_writer(name: str, layers: Sequence[Layer], *, is_coloured: bool) -> Writer:
     if name == "text":
-        return TextWriter(model.label_type, unit, model.label_names, is_coloured=is_coloured)
-    kinds: dict[str, type[Writer]] = {"tsv": TsvWriter, "conllu": ConlluWriter, "jsonl": JsonWriter}
-    return kinds[name](model.label_type, unit, model.label_names)
+        return TextWriter(layers, is_coloured=is_coloured)
+    kinds: dict[str, type[TsvWriter | ConlluWriter | JsonWriter]] = {
+        "tsv": TsvWriter,
+        "conllu": ConlluWriter,
+        "jsonl": JsonWriter,
+    }
+    return kinds[name](layers)
 
 
 def _has_colours() -> bool:

@@ -227,6 +227,37 @@ class TestConllu:
         assert after == before
 
 
+class TestSeveralLabelTypes:
+    """Formats of sentences with labels of words and of spans."""
+
+    @pytest.fixture
+    def formatted(self) -> Callable[[str], str]:
+        from flairlite.cli import writers
+
+        sentence = Sentence(["Ada", "Lovelace", "sings"])
+        sentence.set_token_labels("upos", ["PROPN", "PROPN", "VERB"], [0.5, 0.25, 1.0])
+        sentence.get_span(0, 2).add_label("ner", "PER", 0.5)
+        layers = [writers.Layer("upos", "word", ["PROPN", "VERB"]), writers.Layer("ner", "span", ["PER"])]
+        return lambda name: getattr(writers, name)(layers).format(Item(sentence)).decode()
+
+    def test_columns_follow_each_other(self, formatted: Callable[[str], str]) -> None:
+        assert formatted("TsvWriter") == "Ada\tPROPN\tB-PER\nLovelace\tPROPN\tI-PER\nsings\tVERB\tO\n\n"
+        assert formatted("TextWriter") == "Ada/PROPN/B-PER Lovelace/PROPN/I-PER sings/VERB/O\n"
+
+    def test_conllu_has_all(self, formatted: Callable[[str], str]) -> None:
+        rows = [line.split("\t") for line in formatted("ConlluWriter").split("\n") if line[:1].isdigit()]
+        assert [(row[3], row[9]) for row in rows] == [("PROPN", "ner=B-PER"), ("PROPN", "ner=I-PER"), ("VERB", "_")]
+
+    def test_json_names_the_types(self, formatted: Callable[[str], str]) -> None:
+        found = json.loads(formatted("JsonWriter"))
+        assert [(token["label"], token["score"]) for token in found["upos"]] == [
+            ("PROPN", 0.5),
+            ("PROPN", 0.25),
+            ("VERB", 1),
+        ]
+        assert found["ner"] == [{"text": "Ada Lovelace", "start": 0, "end": 12, "label": "PER", "score": 0.5}]
+
+
 CELL = st.text("ab é中_|=.-#'\u00a0", min_size=1, max_size=4).filter(lambda cell: cell.strip(" \u00a0"))
 ENDS = st.sampled_from(["\n", "\r\n", "\r"])
 
@@ -283,7 +314,7 @@ class TestAnyInput:
             return [b"\t".join(row) for row in rows]
 
         assert without_upos(outcome.raw) == without_upos(data)
-        items = parse(ConlluParser(Path("x"), "upos"), cut(data, positions))
+        items = parse(ConlluParser(Path("x"), ["upos"]), cut(data, positions))
         assert b"".join(line for item in items for line in item.raw) == data
 
     @given(
