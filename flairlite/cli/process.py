@@ -37,8 +37,6 @@ class CommandGroup(TyperGroup):
                 _drop_output()
                 raise Exit(BROKEN_PIPE) from None
             raise _report(error, str(error) or type(error).__name__, WRONG_INPUT, ctx) from None
-        except RecursionError as error:
-            raise _report(error, "the input is nested too deeply", WRONG_INPUT, ctx) from None
         except KeyboardInterrupt as error:
             if ctx.params.get("debug"):
                 traceback.print_exception(error)

@@ -281,9 +281,10 @@ class TrainingRun:
 
     def _leave(self) -> None:
         self.state.model.eval()
-        self.state.model.training_record = describe_training(self.record, self.state)
         if self.best is not None:
+            self.state.model.training_record = describe_training(self.record, self.state, best=True)
             self.best.complete(self.state)
+        self.state.model.training_record = describe_training(self.record, self.state)
 
     def _describe_inputs(self) -> dict[str, Any]:
         """Return a description of what must be the same in a resumed run."""

@@ -177,7 +177,7 @@ class TestInfo:
     def test_a_trained_model_tells_its_training(self, run_file: Path) -> None:
         assert invoke("train", run_file, "--out", "out").code == 0
         record = read_run_record("out")
-        found = json.loads(invoke("info", "out/best-model.pt", "--json").out)
+        found = json.loads(invoke("info", "out/final-model.pt", "--json").out)
         assert (found["class"], found["label_type"], found["labels"]) == (
             "TokenClassifier",
             "pos",

@@ -104,7 +104,7 @@ def describe_result(state: TrainingState, final_weights: str, score: float | Non
     }
 
 
-def describe_training(record: Mapping[str, Any], state: TrainingState) -> dict[str, Any]:
+def describe_training(record: Mapping[str, Any], state: TrainingState, *, best: bool = False) -> dict[str, Any]:
     """Return what model files tell about the run: corpus, settings and scores by epoch.
 
     There is no time and no hardware in it, so that runs with the same weights write the same files.
@@ -112,16 +112,20 @@ def describe_training(record: Mapping[str, Any], state: TrainingState) -> dict[s
     Args:
         record: The record of the run.
         state: The state of the run.
+        best: Whether the model is that of the best epoch, to which later epochs have added nothing.
     """
     history = state.history
+    epochs = len(history.train_losses)
+    if best and history.dev_scores:
+        epochs = history.dev_scores.index(max(history.dev_scores)) + 1
     settings = {name: value for name, value in record["settings"].items() if name not in _OF_PROCESS}
     found = {
         "corpus": record["corpus"]["name"],
         "settings": settings,
-        "epochs": state.epoch,
-        "train_losses": history.train_losses,
-        "dev_losses": history.dev_losses,
-        "dev_scores": history.dev_scores,
+        "epochs": epochs,
+        "train_losses": history.train_losses[:epochs],
+        "dev_losses": history.dev_losses[:epochs],
+        "dev_scores": history.dev_scores[:epochs],
     }
     # a copy, because the bytes of a pickle depend on which of its strings are the same object
     copied: dict[str, Any] = json.loads(json.dumps(_remove_paths(found)))
