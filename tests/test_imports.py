@@ -53,6 +53,8 @@ ORDER = [
     "visual",
     "trainers",
     "training_utils",
+    "cli",
+    "__main__",
 ]
 HEAVY = {"conllu", "gensim", "hypothesis", "matplotlib", "pooch", "pytest", "requests", "scipy", "sklearn", "spacy"}
 HEAVY |= {"jinja2", "mlflow", "pandas", "syntok", "tensorboard", "tqdm", "wandb"}
@@ -210,6 +212,8 @@ def test_no_module_has_a_catch_all_name() -> None:
 def test_public_names_are_there(name: str) -> None:
     if name == "flairlite.nn.chain_kernels":
         pytest.importorskip("triton", reason="Triton is not installed")
+    if part_of(name) == "cli":
+        pytest.importorskip("typer", reason="typer is not installed")
     module = importlib.import_module(name)
     for public in getattr(module, "__all__", ()):
         assert hasattr(module, public)

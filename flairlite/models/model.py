@@ -50,6 +50,10 @@ class Model(LabelTypes, nn.Module, ABC):
         embeddings: The embeddings of words, or of sentences.
         task: What the model labels, and with which labels.
 
+    Attributes:
+        training_record: Corpus, settings and scores of the training of the model, which trainers write and model files
+            keep; None for a model that was not trained.
+
     Raises:
         SettingError: If the task is not a `Task`, or the embeddings are of sentences and the task is about words, or
             vice versa.
@@ -66,6 +70,7 @@ class Model(LabelTypes, nn.Module, ABC):
         self.register_buffer("_device_probe", torch.empty(0), persistent=False)
         self.embeddings = embeddings
         self.task = task
+        self.training_record: dict[str, Any] | None = None
         self._tokenizer: Tokenizer | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -14,7 +14,7 @@ from flairlite.checks import file_path
 from flairlite.embeddings.base import embedding_from_params, embedding_to_params
 from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
 from flairlite.runtime import get_device
-from flairlite.storage.archive_check import AllocationLimit
+from flairlite.storage.allocation_limit import AllocationLimit
 from flairlite.storage.model_file import read_model_file, write_model_file
 from flairlite.storage.pickle_inspector import ArchiveError
 from flairlite.tokenization import Tokenizer
@@ -63,6 +63,7 @@ def save_model(model: Model, model_file: str | Path, *, whole: bool = True) -> N
         "tokenizer": _tokenizer_to_params(model.tokenizer),
         "embeddings": embedding_to_params(model.embeddings, whole=whole),
         "state": model.state_dict(),
+        "training": model.training_record,
     }
     write_model_file(file_path("model_file", model_file), content)
 
@@ -111,6 +112,8 @@ def _build(model_class: type[ModelType], content: dict[str, Any], file_size: int
     labels = [name for task in model.tasks for name in (task.label_type, *task.label_names)]
     if any(type(name) is not str for name in (*labels, *model.embeddings.fields)):
         raise TypeError("a label or a label type is not a string")
+    record = content.get("training")
+    model.training_record = record if isinstance(record, dict) else None
     params = content.get("tokenizer")
     if params is not None:
         try:

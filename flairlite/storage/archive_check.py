@@ -11,14 +11,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch.overrides import TorchFunctionMode
-
 from flairlite.storage.pickle_inspector import ArchiveError, PickleInspector
 
 _MAX_PICKLE_SIZE = 64 << 20  # bytes; one byte of a pickle becomes up to about a hundred in memory
-_EXTRA_ELEMENTS, _EXTRA_TENSORS = 1 << 20, 100  # that a model may have in addition to those in its file
-_MIN_RECORD_SIZE = 64  # bytes that any tensor takes in a file
 
 
 def check_archive(path: Path) -> None:
@@ -32,14 +27,32 @@ def check_archive(path: Path) -> None:
         sizes = _check_layout(archive, path.stat().st_size)
         if damaged := archive.testzip():  # torch writes checksums but does not read them
             raise ArchiveError(f"the record {damaged} does not match its checksum")
-        name = next((name for name in sizes if name.partition("/")[2] == "data.pkl"), None)
-        if name is None:
-            raise ArchiveError("it has no record data.pkl")
-        if sizes[name] > _MAX_PICKLE_SIZE:
-            raise ArchiveError(f"its record data.pkl has {sizes[name]:,} bytes; the maximum is {_MAX_PICKLE_SIZE:,}")
-        pickle = archive.read(name)
+        _inspect(archive, sizes)
+
+
+def describe_archive(path: Path) -> Any:
+    """Return the content of a file that `torch.save` wrote, with the shape and size of each tensor in its place.
+
+    Only the structure is read, and no record of a tensor: a file with a damaged tensor is not recognized.
+
+    Raises:
+        ArchiveError: If the file is damaged, or holds anything but plain containers and tensors.
+        Exception: Of many types, if the file has another format.
+    """
+    with zipfile.ZipFile(path) as archive:
+        return _inspect(archive, _check_layout(archive, path.stat().st_size))
+
+
+def _inspect(archive: zipfile.ZipFile, sizes: dict[str, int]) -> Any:
+    """Return the content of the archive's pickle; `sizes` are those of its records."""
+    name = next((name for name in sizes if name.partition("/")[2] == "data.pkl"), None)
+    if name is None:
+        raise ArchiveError("it has no record data.pkl")
+    if sizes[name] > _MAX_PICKLE_SIZE:
+        raise ArchiveError(f"its record data.pkl has {sizes[name]:,} bytes; the maximum is {_MAX_PICKLE_SIZE:,}")
+    pickle = archive.read(name)
     folder = name.partition("/")[0]
-    PickleInspector(pickle, lambda key: sizes.get(f"{folder}/data/{key}"))
+    return PickleInspector(pickle, lambda key: sizes.get(f"{folder}/data/{key}")).content
 
 
 def _check_layout(archive: zipfile.ZipFile, file_size: int) -> dict[str, int]:
@@ -56,30 +69,3 @@ def _check_layout(archive: zipfile.ZipFile, file_size: int) -> dict[str, int]:
         if record.external_attr:  # torch writes 0, and would read nothing of a record marked as a folder
             raise ArchiveError(f"its record {record.filename} has file attributes, which torch never writes")
     return sizes
-
-
-class AllocationLimit(TorchFunctionMode):
-    """Limits the tensors and elements that are created to what a file can hold, as the sizes in it can be any numbers.
-
-    Args:
-        file_size: Bytes of the file; an element of a weight takes at least one byte.
-    """
-
-    _FACTORIES = frozenset((torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn))
-
-    def __init__(self, file_size: int) -> None:
-        super().__init__()
-        self._elements_left = file_size + _EXTRA_ELEMENTS
-        self._tensors_left = file_size // _MIN_RECORD_SIZE + _EXTRA_TENSORS
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func in self._FACTORIES and kwargs.get("out") is None:
-            size = {"size": kwargs["size"]} if "size" in kwargs else {}
-            self._elements_left -= torch.empty(*args, **size, device="meta").numel()  # allocates no memory
-            self._tensors_left -= 1
-            if min(self._elements_left, self._tensors_left) < 0:
-                raise ArchiveError("its settings describe a model that is larger than the file")
-        return func(*args, **kwargs)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import difflib
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from flairlite.checks import file_path
 from flairlite.errors import ModelFileError
-from flairlite.storage.archive_check import check_archive
+from flairlite.storage.archive_check import check_archive, describe_archive
 from flairlite.storage.atomic import atomic_write
-from flairlite.storage.to_plain import to_plain
 from flairlite.version import __version__
 
 FORMAT_VERSION = 2  # 1: fixed vectors in float32 only; 2: in twelve bits too. Both can be read
@@ -35,6 +33,10 @@ def write_model_file(path: Path, content: dict[str, Any], *, kind: str = "model"
         ModelFileError: If the content is not only plain containers and tensors.
         FileWriteError: If the file cannot be written.
     """
+    import torch  # here, because `describe_model_file` does not need it
+
+    from flairlite.storage.to_plain import to_plain
+
     content = to_plain(content)
     header = {"format": f"flairlite {kind}", "format_version": FORMAT_VERSION, "flairlite_version": __version__}
     with atomic_write(path) as file:
@@ -48,12 +50,32 @@ def read_model_file(path: str | Path, *, kind: str = "model") -> dict[str, Any]:
         ModelFileError: If the file is missing, damaged, from another program, of another kind, or of a newer format.
         MemoryError: If the tensors do not fit into memory.
     """
+    return _read(path, kind, _load)
+
+
+def describe_model_file(path: str | Path) -> dict[str, Any]:
+    """Read the structure of a model file, without torch and without its tensors, which are `TensorInfo` objects.
+
+    Raises:
+        ModelFileError: As for `read_model_file`, except if a tensor is damaged.
+    """
+    return _read(path, "model", describe_archive)
+
+
+def _load(path: Path) -> Any:
+    import torch
+
+    check_archive(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _read(path: str | Path, kind: str, load: Callable[[Path], Any]) -> dict[str, Any]:
+    """Return the content of a file as `load` returns it, after checking that it is of a kind."""
     path = file_path("model_path", path)
     if not path.is_file():
         raise ModelFileError(_describe_missing(path, kind))
     try:
-        check_archive(path)
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = load(path)
     except MemoryError:
         raise
     except PermissionError as error:

@@ -12,22 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from flairlite.errors import ModelFileError
 
 MAX_DEPTH = 100  # of nested containers
-DTYPES = {
-    "torch DoubleStorage": torch.float64,
-    "torch FloatStorage": torch.float32,
-    "torch HalfStorage": torch.float16,
-    "torch BFloat16Storage": torch.bfloat16,
-    "torch LongStorage": torch.int64,
-    "torch IntStorage": torch.int32,
-    "torch ShortStorage": torch.int16,
-    "torch CharStorage": torch.int8,
-    "torch ByteStorage": torch.uint8,
-    "torch BoolStorage": torch.bool,
+DTYPES = {  # name in torch and bytes of an element, by the name of the storage class
+    "torch DoubleStorage": ("float64", 8),
+    "torch FloatStorage": ("float32", 4),
+    "torch HalfStorage": ("float16", 2),
+    "torch BFloat16Storage": ("bfloat16", 2),
+    "torch LongStorage": ("int64", 8),
+    "torch IntStorage": ("int32", 4),
+    "torch ShortStorage": ("int16", 2),
+    "torch CharStorage": ("int8", 1),
+    "torch ByteStorage": ("uint8", 1),
+    "torch BoolStorage": ("bool", 1),
 }
 _DICTIONARY, _REBUILD = "collections OrderedDict", "torch._utils _rebuild_tensor_v2"
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -41,17 +39,23 @@ class ArchiveError(ModelFileError):
 
 @dataclass(frozen=True)
 class Storage:
-    """A record of a file, and the number of its elements."""
+    """A record of a file, with the number and the bytes of its elements."""
 
-    dtype: torch.dtype
     size: int
+    element_bytes: int
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """A tensor that does not exceed its record."""
+    """A tensor that does not exceed its record.
+
+    Attributes:
+        shape: Its shape.
+        num_bytes: Bytes of its elements.
+    """
 
     shape: tuple[int, ...]
+    num_bytes: int
 
 
 @dataclass(frozen=True)
@@ -149,11 +153,11 @@ class PickleInspector:
     def _record(self, pid: Any) -> Storage:
         """Check that a record has the declared size."""
         kind, storage, key, _, size = pid
-        dtype = DTYPES[storage.name]
+        dtype, element_bytes = DTYPES[storage.name]
         found = self._size_of(key)
-        if kind != "storage" or type(size) is not int or found != size * dtype.itemsize:
-            raise ArchiveError(f"its record data/{key} has {found} bytes, not {size} elements of {dtype}")
-        return Storage(dtype, size)
+        if kind != "storage" or type(size) is not int or found != size * element_bytes:
+            raise ArchiveError(f"its record data/{key} has {found} bytes, not {size} elements of torch.{dtype}")
+        return Storage(size, element_bytes)
 
 
 def _reduce(function: Any, arguments: Any) -> Any:
@@ -175,7 +179,7 @@ def _tensor(storage: Storage, offset: int, shape: Any, strides: Any, requires_gr
     size = math.prod(shape)
     if size > storage.size or (size and last >= storage.size):
         raise ArchiveError(f"a tensor of shape {shape} does not fit its record of {storage.size:,} elements")
-    return TensorInfo(shape)
+    return TensorInfo(shape, size * storage.element_bytes)
 
 
 def _check_plain(content: Any, max_values: int) -> None:

@@ -12,6 +12,8 @@ import torch
 from flairlite.errors import ModelFileError
 from flairlite.storage.pickle_inspector import DTYPES
 
+_DTYPES = {getattr(torch, name) for name, _ in DTYPES.values()}
+
 
 def to_plain(content: Any, *, location: str = "") -> Any:
     """Return content as a model file may hold it: NumPy scalars become Python's, parameters become tensors.
@@ -51,7 +53,7 @@ def to_plain(content: Any, *, location: str = "") -> Any:
 
 
 def _to_plain_tensor(tensor: torch.Tensor, location: str) -> torch.Tensor:
-    if tensor.layout != torch.strided or tensor.dtype not in DTYPES.values():
+    if tensor.layout != torch.strided or tensor.dtype not in _DTYPES:
         raise ModelFileError(
             f"a model file cannot hold the tensor {location[1:]}, which is {tensor.layout} {tensor.dtype}"
         )

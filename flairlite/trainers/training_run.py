@@ -49,6 +49,7 @@ from flairlite.trainers.reproduce.run_record import (
     describe_evaluation,
     describe_process,
     describe_result,
+    describe_training,
     start_run_record,
     write_run_record,
 )
@@ -319,7 +320,9 @@ class TrainingRun:
     def _leave(self) -> None:
         self.state.model.eval()
         if self.best is not None:
+            self.state.model.training_record = describe_training(self.record, self.state, best=True)
             self.best.complete(self.state)
+        self.state.model.training_record = describe_training(self.record, self.state)
 
     def _describe_inputs(self) -> dict[str, Any]:
         """Return a description of what must be the same in a resumed run."""

@@ -117,3 +117,37 @@ def test_other_files_are_refused(content: str, tmp_path: Path) -> None:
         read_run_record(tmp_path)
     with pytest.raises(DataFormatError):
         read_run_record(tmp_path / "missing")
+
+
+def test_model_files_tell_the_training_and_no_path(tmp_path: Path) -> None:
+    trainer = train(tmp_path / "run", make_corpus(str(tmp_path / "corpus")), checkpoint_every=1)
+    result = read_run_record(tmp_path / "run")["result"]
+    records = {}
+    for name in ("best-model.pt", "final-model.pt"):
+        records[name] = record = SequenceTagger.load(tmp_path / "run" / name).training_record
+        assert record is not None
+        assert (record["corpus"], record["settings"]["learning_rate"]) == ("corpus", 0.1)
+        assert not any(str(tmp_path) in text for text in strings_in(record))
+    final, best = records["final-model.pt"], records["best-model.pt"]
+    assert final == trainer.model.training_record
+    assert (final["dev_scores"], final["train_losses"]) == (result["dev_scores"], result["train_losses"])
+    num_best = result["dev_scores"].index(max(result["dev_scores"])) + 1  # later epochs did not change this model
+    assert (final["epochs"], best["epochs"]) == (2, num_best)
+    assert best["dev_scores"] == result["dev_scores"][:num_best]
+
+
+def test_settings_that_change_no_weight_do_not_change_model_files(tmp_path: Path) -> None:
+    for folder, options in (
+        ("one", {}),
+        ("other", {"checkpoint_every": 1, "eval_batch_size": 1, "tune_process": True}),
+    ):
+        train(tmp_path / folder, **options)
+    for name in ("best-model.pt", "final-model.pt"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+
+
+def test_a_model_that_was_not_trained_has_no_record(tmp_path: Path) -> None:
+    labels = make_corpus().make_label_dictionary("pos")
+    model = SequenceTagger(WordEmbeddings(WordVectors(["the"], np.eye(1))), labels, "pos", hidden_size=2)
+    model.save(tmp_path / "model.pt")
+    assert model.training_record is SequenceTagger.load(tmp_path / "model.pt").training_record is None

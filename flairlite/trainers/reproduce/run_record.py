@@ -29,6 +29,10 @@ from flairlite.trainers.state import TrainingState
 from flairlite.version import __version__
 
 _PACKAGES = ("torch", "numpy", "gensim", "conllu", "scikit-learn", "syntok")
+# settings that change no weight: model files leave them out, so that runs with the same weights write the same files
+_OF_PROCESS = frozenset(
+    ("checkpoint_every", "embeddings_storage_mode", "eval_batch_size", "max_epochs", "save_final_model", "tune_process")
+)
 _ABSOLUTE_PATH = re.compile(r"(?<![\w.:/\\~-])(?:[A-Za-z]:)?[/\\](?:[^/\\\s'\",;]+[/\\]+)+([^/\\\s'\",;]+)")
 
 
@@ -126,6 +130,34 @@ def describe_evaluation(result: Result, split: str, task: Task, *, is_best: bool
         "labels": list(result.labels),
         "report": result.classification_report,
     }
+
+
+def describe_training(record: Mapping[str, Any], state: TrainingState, *, best: bool = False) -> dict[str, Any]:
+    """Return what model files tell about the run: corpus, settings and scores by epoch.
+
+    There is no time and no hardware in it, so that runs with the same weights write the same files.
+
+    Args:
+        record: The record of the run.
+        state: The state of the run.
+        best: Whether the model is that of the best epoch, to which later epochs have added nothing.
+    """
+    history = state.history
+    epochs = len(history.train_losses)
+    if best and history.dev_scores:
+        epochs = history.dev_scores.index(max(history.dev_scores)) + 1
+    settings = {name: value for name, value in record["settings"].items() if name not in _OF_PROCESS}
+    found = {
+        "corpus": record["corpus"]["name"],
+        "settings": settings,
+        "epochs": epochs,
+        "train_losses": history.train_losses[:epochs],
+        "dev_losses": history.dev_losses[:epochs],
+        "dev_scores": history.dev_scores[:epochs],
+    }
+    # a copy, because the bytes of a pickle depend on which of its strings are the same object
+    copied: dict[str, Any] = json.loads(json.dumps(_remove_paths(found)))
+    return copied
 
 
 def write_run_record(folder: Path, record: Mapping[str, Any]) -> None:
