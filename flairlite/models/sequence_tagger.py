@@ -298,10 +298,10 @@ class SequenceTagger(TagHeads, Model):
         own = ("tag_items", "span_labels", "other_heads")
         rest = {name: value for name, value in settings.items() if name not in own}
         main = {"span_labels": False, **settings, "label_type": settings["tag_type"]}  # format 1 had no spans at first
-        heads = [main, *settings.get("other_heads", ())]
-        dictionaries = {head["label_type"]: dictionary_of(head) for head in heads}
-        if len(heads) == 1:
-            return cls(embeddings, dictionaries[main["label_type"]], **rest)
+        if "other_heads" not in settings:
+            return cls(embeddings, dictionary_of(main), **rest)
+        heads = [main, *settings["other_heads"]]
+        dictionaries = {check_name("tag_type", head["label_type"]): dictionary_of(head) for head in heads}
         for name in ("use_crf", "loss_weights"):
             rest[name] = {head["label_type"]: head[name] for head in heads}
         return cls(embeddings, dictionaries, **rest)
