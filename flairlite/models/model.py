@@ -128,7 +128,12 @@ class Model(nn.Module, ABC):
     # Strings to integers, integers to vectors
 
     def encode(
-        self, sentences: Sequence[Sentence], *, label_type: str | None = None, labels: Sequence[str] = ()
+        self,
+        sentences: Sequence[Sentence],
+        *,
+        label_type: str | None = None,
+        labels: Sequence[str] = (),
+        in_order: bool = True,
     ) -> EncodedDataset:
         """Encode sentences as integers.
 
@@ -136,21 +141,23 @@ class Model(nn.Module, ABC):
             sentences: The sentences.
             label_type: The label type to encode, or None to encode only words.
             labels: All labels of this type that occur, those of the model first; see `Task.all_labels`.
+            in_order: Whether the sentences follow each other, so that embeddings that read context make them
+                neighbours, unless they have neighbours.
         """
+        context = self.embeddings.context
+        if context is not None and in_order:
+            Sentence.set_context_for_sentences(sentences)
         targets = None if label_type is None else self.task.targets(sentences, labels, label_type)
-        return encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields)
+        return encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields, context=context)
 
     def inputs(self, batch: Batch) -> Any:
         """Return the inputs of the embeddings for a batch, on the model's device."""
-        inputs = self.embeddings.select(batch.table, batch.word_ids)
+        inputs = self.embeddings.select_batch(batch)
         return map_tensors(lambda tensor: copy_to(tensor, self.device), inputs)
 
     def features(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Compute the embeddings of a batch: (B, T, D) of its words, or (B, D) of its sentences."""
-        inputs = self.inputs(batch)
-        if self.task.by_word:
-            return self.embeddings(inputs)  # type: ignore[no-any-return]
-        return self.embeddings(inputs, batch.lengths, generator)  # type: ignore[no-any-return]
+        return self.embeddings(self.inputs(batch), batch.lengths, generator)  # type: ignore[no-any-return]
 
     def targets(self, batch: Batch) -> Tensor:
         """Return the targets of a batch on the model's device; see `Batch.targets` and `Task.mask_unknown`."""
