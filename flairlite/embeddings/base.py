@@ -90,8 +90,13 @@ class Embeddings(nn.Module, ABC):
     def select(self, table: Table, word_ids: Tensor) -> Inputs:
         """Return the inputs of a batch with word ids (B, T)."""
 
-    def select_batch(self, batch: Batch) -> Inputs:
-        """Return the inputs of a batch; by default, they depend only on its word ids."""
+    def select_batch(self, batch: Batch, generator: Generator | None = None) -> Inputs:
+        """Return the inputs of a batch; by default, they depend only on its word ids.
+
+        Args:
+            batch: The batch.
+            generator: The random generator of what training leaves out, on any device.
+        """
         return self.select(batch.table, batch.word_ids)
 
     def prepare(self, dataset: EncodedDataset) -> Table:
@@ -257,9 +262,9 @@ class DocumentEmbeddings(Embeddings):
         """Return the inputs of a batch with word ids (B, T)."""
         return self.embeddings.select(table, word_ids)
 
-    def select_batch(self, batch: Batch) -> Inputs:
+    def select_batch(self, batch: Batch, generator: Generator | None = None) -> Inputs:
         """Return the inputs of a batch."""
-        return self.embeddings.select_batch(batch)
+        return self.embeddings.select_batch(batch, generator)
 
     def prepare(self, dataset: EncodedDataset) -> Table:
         """Return the table of a data set that is read many times."""

@@ -91,10 +91,10 @@ class StackedEmbeddings(TokenEmbeddings):
         """Return the inputs of each part for a batch with word ids (B, T)."""
         return tuple(part.select(rows, word_ids) for part, rows in zip(self.parts, table, strict=True))
 
-    def select_batch(self, batch: Batch) -> Inputs:
+    def select_batch(self, batch: Batch, generator: Generator | None = None) -> Inputs:
         """Return the inputs of each part for a batch."""
         pairs = zip(self.parts, batch.table, strict=True)
-        return tuple(part.select_batch(replace(batch, table=rows)) for part, rows in pairs)
+        return tuple(part.select_batch(replace(batch, table=rows), generator) for part, rows in pairs)
 
     def prepare(self, dataset: EncodedDataset) -> Table:
         """Return the tables of the parts for a data set that is read many times."""

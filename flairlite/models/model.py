@@ -150,14 +150,14 @@ class Model(nn.Module, ABC):
         targets = None if label_type is None else self.task.targets(sentences, labels, label_type)
         return encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields, context=context)
 
-    def inputs(self, batch: Batch) -> Any:
+    def inputs(self, batch: Batch, generator: torch.Generator | None = None) -> Any:
         """Return the inputs of the embeddings for a batch, on the model's device."""
-        inputs = self.embeddings.select_batch(batch)
+        inputs = self.embeddings.select_batch(batch, generator)
         return map_tensors(lambda tensor: copy_to(tensor, self.device), inputs)
 
     def features(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Compute the embeddings of a batch: (B, T, D) of its words, or (B, D) of its sentences."""
-        return self.embeddings(self.inputs(batch), batch.lengths, generator)  # type: ignore[no-any-return]
+        return self.embeddings(self.inputs(batch, generator), batch.lengths, generator)  # type: ignore[no-any-return]
 
     def targets(self, batch: Batch) -> Tensor:
         """Return the targets of a batch on the model's device; see `Batch.targets` and `Task.mask_unknown`."""
