@@ -63,7 +63,8 @@ class SubwordTokenizer:
         """Add `[FLERT]` to the vocabulary unless it is there, and return its id."""
         if self.separator is None:
             self._tokenizer.add_special_tokens([SEPARATOR])
-            self.separator = int(self._tokenizer.token_to_id(SEPARATOR))
+            self.separator = self._tokenizer.token_to_id(SEPARATOR)
+        assert self.separator is not None
         return self.separator
 
     def split(self, words: Sequence[str]) -> Ragged:

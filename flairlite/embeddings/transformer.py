@@ -29,14 +29,14 @@ _CONTEXT = 64  # words on each side, if use_context is True, as in Flair
 class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
     """The vectors that a transformer computes for the subwords of each word, pooled to one vector a word.
 
-    The transformer is any encoder that `AutoModel` of Hugging Face loads, with a fast tokenizer. A word without subwords,
-    as of control characters, has the zero vector. Requires the extra `transformers`.
+    The transformer is any encoder that `AutoModel` of Hugging Face loads, with a fast tokenizer. A word without
+    subwords, as of control characters, has the zero vector. Requires the extra `transformers`.
 
     Sources: Devlin et al., BERT, 2019; for `use_context`, Schweter and Akbik, FLERT, 2020.
 
     Args:
-        model: A folder with the files of a model and its tokenizer, or a name of the hub. Only a name can need a network,
-            and with `FLAIRLITE_OFFLINE=1` only models in Hugging Face's cache are found.
+        model: A folder with the files of a model and its tokenizer, or a name of the hub. Only a name can need a
+            network, and with `FLAIRLITE_OFFLINE=1` only models in Hugging Face's cache are found.
         fine_tune: Train the transformer. Otherwise its vectors are fixed, and training computes them once.
         layers: The layers to use: `all`, or indices such as `-1,-2`; 0 is the table of subwords, and -1 the output.
         layer_mean: Use the mean of the layers; otherwise they are concatenated.
@@ -202,8 +202,8 @@ class TransformerDocumentEmbeddings(TransformerEmbeddings, DocumentEmbeddings):
         layer_mean: Use the mean of the layers; otherwise they are concatenated.
         cls_pooling: `cls` is the vector of the token for the whole sentence, which is the first one or, in models
             without one, the last one; `mean` and `max` pool all tokens, special ones included.
-        allow_long_sentences: Read texts that are longer than the model in windows that overlap by half. Otherwise such a
-            text is an error.
+        allow_long_sentences: Read texts that are longer than the model in windows that overlap by half. Otherwise such
+            a text is an error.
         name: The name of the embedding.
         frozen_layers: Number of layers, from below, that are not trained.
         gradient_checkpointing: Save memory in training, and take time.

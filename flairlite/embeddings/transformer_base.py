@@ -139,7 +139,7 @@ class TransformerEmbeddings(Embeddings):
     def from_params(cls, params: Mapping[str, Any]) -> Any:
         """Build the embedding from the result of `to_params`; its weights are loaded afterwards."""
         rest = {name: value for name, value in params.items() if name != "pretrained"}
-        return cls(Pretrained.from_params(params["pretrained"]), **rest)  # type: ignore[call-arg]
+        return cls(Pretrained.from_params(params["pretrained"]), **rest)
 
     def extra_repr(self) -> str:
         """Return the name and the settings, which `repr` shows."""
@@ -191,7 +191,7 @@ class TransformerEmbeddings(Embeddings):
         if int(sizes[longest]) > self.windows.capacity:
             raise SettingError(
                 f"sentence {int(indices[longest]) + 1} has {int(sizes[longest]):,} subwords, but {self.name} reads at "
-                f"most {self.windows.capacity:,} at once: give allow_long_sentences=True, which reads long sentences in "
+                f"most {self.windows.capacity:,} at once: give allow_long_sentences=True, which reads it in "
                 "overlapping windows, or split the sentence"
             )
 

@@ -106,8 +106,8 @@ class Pretrained:
         kind = str(content.get("model_type"))
         if kind not in transformers.CONFIG_MAPPING:
             raise ModelFileError(
-                f"the file holds a transformer of type {kind!r}, which transformers {transformers.__version__} does not "
-                "know: upgrade transformers"
+                f"the file holds a transformer of type {kind!r}, which transformers {transformers.__version__} does "
+                "not know: upgrade transformers"
             )
         config = transformers.CONFIG_MAPPING[kind].from_dict(_strip(content))
         options = {"attn_implementation": params["attention"]} if params["attention"] in _ATTENTION else {}
@@ -303,8 +303,8 @@ def _find_class(transformers: Any, config: Any) -> Any:
     found = mapping.get(type(config), None)
     if found is None or getattr(found, "main_input_name", "input_ids") != "input_ids":
         raise SettingError(
-            f"a model of type {config.model_type!r} is not an encoder of text: give one such as BERT, RoBERTa, DeBERTa, "
-            "ELECTRA, XLM-R or ModernBERT"
+            f"a model of type {config.model_type!r} is not an encoder of text: give one such as BERT, RoBERTa, "
+            "DeBERTa, ELECTRA, XLM-R or ModernBERT"
         )
     return transformers.AutoModelForTextEncoding if is_pair else transformers.AutoModel
 
