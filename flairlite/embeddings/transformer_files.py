@@ -298,15 +298,15 @@ def _find_class(transformers: Any, config: Any) -> Any:
     Raises:
         SettingError: If the model reads something else than text, or has no encoder of its own.
     """
+    as_encoder = transformers.MODEL_FOR_TEXT_ENCODING_MAPPING.get(type(config), None)  # of T5 without its decoder
     is_pair = bool(getattr(config, "is_encoder_decoder", False))
-    mapping = transformers.MODEL_FOR_TEXT_ENCODING_MAPPING if is_pair else transformers.MODEL_MAPPING
-    found = mapping.get(type(config), None)
+    found = as_encoder or (None if is_pair else transformers.MODEL_MAPPING.get(type(config), None))
     if found is None or getattr(found, "main_input_name", "input_ids") != "input_ids":
         raise SettingError(
             f"a model of type {config.model_type!r} is not an encoder of text: give one such as BERT, RoBERTa, "
             "DeBERTa, ELECTRA, XLM-R or ModernBERT"
         )
-    return transformers.AutoModelForTextEncoding if is_pair else transformers.AutoModel
+    return transformers.AutoModel if as_encoder is None else transformers.AutoModelForTextEncoding
 
 
 def _remove_pooler(model: Any) -> Any:
