@@ -17,7 +17,14 @@ from torch import Tensor, nn
 
 from flairlite.checks import shown
 from flairlite.embeddings.subwords import SubwordTokenizer
-from flairlite.errors import DataUnavailableError, MissingExtraError, ModelFileError, SettingError, UnknownNameError
+from flairlite.errors import (
+    DataUnavailableError,
+    FlairliteError,
+    MissingExtraError,
+    ModelFileError,
+    SettingError,
+    UnknownNameError,
+)
 from flairlite.runtime import seeded
 
 log = logging.getLogger("flairlite")
@@ -98,6 +105,16 @@ class Pretrained:
             MissingExtraError: If transformers is not installed.
         """
         transformers = import_transformers()
+        try:
+            return cls._restore(transformers, params)
+        except (FlairliteError, KeyError, MemoryError):
+            raise
+        except Exception as error:  # transformers raises many types
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            raise ModelFileError(f"the transformer cannot be built ({reason}): copy or save it again") from error
+
+    @classmethod
+    def _restore(cls, transformers: Any, params: Mapping[str, Any]) -> Pretrained:
         definition, content = params["tokenizer"], json.loads(params["config"])
         if not isinstance(definition, Tensor) or definition.dtype != torch.uint8 or not isinstance(content, dict):
             raise ModelFileError(

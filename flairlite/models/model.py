@@ -363,19 +363,23 @@ class Model(nn.Module, ABC):
 
     # Files
 
-    def save(self, model_file: str | Path, *, whole: bool = True) -> None:
+    def save(self, model_file: str | Path, *, whole: bool = True, half_precision: bool = False) -> None:
         """Write the model with its embeddings; loading it needs no other file.
 
         Args:
             model_file: The path of the file.
             whole: False omits fixed word vectors that the cache has: the file is small, but can only be loaded where
                 the cache has the vectors. Training writes its best model so until it ends.
+            half_precision: Write weights with 16 bits instead of 32: the file is half as large, and predictions can
+                change slightly. Loading makes 32 bits of them.
 
         Raises:
             FileWriteError: If the file cannot be written.
             ModelFileError: If a setting of the model or its embeddings cannot be stored in a model file.
+            SettingError: If an argument is invalid.
         """
-        save_model(self, model_file, whole=whole)
+        check_flags(whole=whole, half_precision=half_precision)
+        save_model(self, model_file, whole=whole, half_precision=half_precision)
 
     @classmethod
     def load(cls: type[ModelType], model_path: str | Path, *, device: str | torch.device | None = None) -> ModelType:
