@@ -175,7 +175,10 @@ class TransformerEmbeddings(Embeddings):
     def _checkpoint(self) -> None:
         if not getattr(self.model, "supports_gradient_checkpointing", False):
             raise SettingError(f"{type(self.model).__name__} has no gradient_checkpointing: leave it out")
-        self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if hasattr(self.model, "activation_checkpointing_enable"):  # the name since transformers 5.2x
+            self.model.activation_checkpointing_enable({"use_reentrant": False})
+        else:
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
 
     def _count_subwords(self, dataset: EncodedDataset) -> Tensor:
         """Return the subwords of each sentence with its context, without special tokens, (S,)."""

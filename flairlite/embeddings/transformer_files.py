@@ -117,9 +117,7 @@ class Pretrained:
     def _restore(cls, transformers: Any, params: Mapping[str, Any]) -> Pretrained:
         definition, content = params["tokenizer"], json.loads(params["config"])
         if not isinstance(definition, Tensor) or definition.dtype != torch.uint8 or not isinstance(content, dict):
-            raise ModelFileError(
-                "the configuration or the tokenizer of the transformer is damaged: copy the file again"
-            )
+            raise ModelFileError("the transformer or its tokenizer is damaged: copy the file again")
         kind = str(content.get("model_type"))
         if kind not in transformers.CONFIG_MAPPING:
             raise ModelFileError(
