@@ -76,7 +76,8 @@ def hidden_states(folder: Path, words: list[str]) -> tuple[list[Tensor], list[in
     output = model(
         input_ids=encoding["input_ids"], attention_mask=encoding["attention_mask"], output_hidden_states=True
     )
-    return [state[0] for state in output.hidden_states], encoding.word_ids(0)
+    layers = [*output.hidden_states[:-1], output.last_hidden_state]  # in some models, a last step has no layer
+    return [state[0] for state in layers], encoding.word_ids(0)
 
 
 def pooled(states: Tensor, owners: list[int | None], pooling: str, count: int) -> Tensor:
