@@ -182,7 +182,7 @@ for script in sys.argv[1:]:
 
 @pytest.mark.skipif(not EXAMPLES.is_dir(), reason="examples/ is not next to tests/")
 class TestFineTuneExamples:
-    """The examples that fine-tune a transformer, for one epoch; without a pretrained model, which would take minutes."""
+    """The examples that fine-tune a transformer, for one epoch, without a pretrained model."""
 
     def test_they_announce_an_untrained_model_and_predict(
         self, session_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

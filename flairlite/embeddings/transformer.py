@@ -180,8 +180,8 @@ class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
             parts = [parts[0], column, rows, column, parts[2]]
         return torch.cat(parts, dim=1), sum(part.shape[1] for part in parts[: len(parts) // 2])
 
-    def _count_subwords(self, dataset: EncodedDataset) -> Tensor:
-        sizes = super()._count_subwords(dataset)
+    def _count(self, dataset: EncodedDataset) -> Tensor:
+        sizes = super()._count(dataset)
         if dataset.context is None:
             return sizes
         lengths: Tensor = dataset.table.lengths(dataset.context.cpu().long().flatten())
