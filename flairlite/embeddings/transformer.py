@@ -18,6 +18,7 @@ from flairlite.embeddings.packing import Ragged
 from flairlite.embeddings.transformer_base import TransformerEmbeddings
 from flairlite.embeddings.transformer_files import Pretrained
 from flairlite.encoding import Batch, ContextWindow, EncodedDataset, Table
+from flairlite.errors import SettingError
 from flairlite.tensors import copy_to
 
 log = logging.getLogger("flairlite")
@@ -87,7 +88,9 @@ class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
         is_flag = isinstance(use_context, bool)
         length = _CONTEXT * use_context if is_flag else int(whole_number(least=0)("use_context", use_context))
         respect = flag("respect_document_boundaries", respect_document_boundaries)
-        rate = number(least=0, below=1.0000001)("context_dropout", context_dropout)
+        rate = number(least=0)("context_dropout", context_dropout)
+        if rate > 1:
+            raise SettingError(f"context_dropout must be a probability, at most 1; it is {rate}")
         separator = flag("use_context_separator", use_context_separator)
         super().__init__(
             model,

@@ -192,6 +192,8 @@ def load_pretrained(
         {**base, **_check_options(f"transformers_{name}_kwargs", value)}
         for name, value in (("tokenizer", tokenizer_options), ("config", config_options), ("model", model_options))
     ]
+    if not is_local:
+        log.info("loading the transformer %s from Hugging Face's cache or hub", source)
     with _quiet(transformers), _explaining(source, folder, is_local=is_local), seeded(seed):
         config = transformers.AutoConfig.from_pretrained(source, **options[1])
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options[0])

@@ -373,8 +373,11 @@ def test_fixed_transformers_have_no_dropout(make_transformer: Make) -> None:
 # ----------------------------------------------------------------------------------------------------- saved and loaded
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("make", [TransformerWordEmbeddings, TransformerDocumentEmbeddings])
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [(TransformerWordEmbeddings, kind) for kind in KINDS]
+    + [(TransformerDocumentEmbeddings, kind) for kind in ("roberta", "t5")],
+)
 def test_embeddings_are_built_again_without_their_folder(
     make_transformer: Make, kind: str, make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -462,7 +465,7 @@ def test_damaged_files_are_reported(make_transformer: Make, change: dict[str, An
         ({"subtoken_pooling": "max"}, "subtoken_pooling must be one of first, last, first_last, mean"),
         ({"use_context": -1}, "use_context must be at least 0"),
         ({"use_context": "yes"}, "use_context must be a whole number"),
-        ({"context_dropout": 1.5}, "context_dropout must be at least 0"),
+        ({"context_dropout": 1.5}, "context_dropout must be a probability, at most 1; it is 1.5"),
         ({"fine_tune": "False"}, "fine_tune must be True or False"),
         ({"frozen_layers": 4}, "frozen_layers must be at most 3"),
         ({"model": ""}, "model must be a folder or a name"),

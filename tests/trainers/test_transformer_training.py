@@ -26,7 +26,7 @@ from flairlite.embeddings import (
     TransformerDocumentEmbeddings,
     TransformerWordEmbeddings,
 )
-from flairlite.errors import SettingError
+from flairlite.errors import ModelFileError, SettingError
 from flairlite.models import Model, SequenceTagger, TextClassifier, TokenClassifier
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers.optimizers import make_optimizer
@@ -59,6 +59,7 @@ def corpus(sample: Corpus) -> Corpus:
 
 def make_tagger(corpus: Corpus, embeddings: Any, **options: Any) -> SequenceTagger:
     settings = {"hidden_size": 6, "seed": 0, **options}
+    embeddings = StackedEmbeddings(embeddings) if isinstance(embeddings, list) else embeddings
     return SequenceTagger(embeddings, corpus.make_label_dictionary("upos"), "upos", **settings)
 
 
@@ -81,7 +82,9 @@ MODELS: Mapping[str, Callable[[Corpus, Path], Model]] = {
         corpus, TransformerWordEmbeddings(folder, gradient_checkpointing=True)
     ),
     "documents": lambda corpus, folder: make_classifier(corpus, TransformerDocumentEmbeddings(folder)),
-    "fixed": lambda corpus, folder: make_tagger(corpus, TransformerWordEmbeddings(folder, fine_tune=False)),
+    "fixed": lambda corpus, folder: make_tagger(
+        corpus, [TransformerWordEmbeddings(folder, fine_tune=False), CharacterEmbeddings(seed=0)]
+    ),
 }
 
 
@@ -333,6 +336,19 @@ def test_a_model_file_needs_no_network_and_no_other_file(
     process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
     assert list(map(json.loads, process.stdout.splitlines())) == expected
+
+
+def test_a_file_that_describes_a_larger_transformer_than_it_holds_is_refused(
+    corpus: Corpus, make_transformer: Make, tmp_path: Path
+) -> None:
+    make_token_classifier(corpus, TransformerWordEmbeddings(make_transformer())).save(tmp_path / "model.pt")
+    for name, size in (("hidden_size", 2**30), ("num_hidden_layers", 10**9), ("vocab_size", 10**12)):
+        content = torch.load(tmp_path / "model.pt", weights_only=True)
+        pretrained = content["embeddings"]["pretrained"]
+        pretrained["config"] = json.dumps({**json.loads(pretrained["config"]), name: size})
+        torch.save(content, tmp_path / "large.pt")
+        with pytest.raises(ModelFileError, match="its settings describe a model that is larger than the file"):
+            TokenClassifier.load(tmp_path / "large.pt")
 
 
 def test_files_in_half_precision_are_half_as_large_and_predict_alike(
