@@ -71,6 +71,7 @@ class Pretrained:
         tokenizer: Splits words into subwords.
         max_length: The largest number of subwords that it reads at once, special tokens included; None for no limit.
         begins_with_cls: Whether each input begins with a token for the whole sentence.
+        dtype: The type of its weights when it is loaded, such as `float32`.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Pretrained:
     tokenizer: SubwordTokenizer
     max_length: int | None
     begins_with_cls: bool
+    dtype: str = "float32"
 
     def to_params(self) -> dict[str, Any]:
         """Return all but the weights as plain containers and tensors."""
@@ -91,7 +93,7 @@ class Pretrained:
             "max_length": self.max_length,
             "begins_with_cls": self.begins_with_cls,
             "attention": attention if attention in _ATTENTION else None,
-            "dtype": str(_dtype_of(self.model)).removeprefix("torch."),
+            "dtype": self.dtype,
         }
 
     @classmethod
@@ -139,6 +141,7 @@ class Pretrained:
             tokenizer,
             None if max_length is None else int(max_length),
             bool(params["begins_with_cls"]),
+            str(params["dtype"]),
         )
 
 
@@ -219,6 +222,7 @@ def load_pretrained(
         subwords,
         _find_max_length(tokenizer, encoder),
         first is not None and first == tokenizer.cls_token_id,
+        str(next(encoder.parameters()).dtype).removeprefix("torch."),
     )
 
 
@@ -374,10 +378,6 @@ def _find_max_length(tokenizer: Any, model: Any) -> int | None:
         limits.append(getattr(model.config, "max_position_embeddings", None))
     known = [int(limit) for limit in limits if limit is not None and 0 < limit < _UNLIMITED]
     return min(known, default=None)
-
-
-def _dtype_of(model: nn.Module) -> torch.dtype:
-    return next(weight.dtype for weight in model.parameters())
 
 
 def _strip(content: Any) -> Any:

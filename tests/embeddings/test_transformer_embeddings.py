@@ -418,6 +418,13 @@ def test_weights_of_half_precision_are_trained_in_full(make_transformer: Make, t
     for file in ("tokenizer.json", "tokenizer_config.json"):
         (folder / file).write_bytes((make_transformer("bert") / file).read_bytes())
     assert {weight.dtype for weight in TransformerWordEmbeddings(folder).parameters()} == {torch.float32}
+    asked = TransformerWordEmbeddings(folder, transformers_model_kwargs={"torch_dtype": torch.bfloat16})
+    again = load_embeddings(asked.save_embeddings())
+    for embedding in (asked, again):
+        assert {weight.dtype for weight in embedding.parameters()} == {torch.bfloat16}
+    computed_in_bfloat16 = TransformerWordEmbeddings(folder).bfloat16()
+    loaded = load_embeddings(computed_in_bfloat16.save_embeddings())
+    assert {weight.dtype for weight in loaded.parameters()} == {torch.float32}
 
 
 def test_settings_of_a_file_that_refer_to_code_or_other_files_are_ignored(
