@@ -287,6 +287,11 @@ def _explaining(source: str, folder: Path | None, *, is_local: bool) -> Iterator
         raise
     except Exception as error:  # transformers, safetensors and tokenizers raise many types
         reason = " ".join(str(error).split())[:300] or type(error).__name__
+        if "trust_remote_code" in str(error):
+            raise SettingError(
+                f"{source} is of a type that transformers does not know without running code of the model's own, which "
+                "is never done: give a model of another type, or upgrade transformers"
+            ) from error
         if folder is not None:
             raise DataUnavailableError(
                 f"the model in {source} cannot be loaded: {reason}. Check that it has the complete files {_FILES}"

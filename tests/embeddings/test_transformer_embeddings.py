@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 pytest.importorskip("transformers", reason="transformers is not installed")
@@ -24,9 +28,10 @@ from flairlite.embeddings import (
     TransformerWordEmbeddings,
     load_embeddings,
 )
+from flairlite.embeddings.subwords import SubwordTokenizer
 from flairlite.embeddings.transformer_files import load_pretrained
 from flairlite.encoding import encode
-from flairlite.errors import DataUnavailableError, ModelFileError, SettingError, UnknownNameError
+from flairlite.errors import DataUnavailableError, MissingExtraError, ModelFileError, SettingError, UnknownNameError
 from flairlite.tensors import map_tensors
 
 ODD = [
@@ -120,6 +125,20 @@ def test_subwords_of_distinct_words_are_those_of_whole_sentences(make_transforme
         ids, _ = table.join(torch.tensor([distinct.index(word) for word in words]))
         expected = tokenizer(printable(words), is_split_into_words=True)["input_ids"]
         assert [*subwords.prefix, *ids.tolist(), *subwords.suffix] == expected
+
+
+@given(words=st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1, max_size=8))
+def test_any_words_have_the_subwords_that_the_tokenizer_finds(make_transformer: Make, words: list[str]) -> None:
+    for kind in ("bert", "roberta", "xlm-roberta"):
+        tokenizer, subwords = cached_tokenizers(make_transformer(kind))
+        table = subwords.split(words)
+        assert table.values.tolist() == tokenizer(words, is_split_into_words=True)["input_ids"][1:-1]
+        assert len(table.offsets) == len(words) + 3
+
+
+@functools.cache
+def cached_tokenizers(folder: Path) -> tuple[Any, SubwordTokenizer]:
+    return load_reference(folder)[0], load_pretrained(folder).tokenizer
 
 
 @pytest.mark.parametrize("kind", BYTE_LEVEL)
@@ -533,6 +552,56 @@ def test_without_network_a_name_is_reported_without_a_connection(monkeypatch: py
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     with pytest.raises(UnknownNameError, match=r"put config\.json, .* into a folder, and give the path of the folder"):
         TransformerWordEmbeddings("no-such-model-of-anybody")
+
+
+def test_a_folder_is_loaded_without_a_connection_also_in_torchs_format(
+    make_transformer: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FLAIRLITE_OFFLINE")
+    monkeypatch.setattr(socket.socket, "connect", None)
+    monkeypatch.setattr(socket, "getaddrinfo", None)
+    embedding = TransformerWordEmbeddings(make_transformer())
+    for part in make_transformer().iterdir():
+        if part.suffix == ".json":
+            (tmp_path / part.name).write_bytes(part.read_bytes())
+    torch.save(load_reference(make_transformer())[1].state_dict(), tmp_path / "pytorch_model.bin")
+    torch.testing.assert_close(
+        dict(TransformerWordEmbeddings(tmp_path).named_parameters()), dict(embedding.named_parameters())
+    )
+
+
+class Command:
+    """Runs when it is unpickled by a program that trusts the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_code_in_the_files_of_a_model_does_not_run(make_transformer: Make, tmp_path: Path) -> None:
+    for part in make_transformer().iterdir():
+        if part.suffix == ".json":
+            (tmp_path / part.name).write_bytes(part.read_bytes())
+    torch.save({"weight": Command(tmp_path / "ran")}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(DataUnavailableError, match="cannot be loaded"):
+        TransformerWordEmbeddings(tmp_path)
+    (tmp_path / "modeling.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Config: ...\nclass Model: ...")
+    config = json.loads((tmp_path / "config.json").read_text())
+    config |= {"model_type": "new-type", "auto_map": {"AutoConfig": "modeling.Config", "AutoModel": "modeling.Model"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SettingError, match="without running code of the model's own, which is never done"):
+        TransformerWordEmbeddings(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_missing_package_is_reported(make_transformer: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, params = make_transformer(), TransformerWordEmbeddings(make_transformer()).save_embeddings()
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    for use in (lambda: TransformerWordEmbeddings(folder), lambda: load_embeddings(params)):
+        with pytest.raises(MissingExtraError, match=r"pip install 'flairlite\[transformers\]'"):
+            use()
 
 
 def test_slow_tokenizers_are_reported(make_transformer: Make, monkeypatch: pytest.MonkeyPatch) -> None:
