@@ -6,7 +6,7 @@ import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count, repeat
+from itertools import chain, count, islice, repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -41,6 +41,19 @@ class BatchTargets:
 
 
 @dataclass(frozen=True)
+class ContextWindow:
+    """How many words of the sentences before and after a sentence are read with it.
+
+    Attributes:
+        length: The largest number of words, C, on each side.
+        respect_document_boundaries: Whether to stop at a sentence that marks the start of a document.
+    """
+
+    length: int
+    respect_document_boundaries: bool = True
+
+
+@dataclass(frozen=True)
 class Batch:
     """B sentences as integers, padded to the T words of the longest.
 
@@ -55,6 +68,8 @@ class Batch:
         num_labels: Number of words, or sentences, that a loss is summed over, counted on the CPU: those with a label
             that the model knows, or with a distribution. With several label types, each sentence counts with the type
             of which it has the most.
+        context: (B, 2 C) ids of up to C words before each sentence and, from column C on, of up to C words after it; U
+            for none. None if the data set was encoded without context.
     """
 
     indices: Tensor
@@ -65,6 +80,7 @@ class Batch:
     table: Table
     labels: tuple[BatchTargets, ...]
     num_labels: int
+    context: Tensor | None = None
 
     @property
     def targets(self) -> Tensor | None:
@@ -235,6 +251,10 @@ class Dataset(Protocol):
     def lengths(self) -> Tensor:
         """Words per sentence, (S,), on the CPU."""
 
+    @property
+    def sizes(self) -> Tensor:
+        """How much the embeddings read of each sentence, (S,), on the CPU: sentences of one size make a batch."""
+
     def batch(self, indices: Tensor) -> Batch:
         """Return the sentences at `indices` (B,), none of them empty, as one batch."""
 
@@ -253,6 +273,8 @@ class EncodedDataset:
         table: What the embeddings keep of the distinct words; the last row is for padding.
         targets: Gold labels, or None.
         variants: (V + 1, U + 1) ids of the distinct words themselves, and of V variants of each; None without variants.
+        context: (S, 2 C) ids of the words before and after each sentence, or None; see `Batch.context`.
+        subwords: (S,) subwords of each sentence if the embeddings read these, or None.
     """
 
     lengths: Tensor
@@ -261,6 +283,13 @@ class EncodedDataset:
     table: Table
     targets: Targets | None = None
     variants: Tensor | None = None
+    context: Tensor | None = None
+    subwords: Tensor | None = None
+
+    @property
+    def sizes(self) -> Tensor:
+        """Subwords per sentence or else words, (S,), on the CPU."""
+        return self.lengths if self.subwords is None else self.subwords
 
     def batch(self, indices: Tensor) -> Batch:
         """Return the sentences at `indices` (B,), none of them empty, as one batch, by integer gathers only."""
@@ -283,6 +312,7 @@ class EncodedDataset:
             table=self.table,
             labels=labels,
             num_labels=num_labels,
+            context=None if self.context is None else self.context[copy_to(indices, self.context.device)],
         )
 
     def vary(self, variation: Variation) -> EncodedDataset:
@@ -299,8 +329,15 @@ class EncodedDataset:
         """Return the data set with the tensors that batches are gathered from on `device`."""
         targets = self.targets and self.targets.to(device)
         table = map_tensors(lambda tensor: copy_to(tensor, device), self.table)
-        variants = None if self.variants is None else copy_to(self.variants, device)
-        return replace(self, word_ids=copy_to(self.word_ids, device), targets=targets, table=table, variants=variants)
+        variants, context = (None if ids is None else copy_to(ids, device) for ids in (self.variants, self.context))
+        return replace(
+            self,
+            word_ids=copy_to(self.word_ids, device),
+            targets=targets,
+            table=table,
+            variants=variants,
+            context=context,
+        )
 
 
 class LazyDataset:
@@ -325,6 +362,11 @@ class LazyDataset:
         self._encode = encode
         self._variation: Variation | None = None
 
+    @property
+    def sizes(self) -> Tensor:
+        """Words per sentence, (S,)."""
+        return self.lengths
+
     def batch(self, indices: Tensor) -> Batch:
         """Return the sentences at `indices` (B,), none of them empty, as one batch."""
         encoded = self._encode([self.sentences[index] for index in indices.tolist()])
@@ -348,21 +390,40 @@ class Encoder:
         fields: Label types of tokens that the embeddings read besides the words. Words with different labels of these
             types are distinct.
         variants: Functions that make variants of words, which `EncodedDataset.vary` chooses from.
+        context: The words of neighbouring sentences that the embeddings read, or None.
     """
 
-    def __init__(self, fields: Sequence[str] = (), variants: Variants = ()) -> None:
-        self._fields, self._variants = tuple(fields), variants
+    def __init__(
+        self, fields: Sequence[str] = (), variants: Variants = (), context: ContextWindow | None = None
+    ) -> None:
+        self._fields, self._variants, self._context = tuple(fields), variants, context
+        self._context_ids: list[Ids] = []
         self._id_of: defaultdict[Any, int] = defaultdict(count().__next__)  # distinct words in order of occurrence
         self._ids: list[Ids] = []
         self._lengths: list[Tensor] = []
 
     def add(self, sentences: Sequence[Sentence]) -> None:
         """Add the next sentences of the data set."""
-        words: Iterable[Any] = chain.from_iterable(
-            self._rows(sentence) if self._fields else sentence.words for sentence in sentences
-        )
+        words: Iterable[Any] = chain.from_iterable(map(self._items, sentences))
         self._ids.append(np.fromiter(map(self._id_of.__getitem__, words), dtype=np.int32))
         self._lengths.append(count_words(sentences))
+        if self._context is not None:
+            rows = [self._read_context(sentence, self._context) for sentence in sentences]
+            self._context_ids.append(np.array(rows, dtype=np.int32).reshape(len(rows), -1))
+
+    def _items(self, sentence: Sentence) -> Iterable[Any]:
+        """Return what is distinct or equal in a sentence: words, or words with their labels."""
+        return self._rows(sentence) if self._fields else sentence.words
+
+    def _read_context(self, sentence: Sentence, window: ContextWindow) -> Ids:
+        """Return the ids of the words before and after a sentence, (2 C,), -1 for none."""
+        found = np.full((2, window.length), -1, dtype=np.int32)
+        for row, step in enumerate((-1, 1)):
+            neighbours = sentence.neighbours(step, window.respect_document_boundaries)
+            nearest = islice(chain.from_iterable(list(self._items(item))[::step] for item in neighbours), window.length)
+            ids = [self._id_of[item] for item in nearest][::step]
+            found[row, : len(ids)] = ids
+        return found.ravel()
 
     def _rows(self, sentence: Sentence) -> Iterable[tuple[str, ...]]:
         """Return each word with its labels, `O` for none as in Flair."""
@@ -386,7 +447,11 @@ class Encoder:
         word_ids = np.concatenate([*self._ids, np.array([len(distinct)], dtype=np.int32)])
         lengths = torch.cat(self._lengths)
         offsets = lengths.cumsum(0) - lengths
-        return EncodedDataset(lengths, offsets, torch.from_numpy(word_ids), table, targets, variants)
+        context = None
+        if self._context is not None:
+            rows = np.concatenate([np.zeros((0, 2 * self._context.length), np.int32), *filter(len, self._context_ids)])
+            context = torch.from_numpy(np.where(rows < 0, len(distinct), rows).astype(np.int32))
+        return EncodedDataset(lengths, offsets, torch.from_numpy(word_ids), table, targets, variants, context)
 
     def _encode_variants(self) -> Tensor:
         """Add the variants of the distinct words so far to these, and return their ids, (V + 1, U + 1)."""
@@ -407,6 +472,7 @@ def encode(
     *,
     fields: Sequence[str] = (),
     variants: Variants = (),
+    context: ContextWindow | None = None,
 ) -> EncodedDataset:
     """Convert sentences to integers.
 
@@ -416,8 +482,9 @@ def encode(
         targets: The labels of these sentences, to learn or to compare with.
         fields: Label types of tokens that `index` takes besides the words.
         variants: Functions that make a variant of a word; see `Encoder`.
+        context: The words of neighbouring sentences to encode with each sentence, or None.
     """
-    encoder = Encoder(fields, variants)
+    encoder = Encoder(fields, variants, context)
     encoder.add(sentences)
     return encoder.encode(index, targets)
 

@@ -57,7 +57,7 @@ ORDER = [
     "__main__",
 ]
 HEAVY = {"conllu", "gensim", "hypothesis", "matplotlib", "pooch", "pytest", "requests", "scipy", "sklearn", "spacy"}
-HEAVY |= {"jinja2", "mlflow", "pandas", "syntok", "tensorboard", "tqdm", "wandb"}
+HEAVY |= {"jinja2", "mlflow", "pandas", "syntok", "tensorboard", "tokenizers", "tqdm", "transformers", "wandb"}
 
 OBSERVE = """
 import json, logging, os, random, sys, warnings

@@ -14,6 +14,7 @@ from flairlite.embeddings.shapes import WordShapeEmbeddings
 from flairlite.embeddings.stacked import StackedEmbeddings
 from flairlite.embeddings.subwords import AffixEmbeddings, SubwordEmbeddings
 from flairlite.embeddings.trained import HashEmbeddings, OneHotEmbeddings
+from flairlite.embeddings.transformer import TransformerDocumentEmbeddings, TransformerWordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.embeddings.word import WordEmbeddings
 
@@ -32,6 +33,8 @@ __all__ = [
     "StackedEmbeddings",
     "SubwordEmbeddings",
     "TokenEmbeddings",
+    "TransformerDocumentEmbeddings",
+    "TransformerWordEmbeddings",
     "WordEmbeddings",
     "WordShapeEmbeddings",
     "WordVectors",

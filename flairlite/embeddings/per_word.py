@@ -11,7 +11,6 @@ from torch import Generator, Tensor, nn
 
 from flairlite.embeddings.base import Inputs, TokenEmbeddings
 from flairlite.encoding import Table
-from flairlite.nn.functional import evaluating
 from flairlite.tensors import copy_to
 
 _CHUNK = 4096  # distinct words computed at a time
@@ -72,6 +71,4 @@ class PerWordEmbeddings(TokenEmbeddings):
         num_rows = len(table[0] if isinstance(table, tuple) else table)
         if isinstance(table, ComputedVectors) or num_rows * self.embedding_length > _MAX_VALUES:
             return table
-        with evaluating(self):
-            chunks = torch.split(torch.arange(num_rows).unsqueeze(0), _CHUNK, dim=1)  # (1, <= _CHUNK) each
-            return ComputedVectors(torch.cat([self(self._inputs(table, chunk))[0] for chunk in chunks]))
+        return ComputedVectors(self._embed_words_alone(table, torch.arange(num_rows)))

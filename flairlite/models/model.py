@@ -6,6 +6,7 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import GenericAlias
 from typing import Any, ClassVar, TypeVar, overload
@@ -126,6 +127,7 @@ class Model(LabelTypes, nn.Module, ABC):
         label_type: str | None = None,
         labels: Sequence[str] = (),
         targets: Targets | None = None,
+        in_order: bool = True,
     ) -> EncodedDataset:
         """Encode sentences as integers.
 
@@ -134,19 +136,25 @@ class Model(LabelTypes, nn.Module, ABC):
             label_type: The label type to encode for the main task, or None to encode only words.
             labels: All labels of this type that occur, those of the model first; see `Task.all_labels`.
             targets: In place of the two, the labels of all types as integers; see `encode_labels`.
+            in_order: Whether the sentences follow each other, so that embeddings that read context make them
+                neighbours, unless they have neighbours.
         """
+        context = self.embeddings.context
+        if context is not None and in_order:
+            Sentence.set_context_for_sentences(sentences)
         if label_type is not None:
             targets = self.task.targets(sentences, labels, label_type)
-        return encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields)
+        encoded = encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields, context=context)
+        return replace(encoded, subwords=self.embeddings.count_subwords(encoded))
 
-    def inputs(self, batch: Batch) -> Any:
+    def inputs(self, batch: Batch, generator: torch.Generator | None = None) -> Any:
         """Return the inputs of the embeddings for a batch, on the model's device."""
-        inputs = self.embeddings.select(batch.table, batch.word_ids)
+        inputs = self.embeddings.select_batch(batch, generator)
         return map_tensors(lambda tensor: copy_to(tensor, self.device), inputs)
 
     def features(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Compute the embeddings of a batch: (B, T, D) of its words, or (B, D) of its sentences."""
-        return self.embeddings(self.inputs(batch), batch.lengths, generator)  # type: ignore[no-any-return]
+        return self.embeddings(self.inputs(batch, generator), batch.lengths, generator)  # type: ignore[no-any-return]
 
     def targets(self, batch: Batch) -> Tensor:
         """Return the targets of a batch on the model's device; see `Batch.targets` and `Task.mask_unknown`."""
@@ -374,19 +382,23 @@ class Model(LabelTypes, nn.Module, ABC):
 
     # Files
 
-    def save(self, model_file: str | Path, *, whole: bool = True) -> None:
+    def save(self, model_file: str | Path, *, whole: bool = True, half_precision: bool = False) -> None:
         """Write the model with its embeddings; loading it needs no other file.
 
         Args:
             model_file: The path of the file.
             whole: False omits fixed word vectors that the cache has: the file is small, but can only be loaded where
                 the cache has the vectors. Training writes its best model so until it ends.
+            half_precision: Write weights with 16 bits instead of 32: the file is half as large, and predictions can
+                change slightly. Loading makes 32 bits of them.
 
         Raises:
             FileWriteError: If the file cannot be written.
             ModelFileError: If a setting of the model or its embeddings cannot be stored in a model file.
+            SettingError: If an argument is invalid.
         """
-        save_model(self, model_file, whole=whole)
+        check_flags(whole=whole, half_precision=half_precision)
+        save_model(self, model_file, whole=whole, half_precision=half_precision)
 
     @classmethod
     def load(cls: type[ModelType], model_path: str | Path, *, device: str | torch.device | None = None) -> ModelType:

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +108,10 @@ def encode_split(
     fields, for_training = model.embeddings.fields, name == "train"
     checks = model.label_checks(f"the {name} split", len(sentences), for_training=for_training, exclude=exclude)
     variants = CASES if augment else ()
-    encoder = None if storage_mode == "none" else Encoder(fields, variants)
+    context = model.embeddings.context
+    if context is not None and is_in_memory(sentences):
+        Sentence.set_context_for_sentences(sentences)
+    encoder = None if storage_mode == "none" else Encoder(fields, variants, context)
     sources = leave_out_parts(model.label_sources(for_training=for_training), sentences)
     targets, lengths, can_drop, digest = [], [], [], hashlib.sha256()
     for chunk in _read_chunks(sentences):
@@ -136,6 +139,9 @@ def encode_split(
     )
     for words in unknown_words if for_training else ():
         log.info("%s", words)
+    dataset = replace(dataset, subwords=model.embeddings.count_subwords(dataset))
+    dataset = replace(dataset, table=model.embeddings.prepare(dataset))
+    dataset = replace(dataset, subwords=model.embeddings.count_subwords(dataset))  # none of computed vectors
     if storage_mode == "gpu":
         dataset = dataset.to(model.device)
     return Split(name, dataset, *details, unknown_words, torch.cat(can_drop))
@@ -145,7 +151,15 @@ def _encode_batch(
     model: Model, sources: Sequence[LabelSource], variants: Variants, sentences: Sequence[Sentence]
 ) -> EncodedDataset:
     targets = encode_labels(sources, sentences)
-    return encode(sentences, model.embeddings.index, targets, fields=model.embeddings.fields, variants=variants)
+    embeddings = model.embeddings
+    return encode(
+        sentences,
+        embeddings.index,
+        targets,
+        fields=embeddings.fields,
+        variants=variants,
+        context=embeddings.context,
+    )
 
 
 def _warn(model: Model, checks: Sequence[LabelCheck], for_training: bool) -> None:

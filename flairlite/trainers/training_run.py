@@ -101,6 +101,8 @@ class TrainingRun:
                 model,
                 settings.learning_rate,
                 settings.decoder_learning_rate,
+                embedding_rates=settings.embedding_learning_rates,
+                layer_decay=settings.layer_decay,
                 without_compiler=settings.tune_process,
             ),
             folder,
@@ -125,7 +127,7 @@ class TrainingRun:
         if isinstance(self.sampler, FlairSampler):
             self.sampler.set_dataset(self.train_split.sentences)
         return BatchOrder(
-            self.train_split.dataset.lengths,
+            self.train_split.dataset.sizes,
             settings.mini_batch_size,
             get_seed(settings.seed),
             shuffle=settings.shuffle,

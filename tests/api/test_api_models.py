@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from flairlite.embeddings import (
     StackedEmbeddings,
     SubwordEmbeddings,
     TokenEmbeddings,
+    TransformerDocumentEmbeddings,
+    TransformerWordEmbeddings,
     WordEmbeddings,
     load_embeddings,
     register_embeddings,
@@ -169,13 +172,25 @@ def test_document_rnn_embeddings(vectors: WordEmbeddings) -> None:
     embed(embeddings)
 
 
+@row("`TransformerWordEmbeddings`, `TransformerDocumentEmbeddings`")
+def test_transformer_embeddings(make_transformer: Callable[[], Path]) -> None:
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    words = TransformerWordEmbeddings(make_transformer(), layers="-1,-2", layer_mean=False, subtoken_pooling="mean")
+    sentence = embed(words)
+    assert (words.embedding_length, sentence[0].embedding.shape) == (32, (32,))
+    documents = TransformerDocumentEmbeddings(make_transformer(), cls_pooling="mean", fine_tune=False)
+    assert embed(documents).embedding.shape == (documents.embedding_length,)
+    assert documents.static_embeddings
+    assert not words.static_embeddings
+
+
 @row(
-    "`TransformerWordEmbeddings`, `TransformerDocumentEmbeddings`, `SentenceTransformerDocumentEmbeddings`, "
-    "`FlairEmbeddings`, `PooledFlairEmbeddings`, `DocumentLMEmbeddings`, `ScalarMix`"
+    "`SentenceTransformerDocumentEmbeddings`, `FlairEmbeddings`, `PooledFlairEmbeddings`, `DocumentLMEmbeddings`, "
+    "`ScalarMix`"
 )
 def test_language_models() -> None:
-    names = ("TransformerWordEmbeddings", "TransformerDocumentEmbeddings", "FlairEmbeddings", "PooledFlairEmbeddings")
-    assert_missing("flairlite.embeddings", *names, "SentenceTransformerDocumentEmbeddings", "DocumentLMEmbeddings")
+    names = ("FlairEmbeddings", "PooledFlairEmbeddings", "DocumentLMEmbeddings", "ScalarMix")
+    assert_missing("flairlite.embeddings", *names, "SentenceTransformerDocumentEmbeddings")
 
 
 @row("`DocumentTFIDFEmbeddings`, `DocumentCNNEmbeddings`, `replace_with_language_code`")
