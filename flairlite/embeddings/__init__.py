@@ -7,7 +7,7 @@ from flairlite.embeddings.base import (
     load_embeddings,
     register_embeddings,
 )
-from flairlite.embeddings.characters import CharacterEmbeddings, SubwordEmbeddings
+from flairlite.embeddings.characters import CharacterEmbeddings, FlairCharacterEmbeddings, SubwordEmbeddings
 from flairlite.embeddings.document import DocumentPoolEmbeddings, DocumentRNNEmbeddings
 from flairlite.embeddings.stacked import StackedEmbeddings
 from flairlite.embeddings.trained import HashEmbeddings, OneHotEmbeddings
@@ -19,6 +19,7 @@ __all__ = [
     "DocumentPoolEmbeddings",
     "DocumentRNNEmbeddings",
     "Embeddings",
+    "FlairCharacterEmbeddings",
     "HashEmbeddings",
     "OneHotEmbeddings",
     "StackedEmbeddings",

@@ -93,4 +93,5 @@ class DefaultClassifier(Model):
             "word_dropout": self.word_dropout.rate,
             "locked_dropout": self.locked_dropout.rate,
             "loss_weights": self.loss_weights or None,
+            "allow_unk_predictions": self.task.unknown is not None,
         }

@@ -31,6 +31,7 @@ class TextClassifier(DefaultClassifier):
         word_dropout: Dropout rate of the vectors of whole sentences.
         locked_dropout: The same as `dropout`, as a sentence has one vector; for Flair's scripts.
         seed: Seed of the initial weights; the default seed of the process if None.
+        allow_unk_predictions: Whether `<unk>` is a label like others, as it is for Flair; see `SequenceTagger`.
 
     Raises:
         LabelError: If the dictionary has no label, or a weight is given for an unknown label.
@@ -51,12 +52,17 @@ class TextClassifier(DefaultClassifier):
         word_dropout: float = 0.0,
         locked_dropout: float = 0.0,
         seed: int | None = None,
+        *,
+        allow_unk_predictions: bool = False,
     ) -> None:
         label_type = check_name("label_type", label_type)
         label_dictionary = check_dictionary("label_dictionary", label_dictionary)
         multi_label = label_dictionary.multi_label if multi_label is None else flag("multi_label", multi_label)
         task = DocumentTask(
-            label_type, labels_of(label_dictionary), multi_label=multi_label, threshold=multi_label_threshold
+            label_type,
+            labels_of(label_dictionary, with_unknown=allow_unk_predictions),
+            multi_label=multi_label,
+            threshold=multi_label_threshold,
         )
         super().__init__(
             embeddings,

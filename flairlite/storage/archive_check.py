@@ -8,24 +8,45 @@ rejected here first.
 from __future__ import annotations
 
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
-from flairlite.storage.pickle_inspector import ArchiveError, PickleInspector
+from flairlite.storage.pickle_inspector import PickleInspector
+from flairlite.storage.pickle_reader import ArchiveError
 
 _MAX_PICKLE_SIZE = 64 << 20  # bytes; one byte of a pickle becomes up to about a hundred in memory
 _EXTRA_ELEMENTS, _EXTRA_TENSORS = 1 << 20, 100  # that a model may have in addition to those in its file
 _MIN_RECORD_SIZE = 64  # bytes that any tensor takes in a file
 
 
-def check_archive(path: Path) -> None:
-    """Check a file that `torch.save` wrote, reading each record once and creating no tensor.
+@dataclass(frozen=True)
+class Archive:
+    """The structure of a file that `torch.save` wrote.
+
+    Attributes:
+        pickle: The record `data.pkl`.
+        folder: The folder of all records in the archive.
+        sizes: The bytes of each record.
+    """
+
+    pickle: bytes
+    folder: str
+    sizes: dict[str, int]
+
+    def size_of(self, key: str) -> int | None:
+        """Return the bytes of the record of a tensor, or None if there is none with this key."""
+        return self.sizes.get(f"{self.folder}/data/{key}")
+
+
+def open_archive(path: Path) -> Archive:
+    """Read the structure of a file that `torch.save` wrote, and compare each record with its checksum.
 
     Raises:
-        ArchiveError: If the file is damaged, or holds anything but plain containers and tensors.
+        ArchiveError: If the file is damaged.
         Exception: Of many types, if the file has another format.
     """
     with zipfile.ZipFile(path) as archive:
@@ -37,9 +58,18 @@ def check_archive(path: Path) -> None:
             raise ArchiveError("it has no record data.pkl")
         if sizes[name] > _MAX_PICKLE_SIZE:
             raise ArchiveError(f"its record data.pkl has {sizes[name]:,} bytes; the maximum is {_MAX_PICKLE_SIZE:,}")
-        pickle = archive.read(name)
-    folder = name.partition("/")[0]
-    PickleInspector(pickle, lambda key: sizes.get(f"{folder}/data/{key}"))
+        return Archive(archive.read(name), name.partition("/")[0], sizes)
+
+
+def check_archive(path: Path) -> None:
+    """Check a model file of flairlite, reading each record once and creating no tensor.
+
+    Raises:
+        ArchiveError: If the file is damaged, or holds anything but plain containers and tensors.
+        Exception: Of many types, if the file has another format.
+    """
+    archive = open_archive(path)
+    PickleInspector(archive.pickle, archive.size_of)
 
 
 def _check_layout(archive: zipfile.ZipFile, file_size: int) -> dict[str, int]:

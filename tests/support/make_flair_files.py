@@ -1,0 +1,199 @@
+"""Write the files in `tests/data/flair` with Flair 0.15.1: small models, and what Flair itself predicts with them.
+
+Run it in an environment with Flair, which flairlite and its tests do not need:
+
+    python tests/support/make_flair_files.py tests/data/flair
+
+Each model is a file of Flair with a JSON file beside it: the sentences, the labels and scores of Flair, and for taggers
+the emissions and, with a CRF, the transitions that the scores of flairlite follow from.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import flair
+import torch
+from flair.data import Corpus, Dictionary, Label, Sentence, Token
+from flair.datasets import FlairDatapointDataset
+from flair.embeddings import (
+    CharacterEmbeddings,
+    DocumentPoolEmbeddings,
+    DocumentRNNEmbeddings,
+    HashEmbeddings,
+    OneHotEmbeddings,
+    StackedEmbeddings,
+    WordEmbeddings,
+)
+from flair.models import SequenceTagger, TextClassifier, TokenClassifier
+from flair.trainers import ModelTrainer
+
+TEXTS = [  # no word occurs twice in a sentence: Flair gives repeated words the characters of others
+    "The dog sleeps in Berlin .",
+    "Anna Smith sees 25 cats , and Bob",
+    "a",
+    "In 1999 the zebra visited New York City yesterday !",
+    "été 中文 😀 ok",
+    "THE Dog Sleeps",
+    "unheard-of words such as qwxyz are here",
+    "New York",
+    "Bob sees Anna in the city of Berlin",
+]
+VOCABULARY = ["the", "dog", "sleeps", "in", "berlin", ".", "Anna", "sees", "##", "cats", "0000", "york", "city", "été"]
+TAGS = ["NOUN", "VERB", "PROPN", "X"]
+SPAN_LABELS = ["PER", "LOC"]
+TOPICS = ["animals", "travel", "O"]
+
+
+def words(*, seed: int = 1, **options: Any) -> WordEmbeddings:
+    vocabulary = {word: index for index, word in enumerate(VOCABULARY)}
+    embedding = WordEmbeddings(None, vocab=vocabulary, embedding_length=5, name="tiny", **options)
+    table = torch.randn(len(vocabulary) + 1, 5, generator=torch.Generator().manual_seed(seed))
+    if not options.get("fine_tune"):
+        table[-1] = 0
+    embedding.embedding.weight.data.copy_(table)
+    return embedding
+
+
+def characters() -> CharacterEmbeddings:
+    return CharacterEmbeddings(dictionary("abcdefghinorstyABNS", add_unk=True), 3, 4)
+
+
+def dictionary(items: Any, *, add_unk: bool = False, spans: bool = False, multi_label: bool = False) -> Dictionary:
+    made = Dictionary(add_unk=add_unk)
+    for item in items:
+        made.add_item(item)
+    made.span_labels, made.multi_label = spans, multi_label
+    return made
+
+
+def sentences() -> list[Sentence]:
+    return [Sentence(text.split(" ")) for text in TEXTS]
+
+
+def labelled(kind: str) -> list[Sentence]:
+    """Return the sentences with labels that depend on the position, so that something can be learned."""
+    made = sentences()
+    for number, sentence in enumerate(made):
+        if kind == "words":
+            for index, token in enumerate(sentence):
+                token.add_label("tag", TAGS[(index + len(token.text)) % len(TAGS)])
+        elif kind == "spans":
+            for begin in range(number % 2, len(sentence), 4):
+                sentence[begin : begin + 1 + begin % 3].add_label("tag", SPAN_LABELS[begin % 2])
+        else:
+            sentence.add_label("tag", TOPICS[number % 2])
+    return made
+
+
+def train(model: Any, kind: str, steps: int = 25) -> Any:
+    optimizer = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], lr=0.1)
+    data = labelled(kind)
+    for _ in range(steps):
+        model.train()
+        for sentence in data:
+            sentence.clear_embeddings()
+        loss, count = model.forward_loss(data)
+        optimizer.zero_grad()
+        (loss / count).backward()
+        optimizer.step()
+    return model.eval()
+
+
+def train_with_trainer(model: SequenceTagger) -> SequenceTagger:
+    """Train as users do, which adds a model card to the file."""
+    data = FlairDatapointDataset(labelled("words"))
+    with tempfile.TemporaryDirectory() as folder:
+        ModelTrainer(model, Corpus(data, data, data)).train(folder, max_epochs=3, mini_batch_size=4)
+        return SequenceTagger.load(Path(folder, "final-model.pt"))
+
+
+def make_models() -> Iterator[tuple[str, Any]]:
+    """Yield the models with the names of their files."""
+    spans, tags = dictionary(SPAN_LABELS, spans=True), dictionary(TAGS)
+    stack = StackedEmbeddings([words(), characters()])
+    yield "words-crf", train_with_trainer(SequenceTagger(stack, dictionary(TAGS, add_unk=True), "tag", hidden_size=8))
+    stack = StackedEmbeddings(
+        [OneHotEmbeddings(dictionary(VOCABULARY, add_unk=True), embedding_length=4, stable=True), HashEmbeddings(20, 4)]
+    )
+    options: dict[str, Any] = {"use_crf": False, "use_rnn": False, "loss_weights": {"NOUN": 2.0, "none": 3.0}}
+    yield "words-softmax", train(SequenceTagger(stack, tags, "tag", reproject_embeddings=False, **options), "words")
+    tagger = SequenceTagger(
+        words(), spans, "tag", hidden_size=6, rnn_type="GRU", rnn_layers=2, train_initial_hidden_state=True
+    )
+    yield "spans-crf", train(tagger, "spans")
+    tagger = SequenceTagger(
+        words(fine_tune=True, stable=True), spans, "tag", tag_format="BIO", use_crf=False, hidden_size=6, dropout=0.1
+    )
+    yield "spans-bio", train(tagger, "spans")
+    one_way = SequenceTagger(words(), dictionary(TAGS), "tag", hidden_size=6, rnn_type="RNN", bidirectional=False)
+    yield "words-one-way", train(one_way, "words")
+    yield "token-words", train(TokenClassifier(words(), dictionary(TAGS, add_unk=True), "tag", word_dropout=0.1), "words")
+    yield "token-spans", train(TokenClassifier(words(), spans, "tag"), "spans")
+    pool = DocumentPoolEmbeddings([words(), characters()], fine_tune_mode="nonlinear", pooling="max")
+    topics = dictionary(TOPICS[:2], add_unk=True)
+    yield "text-pool", train(TextClassifier(pool, label_type="tag", label_dictionary=topics), "texts")
+    rnn = DocumentRNNEmbeddings([words()], hidden_size=5, bidirectional=True, rnn_type="LSTM", reproject_words_dimension=4)
+    classifier = TextClassifier(
+        rnn,
+        label_type="tag",
+        label_dictionary=dictionary(TOPICS[:2], multi_label=True),
+        multi_label=True,
+        multi_label_threshold={"default": 0.5, "travel": 0.45},
+    )
+    yield "text-rnn-multi", train(classifier, "texts")
+    gru = DocumentRNNEmbeddings([words()], hidden_size=5, reproject_words=False, dropout=0.2, locked_dropout=0.0)
+    yield "text-gru", train(TextClassifier(gru, label_type="tag", label_dictionary=dictionary(TOPICS[:2])), "texts")
+
+
+def predict(model: Any) -> dict[str, Any]:
+    """Return what Flair predicts, and what it computes for that, sentence by sentence."""
+    predicted: list[Any] = []
+    emissions: list[Any] = []
+    for sentence in sentences():
+        model.predict(sentence)
+        predicted.append([describe(label) for label in sentence.get_labels("tag")])
+        sentence.clear_embeddings()
+        if isinstance(model, SequenceTagger):
+            emissions.append(compute_emissions(model, sentence))
+    content = {"flair": flair.__version__, "class": type(model).__name__, "predicted": predicted}
+    if isinstance(model, SequenceTagger):
+        content |= {"tags": model.label_dictionary.get_items(), "emissions": emissions}
+        if model.use_crf:
+            content["transitions"] = model.crf.transitions.tolist()
+    return content
+
+
+def describe(label: Label) -> tuple[int, int, str, float]:
+    """Return the first and the last position of the words of a label, from 0, its value and its score."""
+    point = label.data_point
+    tokens = [point] if isinstance(point, Token) else list(point)
+    return tokens[0].idx - 1, tokens[-1].idx - 1, label.value, label.score
+
+
+def compute_emissions(model: SequenceTagger, sentence: Sentence) -> list[list[float]]:
+    with torch.no_grad():
+        tensor, lengths = model._prepare_tensors([sentence])
+        scores = model(tensor, lengths)
+        if model.use_crf:  # Flair adds the transitions to the emissions
+            scores = (scores[0] - model.crf.transitions)[0, :, :, 0]
+    return [[round(value, 6) for value in row] for row in scores.tolist()]
+
+
+def main(folder: Path) -> None:
+    flair.set_seed(1)
+    flair.device = torch.device("cpu")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, model in make_models():
+        model.save(folder / f"{name}.pt")
+        content = {"sentences": [text.split(" ") for text in TEXTS], **predict(model)}
+        (folder / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
