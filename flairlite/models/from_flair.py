@@ -53,6 +53,7 @@ def read_flair_model(path: Path) -> Content:
     weights = FlairWeights(dict(tensors))
     try:
         content = _CONVERTERS[name](state, weights)
+        weights.drop("loss_function.weight")  # the loss weights, which the settings contain too
     except KeyError as error:
         raise ModelFileError(f"{path} is damaged: it has no {error}. Copy it again") from error
     except ModelFileError as error:

@@ -91,12 +91,11 @@ def labelled(kind: str) -> list[Sentence]:
     return made
 
 
-def train(model: Any, kind: str, steps: int = 25) -> Any:
-    optimizer = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], lr=0.1)
+def train(model: Any, kind: str, steps: int = 40) -> Any:
+    optimizer = torch.optim.Adam([weight for weight in model.parameters() if weight.requires_grad], lr=0.05)
     data = labelled(kind)
     for _ in range(steps):
-        model.train()
-        for sentence in data:
+        for sentence in data:  # in evaluation mode: dropout would make the models predict less
             sentence.clear_embeddings()
         loss, count = model.forward_loss(data)
         optimizer.zero_grad()
@@ -133,12 +132,17 @@ def make_models() -> Iterator[tuple[str, Any]]:
     yield "spans-bio", train(tagger, "spans")
     one_way = SequenceTagger(words(), dictionary(TAGS), "tag", hidden_size=6, rnn_type="RNN", bidirectional=False)
     yield "words-one-way", train(one_way, "words")
-    yield "token-words", train(TokenClassifier(words(), dictionary(TAGS, add_unk=True), "tag", word_dropout=0.1), "words")
+    yield (
+        "token-words",
+        train(TokenClassifier(words(), dictionary(TAGS, add_unk=True), "tag", word_dropout=0.1), "words"),
+    )
     yield "token-spans", train(TokenClassifier(words(), spans, "tag"), "spans")
     pool = DocumentPoolEmbeddings([words(), characters()], fine_tune_mode="nonlinear", pooling="max")
     topics = dictionary(TOPICS[:2], add_unk=True)
     yield "text-pool", train(TextClassifier(pool, label_type="tag", label_dictionary=topics), "texts")
-    rnn = DocumentRNNEmbeddings([words()], hidden_size=5, bidirectional=True, rnn_type="LSTM", reproject_words_dimension=4)
+    rnn = DocumentRNNEmbeddings(
+        [words()], hidden_size=5, bidirectional=True, rnn_type="LSTM", reproject_words_dimension=4
+    )
     classifier = TextClassifier(
         rnn,
         label_type="tag",
@@ -159,13 +163,13 @@ def predict(model: Any) -> dict[str, Any]:
         model.predict(sentence)
         predicted.append([describe(label) for label in sentence.get_labels("tag")])
         sentence.clear_embeddings()
-        if isinstance(model, SequenceTagger):
+        if not isinstance(model, TextClassifier):
             emissions.append(compute_emissions(model, sentence))
     content = {"flair": flair.__version__, "class": type(model).__name__, "predicted": predicted}
-    if isinstance(model, SequenceTagger):
+    if emissions:
         content |= {"tags": model.label_dictionary.get_items(), "emissions": emissions}
-        if model.use_crf:
-            content["transitions"] = model.crf.transitions.tolist()
+    if isinstance(model, SequenceTagger) and model.use_crf:
+        content["transitions"] = model.crf.transitions.tolist()
     return content
 
 
@@ -176,13 +180,17 @@ def describe(label: Label) -> tuple[int, int, str, float]:
     return tokens[0].idx - 1, tokens[-1].idx - 1, label.value, label.score
 
 
-def compute_emissions(model: SequenceTagger, sentence: Sentence) -> list[list[float]]:
+def compute_emissions(model: SequenceTagger | TokenClassifier, sentence: Sentence) -> list[list[float]]:
+    """Return the score of each tag at each word."""
     with torch.no_grad():
-        tensor, lengths = model._prepare_tensors([sentence])
-        scores = model(tensor, lengths)
-        if model.use_crf:  # Flair adds the transitions to the emissions
-            scores = (scores[0] - model.crf.transitions)[0, :, :, 0]
-    return [[round(value, 6) for value in row] for row in scores.tolist()]
+        if isinstance(model, TokenClassifier):
+            scores = model.decoder(model._encode_data_points([sentence], sentence.tokens))
+        else:
+            scores = model(*model._prepare_tensors([sentence]))
+            if model.use_crf:  # Flair adds the transitions to the emissions
+                scores = (scores[0] - model.crf.transitions)[0, :, :, 0]
+        sentence.clear_embeddings()
+        return scores.tolist()
 
 
 def main(folder: Path) -> None:
