@@ -150,7 +150,8 @@ class PickleReader:
         elif name == "BINPERSID" and self._read_record is not None:
             push(self._read_record(self._stack.pop()))
         else:
-            raise ArchiveError(f"it holds objects (pickle opcode {name}), not only containers and tensors")
+            shown = f"{name} {argument}" if isinstance(argument, str) else name
+            raise ArchiveError(f"it holds objects (pickle opcode {shown[:100]}), not only containers and tensors")
 
     def _call(self, function: Any, arguments: Any) -> Any:
         try:
