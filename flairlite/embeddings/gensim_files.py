@@ -32,6 +32,10 @@ def _encode_text(text: str, encoding: str) -> bytes:
     return text.encode("latin-1")
 
 
+def _to_list(items: list[Any] | tuple[()] = ()) -> list[Any]:
+    return list(items)
+
+
 _NAMES: dict[str, Callable[..., Any] | None] = {
     **{f"gensim.models.{module} {name}": None for module, names in _MODELS.items() for name in names},
     **{
@@ -44,7 +48,8 @@ _NAMES: dict[str, Callable[..., Any] | None] = {
     "numpy.random._pickle __bit_generator_ctor": None,
     "numpy.random __RandomState_ctor": None,
     "collections defaultdict": lambda *_: {},
-    "_codecs encode": _encode_text,  # how bytes are written by protocol 2
+    "_codecs encode": _encode_text,  # how protocol 2 has bytes
+    **{f"{module} {name}": _to_list for module in ("builtins", "__builtin__") for name in ("set", "frozenset")},
     **ORDERED_DICT,
 }
 
