@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count, repeat
+from itertools import chain, count, islice, repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +18,19 @@ from flairlite.tensors import copy_to, map_tensors
 
 Table = Any  # what an embedding keeps of the distinct words of a data set: a tensor, or tuples of tensors
 Ids = np.ndarray[Any, np.dtype[np.int32]]
+
+
+@dataclass(frozen=True)
+class ContextWindow:
+    """How many words of the sentences before and after a sentence are read with it.
+
+    Attributes:
+        length: The largest number of words, C, on each side.
+        respect_document_boundaries: Whether to stop at a sentence that marks the start of a document.
+    """
+
+    length: int
+    respect_document_boundaries: bool = True
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,8 @@ class Batch:
             have several; None if the data set was encoded without labels.
         num_labels: Number of words, or sentences, with a label that the model knows; counted on the CPU.
         is_partial: Whether some word, or sentence, has no such label.
+        context: (B, 2 C) ids of up to C words before each sentence and, from column C on, of up to C words after it; U
+            for none. None if the data set was encoded without context.
     """
 
     indices: Tensor
@@ -46,6 +61,7 @@ class Batch:
     targets: Tensor | None
     num_labels: int
     is_partial: bool
+    context: Tensor | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -101,6 +117,7 @@ class EncodedDataset:
         word_ids: (N + 1,) ids of the distinct words; the last is U, for padding.
         table: What the embeddings keep of the distinct words; the last row is for padding.
         targets: Gold labels, or None.
+        context: (S, 2 C) ids of the words before and after each sentence, or None; see `Batch.context`.
     """
 
     lengths: Tensor
@@ -108,6 +125,7 @@ class EncodedDataset:
     word_ids: Tensor
     table: Table
     targets: Targets | None = None
+    context: Tensor | None = None
 
     def batch(self, indices: Tensor) -> Batch:
         """Return the sentences at `indices` (B,), none of them empty, as one batch, by integer gathers only."""
@@ -130,13 +148,15 @@ class EncodedDataset:
             targets=targets,
             num_labels=num_labels,
             is_partial=num_labels < num_units,
+            context=None if self.context is None else self.context[copy_to(indices, self.context.device)],
         )
 
     def to(self, device: torch.device) -> EncodedDataset:
         """Return the data set with the tensors that batches are gathered from on `device`."""
         targets = self.targets and replace(self.targets, class_ids=copy_to(self.targets.class_ids, device))
         table = map_tensors(lambda tensor: copy_to(tensor, device), self.table)
-        return replace(self, word_ids=copy_to(self.word_ids, device), targets=targets, table=table)
+        context = None if self.context is None else copy_to(self.context, device)
+        return replace(self, word_ids=copy_to(self.word_ids, device), targets=targets, table=table, context=context)
 
 
 class LazyDataset:
@@ -172,21 +192,38 @@ class Encoder:
     Args:
         fields: Label types of tokens that the embeddings read besides the words. Words with different labels of these
             types are distinct.
+        context: The words of neighbouring sentences that the embeddings read, or None.
     """
 
-    def __init__(self, fields: Sequence[str] = ()) -> None:
-        self._fields = tuple(fields)
+    def __init__(self, fields: Sequence[str] = (), context: ContextWindow | None = None) -> None:
+        self._fields, self._context = tuple(fields), context
+        self._context_ids: list[Ids] = []
         self._id_of: defaultdict[Any, int] = defaultdict(count().__next__)  # distinct words in order of occurrence
         self._ids: list[Ids] = []
         self._lengths: list[Tensor] = []
 
     def add(self, sentences: Sequence[Sentence]) -> None:
         """Add the next sentences of the data set."""
-        words: Iterable[Any] = chain.from_iterable(
-            self._rows(sentence) if self._fields else sentence.words for sentence in sentences
-        )
+        words: Iterable[Any] = chain.from_iterable(map(self._items, sentences))
         self._ids.append(np.fromiter(map(self._id_of.__getitem__, words), dtype=np.int32))
         self._lengths.append(count_words(sentences))
+        if self._context is not None:
+            rows = [self._read_context(sentence, self._context) for sentence in sentences]
+            self._context_ids.append(np.array(rows, dtype=np.int32).reshape(len(rows), -1))
+
+    def _items(self, sentence: Sentence) -> Iterable[Any]:
+        """Return what is distinct or equal in a sentence: words, or words with their labels."""
+        return self._rows(sentence) if self._fields else sentence.words
+
+    def _read_context(self, sentence: Sentence, window: ContextWindow) -> Ids:
+        """Return the ids of the words before and after a sentence, (2 C,), -1 for none."""
+        found = np.full((2, window.length), -1, dtype=np.int32)
+        for row, step in enumerate((-1, 1)):
+            neighbours = sentence.neighbours(step, window.respect_document_boundaries)
+            nearest = islice(chain.from_iterable(list(self._items(item))[::step] for item in neighbours), window.length)
+            ids = [self._id_of[item] for item in nearest][::step]
+            found[row, : len(ids)] = ids
+        return found.ravel()
 
     def _rows(self, sentence: Sentence) -> Iterable[tuple[str, ...]]:
         """Return each word with its labels, `O` for none as in Flair."""
@@ -208,7 +245,11 @@ class Encoder:
             table = index(distinct)
         word_ids = np.concatenate([*self._ids, np.array([len(distinct)], dtype=np.int32)])
         lengths = torch.cat(self._lengths)
-        return EncodedDataset(lengths, lengths.cumsum(0) - lengths, torch.from_numpy(word_ids), table, targets)
+        context = None
+        if self._context is not None:
+            rows = np.concatenate([np.zeros((0, 2 * self._context.length), np.int32), *filter(len, self._context_ids)])
+            context = torch.from_numpy(np.where(rows < 0, len(distinct), rows).astype(np.int32))
+        return EncodedDataset(lengths, lengths.cumsum(0) - lengths, torch.from_numpy(word_ids), table, targets, context)
 
 
 def encode(
@@ -217,6 +258,7 @@ def encode(
     targets: Targets | None = None,
     *,
     fields: Sequence[str] = (),
+    context: ContextWindow | None = None,
 ) -> EncodedDataset:
     """Convert sentences to integers.
 
@@ -225,8 +267,9 @@ def encode(
         index: Makes the embeddings' table from the distinct words.
         targets: The labels of these sentences, to learn or to compare with.
         fields: Label types of tokens that `index` takes besides the words.
+        context: The words of neighbouring sentences to encode with each sentence, or None.
     """
-    encoder = Encoder(fields)
+    encoder = Encoder(fields, context)
     encoder.add(sentences)
     return encoder.encode(index, targets)
 

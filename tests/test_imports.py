@@ -54,7 +54,7 @@ ORDER = [
     "visual",
 ]
 HEAVY = {"conllu", "gensim", "hypothesis", "matplotlib", "pooch", "pytest", "requests", "scipy", "sklearn", "spacy"}
-HEAVY |= {"syntok", "tensorboard", "tqdm"}
+HEAVY |= {"syntok", "tensorboard", "tokenizers", "tqdm", "transformers"}
 
 OBSERVE = """
 import json, logging, os, random, sys, warnings

@@ -132,9 +132,19 @@ class SentenceInDocument:
                 previous._own_context().next = sentence
             previous = sentence
 
-    def _context_tokens(self, step: int, respect_document_boundaries: bool) -> Iterator[Token]:
-        """Yield the tokens of the following sentences (`step` 1), or of the preceding ones from last to first (-1)."""
+    def neighbours(self, step: int, respect_document_boundaries: bool = True) -> Iterator[Sentence]:
+        """Yield the sentences after this one (`step` 1), or those before it from last to first (-1).
+
+        Args:
+            step: 1 or -1.
+            respect_document_boundaries: Whether to stop at a sentence that marks the start of a document.
+        """
         sentence = self.next_sentence() if step > 0 else self.previous_sentence()
         while sentence is not None and not (respect_document_boundaries and sentence.is_document_boundary):
-            yield from sentence.tokens[::step]
+            yield sentence
             sentence = sentence.next_sentence() if step > 0 else sentence.previous_sentence()
+
+    def _context_tokens(self, step: int, respect_document_boundaries: bool) -> Iterator[Token]:
+        """Yield the tokens of the following sentences (`step` 1), or of the preceding ones from last to first (-1)."""
+        for sentence in self.neighbours(step, respect_document_boundaries):
+            yield from sentence.tokens[::step]

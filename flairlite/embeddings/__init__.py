@@ -11,6 +11,7 @@ from flairlite.embeddings.characters import CharacterEmbeddings, FlairCharacterE
 from flairlite.embeddings.document import DocumentPoolEmbeddings, DocumentRNNEmbeddings
 from flairlite.embeddings.stacked import StackedEmbeddings
 from flairlite.embeddings.trained import HashEmbeddings, OneHotEmbeddings
+from flairlite.embeddings.transformer import TransformerDocumentEmbeddings, TransformerWordEmbeddings
 from flairlite.embeddings.word import WordEmbeddings
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "StackedEmbeddings",
     "SubwordEmbeddings",
     "TokenEmbeddings",
+    "TransformerDocumentEmbeddings",
+    "TransformerWordEmbeddings",
     "WordEmbeddings",
     "load_embeddings",
     "register_embeddings",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import GenericAlias
 from typing import Any, ClassVar, TypeVar
 
@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from flairlite.batching import bucketed_batches
 from flairlite.checks import whole_number
 from flairlite.data import Corpus, Sentence
-from flairlite.encoding import Table, encode
+from flairlite.encoding import Batch, ContextWindow, EncodedDataset, Table, encode
 from flairlite.errors import ModelFileError, SettingError
 from flairlite.nn.functional import evaluating
 from flairlite.tensors import copy_to, map_tensors
@@ -22,6 +22,7 @@ from flairlite.tensors import copy_to, map_tensors
 Inputs = Any  # tensors, or nested tuples of tensors, for a batch of (B, T) words
 
 _CHUNK = 16384  # words embedded at a time
+_BATCH_SIZE = 64  # sentences embedded at a time
 _OWN_KEYS = ("class", "given_name", "state_dict")  # that this module adds to the result of `to_params`
 
 
@@ -58,6 +59,16 @@ class Embeddings(nn.Module, ABC):
         return ()
 
     @property
+    def context(self) -> ContextWindow | None:
+        """The words of neighbouring sentences that are read with each sentence, or None."""
+        return None
+
+    @property
+    def is_contextual(self) -> bool:
+        """Whether the vector of a word depends on its sentence."""
+        return False
+
+    @property
     def static_embeddings(self) -> bool:
         """Whether training does not change the vectors."""
         return not any(weight.requires_grad for weight in self.parameters())
@@ -78,6 +89,22 @@ class Embeddings(nn.Module, ABC):
     @abstractmethod
     def select(self, table: Table, word_ids: Tensor) -> Inputs:
         """Return the inputs of a batch with word ids (B, T)."""
+
+    def select_batch(self, batch: Batch, generator: Generator | None = None) -> Inputs:
+        """Return the inputs of a batch; by default, they depend only on its word ids.
+
+        Args:
+            batch: The batch.
+            generator: The random generator of what training leaves out, on any device.
+        """
+        return self.select(batch.table, batch.word_ids)
+
+    def prepare(self, dataset: EncodedDataset) -> Table:
+        """Return the table of a data set that is read many times, after checking that all its sentences can be read.
+
+        Vectors that training does not change may be computed here, once.
+        """
+        return dataset.table
 
     def compact(self) -> None:
         """Round tables of fixed vectors to the precision of a model file."""
@@ -118,8 +145,18 @@ class Embeddings(nn.Module, ABC):
     def _device(self) -> torch.device:
         return next((weight.device for weight in self.parameters()), torch.device("cpu"))
 
-    def _inputs(self, table: Table, word_ids: Tensor) -> Inputs:
-        return map_tensors(lambda tensor: copy_to(tensor, self._device), self.select(table, word_ids))
+    def _encode(self, sentences: Sequence[Sentence]) -> EncodedDataset:
+        if self.context is not None:
+            Sentence.set_context_for_sentences(sentences)
+        return encode(sentences, self.index, fields=self.fields, context=self.context)
+
+    def _embed_batches(self, dataset: EncodedDataset) -> Iterator[tuple[Batch, Tensor]]:
+        """Yield batches with their vectors, (B, T, D) or (B, D), in evaluation mode."""
+        with evaluating(self):
+            for indices in bucketed_batches(dataset.lengths, _BATCH_SIZE):
+                batch = dataset.batch(indices)
+                inputs = map_tensors(lambda tensor: copy_to(tensor, self._device), self.select_batch(batch))
+                yield batch, self(inputs, batch.lengths)
 
 
 class TokenEmbeddings(Embeddings):
@@ -133,8 +170,8 @@ class TokenEmbeddings(Embeddings):
 
         Args:
             inputs: The result of `select`.
-            lengths: Not used; accepted so that token and document embeddings are called alike.
-            generator: Not used, like `lengths`.
+            lengths: (B,) words a sentence, on the CPU; embeddings of single words do not use it.
+            generator: The random generator of dropout, on the module's device.
         """
 
     def lengths_by_name(self) -> dict[str, int]:
@@ -151,16 +188,28 @@ class TokenEmbeddings(Embeddings):
         sentences = _to_sentences(data_points)
         if not any(sentence.words for sentence in sentences):
             return sentences
-        encoded = encode(sentences, self.index, fields=self.fields)
-        with evaluating(self):
-            chunks = torch.split(encoded.word_ids[:-1].unsqueeze(0), _CHUNK, dim=1)
-            vectors = torch.cat([self(self._inputs(encoded.table, chunk))[0] for chunk in chunks])  # (N, D)
+        encoded = self._encode(sentences)
+        if self.is_contextual:
+            vectors = torch.zeros(len(encoded.word_ids), self.embedding_length, device=self._device)  # (N + 1, D)
+            for batch, batch_vectors in self._embed_batches(encoded):
+                vectors[copy_to(batch.positions, vectors.device)] = batch_vectors.to(vectors.dtype)
+            vectors = vectors[:-1]
+        else:
+            vectors = self._embed_words_alone(encoded)
         lengths = [len(sentence) for sentence in sentences]
         parts = torch.split(vectors, list(self.lengths_by_name().values()), dim=1)
         for name, part in zip(self.get_names(), parts, strict=True):
             for sentence, matrix in zip(sentences, torch.split(part, lengths), strict=True):
                 sentence.set_token_embeddings(name, matrix)
         return sentences
+
+    def _embed_words_alone(self, dataset: EncodedDataset) -> Tensor:
+        """Return the vectors (N, D) of words, each of which depends on nothing but the word."""
+        chunks = torch.split(dataset.word_ids[:-1].unsqueeze(0), _CHUNK, dim=1)
+        with evaluating(self):
+            inputs = (self.select(dataset.table, chunk) for chunk in chunks)
+            parts = [map_tensors(lambda tensor: copy_to(tensor, self._device), part) for part in inputs]
+            return torch.cat([self(part)[0] for part in parts])
 
 
 class DocumentEmbeddings(Embeddings):
@@ -191,6 +240,11 @@ class DocumentEmbeddings(Embeddings):
         """The label types of tokens that the embeddings of the words need."""
         return self.embeddings.fields
 
+    @property
+    def context(self) -> ContextWindow | None:
+        """The words of neighbouring sentences that the embeddings of the words read."""
+        return self.embeddings.context
+
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:
         """Return the settings and the embeddings of the words."""
         return {**super().to_params(), "embeddings": embedding_to_params(self.embeddings, whole=whole)}
@@ -208,13 +262,21 @@ class DocumentEmbeddings(Embeddings):
         """Return the inputs of a batch with word ids (B, T)."""
         return self.embeddings.select(table, word_ids)
 
+    def select_batch(self, batch: Batch, generator: Generator | None = None) -> Inputs:
+        """Return the inputs of a batch."""
+        return self.embeddings.select_batch(batch, generator)
+
+    def prepare(self, dataset: EncodedDataset) -> Table:
+        """Return the table of a data set that is read many times."""
+        return self.embeddings.prepare(dataset)
+
     def unknown_words(self, table: Table) -> dict[str, Tensor]:
         """Return which words the embeddings of the words have no vector for."""
         return self.embeddings.unknown_words(table)
 
-    def _embed_words(self, inputs: Inputs) -> Tensor:
+    def _embed_words(self, inputs: Inputs, lengths: Tensor, generator: Generator | None) -> Tensor:
         """Return the vectors of the words, (B, T, D), in the precision of the module's own weights."""
-        vectors: Tensor = self.embeddings(inputs)
+        vectors: Tensor = self.embeddings(inputs, lengths, generator)
         weight = next(self.parameters(), None)
         return vectors if weight is None else vectors.to(weight.dtype)
 
@@ -222,13 +284,9 @@ class DocumentEmbeddings(Embeddings):
     def embed(self, data_points: Sentence | Iterable[Sentence]) -> list[Sentence]:
         """Compute the vector (D,) of every sentence: `sentence.embedding`."""
         sentences = _to_sentences(data_points)
-        encoded = encode(sentences, self.index, fields=self.fields)
         vectors = torch.zeros(len(sentences), self.embedding_length, device=self._device)  # (S, D)
-        with evaluating(self):
-            for indices in bucketed_batches(encoded.lengths, 64):
-                batch = encoded.batch(indices)
-                batch_vectors = self(self._inputs(batch.table, batch.word_ids), batch.lengths)
-                vectors[indices.to(vectors.device)] = batch_vectors.to(vectors.dtype)
+        for batch, batch_vectors in self._embed_batches(self._encode(sentences)):
+            vectors[batch.indices.to(vectors.device)] = batch_vectors.to(vectors.dtype)
         for sentence, vector in zip(sentences, vectors, strict=True):
             sentence.set_embedding(self.name, vector)
         return sentences

@@ -68,7 +68,7 @@ class DocumentPoolEmbeddings(DocumentEmbeddings):
 
     def forward(self, inputs: Inputs, lengths: Tensor, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, D); see `DocumentEmbeddings.forward`."""
-        features: Tensor = self.layers(self._embed_words(inputs))  # (B, T, D)
+        features: Tensor = self.layers(self._embed_words(inputs, lengths, generator))  # (B, T, D)
         is_padding = torch.arange(features.shape[1]) >= lengths.unsqueeze(1)  # (B, T)
         is_padding = copy_to(is_padding, features.device).unsqueeze(2)  # (B, T, 1)
         if self.pooling == "mean":
@@ -161,7 +161,7 @@ class DocumentRNNEmbeddings(DocumentEmbeddings):
 
     def forward(self, inputs: Inputs, lengths: Tensor, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, D); see `DocumentEmbeddings.forward`."""
-        features = self._embed_words(inputs)  # (B, T, D)
+        features = self._embed_words(inputs, lengths, generator)  # (B, T, D)
         features = self.locked_dropout(self.dropout(features, generator), generator)
         features = self.word_dropout(features, generator)
         if self.reprojection is not None:

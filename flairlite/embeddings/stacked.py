@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from flairlite.embeddings.base import (
     embedding_to_params,
     register_embeddings,
 )
-from flairlite.encoding import Table
+from flairlite.encoding import Batch, ContextWindow, EncodedDataset, Table
 from flairlite.errors import SettingError
 
 
@@ -31,7 +32,8 @@ class StackedEmbeddings(TokenEmbeddings):
         overwrite_names: Put the index of a part before its name. Otherwise parts with the same name are an error.
 
     Raises:
-        SettingError: If `embeddings` is not a list of embeddings of words, or their names collide.
+        SettingError: If `embeddings` is not a list of embeddings of words, their names collide, or they read different
+            context.
     """
 
     def __init__(self, embeddings: Iterable[TokenEmbeddings], overwrite_names: bool = True) -> None:
@@ -41,6 +43,8 @@ class StackedEmbeddings(TokenEmbeddings):
         self.overwrite_names = flag("overwrite_names", overwrite_names)
         self.name = "Stack"
         names = [name for part in self.parts for name in part.get_names()]
+        if len({part.context for part in self.parts} - {None}) > 1:
+            raise SettingError("the parts read different context: give them the same use_context")
         if not overwrite_names and len(set(names)) < len(names):
             raise SettingError(f"two parts have the same name, {', '.join(names)}: remove overwrite_names=False")
         self.eval()
@@ -60,6 +64,16 @@ class StackedEmbeddings(TokenEmbeddings):
         """The label types that the parts need, each once."""
         return tuple(dict.fromkeys(field for part in self.parts for field in part.fields))
 
+    @property
+    def context(self) -> ContextWindow | None:
+        """The words of neighbouring sentences that parts read."""
+        return next((part.context for part in self.parts if part.context is not None), None)
+
+    @property
+    def is_contextual(self) -> bool:
+        """Whether the vectors of a part depend on the sentence."""
+        return any(part.is_contextual for part in self.parts)
+
     def lengths_by_name(self) -> dict[str, int]:
         """Return the features of each part, in order."""
         width = len(str(len(self.parts) - 1))  # sorted by name, the parts keep their order
@@ -77,9 +91,20 @@ class StackedEmbeddings(TokenEmbeddings):
         """Return the inputs of each part for a batch with word ids (B, T)."""
         return tuple(part.select(rows, word_ids) for part, rows in zip(self.parts, table, strict=True))
 
+    def select_batch(self, batch: Batch, generator: Generator | None = None) -> Inputs:
+        """Return the inputs of each part for a batch."""
+        pairs = zip(self.parts, batch.table, strict=True)
+        return tuple(part.select_batch(replace(batch, table=rows), generator) for part, rows in pairs)
+
+    def prepare(self, dataset: EncodedDataset) -> Table:
+        """Return the tables of the parts for a data set that is read many times."""
+        pairs = zip(self.parts, dataset.table, strict=True)
+        return tuple(part.prepare(replace(dataset, table=rows)) for part, rows in pairs)
+
     def forward(self, inputs: Inputs, lengths: Tensor | None = None, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, T, D)."""
-        return torch.cat([part(selected) for part, selected in zip(self.parts, inputs, strict=True)], dim=2)
+        pairs = zip(self.parts, inputs, strict=True)
+        return torch.cat([part(selected, lengths, generator) for part, selected in pairs], dim=2)
 
     def unknown_words(self, table: Table) -> dict[str, Tensor]:
         """Return which words (U + 1,) each part has no vector for."""

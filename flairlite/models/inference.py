@@ -252,6 +252,7 @@ def _split(batch: Batch, sizes: Sequence[int]) -> Iterator[Batch]:
             targets=None,
             num_labels=0,
             is_partial=True,
+            context=None if batch.context is None else batch.context[start:end],
         )
 
 

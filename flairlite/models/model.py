@@ -128,7 +128,12 @@ class Model(nn.Module, ABC):
     # Strings to integers, integers to vectors
 
     def encode(
-        self, sentences: Sequence[Sentence], *, label_type: str | None = None, labels: Sequence[str] = ()
+        self,
+        sentences: Sequence[Sentence],
+        *,
+        label_type: str | None = None,
+        labels: Sequence[str] = (),
+        in_order: bool = True,
     ) -> EncodedDataset:
         """Encode sentences as integers.
 
@@ -136,21 +141,23 @@ class Model(nn.Module, ABC):
             sentences: The sentences.
             label_type: The label type to encode, or None to encode only words.
             labels: All labels of this type that occur, those of the model first; see `Task.all_labels`.
+            in_order: Whether the sentences follow each other, so that embeddings that read context make them
+                neighbours, unless they have neighbours.
         """
+        context = self.embeddings.context
+        if context is not None and in_order:
+            Sentence.set_context_for_sentences(sentences)
         targets = None if label_type is None else self.task.targets(sentences, labels, label_type)
-        return encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields)
+        return encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields, context=context)
 
-    def inputs(self, batch: Batch) -> Any:
+    def inputs(self, batch: Batch, generator: torch.Generator | None = None) -> Any:
         """Return the inputs of the embeddings for a batch, on the model's device."""
-        inputs = self.embeddings.select(batch.table, batch.word_ids)
+        inputs = self.embeddings.select_batch(batch, generator)
         return map_tensors(lambda tensor: copy_to(tensor, self.device), inputs)
 
     def features(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Compute the embeddings of a batch: (B, T, D) of its words, or (B, D) of its sentences."""
-        inputs = self.inputs(batch)
-        if self.task.by_word:
-            return self.embeddings(inputs)  # type: ignore[no-any-return]
-        return self.embeddings(inputs, batch.lengths, generator)  # type: ignore[no-any-return]
+        return self.embeddings(self.inputs(batch, generator), batch.lengths, generator)  # type: ignore[no-any-return]
 
     def targets(self, batch: Batch) -> Tensor:
         """Return the targets of a batch on the model's device; see `Batch.targets` and `Task.mask_unknown`."""
@@ -356,19 +363,23 @@ class Model(nn.Module, ABC):
 
     # Files
 
-    def save(self, model_file: str | Path, *, whole: bool = True) -> None:
+    def save(self, model_file: str | Path, *, whole: bool = True, half_precision: bool = False) -> None:
         """Write the model with its embeddings; loading it needs no other file.
 
         Args:
             model_file: The path of the file.
             whole: False omits fixed word vectors that the cache has: the file is small, but can only be loaded where
                 the cache has the vectors. Training writes its best model so until it ends.
+            half_precision: Write weights with 16 bits instead of 32: the file is half as large, and predictions can
+                change slightly. Loading makes 32 bits of them.
 
         Raises:
             FileWriteError: If the file cannot be written.
             ModelFileError: If a setting of the model or its embeddings cannot be stored in a model file.
+            SettingError: If an argument is invalid.
         """
-        save_model(self, model_file, whole=whole)
+        check_flags(whole=whole, half_precision=half_precision)
+        save_model(self, model_file, whole=whole, half_precision=half_precision)
 
     @classmethod
     def load(cls: type[ModelType], model_path: str | Path, *, device: str | torch.device | None = None) -> ModelType:

@@ -158,7 +158,7 @@ class SequenceTagger(Model):
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Compute the emissions (B, T, K): a score of each class at each word."""
-        features = self.features(batch).to(self.linear.weight.dtype)  # (B, T, D)
+        features = self.features(batch, generator).to(self.linear.weight.dtype)  # (B, T, D)
         features = self._drop(features, generator, drop_words=True)
         if self.reprojection is not None:
             features = self.reprojection(features)

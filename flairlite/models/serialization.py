@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from flairlite.checks import file_path
 from flairlite.embeddings.base import embedding_from_params, embedding_to_params
@@ -57,14 +59,15 @@ def _have_same_origin(module: str, other: str) -> bool:
     return module == other or (files[0] is not None and files[0] == files[1])
 
 
-def save_model(model: Model, model_file: str | Path, *, whole: bool = True) -> None:
+def save_model(model: Model, model_file: str | Path, *, whole: bool = True, half_precision: bool = False) -> None:
     """Write a model with its embeddings to a file; see `Model.save`."""
+    state = model.state_dict()
     content = {
         "class": type(model).__name__,
         "settings": model.settings(),
         "tokenizer": _tokenizer_to_params(model.tokenizer),
         "embeddings": embedding_to_params(model.embeddings, whole=whole),
-        "state": model.state_dict(),
+        "state": _halve(state) if half_precision else state,
     }
     write_model_file(file_path("model_file", model_file), content)
 
@@ -135,6 +138,16 @@ def _build(model_class: type[ModelType], content: dict[str, Any], file_size: int
         except SettingError as error:
             raise ModelFileError(f"the tokenizer of the model cannot be built: {error}") from error
     return model
+
+
+def _halve(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights in float16, except those whose values it cannot hold; loading converts them back."""
+    halved: dict[tuple[int, torch.Size], Tensor] = {}  # weights that share their memory still share it
+    for weight in weights.values():
+        half = weight.half() if weight.dtype == torch.float32 else weight
+        is_held = torch.equal(half.isinf(), weight.isinf())
+        halved.setdefault((weight.data_ptr(), weight.shape), half if is_held else weight)
+    return {name: halved[weight.data_ptr(), weight.shape] for name, weight in weights.items()}
 
 
 def _comes_from_user_code(error: Exception, model_class: type[Model]) -> bool:

@@ -15,6 +15,7 @@ from flairlite.nn.fork import hold_during_fork, run_in_forked_child
 from flairlite.tensors import UNLABELLED, copy_to
 
 _lock = threading.Lock()
+_generator_lock = threading.Lock()  # of the global generators
 # for each module in training mode that is evaluated now: the ids of the threads that evaluate it
 _evaluating: WeakKeyDictionary[nn.Module, list[int]] = WeakKeyDictionary()
 
@@ -72,5 +73,38 @@ def _forget_other_threads() -> None:
         _remove(module, [thread for thread in threads if thread != threading.get_ident()])
 
 
+@contextlib.contextmanager
+def drawing_from(generator: torch.Generator | None) -> Iterator[None]:
+    """Let layers that only know torch's global generator, such as `nn.Dropout`, draw from another one.
+
+    Inside the `with` statement, the global generator of the device has the state of `generator`, which continues with
+    the draws made; afterwards the global generator is as before. States are kept on the CPU, so that nothing waits for
+    a device.
+
+    Args:
+        generator: The generator; None leaves the global one.
+    """
+    default = None if generator is None else _default_generator(generator.device)
+    if generator is None or default is None:
+        yield
+        return
+    with _generator_lock:
+        saved = default.get_state()
+        default.set_state(generator.get_state())
+        try:
+            yield
+        finally:
+            generator.set_state(default.get_state())
+            default.set_state(saved)
+
+
+def _default_generator(device: torch.device) -> torch.Generator | None:
+    if device.type == "cpu":
+        return torch.default_generator
+    generators = getattr(torch.get_device_module(device), "default_generators", ())
+    return generators[device.index or 0] if generators else None
+
+
 hold_during_fork(_lock)
+hold_during_fork(_generator_lock)
 run_in_forked_child(_forget_other_threads)

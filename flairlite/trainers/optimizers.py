@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from flairlite.checks import shown
+from flairlite.embeddings import Embeddings
+from flairlite.embeddings.transformer_base import TransformerEmbeddings
 from flairlite.errors import SettingError
 from flairlite.models import Model
 
@@ -67,6 +69,8 @@ def make_optimizer(
     learning_rate: float,
     decoder_learning_rate: float | None,
     *,
+    embedding_rates: Mapping[str, float] | None = None,
+    layer_decay: float | None = None,
     without_compiler: bool = False,
 ) -> torch.optim.Optimizer:
     """Make the optimizer of the weights that can be trained.
@@ -75,20 +79,27 @@ def make_optimizer(
         factory: Makes an optimizer of weights, or groups of them, and `lr`.
         model: The model.
         learning_rate: The learning rate of all weights.
-        decoder_learning_rate: Another one for all weights but the embeddings', which are the second group then.
+        decoder_learning_rate: Another one for all weights but the embeddings', which come in later groups then.
+        embedding_rates: Other ones for single embeddings, by name.
+        layer_decay: The factor from each layer of a transformer to the one below it.
         without_compiler: Whether to avoid importing torch's compiler; see `remove_compiler`.
 
     Raises:
-        SettingError: If the model has no weights to train, or the factory refuses its options or makes something else.
+        SettingError: If the model has no weights to train, no embeddings of such a name or no transformer, or the
+            factory refuses its options or makes something else.
     """
     weights = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
     if not weights:
         raise SettingError("the model has no weights to train: none has requires_grad")
     groups: list[Any] = [weight for _, weight in weights]
-    if decoder_learning_rate is not None:
-        parts = [[weight for name, weight in weights if _is_embedding(name) == chosen] for chosen in (False, True)]
-        rates = (decoder_learning_rate, learning_rate)
-        groups = [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True) if part]
+    if decoder_learning_rate is not None or embedding_rates or layer_decay is not None:
+        rates = _find_rates(model, learning_rate, embedding_rates or {}, layer_decay)
+        decoder_rate = learning_rate if decoder_learning_rate is None else decoder_learning_rate
+        by_rate: dict[tuple[bool, float], list[Any]] = {}
+        for name, weight in sorted(weights, key=lambda item: _is_embedding(item[0])):  # stable: the decoder comes first
+            rate = rates.get(name, learning_rate) if _is_embedding(name) else decoder_rate
+            by_rate.setdefault((_is_embedding(name), rate), []).append(weight)
+        groups = [{"params": part, "lr": rate} for (_, rate), part in by_rate.items()]
     refusals = Exception if is_of_torch(_split_options(factory)[0]) else (TypeError, ValueError)
     try:
         optimizer = (remove_compiler(factory) if without_compiler else factory)(groups, lr=learning_rate)
@@ -99,6 +110,28 @@ def make_optimizer(
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise SettingError(f"optimizer must make an optimizer of torch's; it made {shown(optimizer)}")
     return optimizer
+
+
+def _find_rates(
+    model: Model, learning_rate: float, by_name: Mapping[str, float], layer_decay: float | None
+) -> dict[str, float]:
+    """Return the learning rates of the weights of embeddings with a rate of their own, or of transformers."""
+    rates: dict[str, float] = {}
+    parts = [
+        (path, part) for path, part in model.named_modules() if isinstance(part, Embeddings)
+    ]  # the inner ones last
+    if unknown := sorted(by_name.keys() - {part.name for _, part in parts}):
+        known = ", ".join(dict.fromkeys(part.name for _, part in parts))
+        raise SettingError(f"embedding_learning_rates names {unknown[0]!r}; the embeddings of the model are {known}")
+    if layer_decay is not None and not any(isinstance(part, TransformerEmbeddings) for _, part in parts):
+        raise SettingError("layer_decay is for the layers of a transformer, and the model has none: leave it out")
+    for path, part in parts:
+        if part.name in by_name:
+            rates |= {f"{path}.{name}": by_name[part.name] for name, _ in part.named_parameters()}
+        if layer_decay is not None and isinstance(part, TransformerEmbeddings):
+            for name, depth in part.depths().items():
+                rates[f"{path}.{name}"] = rates.get(f"{path}.{name}", learning_rate) * layer_decay**depth
+    return rates
 
 
 def _is_embedding(name: str) -> bool:

@@ -30,6 +30,8 @@ class TrainingOptions(OptimizerOptions, total=False):
 
     learning_rate: float
     decoder_learning_rate: float | None
+    embedding_learning_rates: Mapping[str, float] | None
+    layer_decay: float | None
     mini_batch_size: int
     mini_batch_chunk_size: int | None
     eval_batch_size: int
@@ -70,7 +72,7 @@ _SCHEDULER = "use plugins=[LinearSchedulerPlugin(warmup_fraction=0.1)]"
 
 # arguments of Flair's versions: the value that asks for nothing, and what to do for any other
 _OF_FLAIR: Mapping[str, tuple[Any, str]] = {
-    "reduce_transformer_vocab": (False, "there are no transformers here"),
+    "reduce_transformer_vocab": (False, "the vocabulary of a transformer stays whole"),
     "multi_gpu": (False, "a run trains on one device; choose it with device="),
     "epoch": (0, f"epochs are counted from 1; {_RESUME}"),
     "save_optimizer_state": (False, f"checkpoint.pt has the optimizer's state; {_RESUME}"),

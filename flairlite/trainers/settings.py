@@ -37,11 +37,23 @@ def _setting(default: Any, check: Check, *, may_change: bool = False) -> Any:
     return field(default=default, metadata={"check": check, "may_change": may_change})
 
 
+_MAX_RATE = 3.4e38  # larger ones are not float32
+_check_rate = number(above=0, below=_MAX_RATE)
+
+
 def _check_sample(name: str, value: Any) -> float:
     amount: float = number(least=0)(name, value)
     if isinstance(amount, float) and amount > 1:
         raise SettingError(f"{name} must be a part from 0 to 1, or a whole number of sentences; it is {amount}")
     return amount
+
+
+def _check_rates(name: str, value: Any) -> dict[str, float] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise SettingError(f"{name} must be a dict of names of embeddings and learning rates; it is {shown(value)}")
+    return {key: _check_rate(f"{name}[{key!r}]", rate) for key, rate in value.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +65,9 @@ class TrainingSettings:
     Attributes:
         learning_rate: The first learning rate.
         decoder_learning_rate: Another learning rate for all weights except those of the embeddings.
+        embedding_learning_rates: Other learning rates for single embeddings, by name, such as `{"Char": 1e-3}`.
+        layer_decay: The factor of the learning rate from each layer of a transformer to the one below it, as in ELECTRA
+            (Clark et al., 2020); None for the same rate in all layers.
         mini_batch_size: Sentences per step; the average, if `bucketing` and the model labels words.
         mini_batch_chunk_size: Sentences computed at once within a step, if a whole batch does not fit into memory.
         eval_batch_size: Sentences computed at once in evaluations.
@@ -99,8 +114,10 @@ class TrainingSettings:
         SettingError: If a value has the wrong type or makes no sense.
     """
 
-    learning_rate: float = _setting(0.1, number(above=0, below=3.4e38))  # larger ones are not float32
-    decoder_learning_rate: float | None = _setting(None, number(above=0, below=3.4e38, optional=True))
+    learning_rate: float = _setting(0.1, _check_rate)
+    decoder_learning_rate: float | None = _setting(None, number(above=0, below=_MAX_RATE, optional=True))
+    embedding_learning_rates: Mapping[str, float] | None = _setting(None, _check_rates)
+    layer_decay: float | None = _setting(None, number(above=0, below=1, optional=True))
     mini_batch_size: int = _setting(32, whole_number(least=1))
     mini_batch_chunk_size: int | None = _setting(None, whole_number(least=1, optional=True))
     eval_batch_size: int = _setting(64, whole_number(least=1), may_change=True)

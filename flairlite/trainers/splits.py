@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,9 @@ def encode_split(
             model.label_type,
         )
     fields, task = model.embeddings.fields, model.task
-    encoder = None if storage_mode == "none" else Encoder(fields)
+    if model.embeddings.context is not None and is_in_memory(sentences):
+        Sentence.set_context_for_sentences(sentences)
+    encoder = None if storage_mode == "none" else Encoder(fields, model.embeddings.context)
     labels, targets, lengths, digest = list(task.label_names), [], [], hashlib.sha256()
     for chunk in _read_chunks(sentences):
         labels = list(dict.fromkeys((*labels, *task.count(chunk))))  # those that only the sentences have come last
@@ -105,7 +107,7 @@ def encode_split(
     if encoder is None:
 
         def encode_batch(batch: Sequence[Sentence]) -> EncodedDataset:
-            return model.encode(batch, label_type=gold.label_type, labels=gold.labels)
+            return model.encode(batch, label_type=gold.label_type, labels=gold.labels, in_order=False)
 
         return Split(name, LazyDataset(sentences, encode_batch, torch.cat(lengths)), gold, sha256)
     dataset = encoder.encode(model.embeddings.index, gold.targets)
@@ -113,6 +115,7 @@ def encode_split(
         shown = sentences if is_in_memory(sentences) else [Sentence(encoder.words())]
         for message in describe_unknown_words(model.embeddings, dataset, shown):
             log.info("%s", message)
+    dataset = replace(dataset, table=model.embeddings.prepare(dataset))
     return Split(name, dataset.to(model.device) if storage_mode == "gpu" else dataset, gold, sha256)
 
 

@@ -86,6 +86,8 @@ class TrainingRun:
                 model,
                 settings.learning_rate,
                 settings.decoder_learning_rate,
+                embedding_rates=settings.embedding_learning_rates,
+                layer_decay=settings.layer_decay,
                 without_compiler=settings.tune_process,
             ),
             folder,

@@ -453,7 +453,7 @@ class TestRefused:
             ({"flavour": 1}, r"no argument 'flavour', .*weight_decay\. Leave it out"),
             ({"epoch": 3}, r"no epoch: .*trainer\.resume\(base_path\)"),
             ({"multi_gpu": True}, "no multi_gpu: .*device="),
-            ({"reduce_transformer_vocab": True}, "no transformers here"),
+            ({"reduce_transformer_vocab": True}, "stays whole"),
             ({"save_optimizer_state": True}, r"checkpoint\.pt has the optimizer's state"),
             ({"gold_label_dictionary_for_eval": object()}, "count as misses"),
             ({"scheduler": "linear"}, r"plugins=\[LinearSchedulerPlugin"),

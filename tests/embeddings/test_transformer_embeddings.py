@@ -1,0 +1,548 @@
+"""Embeddings from transformers: their vectors are those of transformers called directly."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+pytest.importorskip("transformers", reason="transformers is not installed")
+
+from tiny_transformers import BYTE_LEVEL, KINDS, MAX_LENGTH, load_reference, save_transformer
+
+from flairlite.data import Sentence
+from flairlite.embeddings import (
+    Embeddings,
+    StackedEmbeddings,
+    TransformerDocumentEmbeddings,
+    TransformerWordEmbeddings,
+    load_embeddings,
+)
+from flairlite.embeddings.transformer_files import load_pretrained
+from flairlite.encoding import encode
+from flairlite.errors import DataUnavailableError, ModelFileError, SettingError, UnknownNameError
+from flairlite.tensors import map_tensors
+
+ODD = "I love unbelievably \u200b nice Berlin 🙂 children's 中文 e\u0301 \ud800 <mask> !".split(" ")
+SENTENCES = [ODD, ["Berlin"], "the children of the old town were reading .".split(), ["\u200b"], ["\u200b", "town"]]
+TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Return the folder of a model of a type, made once."""
+    root, made = tmp_path_factory.mktemp("transformers"), {}
+
+    def make(kind: str = "bert") -> Path:
+        if kind not in made:
+            made[kind] = save_transformer(kind, root / kind)
+        return made[kind]  # type: ignore[no-any-return]
+
+    return make
+
+
+def matrix(sentence: Sentence) -> Tensor:
+    return torch.stack([token.embedding for token in sentence])
+
+
+def embed(embedding: Embeddings, words: list[list[str]]) -> list[Sentence]:
+    return embedding.embed([Sentence(part) for part in words])
+
+
+def printable(words: list[str]) -> list[str]:
+    return [word.encode("utf-8", "replace").decode() for word in words]
+
+
+@torch.no_grad()
+def hidden_states(folder: Path, words: list[str]) -> tuple[list[Tensor], list[int | None]]:
+    """Return all layers (L, D) of one sentence, and the word of each subword, as transformers computes them."""
+    tokenizer, model = load_reference(folder)
+    encoding = tokenizer([printable(words)], is_split_into_words=True, return_tensors="pt")
+    output = model(encoding["input_ids"], encoding["attention_mask"], output_hidden_states=True)
+    return [state[0] for state in output.hidden_states], encoding.word_ids(0)
+
+
+def pooled(states: Tensor, owners: list[int | None], pooling: str, count: int) -> Tensor:
+    """Pool the subwords of each word, one word at a time."""
+    rows = []
+    for word in range(count):
+        own = states[[index for index, owner in enumerate(owners) if owner == word]]
+        if not len(own):
+            rows.append(torch.zeros(states.shape[1] * (2 if pooling == "first_last" else 1)))
+        elif pooling == "mean":
+            rows.append(own.mean(0))
+        else:
+            ends = {"first": [own[0]], "last": [own[-1]], "first_last": [own[0], own[-1]]}[pooling]
+            rows.append(torch.cat(ends))
+    return torch.stack(rows)
+
+
+# ---------------------------------------------------------------------------------------------------- vectors of words
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_vectors_are_those_of_transformers_for_each_type_of_model(folders: Make, kind: str) -> None:
+    embedding = TransformerWordEmbeddings(folders(kind), layers="-1,0,2", layer_mean=False)
+    batch = embed(embedding, SENTENCES)  # one batch; the reference reads one sentence at a time
+    for words, sentence in zip(SENTENCES, batch, strict=True):
+        if kind == "gpt2" and words == ["\u200b"]:
+            continue  # a model without special tokens reads nothing here
+        states, owners = hidden_states(folders(kind), words)
+        expected = torch.cat([states[-1], states[0], states[2]], dim=1)
+        torch.testing.assert_close(matrix(sentence), pooled(expected, owners, "first", len(words)), **TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_subwords_of_distinct_words_are_those_of_whole_sentences(folders: Make, kind: str) -> None:
+    tokenizer, _ = load_reference(folders(kind))
+    subwords = load_pretrained(folders(kind)).tokenizer
+    distinct = list(dict.fromkeys(word for words in SENTENCES for word in words))
+    table = subwords.split(distinct)
+    for words in SENTENCES:
+        ids, _ = table.join(torch.tensor([distinct.index(word) for word in words]))
+        expected = tokenizer(printable(words), is_split_into_words=True)["input_ids"]
+        assert [*subwords.prefix, *ids.tolist(), *subwords.suffix] == expected
+
+
+@pytest.mark.parametrize("kind", BYTE_LEVEL)
+def test_words_of_byte_level_tokenizers_are_split_as_in_running_text(folders: Make, kind: str) -> None:
+    words = "the children of the old town were reading 🙂 in Köln".split()
+    subwords = load_pretrained(folders(kind)).tokenizer
+    text = " " + " ".join(words)
+    expected = load_reference(folders(kind))[0].backend_tokenizer.encode(text, add_special_tokens=False).ids
+    assert subwords.split(words).values.tolist() == expected
+
+
+@pytest.mark.parametrize("pooling", ["first", "last", "first_last", "mean"])
+@pytest.mark.parametrize(
+    ("layers", "mean", "chosen"),
+    [("-1", True, [3]), ("all", True, [0, 1, 2, 3]), ("-1,-2", False, [3, 2]), ("1, 3", True, [1, 3])],
+    ids=["last", "all", "joined", "mean"],
+)
+def test_poolings_and_layers(folders: Make, pooling: str, layers: str, mean: bool, chosen: list[int]) -> None:
+    embedding = TransformerWordEmbeddings(folders(), subtoken_pooling=pooling, layers=layers, layer_mean=mean)
+    states, owners = hidden_states(folders(), ODD)
+    stacked = torch.stack([states[index] for index in chosen])
+    joined = stacked.mean(0) if mean else torch.cat(list(stacked), dim=1)
+    expected = pooled(joined, owners, pooling, len(ODD))
+    assert embedding.embedding_length == expected.shape[1]
+    torch.testing.assert_close(matrix(embed(embedding, [ODD])[0]), expected, **TOLERANCE)
+
+
+# ------------------------------------------------------------------------------------------------ vectors of documents
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "t5", "gpt2"])
+@pytest.mark.parametrize("pooling", ["cls", "mean", "max"])
+def test_vectors_of_documents_are_those_of_transformers(folders: Make, kind: str, pooling: str) -> None:
+    embedding = TransformerDocumentEmbeddings(folders(kind), cls_pooling=pooling)
+    sentences = SENTENCES[:3]
+    for words, sentence in zip(sentences, embed(embedding, sentences), strict=True):
+        states = hidden_states(folders(kind), words)[0][-1]
+        first = states[0] if kind in ("bert", "roberta") else states[-1]
+        expected = {"cls": first, "mean": states.mean(0), "max": states.amax(0)}[pooling]
+        torch.testing.assert_close(sentence.embedding, expected, **TOLERANCE)
+
+
+# ----------------------------------------------------------------------------------------------------- long sentences
+
+LONG = [["town"] * 200, ["unbelievably" * 60, "nice"], ["old", "children"] * 31, ["Berlin"]]
+
+
+def states_in_windows(folder: Path, words: list[str]) -> tuple[Tensor, list[int | None]]:
+    """Return the last layer of a long sentence: each subword from the window, of the tokenizer's own, in its middle."""
+    tokenizer, model = load_reference(folder)
+    stride = MAX_LENGTH // 2
+    encoding = tokenizer(
+        words,
+        is_split_into_words=True,
+        return_tensors="pt",
+        padding=True,
+        truncation=True,
+        max_length=MAX_LENGTH,
+        stride=stride,
+        return_overflowing_tokens=True,
+    )
+    with torch.no_grad():
+        states = model(encoding["input_ids"], encoding["attention_mask"]).last_hidden_state
+    specials = tokenizer(["x"], is_split_into_words=True, return_special_tokens_mask=True)["special_tokens_mask"]
+    left, special = specials.index(0), sum(specials)
+    capacity = MAX_LENGTH - special
+    step, count = capacity - stride, len(states)
+    total = len(tokenizer(words, is_split_into_words=True, add_special_tokens=False)["input_ids"])
+    rows: list[Tensor] = []
+    owners: list[int | None] = []
+    for position in range(total):
+        window = next(  # the first one in which the subword is not in the second half of the overlap
+            index
+            for index in range(count)
+            if position - index * step < capacity - stride // 2 - stride % 2 or index == count - 1
+        )
+        column = left + position - window * step
+        rows.append(states[window, column])
+        owners.append(encoding.word_ids(window)[column])
+    return torch.stack(rows), owners
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "modernbert", "gpt2"])
+def test_long_sentences_are_read_in_windows(folders: Make, kind: str) -> None:
+    embedding = TransformerWordEmbeddings(folders(kind), subtoken_pooling="mean")
+    for words, sentence in zip(LONG, embed(embedding, LONG), strict=True):
+        states, owners = states_in_windows(folders(kind), words)
+        torch.testing.assert_close(matrix(sentence), pooled(states, owners, "mean", len(words)), **TOLERANCE)
+
+
+def test_documents_are_pooled_over_all_windows(folders: Make) -> None:
+    embedding = TransformerDocumentEmbeddings(folders(), cls_pooling="mean", allow_long_sentences=True)
+    for words, sentence in zip(LONG, embed(embedding, LONG), strict=True):
+        tokenizer, model = load_reference(folders())
+        inner, _ = states_in_windows(folders(), words)
+        windows = tokenizer(
+            words,
+            is_split_into_words=True,
+            truncation=True,
+            max_length=MAX_LENGTH,
+            stride=MAX_LENGTH // 2,
+            return_overflowing_tokens=True,
+        )["input_ids"]
+        with torch.no_grad():
+            first, last = (model(torch.tensor([windows[index]])).last_hidden_state[0] for index in (0, -1))
+        expected = torch.cat((first[:1], inner, last[-1:])).mean(0)
+        torch.testing.assert_close(sentence.embedding, expected, **TOLERANCE)
+
+
+def test_a_sentence_of_the_full_length_is_one_window(folders: Make) -> None:
+    embedding = TransformerWordEmbeddings(folders(), allow_long_sentences=False)
+    tokenizer = embedding.pretrained.tokenizer
+    assert len(tokenizer.split(["I"]).values) == 1
+    full, longer = ["I"] * (MAX_LENGTH - 2), ["I"] * (MAX_LENGTH - 1)
+    states, owners = hidden_states(folders(), full)
+    torch.testing.assert_close(
+        matrix(embed(embedding, [full])[0]), pooled(states[-1], owners, "first", len(full)), **TOLERANCE
+    )
+    with pytest.raises(SettingError, match="sentence 2 has 63 subwords, but transformer-bert reads at most 62 at once"):
+        embed(embedding, [["I"], longer])
+
+
+# -------------------------------------------------------------------------------------------------------------- context
+
+
+def test_context_is_the_text_around_a_sentence(folders: Make) -> None:
+    texts = ["the old town .", "I love Berlin", "children were reading .", "nice !"]
+    words = [text.split() for text in texts]
+    embedding = TransformerWordEmbeddings(folders(), use_context=3, context_dropout=0.0)
+    plain = TransformerWordEmbeddings(folders(), use_context=3, use_context_separator=False)
+    tokenizer, model = load_reference(folders())
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[FLERT]"]})
+    model.resize_token_embeddings(len(tokenizer) + 3, mean_resizing=False)
+    for own, separator in ((embedding, ["[FLERT]"]), (plain, [])):
+        for index, sentence in enumerate(embed(own, words)):
+            before = [word for part in words[:index] for word in part][-3:] + separator
+            after = separator + [word for part in words[index + 1 :] for word in part][:3]
+            everything = before + words[index] + after
+            encoding = tokenizer([everything], is_split_into_words=True, return_tensors="pt")
+            model.load_state_dict(own.model.state_dict(), strict=False)
+            with torch.no_grad():
+                states = model(encoding["input_ids"]).last_hidden_state[0]
+            expected = pooled(states, encoding.word_ids(0), "first", len(everything))[len(before) :]
+            torch.testing.assert_close(matrix(sentence), expected[: len(words[index])], **TOLERANCE)
+
+
+def test_context_stops_at_the_start_of_a_document(folders: Make) -> None:
+    def read(*, respect: bool, boundary: bool) -> Tensor:
+        sentences = [Sentence(text.split()) for text in ("the old town .", "-DOCSTART-", "I love Berlin")]
+        sentences[1].is_document_boundary = boundary
+        embedding = TransformerWordEmbeddings(folders(), use_context=5, respect_document_boundaries=respect)
+        return matrix(embedding.embed(sentences)[2])
+
+    alone = TransformerWordEmbeddings(folders(), use_context=5)
+    expected = matrix(embed(alone, [["I", "love", "Berlin"]])[0])
+    torch.testing.assert_close(read(respect=True, boundary=True), expected, **TOLERANCE)
+    assert not torch.allclose(read(respect=False, boundary=True), expected, atol=1e-3)
+    assert not torch.allclose(read(respect=True, boundary=False), expected, atol=1e-3)
+
+
+def test_context_is_left_out_at_random_in_training_and_as_the_generator_says(folders: Make) -> None:
+    embedding = TransformerWordEmbeddings(folders(), use_context=2, context_dropout=0.5)
+    sentences = [Sentence(["I", "love", "Berlin"]) for _ in range(60)]
+    Sentence.set_context_for_sentences(sentences)
+    batch = encode(sentences, embedding.index, context=embedding.context).batch(torch.arange(1, 59))
+
+    def sizes(seed: int) -> list[int]:
+        _, mask, *_ = embedding.select_batch(batch, torch.Generator().manual_seed(seed))
+        return mask.sum(1).tolist()  # type: ignore[no-any-return]
+
+    assert set(sizes(0)) == {2 + 3 + 2 + 4}  # special tokens, words, [FLERT] and context
+    embedding.train()
+    assert set(sizes(0)) == {7, 9, 11}
+    assert sizes(0) == sizes(0) != sizes(1)
+    generator = torch.Generator().manual_seed(0)
+    drawn = [embedding.select_batch(batch, generator)[1].sum(1).tolist() for _ in range(2)]
+    assert drawn[0] != drawn[1]
+
+
+def test_parts_of_a_stack_must_agree_on_context(folders: Make) -> None:
+    parts = [TransformerWordEmbeddings(folders(), use_context=length) for length in (2, 3)]
+    with pytest.raises(SettingError, match="the parts read different context"):
+        StackedEmbeddings(parts)
+
+
+# ------------------------------------------------------------------------------------------------------------ gradients
+
+
+def gradients(embedding: Any) -> set[str]:
+    sentences = [Sentence(["I", "love"]), Sentence(["unbelievably", "nice", "town"])]
+    batch = encode(sentences, embedding.index).batch(torch.arange(2))
+    vectors = embedding(embedding.select_batch(batch), batch.lengths)
+    if vectors.requires_grad:
+        vectors.sin().sum().backward()
+    return {name for name, weight in embedding.named_parameters() if weight.grad is not None and weight.grad.any()}
+
+
+def test_gradients_reach_all_layers_that_are_used_and_no_others(folders: Make) -> None:
+    everything = gradients(TransformerWordEmbeddings(folders()))
+    assert everything == {name for name, _ in TransformerWordEmbeddings(folders()).named_parameters()}
+    assert not gradients(TransformerWordEmbeddings(folders(), fine_tune=False))
+    lower = gradients(TransformerWordEmbeddings(folders(), layers="1"))
+    assert {name.split(".")[3] for name in lower if ".layer." in name} == {"0"}
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "deberta-v2", "electra", "modernbert", "distilbert", "t5"])
+def test_frozen_layers_are_those_below(folders: Make, kind: str) -> None:
+    everything = TransformerWordEmbeddings(folders(kind))
+    depths = everything.depths()
+    assert depths.keys() == dict(everything.named_parameters()).keys()
+    assert set(depths.values()) == {0, 1, 2, 3}  # 3 is below the three layers
+    frozen = TransformerWordEmbeddings(folders(kind), frozen_layers=2)
+    trained = {name for name, weight in frozen.named_parameters() if weight.requires_grad}
+    assert trained == {name for name, depth in depths.items() if depth == 0}
+    assert gradients(frozen) <= trained
+
+
+def test_checkpointing_of_activations_changes_no_gradient(folders: Make) -> None:
+    found = []
+    for is_checkpointed in (False, True):
+        embedding = TransformerWordEmbeddings(folders(), gradient_checkpointing=is_checkpointed).train()
+        batch = encode([Sentence(ODD)], embedding.index).batch(torch.arange(1))
+        generator = torch.Generator().manual_seed(3)
+        embedding(embedding.select_batch(batch), batch.lengths, generator).sin().sum().backward()
+        found.append([weight.grad for weight in embedding.parameters()] + [generator.get_state()])
+    torch.testing.assert_close(*found, rtol=0, atol=0)
+
+
+def test_dropout_draws_from_the_given_generator_and_leaves_the_global_one(folders: Make) -> None:
+    embedding = TransformerWordEmbeddings(folders()).train()
+    batch = encode([Sentence(ODD)], embedding.index).batch(torch.arange(1))
+    before = torch.get_rng_state()
+    generator = torch.Generator().manual_seed(3)
+    one, other = (embedding(embedding.select_batch(batch), None, generator) for _ in range(2))
+    again = embedding(embedding.select_batch(batch), None, torch.Generator().manual_seed(3))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_fixed_transformers_have_no_dropout(folders: Make) -> None:
+    embedding = TransformerWordEmbeddings(folders(), fine_tune=False)
+    expected = matrix(embed(embedding, [ODD])[0])
+    embedding.train()
+    assert not embedding.training
+    torch.testing.assert_close(matrix(embed(embedding, [ODD])[0]), expected, rtol=0, atol=0)
+
+
+# ------------------------------------------------------------------------------------------------------- saved and loaded
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("make", [TransformerWordEmbeddings, TransformerDocumentEmbeddings])
+def test_embeddings_are_built_again_without_their_folder(
+    folders: Make, kind: str, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedding = make(folders(kind), layers="0,-1", frozen_layers=1)
+    params = embedding.save_embeddings()
+    monkeypatch.setattr(Path, "is_dir", None)  # no folder is looked up
+    monkeypatch.setattr(socket.socket, "connect", None)
+    loaded = load_embeddings(params)
+    assert loaded.name == embedding.name == f"transformer-{kind}"
+    assert str(loaded) == str(embedding)
+    trained = [[weight.requires_grad for weight in part.parameters()] for part in (embedding, loaded)]
+    assert trained[0] == trained[1]
+    for one, other in zip(embed(embedding, SENTENCES[:3]), embed(loaded, SENTENCES[:3]), strict=True):
+        vectors = [part.embedding if make is TransformerDocumentEmbeddings else matrix(part) for part in (one, other)]
+        torch.testing.assert_close(*vectors, rtol=0, atol=0)
+
+
+def test_arguments_reach_transformers(folders: Make) -> None:
+    embedding = TransformerWordEmbeddings(
+        folders(),
+        name="mine",
+        transformers_config_kwargs={"hidden_dropout_prob": 0.25},
+        transformers_tokenizer_kwargs={"model_max_length": 10},
+        transformers_model_kwargs={"attn_implementation": "eager"},
+    )
+    again = load_embeddings(embedding.save_embeddings())
+    for part in (embedding, again):
+        assert part.name == "mine"
+        assert part.model.config.hidden_dropout_prob == 0.25
+        assert part.pretrained.max_length == 10
+        assert part.model.config._attn_implementation == "eager"
+
+
+def test_weights_of_half_precision_are_trained_in_full(folders: Make, tmp_path: Path) -> None:
+    _, model = load_reference(folders("bert"))
+    folder = tmp_path / "half"
+    model.half().save_pretrained(folder)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / file).write_bytes((folders("bert") / file).read_bytes())
+    assert {weight.dtype for weight in TransformerWordEmbeddings(folder).parameters()} == {torch.float32}
+
+
+def test_settings_of_a_file_that_refer_to_code_or_other_files_are_ignored(
+    folders: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = TransformerWordEmbeddings(folders()).save_embeddings()
+    config = json.loads(params["pretrained"]["config"])
+    config |= {"auto_map": {"AutoModel": "evil--code.Model"}, "attn_implementation": "evil/kernel"}
+    config |= {"_attn_implementation": "evil/kernel", "_name_or_path": "/etc", "quantization_config": {"x": 1}}
+    params["pretrained"] |= {"config": json.dumps(config), "attention": "evil/kernel"}
+    monkeypatch.setattr(socket.socket, "connect", None)
+    assert load_embeddings(params).model.config._attn_implementation in ("eager", "sdpa")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"config": "{"}, "the transformer cannot be built"),
+        ({"config": "[]"}, "the transformer or its tokenizer is damaged"),
+        ({"config": '{"model_type": "no-such-type"}'}, "of type 'no-such-type', which transformers .* does not know"),
+        ({"config": '{"model_type": "vit"}'}, "'vit' is not an encoder of text"),
+        ({"config": '{"model_type": "bert", "hidden_size": 7}'}, "the transformer cannot be built"),
+        ({"tokenizer": torch.zeros(3, dtype=torch.uint8)}, "the tokenizer is damaged"),
+        ({"tokenizer": "text"}, "the transformer or its tokenizer is damaged"),
+        ({"dtype": "int64"}, "'int64' is not a type of weights"),
+    ],
+    ids=["no JSON", "no dict", "unknown", "images", "sizes", "no tokenizer", "text", "dtype"],
+)
+def test_damaged_files_are_reported(folders: Make, change: dict[str, Any], message: str) -> None:
+    params = TransformerWordEmbeddings(folders()).to_params()
+    params["pretrained"] |= change
+    with pytest.raises((ModelFileError, SettingError), match=message):
+        load_embeddings({"class": "TransformerWordEmbeddings", **params})
+
+
+# ------------------------------------------------------------------------------------------------------------- arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"layers": "7"}, "layers must be 'all', or indices from -4 to 3 such as '-1,-2'; it is '7'"),
+        ({"layers": ""}, "layers must be 'all'"),
+        ({"layers": "top"}, "layers must be 'all'"),
+        ({"subtoken_pooling": "max"}, "subtoken_pooling must be one of first, last, first_last, mean"),
+        ({"use_context": -1}, "use_context must be at least 0"),
+        ({"use_context": "yes"}, "use_context must be a whole number"),
+        ({"context_dropout": 1.5}, "context_dropout must be at least 0"),
+        ({"fine_tune": "False"}, "fine_tune must be True or False"),
+        ({"frozen_layers": 4}, "frozen_layers must be at most 3"),
+        ({"model": ""}, "model must be a folder or a name"),
+        ({"model": 3}, "model must be a folder or a name"),
+        ({"transformers_model_kwargs": {"trust_remote_code": True}}, "code of a model's folder is never run"),
+        ({"transformers_config_kwargs": 3}, "transformers_config_kwargs must be a dict of arguments"),
+        ({"transformers_tokenizer_kwargs": {"model_max_length": 3}}, "the model takes 3 subwords"),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
+)
+def test_wrong_arguments_are_reported(folders: Make, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        TransformerWordEmbeddings(**{"model": folders(), **arguments})
+    with pytest.raises(SettingError, match="cls_pooling must be one of cls, max, mean"):
+        TransformerDocumentEmbeddings(folders(), cls_pooling="min")
+
+
+@pytest.mark.parametrize(
+    ("file", "missing"),
+    [("config.json", "config.json"), ("model.safetensors", "weights"), ("tokenizer.json", "a tokenizer")],
+)
+def test_a_folder_that_lacks_a_file_is_reported(folders: Make, tmp_path: Path, file: str, missing: str) -> None:
+    for part in folders().iterdir():
+        if part.name != file:
+            (tmp_path / part.name).write_bytes(part.read_bytes())
+    with pytest.raises(DataUnavailableError, match=f"{tmp_path} lacks {missing}: put config.json, model.safetensors"):
+        TransformerWordEmbeddings(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_folder_with_a_damaged_file_is_reported(folders: Make, tmp_path: Path, file: str) -> None:
+    for part in folders().iterdir():
+        (tmp_path / part.name).write_bytes(part.read_bytes()[:9] if part.name == file else part.read_bytes())
+    with pytest.raises(DataUnavailableError, match=f"the model in {tmp_path} cannot be loaded: "):
+        TransformerWordEmbeddings(tmp_path)
+
+
+def test_a_folder_with_weights_of_another_model_is_reported(folders: Make, tmp_path: Path) -> None:
+    for part in folders().iterdir():
+        (tmp_path / part.name).write_bytes(part.read_bytes())
+    (tmp_path / "model.safetensors").write_bytes((folders("electra") / "model.safetensors").read_bytes())
+    with pytest.raises(DataUnavailableError, match="cannot be loaded|lack .* of the .* tensors of BertModel"):
+        TransformerWordEmbeddings(tmp_path)
+
+
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(DataUnavailableError, match=r"no folder .*nowhere: give a folder with config\.json"):
+        TransformerWordEmbeddings(tmp_path / "nowhere")
+
+
+def test_without_network_a_name_is_reported_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    with pytest.raises(UnknownNameError, match="put config.json, .* into a folder, and give the path of the folder"):
+        TransformerWordEmbeddings("no-such-model-of-anybody")
+
+
+def test_slow_tokenizers_are_reported(tmp_path: Path) -> None:
+    import transformers
+
+    tokenizer = transformers.CanineTokenizer()
+    tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "vocab.txt").write_text("")
+    (tmp_path / "model.safetensors").write_text("")
+    transformers.CanineConfig().save_pretrained(tmp_path)
+    with pytest.raises(SettingError, match="has the slow tokenizer CanineTokenizer"):
+        TransformerWordEmbeddings(tmp_path)
+
+
+def test_models_that_do_not_read_text_are_reported(folders: Make, tmp_path: Path) -> None:
+    import transformers
+
+    for part in folders().iterdir():
+        (tmp_path / part.name).write_bytes(part.read_bytes())
+    for config in (transformers.ViTConfig(), transformers.BartConfig()):
+        config.save_pretrained(tmp_path)
+        with pytest.raises(SettingError, match=f"{config.model_type!r} is not an encoder of text"):
+            TransformerWordEmbeddings(tmp_path)
+
+
+def test_batches_of_a_stack_keep_the_inputs_of_each_part(folders: Make) -> None:
+    one, other = TransformerWordEmbeddings(folders()), TransformerWordEmbeddings(folders("electra"))
+    stacked = StackedEmbeddings([one, other])
+    assert stacked.is_contextual
+    together = [matrix(sentence) for sentence in embed(stacked, SENTENCES)]
+    for part, columns in ((one, slice(0, 16)), (other, slice(16, 32))):
+        for vectors, sentence in zip(together, embed(part, SENTENCES), strict=True):
+            torch.testing.assert_close(vectors[:, columns], matrix(sentence), **TOLERANCE)
+    batch = encode([Sentence(ODD)], stacked.index).batch(torch.arange(1))
+    counts: list[int] = []
+    map_tensors(lambda tensor: counts.append(tensor.numel()), stacked.select_batch(batch))
+    assert len(counts) == 8
