@@ -9,6 +9,7 @@ from flairlite.embeddings.base import (
 )
 from flairlite.embeddings.characters import CharacterEmbeddings, FlairCharacterEmbeddings, SubwordEmbeddings
 from flairlite.embeddings.document import DocumentPoolEmbeddings, DocumentRNNEmbeddings
+from flairlite.embeddings.flair import FlairEmbeddings
 from flairlite.embeddings.stacked import StackedEmbeddings
 from flairlite.embeddings.trained import HashEmbeddings, OneHotEmbeddings
 from flairlite.embeddings.transformer import TransformerDocumentEmbeddings, TransformerWordEmbeddings
@@ -21,6 +22,7 @@ __all__ = [
     "DocumentRNNEmbeddings",
     "Embeddings",
     "FlairCharacterEmbeddings",
+    "FlairEmbeddings",
     "HashEmbeddings",
     "OneHotEmbeddings",
     "StackedEmbeddings",

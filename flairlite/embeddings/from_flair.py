@@ -10,58 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flairlite.data import Dictionary
 from flairlite.data.dictionary import UNKNOWN
+from flairlite.embeddings.flair_weights import FlairWeights, read_dictionary, take_rnn
+from flairlite.embeddings.language_model import convert_language_model
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import ModelFileError
-from flairlite.storage.flair_file import DICTIONARY
-from flairlite.storage.pickle_reader import Instance
-
-
-class FlairWeights:
-    """The weights in a file of Flair; each is taken once, so that those that are left have no counterpart.
-
-    Args:
-        tensors: All weights of the file by their names; weights that are taken are removed.
-        prefix: What the names of the weights of this module begin with.
-    """
-
-    def __init__(self, tensors: dict[str, Tensor], prefix: str = "") -> None:
-        self._tensors, self._prefix = tensors, prefix
-
-    def under(self, name: str) -> FlairWeights:
-        """Return the weights of a part of the module."""
-        return FlairWeights(self._tensors, f"{self._prefix}{name}.")
-
-    def take(self, name: str, *shape: int | None) -> Tensor:
-        """Return a weight in float32, and remove it.
-
-        Args:
-            name: Its name in the module.
-            shape: The size of each dimension, None for any.
-
-        Raises:
-            ModelFileError: If the file has no such weight, or it has another shape.
-        """
-        weight = self._tensors.pop(self._prefix + name, None)
-        if not isinstance(weight, Tensor):
-            raise ModelFileError(f"it has no weight {self._prefix}{name}: copy it again")
-        if len(shape) != weight.ndim or any(size not in (None, found) for size, found in zip(shape, weight.shape)):  # noqa: B905
-            raise ModelFileError(f"its weight {self._prefix}{name} has the shape {tuple(weight.shape)}, not {shape}")
-        return weight.float()
-
-    def has(self, name: str) -> bool:
-        """Return whether there is a weight of this name, not taken yet."""
-        return self._prefix + name in self._tensors
-
-    def drop(self, *names: str) -> None:
-        """Remove weights that Flair stores but does not use."""
-        for name in names:
-            self._tensors.pop(self._prefix + name, None)
-
-    def names(self) -> list[str]:
-        """Return the names of the weights that are left."""
-        return sorted(name for name in self._tensors if name.startswith(self._prefix))
 
 
 @dataclass(frozen=True)
@@ -93,55 +46,6 @@ def convert_embedding(params: Any, weights: FlairWeights) -> Converted:
             f"it contains embeddings {name}, which cannot be converted: those of {', '.join(sorted(_CONVERTERS))} can"
         )
     return _CONVERTERS[name](params, weights)
-
-
-def read_dictionary(value: Any, *, with_unknown: bool = False) -> Dictionary:
-    """Return an object of Flair's `Dictionary` as one of flairlite.
-
-    Args:
-        value: The object, as read from a file.
-        with_unknown: Whether it must have `<unk>`, as first item.
-
-    Raises:
-        ModelFileError: If it is something else.
-    """
-    state = value.state if isinstance(value, Instance) and value.kind.name == DICTIONARY else None
-    if not isinstance(state, dict) or not isinstance(state.get("idx2item"), list):
-        raise ModelFileError(f"it has a {type(value).__name__} instead of a dictionary: copy it again")
-    items = [item.decode("utf-8") if isinstance(item, bytes) else item for item in state["idx2item"]]
-    if not all(isinstance(item, str) for item in items) or len(set(items)) < len(items):
-        raise ModelFileError("the items of a dictionary are not distinct strings: copy it again")
-    if with_unknown and items[:1] != [UNKNOWN]:
-        raise ModelFileError(
-            f"a dictionary of characters does not begin with {UNKNOWN}, so unknown ones have no vector"
-        )
-    dictionary = Dictionary(add_unk=False)
-    for item in items:
-        dictionary.add_item(item)
-    dictionary.add_unk = bool(state.get("add_unk", UNKNOWN in items))  # as Flair's __setstate__
-    dictionary.span_labels = bool(state.get("span_labels", False))
-    dictionary.multi_label = bool(state.get("multi_label", False))
-    return dictionary
-
-
-def take_rnn(weights: FlairWeights) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the weights of a recurrent network of torch, and its sizes, which they show.
-
-    Returns:
-        The weights as those of `PaddedRNN`; and `hidden_size`, `rnn_layers` and `bidirectional`.
-    """
-    is_bidirectional, taken, layer = weights.has("weight_ih_l0_reverse"), {}, 0
-    hidden_size = 0
-    while layer == 0 or weights.has(f"weight_ih_l{layer}"):
-        for suffix in ("", "_reverse") if is_bidirectional else ("",):
-            state = weights.take(f"weight_hh_l{layer}{suffix}", None, None)
-            hidden_size = state.shape[1]
-            taken[f"rnn.weight_ih_l{layer}{suffix}"] = weights.take(f"weight_ih_l{layer}{suffix}", len(state), None)
-            taken[f"rnn.weight_hh_l{layer}{suffix}"] = state
-            for name in ("bias_ih", "bias_hh"):
-                taken[f"rnn.{name}_l{layer}{suffix}"] = weights.take(f"{name}_l{layer}{suffix}", len(state))
-        layer += 1
-    return taken, {"hidden_size": hidden_size, "rnn_layers": layer, "bidirectional": is_bidirectional}
 
 
 def prefixed(prefix: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -224,6 +128,29 @@ def _convert_hash(params: Mapping[str, Any], weights: FlairWeights) -> Converted
     table = weights.take("embedding_layer.weight", params["num_embeddings"], params["embedding_length"])
     settings = {name: params[name] for name in ("num_embeddings", "embedding_length", "hash_method")}
     return Converted({"class": "HashEmbeddings", "given_name": "hash", **settings}, {"embedding_layer.weight": table})
+
+
+def _convert_flair(params: Mapping[str, Any], weights: FlairWeights) -> Converted:
+    if not params.get("tokenized_lm", True):
+        raise ModelFileError("its FlairEmbeddings have tokenized_lm=False, which flairlite does not offer")
+    own = weights.under("lm")
+    settings = convert_language_model(params["model_params"], own)
+    own.drop("decoder.weight", "decoder.bias")  # which predicts characters
+    taken = own.take_all()
+    name = _without_position(params["name"])
+    return Converted(
+        {
+            "class": "FlairEmbeddings",
+            "given_name": name,
+            "fine_tune": bool(params["fine_tune"]),
+            "chars_per_chunk": params["chars_per_chunk"],
+            "with_whitespace": True,  # Flair does not store it, and loads models with True
+            "is_lower": bool(params["is_lower"]),
+            "name": name,
+            "language_model": settings,
+        },
+        prefixed("lm", taken),
+    )
 
 
 def _convert_stack(params: Mapping[str, Any], weights: FlairWeights) -> Converted:
@@ -311,6 +238,7 @@ _CONVERTERS: dict[str, Callable[[Mapping[str, Any], FlairWeights], Converted]] =
     "OneHotEmbeddings": _convert_one_hot,
     "HashEmbeddings": _convert_hash,
     "StackedEmbeddings": _convert_stack,
+    "FlairEmbeddings": _convert_flair,
     "DocumentPoolEmbeddings": _convert_pool,
     "DocumentRNNEmbeddings": _convert_document_rnn,
 }

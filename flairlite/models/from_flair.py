@@ -16,14 +16,8 @@ from torch import Tensor
 
 from flairlite.data.dictionary import START, STOP, UNKNOWN
 from flairlite.data.tag_schemes import OUTSIDE, tags_for
-from flairlite.embeddings.from_flair import (
-    Converted,
-    FlairWeights,
-    convert_embedding,
-    prefixed,
-    read_dictionary,
-    take_rnn,
-)
+from flairlite.embeddings.flair_weights import FlairWeights, read_dictionary, take_rnn
+from flairlite.embeddings.from_flair import Converted, convert_embedding, prefixed
 from flairlite.errors import ModelFileError
 from flairlite.storage.flair_file import read_flair_file
 
