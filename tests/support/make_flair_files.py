@@ -25,12 +25,13 @@ from flair.embeddings import (
     CharacterEmbeddings,
     DocumentPoolEmbeddings,
     DocumentRNNEmbeddings,
+    FlairEmbeddings,
     HashEmbeddings,
     OneHotEmbeddings,
     StackedEmbeddings,
     WordEmbeddings,
 )
-from flair.models import SequenceTagger, TextClassifier, TokenClassifier
+from flair.models import LanguageModel, SequenceTagger, TextClassifier, TokenClassifier
 from flair.trainers import ModelTrainer
 
 TEXTS = [  # no word occurs twice in a sentence: Flair gives repeated words the characters of others
@@ -129,7 +130,7 @@ def make_models() -> Iterator[tuple[str, Any]]:
     tagger = SequenceTagger(
         words(fine_tune=True, stable=True), spans, "tag", tag_format="BIO", use_crf=False, hidden_size=6, dropout=0.1
     )
-    yield "spans-bio", train(tagger, "spans")
+    yield "spans-bio", train(tagger, "spans", steps=80)
     one_way = SequenceTagger(words(), dictionary(TAGS), "tag", hidden_size=6, rnn_type="RNN", bidirectional=False)
     yield "words-one-way", train(one_way, "words")
     yield (
@@ -153,6 +154,34 @@ def make_models() -> Iterator[tuple[str, Any]]:
     yield "text-rnn-multi", train(classifier, "texts")
     gru = DocumentRNNEmbeddings([words()], hidden_size=5, reproject_words=False, dropout=0.2, locked_dropout=0.0)
     yield "text-gru", train(TextClassifier(gru, label_type="tag", label_dictionary=dictionary(TOPICS[:2])), "texts")
+
+
+def make_language_models() -> Iterator[tuple[str, LanguageModel]]:
+    """Yield language models with the names of their files; their weights are random."""
+    characters = dictionary("\n abcdefghilnorstuwyABNTS.,0123456789", add_unk=True)
+    for name, options in {
+        "lm-forward": {"is_forward_lm": True, "nlayers": 1},
+        "lm-backward": {"is_forward_lm": False, "nlayers": 2, "nout": 4},
+        "lm-gru": {"is_forward_lm": False, "nlayers": 1, "recurrent_type": "GRU", "document_delimiter": "ab"},
+    }.items():
+        model = LanguageModel(characters, hidden_size=6, embedding_size=5, **options)
+        model.encoder.weight.data.normal_()  # Flair begins with numbers near 0, whose states hardly differ
+        yield name, model
+
+
+def embed(folder: Path, name: str) -> dict[str, Any]:
+    """Return the vectors of the words of all sentences, with some settings of `FlairEmbeddings`."""
+    vectors = {}
+    for setting, options in {
+        "default": {},
+        "chunks": {"chars_per_chunk": 7},
+        "without whitespace": {"with_whitespace": False},
+        "lower": {"is_lower": True},
+    }.items():
+        embedding, data = FlairEmbeddings(str(folder / f"{name}.pt"), **options), sentences()
+        embedding.embed(data)
+        vectors[setting] = [[token.embedding.tolist() for token in sentence] for sentence in data]
+    return vectors
 
 
 def predict(model: Any) -> dict[str, Any]:
@@ -197,10 +226,21 @@ def main(folder: Path) -> None:
     flair.set_seed(1)
     flair.device = torch.device("cpu")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, model in make_models():
+    for name, language_model in make_language_models():
+        language_model.eval().save(folder / f"{name}.pt")
+        vectors = {
+            setting: [[[round(x, 7) for x in word] for word in sentence] for sentence in found]
+            for setting, found in embed(folder, name).items()
+        }
+        content = {"sentences": [text.split(" ") for text in TEXTS], "vectors": vectors}
+        (folder / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    parts = [words(), *(FlairEmbeddings(str(folder / f"lm-{kind}.pt")) for kind in ("forward", "backward"))]
+    tagger = train(SequenceTagger(StackedEmbeddings(parts), dictionary(TAGS), "tag", hidden_size=8), "words")
+    for name, model in (*make_models(), ("words-flair", tagger)):
         model.save(folder / f"{name}.pt")
         content = {"sentences": [text.split(" ") for text in TEXTS], **predict(model)}
         (folder / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        flair.set_seed(1)  # so that no model depends on those before it
 
 
 if __name__ == "__main__":
