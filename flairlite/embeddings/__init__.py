@@ -8,7 +8,7 @@ from flairlite.embeddings.base import (
     register_embeddings,
 )
 from flairlite.embeddings.characters import CharacterEmbeddings, FlairCharacterEmbeddings, SubwordEmbeddings
-from flairlite.embeddings.document import DocumentPoolEmbeddings, DocumentRNNEmbeddings
+from flairlite.embeddings.document import DocumentCNNEmbeddings, DocumentPoolEmbeddings, DocumentRNNEmbeddings
 from flairlite.embeddings.flair import FlairEmbeddings
 from flairlite.embeddings.stacked import StackedEmbeddings
 from flairlite.embeddings.trained import HashEmbeddings, OneHotEmbeddings
@@ -17,6 +17,7 @@ from flairlite.embeddings.word import WordEmbeddings
 
 __all__ = [
     "CharacterEmbeddings",
+    "DocumentCNNEmbeddings",
     "DocumentEmbeddings",
     "DocumentPoolEmbeddings",
     "DocumentRNNEmbeddings",

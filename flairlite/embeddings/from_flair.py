@@ -211,6 +211,24 @@ def _convert_document_rnn(params: Mapping[str, Any], weights: FlairWeights) -> C
     )
 
 
+def _convert_document_cnn(params: Mapping[str, Any], weights: FlairWeights) -> Converted:
+    words = convert_embedding(params["embeddings"], weights.under("embeddings"))
+    return Converted(
+        {
+            "class": "DocumentCNNEmbeddings",
+            "given_name": "document_cnn",
+            "embeddings": words.params,
+            "kernels": [list(pair) for pair in params["kernels"]],
+            **_document_settings(params),
+        },
+        {
+            **prefixed("embeddings", words.weights),
+            **_take_reprojection(params, weights),
+            **prefixed("convs", weights.under("convs").take_all()),
+        },
+    )
+
+
 def _document_settings(params: Mapping[str, Any]) -> dict[str, Any]:
     names = ("reproject_words", "reproject_words_dimension", "dropout", "word_dropout", "locked_dropout", "fine_tune")
     return {name: params[name] for name in names}
@@ -241,4 +259,5 @@ _CONVERTERS: dict[str, Callable[[Mapping[str, Any], FlairWeights], Converted]] =
     "FlairEmbeddings": _convert_flair,
     "DocumentPoolEmbeddings": _convert_pool,
     "DocumentRNNEmbeddings": _convert_document_rnn,
+    "DocumentCNNEmbeddings": _convert_document_cnn,
 }

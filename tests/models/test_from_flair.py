@@ -97,7 +97,7 @@ def chain(content: dict[str, Any], index: int, scheme: str | None = None) -> Cha
 def test_all_kinds_of_files_are_there() -> None:
     assert len(WORD_MODELS) == 5
     assert len(SPAN_MODELS) == 3
-    assert len(TEXT_MODELS) == 3
+    assert len(TEXT_MODELS) == 4
 
 
 @pytest.mark.parametrize("name", WORD_MODELS)

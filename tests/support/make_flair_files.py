@@ -23,6 +23,7 @@ from flair.data import Corpus, Dictionary, Label, Sentence, Token
 from flair.datasets import FlairDatapointDataset
 from flair.embeddings import (
     CharacterEmbeddings,
+    DocumentCNNEmbeddings,
     DocumentPoolEmbeddings,
     DocumentRNNEmbeddings,
     FlairEmbeddings,
@@ -110,7 +111,9 @@ def train_with_trainer(model: SequenceTagger) -> SequenceTagger:
     data = FlairDatapointDataset(labelled("words"))
     with tempfile.TemporaryDirectory() as folder:
         ModelTrainer(model, Corpus(data, data, data)).train(folder, max_epochs=3, mini_batch_size=4)
-        return SequenceTagger.load(Path(folder, "final-model.pt"))
+        model = SequenceTagger.load(Path(folder, "final-model.pt"))
+    model.model_card["training_parameters"] |= {"base_path": "model", "plugins": []}  # without the temporary folder
+    return model
 
 
 def make_models() -> Iterator[tuple[str, Any]]:
@@ -152,6 +155,8 @@ def make_models() -> Iterator[tuple[str, Any]]:
         multi_label_threshold={"default": 0.5, "travel": 0.45},
     )
     yield "text-rnn-multi", train(classifier, "texts")
+    cnn = DocumentCNNEmbeddings([words()], kernels=((3, 2), (4, 5)), reproject_words_dimension=6)
+    yield "text-cnn", train(TextClassifier(cnn, label_type="tag", label_dictionary=dictionary(TOPICS[:2])), "texts")
     gru = DocumentRNNEmbeddings([words()], hidden_size=5, reproject_words=False, dropout=0.2, locked_dropout=0.0)
     yield "text-gru", train(TextClassifier(gru, label_type="tag", label_dictionary=dictionary(TOPICS[:2])), "texts")
 
