@@ -81,7 +81,8 @@ def read_gensim_file(path: Path, pickle: bytes) -> Any:
     for name in state.get("__numpys", ()):
         if name in _ARRAYS:
             state[name] = _load_array(f"{prefix}.{name}", is_compressed=path.suffix in (".gz", ".bz2"))
-    words = next((state[name] for name in ("index_to_key", "index2word", "index2entity") if state.get(name)), [])
+    names = ("index_to_key", "index2word", "index2entity")
+    words: Any = next((state[name] for name in names if state.get(name)), [])
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise TypeError("expected vectors of words, got vectors of numbers or other objects")
     index = {word: row for row, word in enumerate(words)}
