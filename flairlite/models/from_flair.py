@@ -59,9 +59,9 @@ def read_flair_model(path: Path) -> Content:
 
 
 def _convert_tagger(state: Mapping[str, Any], weights: FlairWeights) -> Content:
+    embedding = convert_embedding(state["embeddings"], weights.under("embeddings"))
     tags = read_dictionary(state["tag_dictionary"]).get_items()
     classes = _Classes(tags, state.get("tag_format", "BIOES"))
-    embedding = convert_embedding(state["embeddings"], weights.under("embeddings"))
     use_rnn, use_crf = bool(state["use_rnn"]), bool(state["use_crf"])
     converted, sizes = _take_decoder(classes, weights, "linear"), {}
     if state.get("reproject_embeddings", True):

@@ -19,9 +19,10 @@ from flairlite.storage.archive_check import open_archive
 from flairlite.storage.pickle_inspector import REBUILD_TENSOR, Storage, check_storage, check_tensor
 from flairlite.storage.pickle_reader import ORDERED_DICT, ArchiveError, Instance, Name, PickleReader
 
-DICTIONARY = "flair.data Dictionary"
+DICTIONARY, BYTES = "flair.data Dictionary", "_io BytesIO"  # of the latter, transformers' tokenizers
 _CARD = "model_card"  # settings of the training, which may be objects; it is dropped
 _IN_CARDS = ("flair.", "torch.optim.", "pathlib ")
+_ALLOWED = (DICTIONARY, BYTES, "torch float32", "torch float16", "torch bfloat16")  # types are in configurations
 _FIRST_PROTOCOL, _LAST_PROTOCOL = 3, 5  # of pickles; Flair writes 4, flairlite and `torch.save` write 2
 _REMEDY = (
     "Copy it again, or load and save it once with Flair 0.12 to 0.15.1: earlier versions stored objects, which can run "
@@ -103,19 +104,20 @@ def _read(path: Path) -> Any:
                 "torch Size": lambda sizes: sizes,
                 "collections defaultdict": lambda *_: {},
                 DICTIONARY: None,
+                BYTES: None,
             }
         )
         return PickleReader(archive.pickle, names, lambda pid: check_storage(pid, archive.size_of)).content
 
 
 def _check_objects(content: Any) -> None:
-    """Refuse objects of all classes but `Dictionary`."""
+    """Refuse objects of all classes but those that Flair's models have."""
     left, seen = [content], set()
     while left:
         value = left.pop()
-        if isinstance(value, (Storage, Name)) or (isinstance(value, Instance) and value.kind.name != DICTIONARY):
-            shown = value.kind if isinstance(value, Instance) else value
-            raise ArchiveError(f"it holds an object, {shown}, which flairlite does not read")
+        kind = value.kind if isinstance(value, Instance) else value
+        if isinstance(kind, Storage) or (isinstance(kind, Name) and kind.name not in _ALLOWED):
+            raise ArchiveError(f"it holds an object, {kind}, which flairlite does not read")
         if isinstance(value, (dict, list, tuple, Instance)):
             if id(value) in seen:
                 continue

@@ -66,6 +66,7 @@ CHANGED: dict[type[Model], dict[str, Any]] = {
         "word_dropout": 0.2,
         "locked_dropout": 0.3,
         "seed": 5,
+        "allow_unk_predictions": True,
     },
     TextClassifier: {
         "label_type": "topic",
@@ -77,6 +78,7 @@ CHANGED: dict[type[Model], dict[str, Any]] = {
         "word_dropout": 0.2,
         "locked_dropout": 0.3,
         "seed": 5,
+        "allow_unk_predictions": True,
     },
 }
 ALTERNATIVES: list[tuple[type[Model], dict[str, Any]]] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import pickle
 import struct
 import zipfile
@@ -253,6 +254,13 @@ def test_arrays_of_objects_beside_a_vector_file_are_refused(tmp_path: Path) -> N
 # --- Flair ---------------------------------------------------------------------------------------------------------
 
 
+TRANSFORMER = {
+    "__cls__": "TransformerWordEmbeddings",
+    "tokenizer_data": io.BytesIO(b"a zip archive"),
+    "config_state_dict": {"dtype": torch.float32},
+}
+
+
 def save_as_flair(path: Path, content: Any) -> Path:
     torch.save(content, path, pickle_protocol=4)
     return path
@@ -267,9 +275,13 @@ def save_as_flair(path: Path, content: Any) -> Path:
             {"state_dict": {}, "__cls__": "RelationExtractor"},
             "holds a RelationExtractor of Flair, which is not offered",
         ),
-        ({"state_dict": {}, "__cls__": "SequenceTagger"}, "it has no 'tag_dictionary'"),
+        ({"state_dict": {}, "__cls__": "SequenceTagger"}, "it has no 'embeddings'"),
+        (
+            {"state_dict": {}, "__cls__": "SequenceTagger", "embeddings": TRANSFORMER},
+            "it contains embeddings TransformerWordEmbeddings, which cannot be converted",
+        ),
         ({"state_dict": [], "__cls__": "SequenceTagger"}, "its weights are a list"),
-        ({"state_dict": {}, "__cls__": "SequenceTagger", "tag_dictionary": 1}, "a int instead of a dictionary"),
+        ({"state_dict": {}, "__cls__": "TokenClassifier", "label_dictionary": 1}, "a int instead of a dictionary"),
         ({"state_dict": {}, "__cls__": "SequenceTagger", "x": Path("a")}, "pathlib"),
         ({"state_dict": {}, "__cls__": "SequenceTagger", "x": np.zeros(1)}, "numpy"),
     ],
