@@ -144,7 +144,7 @@ class FlairCharacterEmbeddings(CharacterEmbeddings):
 
     def _read(self, characters: Tensor, lengths: Tensor) -> Tensor:
         """Return the states of both directions at the last characters, (V, D), of characters (V, C)."""
-        return last_states(self.char_rnn(self.char_embedding(characters), lengths), lengths)  # type: ignore[no-any-return]
+        return last_states(self.char_rnn(self.char_embedding(characters), lengths), lengths)
 
 
 def _to_dictionary(given: str | Path | Dictionary | None) -> Dictionary:

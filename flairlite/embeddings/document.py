@@ -277,7 +277,7 @@ class DocumentCNNEmbeddings(_ReadingEmbeddings):
         found = []
         for conv in self.convs:
             values = conv(columns).relu()  # (B, K, T - width + 1)
-            is_beyond = torch.arange(values.shape[2]) + conv.kernel_size[0] > sizes  # type: ignore[index,operator]
+            is_beyond = torch.arange(values.shape[2]) + conv.kernel_size[0] > sizes  # type: ignore[index]
             values = values.masked_fill(copy_to(is_beyond, values.device).unsqueeze(1), 0.0)  # others are at least 0
             found.append(values.amax(dim=2))
         return self._drop_output(torch.cat(found, dim=1).unsqueeze(1), generator)

@@ -1,7 +1,11 @@
-"""Read the files that gensim's `save` writes, which are pickles, as data: nothing in them is executed."""
+"""Word vectors of gensim: its objects, and the files that its `save` writes.
+
+The files are pickles, which are read as data: nothing in them is executed.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairlite.storage.pickle_reader import ORDERED_DICT, Instance, PickleReader
+
+log = logging.getLogger("flairlite")
 
 Array = NDArray[Any]
 
@@ -76,7 +82,7 @@ def read_gensim_file(path: Path, pickle: bytes) -> Any:
         table, prefix = table.state["wv"], f"{prefix}.wv"
     if not isinstance(table, Instance) or not isinstance(table.state, dict):
         shown = table.kind if isinstance(table, Instance) else type(table).__name__
-        raise TypeError(f"expected KeyedVectors, got {shown}")
+        raise NotWordVectorsError(f"expected KeyedVectors, got {shown}")
     state = table.state
     for name in state.get("__numpys", ()):
         if name in _ARRAYS:
@@ -84,15 +90,45 @@ def read_gensim_file(path: Path, pickle: bytes) -> Any:
     names = ("index_to_key", "index2word", "index2entity")
     words: Any = next((state[name] for name in names if state.get(name)), [])
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise TypeError("expected vectors of words, got vectors of numbers or other objects")
+        raise NotWordVectorsError("expected vectors of words, got vectors of numbers or other objects")
     index = {word: row for row, word in enumerate(words)}
     arrays = {name: _to_array(state[name]) for name in _ARRAYS if state.get(name) is not None}
     if "vectors_ngrams" in arrays:
         return _compose_fasttext(state, words, index, arrays)
     vectors = next((arrays[name] for name in ("vectors", "syn0") if name in arrays), None)
     if vectors is None:
-        raise TypeError(f"expected KeyedVectors, got {table.kind} without vectors")
+        raise NotWordVectorsError(f"expected KeyedVectors, got {table.kind} without vectors")
     return SimpleNamespace(key_to_index=index, index_to_key=words, vectors=vectors)
+
+
+class NotWordVectorsError(TypeError):
+    """An object, or what a file contains, is not a table of word vectors."""
+
+
+def split_keyed_vectors(table: Any, source: str) -> tuple[list[str], NDArray[np.floating[Any]]]:
+    """Return the words and the vectors (V, D) of gensim's `KeyedVectors`, or of a model that has them as `wv`.
+
+    Args:
+        table: The object.
+        source: Its name in the log.
+
+    Raises:
+        TypeError: If the object is something else, or has vectors of other things than words.
+    """
+    table = getattr(table, "wv", table)
+    if not all(hasattr(table, name) for name in ("key_to_index", "index_to_key", "vectors")):
+        raise NotWordVectorsError(f"expected KeyedVectors, got {type(table).__name__}")
+    size = len(table.key_to_index)  # after repeated words in a file, gensim leaves rows of zeros at the end
+    words, matrix = list(table.index_to_key[:size]), table.vectors[:size]
+    if not size:
+        raise NotWordVectorsError("expected vectors of words, got none")
+    if not all(isinstance(word, str) for word in words):
+        raise NotWordVectorsError("expected vectors of words, got vectors of numbers or other objects")
+    if matrix.ndim != 2 or len(matrix) != size:
+        raise NotWordVectorsError(f"expected a vector for each of {size} words, got {matrix.shape}")
+    if hasattr(table, "vectors_ngrams"):
+        log.warning("%s: fastText's vectors of parts of words are not used: other words have no vector", source)
+    return words, matrix
 
 
 def _load_array(path: str, *, is_compressed: bool) -> Array:

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from flairlite.embeddings.gensim_files import read_gensim_file
+from flairlite.embeddings.gensim_files import NotWordVectorsError, read_gensim_file, split_keyed_vectors
 from flairlite.errors import DataFormatError, DataUnavailableError
 from flairlite.storage.pickle_reader import ArchiveError
 
@@ -315,39 +315,9 @@ def _read_pickle(stream: BinaryIO, path: Path) -> VectorFile:
 
 
 def _not_loaded(what: str, path: Path, error: Exception) -> DataFormatError:
-    is_described = isinstance(error, (_NotWordVectorsError, ArchiveError))
+    is_described = isinstance(error, (NotWordVectorsError, ArchiveError))
     reason = str(error) if is_described else f"{type(error).__name__}: {error}"
     return DataFormatError(f"no word vectors can be read from this {what}: {reason}", path=path, remedy=_AS_DICT)
-
-
-class _NotWordVectorsError(TypeError):
-    pass
-
-
-def split_keyed_vectors(table: Any, source: str) -> tuple[list[str], NDArray[np.floating[Any]]]:
-    """Return the words and the vectors (V, D) of gensim's `KeyedVectors`, or of a model that has them as `wv`.
-
-    Args:
-        table: The object.
-        source: Its name in the log.
-
-    Raises:
-        TypeError: If the object is something else, or has vectors of other things than words.
-    """
-    table = getattr(table, "wv", table)
-    if not all(hasattr(table, name) for name in ("key_to_index", "index_to_key", "vectors")):
-        raise _NotWordVectorsError(f"expected KeyedVectors, got {type(table).__name__}")
-    size = len(table.key_to_index)  # after repeated words in a file, gensim leaves rows of zeros at the end
-    words, matrix = list(table.index_to_key[:size]), table.vectors[:size]
-    if not size:
-        raise _NotWordVectorsError("expected vectors of words, got none")
-    if not all(isinstance(word, str) for word in words):
-        raise _NotWordVectorsError("expected vectors of words, got vectors of numbers or other objects")
-    if matrix.ndim != 2 or len(matrix) != size:
-        raise _NotWordVectorsError(f"expected a vector for each of {size} words, got {matrix.shape}")
-    if hasattr(table, "vectors_ngrams"):
-        log.warning("%s: fastText's vectors of parts of words are not used: other words have no vector", source)
-    return words, matrix
 
 
 def _finish(rows: VectorFile, path: Path) -> VectorFile:

@@ -63,7 +63,8 @@ def _convert_tagger(state: Mapping[str, Any], weights: FlairWeights) -> Content:
     tags = read_dictionary(state["tag_dictionary"]).get_items()
     classes = _Classes(tags, state.get("tag_format", "BIOES"))
     use_rnn, use_crf = bool(state["use_rnn"]), bool(state["use_crf"])
-    converted, sizes = _take_decoder(classes, weights, "linear"), {}
+    converted = _take_decoder(classes, weights, "linear")
+    sizes: dict[str, Any] = {}
     if state.get("reproject_embeddings", True):
         converted["reprojection.weight"] = weights.take("embedding2nn.weight", None, None)
         converted["reprojection.bias"] = weights.take("embedding2nn.bias", None)

@@ -117,7 +117,7 @@ def convert(old: str | Path, new: str | Path) -> None:
     """
     from flairlite.models.model import Model
 
-    save_model(load_model(Model, old, "cpu"), new)
+    save_model(Model.load(old, device="cpu"), new)
 
 
 def _build(model_class: type[ModelType], content: dict[str, Any], file_size: int) -> ModelType:

@@ -63,7 +63,7 @@ def read_flair_file(path: Path, *, required: tuple[str, ...] = ("state_dict",)) 
         ModelFileError: If the file is damaged, is not Flair's, or has objects of other classes.
     """
     try:
-        content = _read(path)
+        content: dict[str, Any] = _read(path)
         missing = [key for key in required if key not in content] if type(content) is dict else list(required)
         if missing:
             raise ArchiveError(f"it has no {', '.join(missing)}")
