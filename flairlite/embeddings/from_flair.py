@@ -153,6 +153,12 @@ def _convert_flair(params: Mapping[str, Any], weights: FlairWeights) -> Converte
     )
 
 
+def _convert_transformer(params: Mapping[str, Any], weights: FlairWeights) -> Converted:
+    from flairlite.embeddings.transformers_from_flair import convert_transformer
+
+    return Converted(*convert_transformer({**params, "name": _without_position(params["name"])}, weights))
+
+
 def _convert_stack(params: Mapping[str, Any], weights: FlairWeights) -> Converted:
     parts = params["embeddings"]
     if not isinstance(parts, list) or not parts:
@@ -257,6 +263,8 @@ _CONVERTERS: dict[str, Callable[[Mapping[str, Any], FlairWeights], Converted]] =
     "HashEmbeddings": _convert_hash,
     "StackedEmbeddings": _convert_stack,
     "FlairEmbeddings": _convert_flair,
+    "TransformerWordEmbeddings": _convert_transformer,
+    "TransformerDocumentEmbeddings": _convert_transformer,
     "DocumentPoolEmbeddings": _convert_pool,
     "DocumentRNNEmbeddings": _convert_document_rnn,
     "DocumentCNNEmbeddings": _convert_document_cnn,

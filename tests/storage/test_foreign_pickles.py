@@ -254,11 +254,38 @@ def test_arrays_of_objects_beside_a_vector_file_are_refused(tmp_path: Path) -> N
 # --- Flair ---------------------------------------------------------------------------------------------------------
 
 
-TRANSFORMER = {
-    "__cls__": "TransformerWordEmbeddings",
-    "tokenizer_data": io.BytesIO(b"a zip archive"),
-    "config_state_dict": {"dtype": torch.float32},
-}
+def transformer(**changes: Any) -> dict[str, Any]:
+    """Return the parameters of a transformer in a file of Flair, with a tokenizer that is written elsewhere."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as files:
+        files.writestr("../outside.json", "{}")
+    params = {"__cls__": "TransformerWordEmbeddings", "name": "bert", "tokenizer_data": archive, "layers": "-1"}
+    flags = ("is_document_embedding", "layer_mean", "fine_tune", "allow_long_sentences", "respect_document_boundaries")
+    params |= {"is_token_embedding": True, **dict.fromkeys(flags, False), "subtoken_pooling": "first"}
+    config = {"model_type": "bert", "dtype": torch.float32}
+    return {**params, "context_length": 0, "context_dropout": 0.0, "config_state_dict": config, **changes}
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        (transformer(), "its transformer cannot be built: .*tokenizer"),
+        (transformer(tokenizer_data=io.BytesIO(b"no archive")), "its tokenizer is damaged"),
+        (transformer(tokenizer_data=3), "it has no tokenizer"),
+        (transformer(config_state_dict={"a": {b"b": 1}}), "its configuration is damaged"),
+        (transformer(force_max_length=True), "it(s transformer has|.*) force_max_length"),
+        (transformer(is_document_embedding=True), "embeds words and texts at once"),
+    ],
+)
+def test_a_damaged_transformer_is_refused(params: Any, reason: str, tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="needs the extra transformers")
+    state = {"embeddings.model.embeddings.word_embeddings.weight": torch.zeros(3, 2)}
+    path = save_as_flair(
+        tmp_path / "model.pt", {"state_dict": state, "__cls__": "SequenceTagger", "embeddings": params}
+    )
+    with pytest.raises(ModelFileError, match=reason):
+        SequenceTagger.load(path)
+    assert not list(tmp_path.parent.glob("**/outside.json"))
 
 
 def save_as_flair(path: Path, content: Any) -> Path:
@@ -277,8 +304,8 @@ def save_as_flair(path: Path, content: Any) -> Path:
         ),
         ({"state_dict": {}, "__cls__": "SequenceTagger"}, "it has no 'embeddings'"),
         (
-            {"state_dict": {}, "__cls__": "SequenceTagger", "embeddings": TRANSFORMER},
-            "it contains embeddings TransformerWordEmbeddings, which cannot be converted",
+            {"state_dict": {}, "__cls__": "SequenceTagger", "embeddings": {"__cls__": "BytePairEmbeddings"}},
+            "it contains embeddings BytePairEmbeddings, which cannot be converted",
         ),
         ({"state_dict": [], "__cls__": "SequenceTagger"}, "its weights are a list"),
         ({"state_dict": {}, "__cls__": "TokenClassifier", "label_dictionary": 1}, "a int instead of a dictionary"),

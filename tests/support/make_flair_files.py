@@ -30,10 +30,13 @@ from flair.embeddings import (
     HashEmbeddings,
     OneHotEmbeddings,
     StackedEmbeddings,
+    TransformerDocumentEmbeddings,
+    TransformerWordEmbeddings,
     WordEmbeddings,
 )
 from flair.models import LanguageModel, SequenceTagger, TextClassifier, TokenClassifier
 from flair.trainers import ModelTrainer
+from transformers import BertConfig, BertModel, BertTokenizerFast
 
 TEXTS = [  # no word occurs twice in a sentence: Flair gives repeated words the characters of others
     "The dog sleeps in Berlin .",
@@ -189,6 +192,33 @@ def embed(folder: Path, name: str) -> dict[str, Any]:
     return vectors
 
 
+def transformer(kind: Any, folder: Path, **options: Any) -> Any:
+    """Return an embedding of a small BERT with random weights."""
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "dog", "sl", "##ee", "##ps", "in", "bob", "."]
+    (folder / "vocab.txt").write_text("\n".join([*vocabulary, *"abcdefghinorstuvwy"]), encoding="utf-8")
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8}
+    model = BertModel(BertConfig(vocab_size=31, max_position_embeddings=40, **sizes))
+    for weight in model.parameters():  # larger than at the start of training, so that vectors differ more
+        torch.nn.init.normal_(weight, std=0.3)
+    model.save_pretrained(folder)
+    embedding = kind(str(folder), name="bert", **options)
+    embedding.base_model_name = embedding.model.config._name_or_path = "bert"  # not the temporary folder
+    return embedding
+
+
+def make_transformers(folder: Path) -> Iterator[tuple[str, Any]]:
+    """Yield models over transformers."""
+    options: dict[str, Any] = {"layers": "-1,-2", "subtoken_pooling": "first_last", "use_context": 4}
+    embedding = transformer(TransformerWordEmbeddings, folder, layer_mean=False, **options)
+    plain: dict[str, Any] = {"use_crf": False, "use_rnn": False, "reproject_embeddings": False}
+    yield "words-bert", SequenceTagger(embedding, dictionary(TAGS), "tag", **plain).eval()
+    embedding = transformer(TransformerDocumentEmbeddings, folder, cls_pooling="mean")
+    classifier = TextClassifier(embedding, label_type="tag", label_dictionary=dictionary([*TAGS, *TOPICS[:2]]))
+    classifier.decoder.weight.data.normal_()  # so that texts have different labels
+    yield "text-bert", classifier.eval()
+
+
 def predict(model: Any) -> dict[str, Any]:
     """Return what Flair predicts, and what it computes for that, sentence by sentence."""
     predicted: list[Any] = []
@@ -241,7 +271,8 @@ def main(folder: Path) -> None:
         (folder / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     parts = [words(), *(FlairEmbeddings(str(folder / f"lm-{kind}.pt")) for kind in ("forward", "backward"))]
     tagger = train(SequenceTagger(StackedEmbeddings(parts), dictionary(TAGS), "tag", hidden_size=8), "words")
-    for name, model in (*make_models(), ("words-flair", tagger)):
+    temporary = tempfile.TemporaryDirectory()
+    for name, model in (*make_models(), ("words-flair", tagger), *make_transformers(Path(temporary.name))):
         model.save(folder / f"{name}.pt")
         content = {"sentences": [text.split(" ") for text in TEXTS], **predict(model)}
         (folder / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
