@@ -103,6 +103,10 @@ class Dataset(Protocol):
     def lengths(self) -> Tensor:
         """Words per sentence, (S,), on the CPU."""
 
+    @property
+    def sizes(self) -> Tensor:
+        """How much the embeddings read of each sentence, (S,), on the CPU: sentences of one size make a batch."""
+
     def batch(self, indices: Tensor) -> Batch:
         """Return the sentences at `indices` (B,), none of them empty, as one batch."""
 
@@ -118,6 +122,7 @@ class EncodedDataset:
         table: What the embeddings keep of the distinct words; the last row is for padding.
         targets: Gold labels, or None.
         context: (S, 2 C) ids of the words before and after each sentence, or None; see `Batch.context`.
+        subwords: (S,) subwords of each sentence if the embeddings read these, or None.
     """
 
     lengths: Tensor
@@ -126,6 +131,12 @@ class EncodedDataset:
     table: Table
     targets: Targets | None = None
     context: Tensor | None = None
+    subwords: Tensor | None = None
+
+    @property
+    def sizes(self) -> Tensor:
+        """Subwords per sentence or else words, (S,), on the CPU."""
+        return self.lengths if self.subwords is None else self.subwords
 
     def batch(self, indices: Tensor) -> Batch:
         """Return the sentences at `indices` (B,), none of them empty, as one batch, by integer gathers only."""
@@ -177,6 +188,11 @@ class LazyDataset:
         self.lengths = count_words(sentences) if lengths is None else lengths
         self._ends = self.lengths.cumsum(0)
         self._encode = encode
+
+    @property
+    def sizes(self) -> Tensor:
+        """Words per sentence, (S,)."""
+        return self.lengths
 
     def batch(self, indices: Tensor) -> Batch:
         """Return the sentences at `indices` (B,), none of them empty, as one batch."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,6 +113,21 @@ def mini_vectors(session_cache: Path) -> WordEmbeddings:
     from flairlite.embeddings import WordEmbeddings
 
     return WordEmbeddings("glove-mini")
+
+
+@pytest.fixture(scope="session")
+def make_transformer(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that returns the folder of a small transformer of a type, made once."""
+    from tiny_transformers import save_transformer
+
+    root, made = tmp_path_factory.mktemp("transformers"), dict[str, Path]()
+
+    def make(kind: str = "bert") -> Path:
+        if kind not in made:
+            made[kind] = save_transformer(kind, root / kind)
+        return made[kind]
+
+    return make
 
 
 @pytest.fixture(params=DEVICES)

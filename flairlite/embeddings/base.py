@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import GenericAlias
 from typing import Any, ClassVar, TypeVar
 
@@ -99,6 +100,10 @@ class Embeddings(nn.Module, ABC):
         """
         return self.select(batch.table, batch.word_ids)
 
+    def count_subwords(self, dataset: EncodedDataset) -> Tensor | None:
+        """Return the subwords of each sentence, (S,), 0 only for empty ones; None if words are read as a whole."""
+        return None
+
     def prepare(self, dataset: EncodedDataset) -> Table:
         """Return the table of a data set that is read many times, after checking that all its sentences can be read.
 
@@ -148,12 +153,13 @@ class Embeddings(nn.Module, ABC):
     def _encode(self, sentences: Sequence[Sentence]) -> EncodedDataset:
         if self.context is not None:
             Sentence.set_context_for_sentences(sentences)
-        return encode(sentences, self.index, fields=self.fields, context=self.context)
+        encoded = encode(sentences, self.index, fields=self.fields, context=self.context)
+        return replace(encoded, subwords=self.count_subwords(encoded))
 
     def _embed_batches(self, dataset: EncodedDataset) -> Iterator[tuple[Batch, Tensor]]:
         """Yield batches with their vectors, (B, T, D) or (B, D), in evaluation mode."""
         with evaluating(self):
-            for indices in bucketed_batches(dataset.lengths, _BATCH_SIZE):
+            for indices in bucketed_batches(dataset.sizes, _BATCH_SIZE):
                 batch = dataset.batch(indices)
                 inputs = map_tensors(lambda tensor: copy_to(tensor, self._device), self.select_batch(batch))
                 yield batch, self(inputs, batch.lengths)
@@ -265,6 +271,10 @@ class DocumentEmbeddings(Embeddings):
     def select_batch(self, batch: Batch, generator: Generator | None = None) -> Inputs:
         """Return the inputs of a batch."""
         return self.embeddings.select_batch(batch, generator)
+
+    def count_subwords(self, dataset: EncodedDataset) -> Tensor | None:
+        """Return the subwords of each sentence, (S,), if the embeddings of the words read them."""
+        return self.embeddings.count_subwords(dataset)
 
     def prepare(self, dataset: EncodedDataset) -> Table:
         """Return the table of a data set that is read many times."""

@@ -96,6 +96,13 @@ class StackedEmbeddings(TokenEmbeddings):
         pairs = zip(self.parts, batch.table, strict=True)
         return tuple(part.select_batch(replace(batch, table=rows), generator) for part, rows in pairs)
 
+    def count_subwords(self, dataset: EncodedDataset) -> Tensor | None:
+        """Return the subwords of each sentence, (S,), of the part that reads most."""
+        pairs = zip(self.parts, dataset.table, strict=True)
+        counts = [part.count_subwords(replace(dataset, table=rows)) for part, rows in pairs]
+        known = [count for count in counts if count is not None]
+        return torch.stack(known).amax(0) if known else None
+
     def prepare(self, dataset: EncodedDataset) -> Table:
         """Return the tables of the parts for a data set that is read many times."""
         pairs = zip(self.parts, dataset.table, strict=True)

@@ -18,6 +18,7 @@ from flairlite.embeddings.packing import Ragged
 from flairlite.embeddings.transformer_base import TransformerEmbeddings
 from flairlite.embeddings.transformer_files import Pretrained
 from flairlite.encoding import Batch, ContextWindow, EncodedDataset, Table
+from flairlite.errors import SettingError
 from flairlite.tensors import copy_to
 
 log = logging.getLogger("flairlite")
@@ -87,7 +88,9 @@ class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
         is_flag = isinstance(use_context, bool)
         length = _CONTEXT * use_context if is_flag else int(whole_number(least=0)("use_context", use_context))
         respect = flag("respect_document_boundaries", respect_document_boundaries)
-        rate = number(least=0, below=1.0000001)("context_dropout", context_dropout)
+        rate = number(least=0)("context_dropout", context_dropout)
+        if rate > 1:
+            raise SettingError(f"context_dropout must be a probability, at most 1; it is {rate}")
         separator = flag("use_context_separator", use_context_separator)
         super().__init__(
             model,
@@ -180,8 +183,8 @@ class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
             parts = [parts[0], column, rows, column, parts[2]]
         return torch.cat(parts, dim=1), sum(part.shape[1] for part in parts[: len(parts) // 2])
 
-    def _count_subwords(self, dataset: EncodedDataset) -> Tensor:
-        sizes = super()._count_subwords(dataset)
+    def _count(self, dataset: EncodedDataset) -> Tensor:
+        sizes = super()._count(dataset)
         if dataset.context is None:
             return sizes
         lengths: Tensor = dataset.table.lengths(dataset.context.cpu().long().flatten())

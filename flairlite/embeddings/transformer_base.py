@@ -89,6 +89,12 @@ class TransformerEmbeddings(Embeddings):
         """Return the subwords of U distinct words."""
         return self.pretrained.tokenizer.split(words)
 
+    def count_subwords(self, dataset: EncodedDataset) -> Tensor | None:
+        """Return the subwords of each sentence with its context and the special tokens, (S,), 0 for empty ones."""
+        if isinstance(dataset.table, Tensor):
+            return None
+        return (self._count(dataset) + max(1, self.pretrained.tokenizer.num_special)) * dataset.lengths.sign()
+
     def prepare(self, dataset: EncodedDataset) -> Table:
         """Return the subwords or, if the transformer is not trained, the vectors of all words or sentences.
 
@@ -99,14 +105,14 @@ class TransformerEmbeddings(Embeddings):
         """
         if isinstance(dataset.table, Tensor):
             return dataset.table
-        sizes = self._count_subwords(dataset)
+        sizes = self._count(dataset)
         self._check_sizes(sizes, torch.arange(len(sizes)))
         if self.fine_tune or not self.static_embeddings:
             return dataset.table
 
         @torch.no_grad()
         def compute(vectors: Tensor) -> None:
-            for indices in bucketed_batches(sizes * dataset.lengths.sign(), _BATCH_SIZE, max_tokens=_BATCH_TOKENS):
+            for indices in bucketed_batches(dataset.sizes, _BATCH_SIZE, max_tokens=_BATCH_TOKENS):
                 batch = dataset.batch(indices)
                 inputs = map_tensors(lambda tensor: copy_to(tensor, self._device), self.select_batch(batch))
                 vectors[self._rows(batch).cpu()] = self(inputs, batch.lengths).float().cpu()
@@ -175,9 +181,12 @@ class TransformerEmbeddings(Embeddings):
     def _checkpoint(self) -> None:
         if not getattr(self.model, "supports_gradient_checkpointing", False):
             raise SettingError(f"{type(self.model).__name__} has no gradient_checkpointing: leave it out")
-        self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if hasattr(self.model, "activation_checkpointing_enable"):  # the name since transformers 5.2x
+            self.model.activation_checkpointing_enable({"use_reentrant": False})
+        else:
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
 
-    def _count_subwords(self, dataset: EncodedDataset) -> Tensor:
+    def _count(self, dataset: EncodedDataset) -> Tensor:
         """Return the subwords of each sentence with its context, without special tokens, (S,)."""
         subwords: Ragged = dataset.table
         lengths = subwords.lengths(dataset.word_ids.cpu().long())  # (N + 1,)

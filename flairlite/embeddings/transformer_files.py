@@ -117,9 +117,7 @@ class Pretrained:
     def _restore(cls, transformers: Any, params: Mapping[str, Any]) -> Pretrained:
         definition, content = params["tokenizer"], json.loads(params["config"])
         if not isinstance(definition, Tensor) or definition.dtype != torch.uint8 or not isinstance(content, dict):
-            raise ModelFileError(
-                "the configuration or the tokenizer of the transformer is damaged: copy the file again"
-            )
+            raise ModelFileError("the transformer or its tokenizer is damaged: copy the file again")
         kind = str(content.get("model_type"))
         if kind not in transformers.CONFIG_MAPPING:
             raise ModelFileError(
@@ -194,6 +192,8 @@ def load_pretrained(
         {**base, **_check_options(f"transformers_{name}_kwargs", value)}
         for name, value in (("tokenizer", tokenizer_options), ("config", config_options), ("model", model_options))
     ]
+    if not is_local:
+        log.info("loading the transformer %s from Hugging Face's cache or hub", source)
     with _quiet(transformers), _explaining(source, folder, is_local=is_local), seeded(seed):
         config = transformers.AutoConfig.from_pretrained(source, **options[1])
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options[0])

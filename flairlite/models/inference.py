@@ -209,7 +209,7 @@ def score_batches(model: Model, dataset: Dataset, mini_batch_size: int) -> Itera
     Yields:
         A batch of one or several times `mini_batch_size` sentences, and what `model.forward` returns for it.
     """
-    batches = bucketed_batches(dataset.lengths, mini_batch_size)
+    batches = bucketed_batches(dataset.sizes, mini_batch_size)
     for group in _group(batches, dataset.lengths):
         joined = dataset.batch(torch.cat(group))
         if len(group) == 1:
@@ -219,14 +219,15 @@ def score_batches(model: Model, dataset: Dataset, mini_batch_size: int) -> Itera
 
 
 def _group(batches: Sequence[Tensor], lengths: Tensor) -> Iterator[list[Tensor]]:
-    """Group batches, which are sorted by length, up to the limit of words and padding."""
+    """Group batches of similar length up to the limit of words and padding."""
     group: list[Tensor] = []
-    size = 0
+    size = longest = 0
     for batch in batches:
-        size += len(batch)
-        if group and size * int(lengths[batch].max()) > _GROUP_TOKENS:
+        length = int(lengths[batch].max())
+        size, longest = size + len(batch), max(longest, length)
+        if group and size * longest > _GROUP_TOKENS:
             yield group
-            group, size = [], len(batch)
+            group, size, longest = [], len(batch), length
         group.append(batch)
     if group:
         yield group

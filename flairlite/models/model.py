@@ -6,6 +6,7 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import GenericAlias
 from typing import Any, ClassVar, TypeVar, overload
@@ -148,7 +149,8 @@ class Model(nn.Module, ABC):
         if context is not None and in_order:
             Sentence.set_context_for_sentences(sentences)
         targets = None if label_type is None else self.task.targets(sentences, labels, label_type)
-        return encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields, context=context)
+        encoded = encode(sentences, self.embeddings.index, targets, fields=self.embeddings.fields, context=context)
+        return replace(encoded, subwords=self.embeddings.count_subwords(encoded))
 
     def inputs(self, batch: Batch, generator: torch.Generator | None = None) -> Any:
         """Return the inputs of the embeddings for a batch, on the model's device."""

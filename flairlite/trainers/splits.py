@@ -115,7 +115,9 @@ def encode_split(
         shown = sentences if is_in_memory(sentences) else [Sentence(encoder.words())]
         for message in describe_unknown_words(model.embeddings, dataset, shown):
             log.info("%s", message)
+    dataset = replace(dataset, subwords=model.embeddings.count_subwords(dataset))
     dataset = replace(dataset, table=model.embeddings.prepare(dataset))
+    dataset = replace(dataset, subwords=model.embeddings.count_subwords(dataset))  # none of computed vectors
     return Split(name, dataset.to(model.device) if storage_mode == "gpu" else dataset, gold, sha256)
 
 

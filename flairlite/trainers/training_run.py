@@ -109,7 +109,7 @@ class TrainingRun:
         if isinstance(self.sampler, FlairSampler):
             self.sampler.set_dataset(self.train_split.sentences)
         return BatchOrder(
-            self.train_split.dataset.lengths,
+            self.train_split.dataset.sizes,
             settings.mini_batch_size,
             get_seed(settings.seed),
             shuffle=settings.shuffle,

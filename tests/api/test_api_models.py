@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from flairlite.embeddings import (
     StackedEmbeddings,
     SubwordEmbeddings,
     TokenEmbeddings,
+    TransformerDocumentEmbeddings,
+    TransformerWordEmbeddings,
     WordEmbeddings,
     load_embeddings,
     register_embeddings,
@@ -192,9 +195,15 @@ def test_flair_embeddings() -> None:
 
 
 @row("`TransformerWordEmbeddings`, `TransformerDocumentEmbeddings`")
-def test_transformers_are_offered() -> None:
-    assert hasattr(flairlite.embeddings, "TransformerWordEmbeddings")
-    assert hasattr(flairlite.embeddings, "TransformerDocumentEmbeddings")
+def test_transformer_embeddings(make_transformer: Callable[[], Path]) -> None:
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    words = TransformerWordEmbeddings(make_transformer(), layers="-1,-2", layer_mean=False, subtoken_pooling="mean")
+    sentence = embed(words)
+    assert (words.embedding_length, sentence[0].embedding.shape) == (32, (32,))
+    documents = TransformerDocumentEmbeddings(make_transformer(), cls_pooling="mean", fine_tune=False)
+    assert embed(documents).embedding.shape == (documents.embedding_length,)
+    assert documents.static_embeddings
+    assert not words.static_embeddings
 
 
 @row("`SentenceTransformerDocumentEmbeddings`, `PooledFlairEmbeddings`, `DocumentLMEmbeddings`, `ScalarMix`")

