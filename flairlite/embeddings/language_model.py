@@ -135,8 +135,10 @@ def load_language_model(model: str | Path) -> CharacterLanguageModel:
         return _build(content)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
-    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise ModelFileError(f"{path} is damaged: {str(error)[:200]}. Copy it again") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # the content of a file may be anything
+        raise ModelFileError(f"{path} is damaged: {error!r:.200}. Copy it again") from error
 
 
 def convert_language_model(params: Mapping[str, Any], weights: FlairWeights) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from flairlite.data.dictionary import START, STOP, UNKNOWN
 from flairlite.data.tag_schemes import OUTSIDE, tags_for
 from flairlite.embeddings.flair_weights import FlairWeights, read_dictionary, take_rnn
 from flairlite.embeddings.from_flair import Converted, convert_embedding, prefixed
-from flairlite.errors import ModelFileError
+from flairlite.errors import FlairliteError, ModelFileError
 from flairlite.storage.flair_file import read_flair_file
 
 log = logging.getLogger("flairlite")
@@ -52,6 +52,10 @@ def read_flair_model(path: Path) -> Content:
         raise ModelFileError(f"{path} is damaged: it has no {error}. Copy it again") from error
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
+    except (FlairliteError, MemoryError):
+        raise
+    except Exception as error:  # the content of a file may be anything
+        raise ModelFileError(f"{path} is damaged: {error!r:.200}. Copy it again") from error
     if rest := weights.names():
         raise ModelFileError(f"{path} has weights that flairlite's {name} does not have: {', '.join(rest[:5])}")
     log.info("%s: read a %s of Flair", path, name)

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_files import records_of, write_archive
 
+from flairlite.embeddings import FlairEmbeddings
 from flairlite.embeddings.vector_cache import load_vectors
 from flairlite.errors import DataFormatError, FlairliteError, ModelFileError
 from flairlite.models import Model, SequenceTagger
@@ -362,3 +363,21 @@ def test_a_damaged_file_of_flair_is_refused(flair_file: Path) -> None:
     flair_file.write_bytes(content)
     with pytest.raises(ModelFileError, match=r"checksum|Bad CRC"):
         SequenceTagger.load(flair_file)
+
+
+@pytest.mark.parametrize("name", ["words-crf", "text-rnn-multi", "words-flair", "lm-backward"])
+def test_a_changed_structure_is_read_or_refused(name: str, tmp_path: Path) -> None:
+    """Bytes of the pickle are changed, with valid checksums: nothing but a flairlite error may be raised."""
+    records = records_of(FLAIR / f"{name}.pt")
+    (key,) = (key for key in records if key.endswith("/data.pkl"))
+    random, path, num_refused = np.random.default_rng(1), tmp_path / "model.pt", 0
+    for _ in range(60):
+        changed = bytearray(records[key])
+        for _ in range(random.integers(1, 4)):
+            changed[random.integers(len(changed))] = random.integers(256)
+        write_archive(path, {**records, key: bytes(changed)})
+        try:
+            FlairEmbeddings(path) if name.startswith("lm") else Model.load(path, device="cpu")
+        except FlairliteError:
+            num_refused += 1
+    assert num_refused > 20
