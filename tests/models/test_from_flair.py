@@ -33,7 +33,7 @@ def expected(name: str) -> dict[str, Any]:
 
 def load(name: str) -> Any:
     if name.endswith("bert"):
-        pytest.importorskip("transformers", reason="needs the extra transformers")
+        pytest.importorskip("transformers", reason="transformers is not installed")
     return CLASSES[expected(name)["class"]].load(FOLDER / f"{name}.pt", device="cpu")
 
 

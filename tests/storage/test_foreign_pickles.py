@@ -279,7 +279,7 @@ def transformer(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_a_damaged_transformer_is_refused(params: Any, reason: str, tmp_path: Path) -> None:
-    pytest.importorskip("transformers", reason="needs the extra transformers")
+    pytest.importorskip("transformers", reason="transformers is not installed")
     state = {"embeddings.model.embeddings.word_embeddings.weight": torch.zeros(3, 2)}
     path = save_as_flair(
         tmp_path / "model.pt", {"state_dict": state, "__cls__": "SequenceTagger", "embeddings": params}
