@@ -16,6 +16,8 @@ from flairlite.embeddings import (
     CharacterCNNEmbeddings,
     CharacterEmbeddings,
     ClusterEmbeddings,
+    DocumentCNNEmbeddings,
+    DocumentEmbeddings,
     DocumentPoolEmbeddings,
     DocumentRNNEmbeddings,
     LexiconEmbeddings,
@@ -88,7 +90,13 @@ def classifier(kind: str) -> Make:
     def make(corpus: Corpus, words: WordEmbeddings) -> TextClassifier:
         for index, sentence in enumerate(corpus.get_all_sentences()):
             sentence.set_label("genre", "odd" if index % 2 else "even")
-        document = DocumentPoolEmbeddings(words) if kind == "pool" else DocumentRNNEmbeddings(words, rnn_type=kind)
+        document: DocumentEmbeddings
+        if kind == "pool":
+            document = DocumentPoolEmbeddings(words)
+        elif kind == "CNN":
+            document = DocumentCNNEmbeddings(words, ((8, 2), (8, 3)))
+        else:
+            document = DocumentRNNEmbeddings(words, rnn_type=kind)
         return TextClassifier(document, "genre", corpus.make_label_dictionary("genre"))
 
     return make
@@ -109,6 +117,7 @@ MODELS: dict[str, Make] = {
     "unknown labels": with_unknown_labels,
     "several types": with_several_types,
     "pool": classifier("pool"),
+    "document CNN": classifier("CNN"),
     "document LSTM": classifier("LSTM"),
     "document GRU": classifier("GRU"),
 }

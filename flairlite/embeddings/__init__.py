@@ -7,8 +7,9 @@ from flairlite.embeddings.base import (
     load_embeddings,
     register_embeddings,
 )
-from flairlite.embeddings.characters import CharacterCNNEmbeddings, CharacterEmbeddings
-from flairlite.embeddings.document import DocumentPoolEmbeddings, DocumentRNNEmbeddings
+from flairlite.embeddings.characters import CharacterCNNEmbeddings, CharacterEmbeddings, FlairCharacterEmbeddings
+from flairlite.embeddings.document import DocumentCNNEmbeddings, DocumentPoolEmbeddings, DocumentRNNEmbeddings
+from flairlite.embeddings.flair import FlairEmbeddings
 from flairlite.embeddings.lexicon_embeddings import ClusterEmbeddings, LexiconEmbeddings
 from flairlite.embeddings.shapes import WordShapeEmbeddings
 from flairlite.embeddings.stacked import StackedEmbeddings
@@ -23,10 +24,13 @@ __all__ = [
     "CharacterCNNEmbeddings",
     "CharacterEmbeddings",
     "ClusterEmbeddings",
+    "DocumentCNNEmbeddings",
     "DocumentEmbeddings",
     "DocumentPoolEmbeddings",
     "DocumentRNNEmbeddings",
     "Embeddings",
+    "FlairCharacterEmbeddings",
+    "FlairEmbeddings",
     "HashEmbeddings",
     "LexiconEmbeddings",
     "OneHotEmbeddings",

@@ -211,6 +211,19 @@ class CharacterCNNEmbeddings(_CharacterEmbeddings):
         return vectors
 
 
+@register_embeddings
+class FlairCharacterEmbeddings(CharacterEmbeddings):
+    """`CharacterEmbeddings` that take the states of both directions at the last character, as Flair's do.
+
+    The backward direction has then read only this character. Models that Flair trained expect that; others should use
+    `CharacterEmbeddings`, whose backward direction reads the whole word.
+    """
+
+    def _read(self, characters: Tensor, lengths: Tensor) -> Tensor:
+        """Return the states of both directions at the last characters, (V, D), of characters (V, C)."""
+        return last_states(self.char_rnn(self.char_embedding(characters), lengths), lengths)
+
+
 def _to_dictionary(given: str | Path | Dictionary | None) -> Dictionary:
     if given is not None and not isinstance(given, (str, Path, Dictionary)):
         raise SettingError(

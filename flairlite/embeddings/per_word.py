@@ -13,7 +13,6 @@ from flairlite.embeddings.base import Inputs, TokenEmbeddings
 from flairlite.encoding import Table
 from flairlite.tensors import copy_to
 
-_CHUNK = 4096  # distinct words computed at a time
 _MAX_VALUES = 1 << 26  # of a table of computed vectors, 256 MB; larger tables are computed batch by batch
 
 

@@ -31,8 +31,7 @@ def load_vectors(path: str | Path) -> WordVectors:
 
     The file may be word2vec text (with a header line) or binary, GloVe text (without a header), fastText's `.vec` or
     `.bin`, or gensim's `KeyedVectors.save`, plain or compressed with gzip, bzip2, xz or zip; its content decides which.
-    **gensim's own format is a pickle, and loading a pickle runs the code in it: load it only from a source that you
-    trust.**
+    gensim's own format is a pickle; it is read as data, so that nothing in it is executed.
 
     Of repeated words the first counts, and words that are not valid UTF-8 are kept but match no text; both are counted
     in the log. A file that changes is converted again; its older entry in the cache stays, because checkpoints of

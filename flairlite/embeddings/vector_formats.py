@@ -21,7 +21,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from flairlite.embeddings.gensim_files import NotWordVectorsError, read_gensim_file, split_keyed_vectors
 from flairlite.errors import DataFormatError, DataUnavailableError
+from flairlite.storage.pickle_reader import ArchiveError
 
 log = logging.getLogger("flairlite")
 
@@ -90,8 +92,8 @@ def read_vector_file(path: Path) -> VectorFile:
     """Read a file of word vectors, of which the words are then distinct and the numbers finite.
 
     Text and binary files of word2vec are read here and not by gensim, which takes four times as long, stops at the
-    count of the header, broadcasts a lone number over its row and knows no line numbers. Gensim reads its own format,
-    which is a pickle, and the binary format of fastText.
+    count of the header, broadcasts a lone number over its row and knows no line numbers. Its own format, which is a
+    pickle, is read here too, because gensim would execute what is in it. Gensim reads the binary format of fastText.
 
     Raises:
         DataFormatError: If the file is damaged or of another format.
@@ -101,9 +103,11 @@ def read_vector_file(path: Path) -> VectorFile:
         with _open(path) as stream:
             start = stream.read(4)
             stream.seek(0)
-            if start[:2] not in _PICKLE and start != _FASTTEXT:
+            if start[:2] in _PICKLE:
+                return _finish(_read_pickle(stream, path), path)
+            if start != _FASTTEXT:
                 return _finish(_read_rows(_decode(stream, start), path), path)
-        return _finish(_read_with_gensim(path, is_fasttext=start == _FASTTEXT), path)
+        return _finish(_read_fasttext(path), path)
     except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, UnicodeError) as error:
         raise DataFormatError(f"damaged or cut short: {error}", path=path, remedy=_AGAIN) from error
     except OSError as error:
@@ -283,59 +287,37 @@ def _wrong_count(path: Path, count: int, dim: int, found: str) -> DataFormatErro
     return DataFormatError(problem, path=path, remedy=remedy)
 
 
-def _read_with_gensim(path: Path, *, is_fasttext: bool) -> VectorFile:
-    from gensim.models import KeyedVectors
+def _read_fasttext(path: Path) -> VectorFile:
     from gensim.models.fasttext import load_facebook_vectors
 
     with path.open("rb") as file:
-        start = file.read(6)
-    suffix = next((suffix for magic, (suffix, _) in _COMPRESSION.items() if start.startswith(magic)), "")
-    if start[:2] == b"PK" or (suffix and (is_fasttext or path.suffix != suffix)):
-        # gensim decides by the suffix, and reads wrong numbers from a compressed fastText file
-        what = "fastText file" if is_fasttext else "pickle"
-        raise DataFormatError(f"a compressed {what} of this name cannot be read", path=path, remedy=_UNPACK)
+        is_packed = file.read(4) != _FASTTEXT
+    if is_packed:  # gensim decides by the suffix, and reads wrong numbers from a compressed file
+        raise DataFormatError("a compressed fastText file of this name cannot be read", path=path, remedy=_UNPACK)
     try:
-        table = load_facebook_vectors(str(path)) if is_fasttext else KeyedVectors.load(str(path))
-        words, matrix = split_keyed_vectors(table, str(path))
-    except FileNotFoundError as error:
-        remedy = "Gensim stores large arrays in files beside the first: put all of them into one folder"
-        raise DataFormatError(f"the file {error.filename} is missing", path=path, remedy=remedy) from error
-    except Exception as error:  # a pickle can raise anything
-        what = "fastText file" if is_fasttext else "pickle"
-        reason = str(error) if isinstance(error, _NotWordVectorsError) else f"{type(error).__name__}: {error}"
-        problem = f"gensim cannot load word vectors from this {what}: {reason}"
-        raise DataFormatError(problem, path=path, remedy=_AS_DICT) from error
+        words, matrix = split_keyed_vectors(load_facebook_vectors(str(path)), str(path))
+    except Exception as error:  # for a damaged file, of many types
+        raise _not_loaded("fastText file", path, error) from error
     return VectorFile(words, matrix)
 
 
-class _NotWordVectorsError(TypeError):
-    pass
+def _read_pickle(stream: BinaryIO, path: Path) -> VectorFile:
+    """Read a file that gensim's `save` wrote, without executing it."""
+    content = stream.read()
+    try:
+        words, matrix = split_keyed_vectors(read_gensim_file(path, content), str(path))
+    except FileNotFoundError as error:
+        remedy = "Gensim stores large arrays in files beside the first: put all of them into one folder"
+        raise DataFormatError(f"the file {error.filename} is missing", path=path, remedy=remedy) from error
+    except Exception as error:  # the content may be anything
+        raise _not_loaded("pickle", path, error) from error
+    return VectorFile(words, matrix)
 
 
-def split_keyed_vectors(table: Any, source: str) -> tuple[list[str], NDArray[np.floating[Any]]]:
-    """Return the words and the vectors (V, D) of gensim's `KeyedVectors`, or of a model that has them as `wv`.
-
-    Args:
-        table: The object.
-        source: Its name in the log.
-
-    Raises:
-        TypeError: If the object is something else, or has vectors of other things than words.
-    """
-    table = getattr(table, "wv", table)
-    if not all(hasattr(table, name) for name in ("key_to_index", "index_to_key", "vectors")):
-        raise _NotWordVectorsError(f"expected KeyedVectors, got {type(table).__name__}")
-    size = len(table.key_to_index)  # after repeated words in a file, gensim leaves rows of zeros at the end
-    words, matrix = list(table.index_to_key[:size]), table.vectors[:size]
-    if not size:
-        raise _NotWordVectorsError("expected vectors of words, got none")
-    if not all(isinstance(word, str) for word in words):
-        raise _NotWordVectorsError("expected vectors of words, got vectors of numbers or other objects")
-    if matrix.ndim != 2 or len(matrix) != size:
-        raise _NotWordVectorsError(f"expected a vector for each of {size} words, got {matrix.shape}")
-    if hasattr(table, "vectors_ngrams"):
-        log.warning("%s: fastText's vectors of parts of words are not used: other words have no vector", source)
-    return words, matrix
+def _not_loaded(what: str, path: Path, error: Exception) -> DataFormatError:
+    is_described = isinstance(error, (NotWordVectorsError, ArchiveError))
+    reason = str(error) if is_described else f"{type(error).__name__}: {error}"
+    return DataFormatError(f"no word vectors can be read from this {what}: {reason}", path=path, remedy=_AS_DICT)
 
 
 def _finish(rows: VectorFile, path: Path) -> VectorFile:

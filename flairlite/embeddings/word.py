@@ -16,8 +16,8 @@ from torch import Generator, Tensor, nn
 from flairlite.checks import flag
 from flairlite.download import Resource, bundled_path, fetch
 from flairlite.embeddings.base import Inputs, TokenEmbeddings, register_embeddings
+from flairlite.embeddings.gensim_files import split_keyed_vectors
 from flairlite.embeddings.vector_cache import load_cached_vectors, load_vectors
-from flairlite.embeddings.vector_formats import split_keyed_vectors
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.encoding import Table
 from flairlite.errors import SettingError, UnknownNameError

@@ -100,5 +100,6 @@ class DefaultClassifier(Model):
             "word_dropout": self.word_dropout.rate,
             "locked_dropout": self.locked_dropout.rate,
             "loss_weights": self.loss_weights or None,
+            "allow_unk_predictions": self.task.unknown is not None,
         }
         return {**settings, "label_smoothing": self.label_smoothing} if self.label_smoothing else settings

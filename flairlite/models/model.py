@@ -402,7 +402,7 @@ class Model(LabelTypes, nn.Module, ABC):
 
     @classmethod
     def load(cls: type[ModelType], model_path: str | Path, *, device: str | torch.device | None = None) -> ModelType:
-        """Load a model that `save` or training wrote; no code in the file is executed.
+        """Load a model that `save` or training wrote, or Flair 0.12 to 0.15.1; no code in the file is executed.
 
         Args:
             model_path: The path of the file.

@@ -15,10 +15,12 @@ from torch import Tensor
 from flairlite.checks import file_path
 from flairlite.embeddings.base import embedding_from_params, embedding_to_params
 from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
+from flairlite.models.from_flair import read_flair_model
 from flairlite.runtime import get_device
 from flairlite.storage.allocation_limit import AllocationLimit
+from flairlite.storage.flair_file import is_flair_file
 from flairlite.storage.model_file import read_model_file, write_model_file
-from flairlite.storage.pickle_inspector import ArchiveError
+from flairlite.storage.pickle_reader import ArchiveError
 from flairlite.tokenization import Tokenizer
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ def load_model(
     """Load a model of a class, or of a subclass; see `Model.load`."""
     device = get_device(device)
     path = file_path("model_path", model_path)
-    content = read_model_file(path)
+    content = read_flair_model(path) if is_flair_file(path) else read_model_file(path)
     name = content.get("class")
     found_class = MODEL_CLASSES.get(name) if isinstance(name, str) else None
     if found_class is None:
@@ -101,6 +103,22 @@ def load_model(
             raise
         raise ModelFileError(f"{path} is damaged: {error!r}. Copy it again, or train again") from error
     return model.to(device).eval()
+
+
+def convert(old: str | Path, new: str | Path) -> None:
+    """Write a model that Flair 0.12 to 0.15.1 wrote, or an older file of flairlite, as a model file of flairlite.
+
+    Args:
+        old: The path of the model.
+        new: The path of the file to write.
+
+    Raises:
+        ModelFileError: If `old` cannot be loaded; see `Model.load`.
+        FileWriteError: If `new` cannot be written.
+    """
+    from flairlite.models.model import Model
+
+    save_model(Model.load(old, device="cpu"), new)
 
 
 def _build(model_class: type[ModelType], content: dict[str, Any], file_size: int) -> ModelType:

@@ -33,6 +33,7 @@ class TextClassifier(DefaultClassifier):
         label_smoothing: The part of the target distribution that is uniform; see `flairlite.nn.class_loss`. Not with
             `multi_label`.
         seed: Seed of the initial weights; the default seed of the process if None.
+        allow_unk_predictions: Whether `<unk>` is a label like others, as it is for Flair; see `SequenceTagger`.
 
     Raises:
         LabelError: If the dictionary has no label, or a weight is given for an unknown label.
@@ -55,12 +56,16 @@ class TextClassifier(DefaultClassifier):
         seed: int | None = None,
         *,
         label_smoothing: float = 0.0,
+        allow_unk_predictions: bool = False,
     ) -> None:
         label_type = check_name("label_type", label_type)
         label_dictionary = check_dictionary("label_dictionary", label_dictionary)
         multi_label = label_dictionary.multi_label if multi_label is None else flag("multi_label", multi_label)
         task = DocumentTask(
-            label_type, labels_of(label_dictionary), multi_label=multi_label, threshold=multi_label_threshold
+            label_type,
+            labels_of(label_dictionary, with_unknown=allow_unk_predictions),
+            multi_label=multi_label,
+            threshold=multi_label_threshold,
         )
         super().__init__(
             embeddings,

@@ -32,6 +32,7 @@ class TokenClassifier(DefaultClassifier):
         locked_dropout: Dropout rate of features, for all words of a sentence at once.
         label_smoothing: The part of the target distribution that is uniform; see `flairlite.nn.class_loss`.
         seed: Seed of the initial weights; the default seed of the process if None.
+        allow_unk_predictions: Whether `<unk>` is a label like others, as it is for Flair; see `SequenceTagger`.
 
     Raises:
         LabelError: If the dictionary has no label, or a weight is given for an unknown label.
@@ -51,12 +52,13 @@ class TokenClassifier(DefaultClassifier):
         seed: int | None = None,
         *,
         label_smoothing: float = 0.0,
+        allow_unk_predictions: bool = False,
     ) -> None:
         label_dictionary = check_dictionary("label_dictionary", label_dictionary)
         label_type, span_encoding = check_name("label_type", label_type), check_name("span_encoding", span_encoding)
         super().__init__(
             embeddings,
-            word_or_span_task(label_dictionary, label_type, span_encoding),
+            word_or_span_task(label_dictionary, label_type, span_encoding, with_unknown=allow_unk_predictions),
             label_dictionary,
             dropout=dropout,
             word_dropout=word_dropout,

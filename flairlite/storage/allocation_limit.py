@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from flairlite.storage.pickle_inspector import ArchiveError
+from flairlite.storage.pickle_reader import ArchiveError
 
 _EXTRA_ELEMENTS, _EXTRA_TENSORS = 1 << 20, 100  # that a model may have in addition to those in its file
 _MIN_RECORD_SIZE = 64  # bytes that any tensor takes in a file

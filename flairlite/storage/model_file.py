@@ -86,7 +86,7 @@ def _read(path: str | Path, kind: str, load: Callable[[Path], Any]) -> dict[str,
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ModelFileError(
             f"{path} is not a {kind} file of flairlite, or it is damaged ({_describe_format(path) or reason}). Copy it "
-            "again, or train again; a file of Flair or of another library cannot be loaded"
+            "again, or train again; a file of Flair before 0.12 or of another library cannot be loaded"
         ) from error
     found = content.get("format") if isinstance(content, dict) else None
     if found != f"flairlite {kind}":

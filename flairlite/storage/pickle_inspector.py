@@ -1,18 +1,13 @@
-"""Inspect a pickle without unpickling it: nothing is imported and nothing is called.
-
-The inspector follows the opcodes that `torch.save` writes for containers and tensors (see the `pickletools` module of
-Python and `torch.serialization`), and rejects all others.
-"""
+"""Inspect the pickle in a model file without unpickling it; see `torch.serialization` for what `torch.save` writes."""
 
 from __future__ import annotations
 
 import math
-import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flairlite.errors import ModelFileError
+from flairlite.storage.pickle_reader import ORDERED_DICT, ArchiveError, Name, PickleReader
 
 MAX_DEPTH = 100  # of nested containers
 DTYPES = {  # name in torch and bytes of an element, by the name of the storage class
@@ -27,22 +22,24 @@ DTYPES = {  # name in torch and bytes of an element, by the name of the storage 
     "torch ByteStorage": ("uint8", 1),
     "torch BoolStorage": ("bool", 1),
 }
-_DICTIONARY, _REBUILD = "collections OrderedDict", "torch._utils _rebuild_tensor_v2"
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_LITERALS = frozenset(("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE"))
-_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-
-
-class ArchiveError(ModelFileError):
-    """A model file is damaged, or holds more than plain containers and tensors."""
+REBUILD_TENSOR = "torch._utils _rebuild_tensor_v2"
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A record of a file, with the number and the bytes of its elements."""
+    """A record of a file.
 
-    size: int
+    Attributes:
+        dtype: The name of its type in torch.
+        element_bytes: Bytes of an element.
+        size: The number of its elements.
+        key: Its name.
+    """
+
+    dtype: str
     element_bytes: int
+    size: int
+    key: str
 
 
 @dataclass(frozen=True)
@@ -58,14 +55,7 @@ class TensorInfo:
     num_bytes: int
 
 
-@dataclass(frozen=True)
-class _Name:
-    """The name of a class or function, which is never imported."""
-
-    name: str
-
-
-class PickleInspector:
+class PickleInspector(PickleReader):
     """The content of a pickle: dictionaries, lists and tuples of strings, numbers and `TensorInfo` objects.
 
     Args:
@@ -76,102 +66,39 @@ class PickleInspector:
         ArchiveError: If the pickle has anything else, or a tensor exceeds its record.
     """
 
+    key_types = (str, int)
+
     def __init__(self, pickle: bytes, size_of: Callable[[str], int | None]) -> None:
-        self._size_of = size_of
-        self._stack: list[Any] = []
-        self._marks: list[int] = []
-        self._memo: dict[int, Any] = {}
-        self._attributes: list[Any] = []  # of dictionaries
-        num_steps = 0
-        try:
-            for opcode, argument, _ in pickletools.genops(pickle):
-                self._step(opcode.name, argument)
-                num_steps += 1
-            (self.content,) = self._stack
-        except ArchiveError:
-            raise
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise ArchiveError(f"its pickle is damaged: {str(error)[:100]}") from error
-        _check_plain((self.content, *self._attributes), num_steps + 1)
-
-    def _step(self, name: str, argument: Any) -> None:
-        push = self._stack.append
-        if name in _LITERALS:
-            push(argument)
-        elif name in _CONSTANTS:
-            push(_CONSTANTS[name])
-        elif name.endswith("GET"):
-            push(self._memo[argument])
-        elif name.endswith("PUT"):
-            self._memo[argument] = self._stack[-1]
-        elif name == "MARK":
-            self._marks.append(len(self._stack))
-        elif name == "GLOBAL":
-            push(_Name(argument))
-        elif name == "BINPERSID":
-            push(self._record(self._stack.pop()))
-        elif name == "REDUCE":
-            arguments = self._stack.pop()
-            push(_reduce(self._stack.pop(), arguments))
-        elif name not in ("PROTO", "STOP"):
-            self._contain(name)
-
-    def _contain(self, name: str) -> None:
-        """Create or fill a container."""
-        if name.startswith("EMPTY_"):
-            self._stack.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[name]())
-        elif name == "TUPLE" or name in _TUPLES:
-            self._stack.append(tuple(self._pop(_TUPLES.get(name))))
-        elif name in ("APPEND", "APPENDS"):
-            items = self._pop(1 if name == "APPEND" else None)
-            self._top(list).extend(items)
-        elif name in ("SETITEM", "SETITEMS"):
-            items = self._pop(2 if name == "SETITEM" else None)
-            if any(type(key) not in (str, int) for key in items[::2]):
-                raise ArchiveError("a dictionary key is neither a string nor an integer")
-            self._top(dict).update(zip(items[::2], items[1::2], strict=True))
-        elif name == "BUILD":
-            self._attributes += self._pop(1)
-            self._top(dict)
-        else:
-            raise ArchiveError(f"it holds objects (pickle opcode {name}), not only containers and tensors")
-
-    def _pop(self, count: int | None) -> list[Any]:
-        """Remove `count` values, or all above the last mark, from the stack."""
-        start = self._marks.pop() if count is None else len(self._stack) - count
-        if not 0 <= start <= len(self._stack):
-            raise IndexError("values are missing")
-        items = self._stack[start:]
-        del self._stack[start:]
-        return items
-
-    def _top(self, kind: type) -> Any:
-        if type(self._stack[-1]) is not kind:
-            raise ArchiveError(f"an item is added to a container that is not a {kind.__name__}")
-        return self._stack[-1]
-
-    def _record(self, pid: Any) -> Storage:
-        """Check that a record has the declared size."""
-        kind, storage, key, _, size = pid
-        dtype, element_bytes = DTYPES[storage.name]
-        found = self._size_of(key)
-        if kind != "storage" or type(size) is not int or found != size * element_bytes:
-            raise ArchiveError(f"its record data/{key} has {found} bytes, not {size} elements of torch.{dtype}")
-        return Storage(size, element_bytes)
+        super().__init__(
+            pickle,
+            {**ORDERED_DICT, REBUILD_TENSOR: check_tensor},
+            lambda pid: check_storage(pid, size_of),
+        )
+        _check_plain((self.content, *self._attributes), self.num_steps + 1)
 
 
-def _reduce(function: Any, arguments: Any) -> Any:
-    """Return the result of a call of one of the two functions that a file may contain."""
-    if function == _Name(_DICTIONARY) and arguments == ():
-        return {}
-    if function == _Name(_REBUILD):
-        return _tensor(*arguments)
-    shown = function.name.replace(" ", ".") if isinstance(function, _Name) else type(function).__name__
-    raise ArchiveError(f"it calls {shown[:60]}, so it holds more than containers and tensors")
+def check_storage(pid: Any, size_of: Callable[[str], int | None]) -> Storage:
+    """Return the record that a persistent id of torch describes, after checking that it has the declared size.
+
+    Raises:
+        ArchiveError: If it has another size, or is missing.
+    """
+    kind, storage, key, _, size = pid
+    dtype, element_bytes = DTYPES[storage.name]
+    found = size_of(key)
+    if kind != "storage" or type(size) is not int or found != size * element_bytes:
+        raise ArchiveError(f"its record data/{key} has {found} bytes, not {size} elements of torch.{dtype}")
+    return Storage(dtype, element_bytes, size, key)
 
 
-def _tensor(storage: Storage, offset: int, shape: Any, strides: Any, requires_grad: bool, hooks: Any) -> TensorInfo:
-    """Check that a tensor does not exceed its record."""
+def check_tensor(
+    storage: Storage, offset: int, shape: Any, strides: Any, requires_grad: bool, hooks: Any
+) -> TensorInfo:
+    """Return the description of a tensor, after checking that it does not exceed its record.
+
+    Raises:
+        ArchiveError: If it does, or is not described as torch describes tensors.
+    """
     integers = (offset, *shape, *strides)
     if type(storage) is not Storage or hooks or any(type(value) is not int or value < 0 for value in integers):
         raise ArchiveError("a tensor is not described as torch describes it")
@@ -194,5 +121,5 @@ def _check_plain(content: Any, max_values: int) -> None:
             left += [(item, depth + 1) for item in value.values()]
         elif isinstance(value, (list, tuple)):
             left += [(item, depth + 1) for item in value]
-        elif isinstance(value, (Storage, _Name)):
+        elif isinstance(value, (Storage, Name, bytes, bytearray)):
             raise ArchiveError("it holds objects, not only containers and tensors")

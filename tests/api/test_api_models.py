@@ -16,10 +16,12 @@ import flairlite.embeddings
 from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.embeddings import (
     CharacterEmbeddings,
+    DocumentCNNEmbeddings,
     DocumentEmbeddings,
     DocumentPoolEmbeddings,
     DocumentRNNEmbeddings,
     Embeddings,
+    FlairEmbeddings,
     HashEmbeddings,
     OneHotEmbeddings,
     StackedEmbeddings,
@@ -32,7 +34,7 @@ from flairlite.embeddings import (
     register_embeddings,
 )
 from flairlite.embeddings.vectors import WordVectors
-from flairlite.errors import FlairliteError
+from flairlite.errors import FlairliteError, SettingError
 from flairlite.models import Classifier, DefaultClassifier, Model, SequenceTagger, TextClassifier, TokenClassifier
 from flairlite.nn import LockedDropout, WordDropout
 from flairlite.tokenization import StaccatoTokenizer
@@ -172,6 +174,26 @@ def test_document_rnn_embeddings(vectors: WordEmbeddings) -> None:
     embed(embeddings)
 
 
+@row("`DocumentCNNEmbeddings`, `.embedding_length`")
+def test_document_cnn_embeddings(vectors: WordEmbeddings) -> None:
+    embeddings = DocumentCNNEmbeddings([vectors], kernels=((3, 2), (4, 3)), dropout=0.0)
+    assert embeddings.embedding_length == 7
+    alone = embed(embeddings, "the dog").embedding
+    together = [Sentence("the dog"), Sentence("the dog sees the dog and the cat")]
+    embeddings.embed(together)
+    torch.testing.assert_close(together[0].embedding, alone)
+
+
+@row("`FlairEmbeddings`, `.embedding_length`")
+def test_flair_embeddings() -> None:
+    path = Path(__file__).parents[1] / "data" / "flair" / "lm-forward.pt"
+    embeddings = FlairEmbeddings(str(path), fine_tune=False, chars_per_chunk=100)
+    assert embeddings.embedding_length == 6
+    assert len(embed(embeddings)[0].embedding) == 6
+    with pytest.raises(SettingError, match="tokenized_lm=False is not offered"):
+        FlairEmbeddings(str(path), tokenized_lm=False)
+
+
 @row("`TransformerWordEmbeddings`, `TransformerDocumentEmbeddings`")
 def test_transformer_embeddings(make_transformer: Callable[[], Path]) -> None:
     pytest.importorskip("transformers", reason="transformers is not installed")
@@ -184,18 +206,15 @@ def test_transformer_embeddings(make_transformer: Callable[[], Path]) -> None:
     assert not words.static_embeddings
 
 
-@row(
-    "`SentenceTransformerDocumentEmbeddings`, `FlairEmbeddings`, `PooledFlairEmbeddings`, `DocumentLMEmbeddings`, "
-    "`ScalarMix`"
-)
+@row("`SentenceTransformerDocumentEmbeddings`, `PooledFlairEmbeddings`, `DocumentLMEmbeddings`, `ScalarMix`")
 def test_language_models() -> None:
-    names = ("FlairEmbeddings", "PooledFlairEmbeddings", "DocumentLMEmbeddings", "ScalarMix")
-    assert_missing("flairlite.embeddings", *names, "SentenceTransformerDocumentEmbeddings")
+    names = ("PooledFlairEmbeddings", "SentenceTransformerDocumentEmbeddings", "DocumentLMEmbeddings", "ScalarMix")
+    assert_missing("flairlite.embeddings", *names)
 
 
-@row("`DocumentTFIDFEmbeddings`, `DocumentCNNEmbeddings`, `replace_with_language_code`")
+@row("`DocumentTFIDFEmbeddings`, `replace_with_language_code`")
 def test_other_embeddings() -> None:
-    assert_missing("flairlite.embeddings", "DocumentTFIDFEmbeddings", "DocumentCNNEmbeddings")
+    assert_missing("flairlite.embeddings", "DocumentTFIDFEmbeddings", "replace_with_language_code")
 
 
 # Layers
@@ -362,6 +381,10 @@ def test_load(vectors: WordEmbeddings, tmp_path: Path) -> None:
         model.save(tmp_path / "model.pt")
         copy = type(model).load(tmp_path / "model.pt")
         assert all(torch.equal(weight, copy.state_dict()[name]) for name, weight in model.state_dict().items())
+    folder = Path(__file__).parents[1] / "data" / "flair"  # files that Flair wrote
+    assert SequenceTagger.load(folder / "words-crf.pt").predict("the dog").get_labels("tag")
+    assert TokenClassifier.load(folder / "token-words.pt").predict("the dog").get_labels("tag")
+    assert TextClassifier.load(folder / "text-pool.pt").predict("the dog").get_labels("tag")
 
 
 @row("`Model.tokenizer`")

@@ -13,6 +13,7 @@ from vector_files import vectors_of
 from flairlite.data import Dictionary, Sentence
 from flairlite.embeddings import (
     CharacterEmbeddings,
+    DocumentCNNEmbeddings,
     DocumentEmbeddings,
     DocumentPoolEmbeddings,
     DocumentRNNEmbeddings,
@@ -21,7 +22,7 @@ from flairlite.embeddings import (
     WordEmbeddings,
     load_embeddings,
 )
-from flairlite.errors import LabelError
+from flairlite.errors import LabelError, SettingError
 
 TEXTS = ["the dog barks at the other dog", "Berlin", "qwxzzv is no word", "a b", "I love Berlin . 🤟 ."]
 
@@ -142,10 +143,48 @@ def test_fine_tune_false_trains_no_weight(mini_vectors: WordEmbeddings) -> None:
     assert all(weight.grad is not None and weight.grad.any() for weight in trained.parameters())
 
 
-# both
+# convolutions
+
+
+@pytest.mark.parametrize("reproject", [(False, None), (True, 7)])
+def test_vectors_of_convolutions_are_the_maxima_of_all_windows(
+    mini_vectors: WordEmbeddings, device: torch.device, reproject: tuple[bool, int | None]
+) -> None:
+    embedding = DocumentCNNEmbeddings([mini_vectors], ((3, 2), (4, 5)), *reproject).to(device)
+    assert (embedding.name, embedding.embedding_length) == ("document_cnn", 7)
+    for sentence, vector in zip(sentences(), vectors_of(embedding, sentences()), strict=True):
+        features = features_of(embedding, sentence).to(device)
+        features = torch.cat((features, features.new_zeros(max(0, 5 - len(features)), features.shape[1])))
+        if embedding.reprojection is not None:
+            features = embedding.reprojection(features)
+        expected = []
+        for conv in embedding.convs:
+            width = conv.kernel_size[0]  # type: ignore[index]
+            windows = [features[start : start + width].t() for start in range(len(features) - width + 1)]
+            values = torch.stack([(conv.weight * window).sum((1, 2)) + conv.bias for window in windows])
+            expected.append(values.relu().max(0).values)
+        torch.testing.assert_close(vector, torch.cat(expected), atol=1e-5, rtol=1e-4)
+
+
+def test_convolutions_have_flairs_defaults_and_positions_of_arguments(mini_vectors: WordEmbeddings) -> None:
+    embedding = DocumentCNNEmbeddings([mini_vectors])
+    assert embedding.kernels == ((100, 3), (100, 4), (100, 5))
+    assert (embedding.embedding_length, embedding.dropout.rate, embedding.reproject_words) == (300, 0.5, True)
+    flairs = DocumentCNNEmbeddings([mini_vectors], [[2, 1]], False, None, 0.0, 0.1, 0.2, False)
+    assert (flairs.word_dropout.rate, flairs.locked_dropout.rate, flairs.static_embeddings) == (0.1, 0.2, True)
+
+
+@pytest.mark.parametrize("kernels", [3, (), ((1, 2, 3),), ((0, 1),), ((1, 0),), ((1.5, 2),), "ab"])
+def test_invalid_kernels_are_refused(mini_vectors: WordEmbeddings, kernels: Any) -> None:
+    with pytest.raises(SettingError, match="kernels"):
+        DocumentCNNEmbeddings([mini_vectors], kernels)
+
+
+# all
 
 KINDS: dict[str, Any] = {
     "pool": lambda words: DocumentPoolEmbeddings(words, "nonlinear", "max", seed=3),
+    "cnn": lambda words: DocumentCNNEmbeddings(words, ((3, 2), (2, 3)), True, 4, 0.1, 0.2, 0.3, seed=3),
     "rnn": lambda words: DocumentRNNEmbeddings(words, 5, 2, True, 4, True, 0.1, 0.2, 0.3, "LSTM", seed=3),
 }
 

@@ -72,6 +72,7 @@ CHANGED: dict[type[Model], dict[str, Any]] = {
         "locked_dropout": 0.3,
         "label_smoothing": 0.1,
         "seed": 5,
+        "allow_unk_predictions": True,
     },
     TextClassifier: {
         "label_type": "topic",
@@ -84,6 +85,7 @@ CHANGED: dict[type[Model], dict[str, Any]] = {
         "locked_dropout": 0.3,
         "label_smoothing": 0.0,  # not with several labels
         "seed": 5,
+        "allow_unk_predictions": True,
     },
 }
 NO_SOFT_TARGETS = {"label_smoothing": 0.0, "soft_labels": None}
