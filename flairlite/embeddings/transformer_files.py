@@ -199,12 +199,7 @@ def load_pretrained(
         log.info("loading the transformer %s from Hugging Face's cache or hub", source)
     with _quiet(transformers), _explaining(source, folder, is_local=is_local), seeded(seed):
         config = transformers.AutoConfig.from_pretrained(source, **options[1])
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options[0])
-        if not tokenizer.is_fast:
-            raise SettingError(
-                f"{source} has the slow tokenizer {type(tokenizer).__name__}, which does not tell which word a subword "
-                "belongs to: give a model with a tokenizer.json, the file of a fast one"
-            )
+        tokenizer = _load_tokenizer(transformers, source, options[0])
         encoder, info = _find_class(transformers, config).from_pretrained(
             source, config=config, output_loading_info=True, **options[2]
         )
@@ -224,6 +219,16 @@ def load_pretrained(
         first is not None and first == tokenizer.cls_token_id,
         str(next(encoder.parameters()).dtype).removeprefix("torch."),
     )
+
+
+def _load_tokenizer(transformers: Any, source: str, options: Mapping[str, Any]) -> Any:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
+    if not tokenizer.is_fast:
+        raise SettingError(
+            f"{source} has the slow tokenizer {type(tokenizer).__name__}, which does not tell which word a subword "
+            "belongs to: give a model with a tokenizer.json, the file of a fast one"
+        )
+    return tokenizer
 
 
 def find_layers(model: nn.Module) -> tuple[str, int]:
