@@ -95,6 +95,10 @@ class TransformerEmbeddings(Embeddings):
             return None
         return (self._count(dataset) + max(1, self.pretrained.tokenizer.num_special)) * dataset.lengths.sign()
 
+    def precompute(self, table: Table) -> Table:
+        """Return the table itself: vectors depend on whole sentences."""
+        return table
+
     def prepare(self, dataset: EncodedDataset) -> Table:
         """Return the subwords or, if the transformer is not trained, the vectors of all words or sentences.
 
