@@ -154,14 +154,14 @@ def _read_rows(path: Path, scores: Path, by_word: bool) -> Iterator[tuple[Sequen
     lines = zip(_read_lines(path), chain(score_lines, repeat(None)), strict=False)
     for number, (line, given) in enumerate(lines, start=1):
         cells = line.split("\t") if line else ()
-        if cells and len(cells) != 3:
+        if cells and len(cells) != 3 and not (by_word and len(cells) % 2 and len(cells) > 3):
             raise DataFormatError(f"expected 3 columns, found {len(cells)}", path=path, line=number)
         try:
             values, is_known = _parse_scores(given, bool(cells), by_word) if has_scores else ((), None)
         except (ValueError, KeyError):
             problem = f"the line does not belong to that of {path.name}"
             raise DataFormatError(problem, path=scores, line=number, remedy="Remove the file") from None
-        yield cells, values, is_known
+        yield cells[:3], values, is_known  # further pairs of columns are of further label types
 
 
 def _parse_scores(line: str | None, is_expected: bool, by_word: bool) -> tuple[Sequence[float], bool | None]:

@@ -129,6 +129,17 @@ class TestTrainedRuns:
         ]
         assert written == pytest.approx(predicted_scores, abs=1e-4)
 
+    def test_several_label_types(self, sample: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path) -> None:
+        types = {name: sample.make_label_dictionary(name) for name in ("xpos", "upos")}
+        tagger = SequenceTagger(mini_vectors, types, "upos", hidden_size=8)
+        result = ModelTrainer(tagger, sample).train(tmp_path, max_epochs=1, create_file_logs=False)
+        predictions = read_predictions(tmp_path, "test", "word")
+        assert predictions is not None
+        total = sum(predictions.pairs.values())
+        right = total - predictions.num_errors
+        assert right / total == pytest.approx(result["test_score"])
+        assert "report.html" in {path.name for path in tmp_path.iterdir()}
+
     def test_spans(self, mini_vectors: WordEmbeddings, tmp_path: Path) -> None:
         corpus = SAMPLE_NER()
         tagger = SequenceTagger(mini_vectors, corpus.make_label_dictionary("ner"), "ner", hidden_size=16)
