@@ -102,7 +102,7 @@ def test_all_parts_are_as_the_file_says(tmp_path: Path) -> None:
         ("hidden_size", "hiden_size", "line 16: SequenceTagger has no argument 'hiden_size': did you mean hidden"),
         ("hidden_size = 8", "hidden_size = 8.5", "line 16: hidden_size must be a whole number, not 8.5"),
         ("hidden_size = 8", "hidden_size = true", "line 16: hidden_size must be a whole number, not True"),
-        ("use_crf = false", 'use_crf = "false"', "line 18: use_crf must be a table or true or false, not 'false': leave"),
+        ("use_crf = false", 'use_crf = "false"', "line 18: use_crf must be a table or true or false, not"),
         ("hidden_size = 8", 'tag_type = "x"', "line 16: tag_type comes from the other sections: leave it out"),
         ("hidden_size = 8", "rnn = 1", "line 16: rnn of SequenceTagger cannot be given in a run file"),
         ('"SequenceTagger"', '"SequenceTager"', "line 15: there is no model 'SequenceTager': did you mean Sequence"),
