@@ -16,6 +16,7 @@ from flairlite.errors import DataFormatError, FlairliteError
 
 _PIECE = 1 << 18  # bytes per read
 _CHUNK = 2048  # sentences passed on at once while more input is ready, so that batches have similar lengths
+_CHUNK_BYTES = 1 << 19  # of their text, so that long sentences do not fill the memory
 _STANDARD_INPUT = Path("-")
 
 
@@ -112,6 +113,7 @@ def read_chunks(
         DataFormatError: If a file is malformed or has no sentence. The sentences before the error are yielded first.
     """
     pending: list[Item] = []
+    num_bytes = 0  # read since sentences were passed on
     for path in paths:
         source = Source(path)
         parser = make_parser(source)
@@ -120,12 +122,14 @@ def read_chunks(
             try:
                 for piece in source.pieces():
                     on_read(len(piece))
+                    num_bytes += len(piece)
                     for item in parser.feed(piece):
                         pending.append(item)
                         has_sentence = has_sentence or item.sentence is not None
-                    if pending and (len(pending) >= _CHUNK or not source.is_ready()):
+                    is_full = len(pending) >= _CHUNK or num_bytes >= _CHUNK_BYTES
+                    if pending and (is_full or not source.is_ready()):
                         yield pending
-                        pending = []
+                        pending, num_bytes = [], 0
                 for item in parser.finish():
                     pending.append(item)
                     has_sentence = has_sentence or item.sentence is not None

@@ -17,7 +17,7 @@ from flairlite.splitter import SegtokSentenceSplitter
 from flairlite.tokenization import Tokenizer
 
 _MAX_LINE = 1 << 26  # bytes; a longer line is not text, and would fill the memory
-_MAX_SENTENCE = 1 << 16  # characters of running text without the end of a sentence
+_MAX_SENTENCE = 1 << 13  # characters of running text without the end of a sentence; it then ends at the end of its line
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WORD = re.compile(r"[^ \t\v\f]+")  # a no-break space may be part of a word
 
@@ -143,14 +143,18 @@ class TextParser(Parser):
         self._splitter = SegtokSentenceSplitter(tokenizer)
         self._ends_at_lines = ends_at_lines
         self._paragraph: list[str] = []
+        self._num_characters = 0
 
     def _parse(self, text: str, line: bytes) -> Iterator[Item]:
         if text.isspace() or not text:
             yield from self._end()
-        else:
-            self._paragraph.append(f"{text}\n")
-            if self._ends_at_lines:
-                yield from self._end()
+            return
+        self._paragraph.append(f"{text}\n")
+        self._num_characters += len(text) + 1
+        if self._ends_at_lines:
+            yield from self._end()
+        elif self._num_characters > _MAX_SENTENCE:
+            yield from self._pause()
 
     def _pause(self) -> Iterator[Item]:
         """Yield all sentences of the paragraph but the last one, which the next line may continue."""
@@ -160,10 +164,11 @@ class TextParser(Parser):
             yield from self._end()
         elif len(sentences) > 1:
             self._paragraph = [text[sentences[-1].start_position :]]
+            self._num_characters = len(self._paragraph[0])
             yield from map(Item, sentences[:-1])
 
     def _end(self) -> Iterator[Item]:
-        text, self._paragraph = "".join(self._paragraph), []
+        text, self._paragraph, self._num_characters = "".join(self._paragraph), [], 0
         yield from map(Item, self._splitter.split(text, link_sentences=False))
 
 

@@ -327,6 +327,13 @@ class TestAnyInput:
             sentence.text for sentence in SegtokSentenceSplitter().split(text)
         ]
 
+    def test_text_without_the_end_of_a_sentence_is_cut_at_the_end_of_a_line(self) -> None:
+        items = parse(TextParser(Path("x")), [b"in Berlin\n" * 400] * 10)
+        texts = [item.sentence.text for item in items if item.sentence]
+        assert all(len(text) <= 8192 + len("in Berlin\n") for text in texts)
+        assert len(texts) > 3
+        assert " ".join(texts).split() == ["in", "Berlin"] * 4000
+
     def test_a_sentence_is_ready_when_the_next_one_begins(self) -> None:
         parser = TextParser(Path("x"))
         found = [
@@ -408,9 +415,14 @@ def test_memory_does_not_grow_with_the_stream(models: dict[str, Path], monkeypat
 
     monkeypatch.setattr(inputs, "_PIECE", 1024)
     monkeypatch.setattr(inputs, "_CHUNK", 50)
+    monkeypatch.setattr(inputs, "_CHUNK_BYTES", 4096)
     monkeypatch.setattr(inputs.Source, "is_ready", lambda self: True)
     monkeypatch.setattr(Model, "predict_stream", predict_stream)
     outcome = invoke("tag", models["texts"], stdin=b"a line of text\n" * 1000)
     assert outcome.out.count("\n") == sum(sizes) == 1000
     assert len(sizes) >= 8
     assert max(sizes) < 50 + 1024 // 15 + 1
+    sizes.clear()
+    invoke("tag", models["texts"], stdin=(b"a long line " * 80 + b"\n") * 60)  # 960 bytes each
+    assert sum(sizes) == 60
+    assert max(sizes) <= 5
