@@ -8,20 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from flairlite.data import Dictionary
 from flairlite.data.dictionary import UNKNOWN
 from flairlite.embeddings.base import Inputs, TokenEmbeddings, check_size, register_embeddings
-from flairlite.embeddings.packing import FNV_BASIS, FNV_PRIME, PackedWords, Ragged, to_code_points
 from flairlite.encoding import Table
 from flairlite.errors import SettingError
+from flairlite.lookup.packing import Ragged
+from flairlite.lookup.parts import CharacterIds, find_parts
 from flairlite.nn import PaddedRNN, last_states
 from flairlite.runtime import get_device, seeded
-
-_SHORTEST = 4  # words of up to 4, 8, 16 ... characters are padded together, so that at most half is padding
-_BEGIN, _END = 0x02, 0x03  # code points put around a word, so that a prefix differs from the same characters inside
 
 
 @register_embeddings
@@ -60,9 +57,7 @@ class CharacterEmbeddings(TokenEmbeddings):
         with seeded(seed):
             self.char_embedding = nn.Embedding(len(self.char_dictionary), self.char_embedding_dim)
             self.char_rnn = PaddedRNN(self.char_embedding_dim, self.hidden_size_char)
-        ids = {ord(item): index for index, item in enumerate(self.char_dictionary.get_items()) if len(item) == 1}
-        self._codes = np.array(sorted(ids), dtype=np.int64)
-        self._ids = np.array([ids[code] for code in sorted(ids)], dtype=np.int64)
+        self._ids = CharacterIds(self.char_dictionary.item2idx, self.char_dictionary.get_idx_for_item(UNKNOWN))
         self.to(get_device())
         self.eval()
 
@@ -73,13 +68,7 @@ class CharacterEmbeddings(TokenEmbeddings):
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
         """Return the character ids of U distinct words; padding has no characters."""
-        codes, lengths = to_code_points(words)
-        ids = np.full(len(codes), self.char_dictionary.get_idx_for_item(UNKNOWN))
-        if len(self._codes):
-            positions = np.searchsorted(self._codes, codes).clip(max=len(self._codes) - 1)
-            is_known = self._codes[positions] == codes
-            ids[is_known] = self._ids[positions[is_known]]
-        return Ragged.pack(ids, np.append(lengths, 0))
+        return self._ids.find(words)
 
     def select(self, table: Table, word_ids: Tensor) -> Inputs:
         """Return the characters of the distinct words of a batch, in groups of similar length.
@@ -89,21 +78,16 @@ class CharacterEmbeddings(TokenEmbeddings):
             each group the characters (V, C), and the lengths (V,) of its words as an array, which stays on the CPU.
         """
         characters: Ragged = table
-        ids = word_ids.cpu().long()  # (B, T); waits for the device if the data set is on it
-        distinct, inverse = torch.unique(ids, return_inverse=True)  # (V,), (B, T)
-        by_length = torch.sort(characters.lengths(distinct), stable=True)
-        rows, lengths = distinct[by_length.indices], by_length.values  # (V,)
-        position = torch.empty_like(rows)
-        num_empty = int((lengths == 0).sum())
-        position[by_length.indices] = torch.arange(1 - num_empty, len(rows) + 1 - num_empty)
-        groups = []
-        start, limit = num_empty, _SHORTEST
-        while start < len(rows):
-            end = int(torch.searchsorted(lengths, limit, right=True))
-            if end > start:
-                groups.append((characters.pad(rows[start:end]), lengths[start:end].numpy()))
-            start, limit = end, 2 * limit
-        return position[inverse].clamp_min_(0), tuple(groups)
+        ids = word_ids.cpu().numpy()  # (B, T); waits for the device if the data set is on it
+        distinct, inverse = np.unique(ids, return_inverse=True)  # (V,), (B x T,)
+        positions = np.zeros(len(distinct), dtype=np.int64)
+        groups, end = [], 0
+        for group in characters.group(distinct):
+            start, end = end, end + len(group)
+            positions[group] = np.arange(start + 1, end + 1)
+            rows = distinct[group]
+            groups.append((torch.from_numpy(characters.pad(rows)), characters.lengths(rows)))
+        return torch.from_numpy(positions[inverse.reshape(ids.shape)]), tuple(groups)
 
     def forward(self, inputs: Inputs, lengths: Tensor | None = None, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, T, D)."""
@@ -194,10 +178,7 @@ class SubwordEmbeddings(TokenEmbeddings):
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
         """Return the hash values of the parts of U distinct words; padding has no parts."""
-        hashes, owners = _hash_parts(words, self.min_length, self.max_length)
-        values = (hashes % np.uint64(self.num_embeddings)).astype(np.int64)
-        order = np.argsort(owners, kind="stable")
-        return Ragged.pack(values[order], np.bincount(owners, minlength=len(words) + 1))
+        return find_parts(words, self.min_length, self.max_length, self.num_embeddings)
 
     def select(self, table: Table, word_ids: Tensor) -> Inputs:
         """Return the parts of the V distinct words of a batch.
@@ -207,37 +188,13 @@ class SubwordEmbeddings(TokenEmbeddings):
             word's parts.
         """
         parts: Ragged = table
-        ids = word_ids.cpu().long()  # (B, T); waits for the device if the data set is on it
-        distinct, inverse = torch.unique(ids, return_inverse=True)  # (V,), (B, T)
-        return inverse, *parts.join(distinct)
+        ids = word_ids.cpu().numpy()  # (B, T); waits for the device if the data set is on it
+        distinct, inverse = np.unique(ids, return_inverse=True)  # (V,), (B x T,)
+        arrays = (inverse.reshape(ids.shape), *parts.join(distinct))
+        return tuple(map(torch.from_numpy, arrays))
 
     def forward(self, inputs: Inputs, lengths: Tensor | None = None, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, T, D)."""
         indices, parts, starts = inputs
         vectors = nn.functional.embedding_bag(parts, self.weight, starts, mode="mean")  # (V, D); zero without parts
         return nn.functional.embedding(indices, vectors)
-
-
-def _hash_parts(words: Sequence[str], min_length: int, max_length: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return the hashes of all parts of all words, and the index of the word of each; empty words have no parts."""
-    codes, lengths = to_code_points(words)
-    marked = lengths + 2 * (lengths > 0)  # characters of each word with its marks
-    ends = np.cumsum(marked)
-    text = np.full(ends[-1] if len(ends) else 0, _END, np.uint64)  # (M,)
-    starts = (ends - marked)[lengths > 0]
-    text[starts] = _BEGIN
-    owner = np.repeat(np.arange(len(words)), marked)  # (M,)
-    is_inside = np.ones(len(text), bool)
-    is_inside[starts] = is_inside[ends[lengths > 0] - 1] = False
-    text[is_inside] = codes
-    left = np.repeat(ends, marked) - np.arange(len(text))  # (M,) characters to the end of the word
-    state = np.full(len(text), np.uint64(FNV_BASIS))
-    position = np.arange(len(text))
-    hashes, owners = [PackedWords.pack(words).hashes()[lengths > 0]], [np.flatnonzero(lengths)]  # of whole words
-    for length in range(1, max_length + 1):
-        position = position[left[position] >= length]  # where an n-gram of this length begins
-        state[position] = (state[position] ^ text[position + length - 1]) * np.uint64(FNV_PRIME)
-        if length >= min_length:
-            hashes.append(state[position])
-            owners.append(owner[position])
-    return np.concatenate(hashes), np.concatenate(owners)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,17 @@ from flairlite.batching import bucketed_batches
 from flairlite.checks import file_path
 from flairlite.data import Sentence
 from flairlite.encoding import Batch, Dataset
-from flairlite.errors import LabelError
 from flairlite.metrics import DEFAULT_METRIC, Result
 from flairlite.models.inputs import STORAGE_MODES as STORAGE_MODES
-from flairlite.models.inputs import SentenceReader, check_count, check_flags, check_name, iterate
 from flairlite.nn.functional import evaluating
+from flairlite.prediction.sentences import (
+    SentenceReader,
+    check_count,
+    check_flags,
+    check_name,
+    nan_error,
+    read_chunks,
+)
 from flairlite.storage.atomic import atomic_write
 from flairlite.tasks import Decoded, Gold
 from flairlite.tensors import copy_to
@@ -27,7 +32,6 @@ from flairlite.tensors import copy_to
 if TYPE_CHECKING:
     from flairlite.models.model import Model
 
-_CHUNK_SIZE = 2048  # sentences encoded at once: enough for good buckets, little memory for a stream
 _GROUP_TOKENS = 8192  # words and padding whose scores are decoded together
 
 
@@ -121,25 +125,22 @@ def predict_chunks(
     )
     batch_size = check_count("mini_batch_size", mini_batch_size)
     label_name = model.label_type if label_name is None else check_name("label_name", label_name)
-    items = iterate([sentences] if isinstance(sentences, (Sentence, str)) else sentences)
-    write = model.task.write_classes if as_classes else model.task.write
     reader = SentenceReader(model.tokenizer, label_name)
+    chunks = read_chunks(sentences, reader)
+    write = model.task.write_classes if as_classes else model.task.write
 
     def predict() -> Iterator[tuple[list[Sentence], Inference]]:
-        try:
-            while chunk := [reader.read(item) for item in islice(items, _CHUNK_SIZE)]:
-                if with_loss:
-                    encoded = model.encode(chunk, label_type=model.label_type, labels=model.task.all_labels(chunk))
-                else:
-                    encoded = model.encode(chunk)
-                inference = decode_dataset(
-                    model, encoded, batch_size, with_probabilities=with_probabilities, with_loss=with_loss
-                )
-                check_finite(inference.decoded.scores)
-                write(chunk, inference.decoded, label_name)
-                yield chunk, inference
-        finally:
-            reader.warn_of_lost_labels()
+        for chunk in chunks:
+            if with_loss:
+                encoded = model.encode(chunk, label_type=model.label_type, labels=model.task.all_labels(chunk))
+            else:
+                encoded = model.encode(chunk)
+            inference = decode_dataset(
+                model, encoded, batch_size, with_probabilities=with_probabilities, with_loss=with_loss
+            )
+            check_finite(inference.decoded.scores)
+            write(chunk, inference.decoded, label_name)
+            yield chunk, inference
 
     return predict()
 
@@ -151,10 +152,7 @@ def check_finite(values: Tensor | None) -> None:
         LabelError: If one of the values is not a number.
     """
     if values is not None and bool(values.isnan().any()):
-        raise LabelError(
-            "the model predicts nothing meaningful, because its scores are NaN: its weights or the vectors of its "
-            "words contain NaN or infinity. Train again with a lower learning rate, or load another model"
-        )
+        raise nan_error()
 
 
 @torch.inference_mode()

@@ -7,13 +7,14 @@ Markov Models, 1989, section III, for Viterbi's algorithm.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from flairlite.errors import SettingError
 from flairlite.nn.forward_backward import ChainScores, ForwardBackward, log_partition
-from flairlite.nn.single_chain import decode_single, marginals_single
+from flairlite.prediction.single_chain import decode_single, marginals_single
 from flairlite.tensors import check_size, copy_to
 
 
@@ -103,8 +104,8 @@ class LinearChainCRF(nn.Module):
         """Compute the probability of each tag at each word, (B, T, K); zero on padding."""
         if _is_single(emissions, lengths):
             self._validate(emissions, lengths)
-            scores = self.scores
-            return marginals_single(emissions, scores.transitions, scores.start, scores.end).to(emissions.dtype)
+            marginals = marginals_single(*_to_arrays(emissions, self.scores))
+            return torch.from_numpy(marginals).unsqueeze(0).to(emissions.dtype)
         return self.forward_backward(emissions, lengths).marginals().to(emissions.dtype)
 
     @torch.no_grad()
@@ -119,7 +120,7 @@ class LinearChainCRF(nn.Module):
         self._validate(emissions, lengths)
         chain = self.scores
         if _is_single(emissions, lengths):
-            return decode_single(emissions, chain.transitions, chain.start, chain.end)
+            return torch.tensor([decode_single(*_to_arrays(emissions, chain))])
         # a copy, (T, K, B): a maximum over tags runs over whole vectors
         scores = emissions.permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
         incoming = chain.transitions.t().unsqueeze(2).contiguous()  # (K to, K from, 1)
@@ -172,3 +173,9 @@ def _is_single(emissions: Tensor, lengths: Tensor) -> bool:
     """Tell whether this is one sentence without padding, on the CPU, in a dtype that NumPy has."""
     is_float = emissions.dtype in (torch.float32, torch.float64)
     return len(emissions) == 1 and emissions.device.type == "cpu" and is_float and int(lengths) == emissions.shape[1]
+
+
+def _to_arrays(emissions: Tensor, chain: ChainScores) -> list[Any]:
+    """Return the emissions (1, T, K) of a sentence, (T, K), and the scores of a chain as arrays."""
+    tensors = (emissions[0], chain.transitions, chain.start, chain.end)
+    return [tensor.detach().numpy() for tensor in tensors]
