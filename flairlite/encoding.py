@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count, repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from flairlite.data import Sentence
+from flairlite.prediction.words import DistinctWords
 from flairlite.tensors import copy_to, map_tensors
 
 Table = Any  # what an embedding keeps of the distinct words of a data set: a tensor, or tuples of tensors
@@ -176,37 +175,25 @@ class Encoder:
 
     def __init__(self, fields: Sequence[str] = ()) -> None:
         self._fields = tuple(fields)
-        self._id_of: defaultdict[Any, int] = defaultdict(count().__next__)  # distinct words in order of occurrence
+        self._distinct = DistinctWords(fields)
         self._ids: list[Ids] = []
         self._lengths: list[Tensor] = []
 
     def add(self, sentences: Sequence[Sentence]) -> None:
         """Add the next sentences of the data set."""
-        words: Iterable[Any] = chain.from_iterable(
-            self._rows(sentence) if self._fields else sentence.words for sentence in sentences
-        )
-        self._ids.append(np.fromiter(map(self._id_of.__getitem__, words), dtype=np.int32))
+        self._ids.append(self._distinct.add(sentences))
         self._lengths.append(count_words(sentences))
-
-    def _rows(self, sentence: Sentence) -> Iterable[tuple[str, ...]]:
-        """Return each word with its labels, `O` for none as in Flair."""
-        labels = (sentence.token_labels(field) or repeat(None, len(sentence.words)) for field in self._fields)
-        return zip(sentence.words, *([label or "O" for label in column] for column in labels), strict=True)
 
     def words(self) -> list[str]:
         """Return the N words."""
-        distinct = [row[0] if self._fields else row for row in self._id_of]
+        distinct = list(self._distinct)
         return [distinct[index] for ids in self._ids for index in ids.tolist()]
 
     def encode(self, index: Callable[..., Table], targets: Targets | None = None) -> EncodedDataset:
         """Return the sentences as integers; see the function `encode`."""
-        distinct = list(self._id_of)
-        if self._fields:
-            words, *columns = map(list, zip(*distinct, strict=True)) if distinct else ([] for _ in ("", *self._fields))
-            table = index(words, dict(zip(self._fields, columns, strict=True)))
-        else:
-            table = index(distinct)
-        word_ids = np.concatenate([*self._ids, np.array([len(distinct)], dtype=np.int32)])
+        words, columns = self._distinct.columns()
+        table = index(words, columns) if self._fields else index(words)
+        word_ids = np.concatenate([*self._ids, np.array([len(words)], dtype=np.int32)])
         lengths = torch.cat(self._lengths)
         return EncodedDataset(lengths, lengths.cumsum(0) - lengths, torch.from_numpy(word_ids), table, targets)
 
