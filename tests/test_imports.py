@@ -43,6 +43,7 @@ ORDER = [
     "splitter",
     "datasets",
     "prediction",
+    "deploy",
     "encoding",
     "batching",
     "tasks",

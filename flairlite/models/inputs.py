@@ -14,10 +14,10 @@ from flairlite.prediction.sentences import SentenceReader as SentenceReader
 from flairlite.prediction.sentences import check_count as check_count
 from flairlite.prediction.sentences import check_flags as check_flags
 from flairlite.prediction.sentences import check_name as check_name
+from flairlite.prediction.sentences import check_tokenizer as check_tokenizer
 from flairlite.prediction.sentences import iterate as iterate
 from flairlite.prediction.sentences import show_progress as show_progress
 from flairlite.prediction.sentences import to_sentences as to_sentences
-from flairlite.tokenization import Tokenizer
 
 Dropouts = tuple[FeatureDropout, WordDropout, LockedDropout]
 STORAGE_MODES = ("cpu", "gpu", "none")
@@ -35,16 +35,6 @@ def make_dropouts(dropout: Any, word_dropout: Any, locked_dropout: Any) -> Dropo
         FeatureDropout(check_rate("dropout", dropout)),
         WordDropout(check_rate("word_dropout", word_dropout)),
         LockedDropout(check_rate("locked_dropout", locked_dropout)),
-    )
-
-
-def check_tokenizer(value: Any) -> Tokenizer | None:
-    """Return a tokenizer or None."""
-    if value is None or isinstance(value, Tokenizer):
-        return value
-    raise SettingError(
-        f"model.tokenizer must be a Tokenizer or None, not a {type(value).__name__}: wrap a function, as "
-        "TokenizerWrapper(function)"
     )
 
 

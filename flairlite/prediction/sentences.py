@@ -196,3 +196,13 @@ def check_flags(**flags: Any) -> None:
     """Check settings that are True or False."""
     for name, value in flags.items():
         flag(name, value)
+
+
+def check_tokenizer(value: Any) -> Tokenizer | None:
+    """Return a tokenizer or None."""
+    if value is None or isinstance(value, Tokenizer):
+        return value
+    raise SettingError(
+        f"model.tokenizer must be a Tokenizer or None, not a {type(value).__name__}: wrap a function, as "
+        "TokenizerWrapper(function)"
+    )
