@@ -60,7 +60,7 @@ class Graph:
         if array.dtype.kind == "f":
             array = array.astype(np.float32)
         name = f"constant_{len(self._weights)}"
-        self._weights.append(self._onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self._weights.append(self._onnx.numpy_helper.from_array(array.copy(order="C"), name))
         return name
 
     def integers(self, *values: int) -> str:
