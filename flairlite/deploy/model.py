@@ -15,7 +15,7 @@ from flairlite.deploy.features import WordFeatures
 from flairlite.deploy.file_format import ExportedFile, read_export
 from flairlite.deploy.labelers import Labeler, make_labeler
 from flairlite.deploy.network import Network
-from flairlite.errors import FlairliteError, ModelFileError
+from flairlite.errors import FlairliteError, ModelFileError, SettingError
 from flairlite.prediction.sentences import (
     SentenceReader,
     check_count,
@@ -82,8 +82,7 @@ class ExportedModel:
         self._fields: tuple[str, ...] = tuple(map(str, settings["fields"]))
         self._features = WordFeatures(settings["features"], content.arrays, num_threads)
         self._network = Network(content.network, num_threads=num_threads)
-        tokenizer = settings["tokenizer"]
-        self._tokenizer: Tokenizer | None = None if tokenizer is None else Tokenizer.from_dict(tokenizer)
+        self._tokenizer = _make_tokenizer(settings["tokenizer"])
 
     @property
     def tokenizer(self) -> Tokenizer | None:
@@ -214,6 +213,15 @@ class ExportedModel:
         if lengths[-1] < lengths[0]:
             positions = np.where(steps < lengths, positions, len(word_ids) - 1)
         return self._network({"table": table, "word_ids": word_ids[positions], "lengths": lengths.astype(np.int32)})
+
+
+def _make_tokenizer(settings: Any) -> Tokenizer | None:
+    if settings is None:
+        return None
+    try:
+        return Tokenizer.from_dict(settings)
+    except SettingError as error:
+        raise ModelFileError(f"the tokenizer of the model cannot be built: {error}") from error
 
 
 def _groups(lengths: Ids, batch_size: int) -> Iterator[list[Ids]]:

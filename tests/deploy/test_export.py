@@ -246,7 +246,7 @@ def test_scores_that_are_not_numbers_are_an_error(tmp_path: Path) -> None:
             export(model, tmp_path).predict("ab cd")
 
 
-# ----------------------------------------------------------------------------------------------- what cannot be exported
+# ---------------------------------------------------------------------------------------------- what cannot be exported
 
 
 @register_embeddings
