@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,15 @@ from flairlite.errors import MissingExtraError, ModelFileError
 Floats = NDArray[np.float32]
 
 
+_lock = threading.Lock()  # held while a session is made, and during a fork
+
+
 class Network:
     """A network with one output; threads may run it at the same time.
 
-    A session of ONNX Runtime cannot be used after a fork: its threads exist only in the parent, and a lock that another
-    thread of the parent holds is never released. Each process therefore makes its own session when it first runs the
-    network.
+    A session of ONNX Runtime cannot be used after a fork, and not even be freed: its threads exist only in the parent,
+    and a lock that another thread of the parent holds is never released. Sessions are therefore released before a fork,
+    and parent and child make new ones when they next run the network.
 
     Args:
         model: The network in ONNX's format.
@@ -35,23 +39,38 @@ class Network:
     def __init__(self, model: bytes, *, num_threads: int = 1) -> None:
         check_network(model)
         self._model, self._num_threads = model, num_threads
-        self._lock = threading.Lock()
-        self._process = os.getpid()
-        self._session = _make_session(model, num_threads)
+        self._session: Any = None
+        self._get_session()
+        _networks.add(self)
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> Floats:
         """Return the output for named inputs."""
-        if self._process != os.getpid():
-            self._restart()
-        output: Floats = self._session.run(None, inputs)[0]
+        session = self._session or self._get_session()
+        output: Floats = session.run(None, inputs)[0]
         return output
 
-    def _restart(self) -> None:
-        """Make a session for this process, which was forked from the one that had the last session."""
-        with self._lock:
-            if self._process != os.getpid():
+    def release(self) -> None:
+        """Release the session; the next run makes a new one. A thread that runs it now keeps it until then."""
+        self._session = None
+
+    def _get_session(self) -> Any:
+        with _lock:
+            if self._session is None:
                 self._session = _make_session(self._model, self._num_threads)
-                self._process = os.getpid()
+            return self._session
+
+
+_networks: WeakSet[Network] = WeakSet()
+
+
+def _prepare_fork() -> None:
+    _lock.acquire()
+    for network in list(_networks):
+        network.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_prepare_fork, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def _make_session(model: bytes, num_threads: int) -> Any:
