@@ -318,3 +318,15 @@ def test_synthetic_vectors_can_be_loaded(tmp_path: Path) -> None:
     vectors = WordEmbeddings(path).vectors
     assert (len(vectors), vectors.dim) == (30, 100)
     assert vectors.rows(["word0", "word29", "word30"]).tolist() == [0, 29, -1]
+
+
+def test_exported_models_are_measured_next_to_torch() -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    process = run_benchmark("deploy.py", "--sample", "--epochs", "1")
+    assert process.returncode == 0, process.stderr
+    figures = json.loads(process.stdout.splitlines()[-1])
+    assert figures["whole_test_accuracy"] == figures["whole_test_accuracy_torch"]
+    assert figures["num_modules"] < figures["num_modules_torch"] / 2
+    assert figures["peak_rss_mb"] < figures["peak_rss_mb_torch"] / 2
+    assert figures["latency_ms"] > 0 < figures["predict_tokens_per_s"]

@@ -18,6 +18,8 @@ from flairlite.prediction.single_chain import decode_single, exp_scaled, margina
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
 
+_MAX_CANDIDATES = 1 << 20  # pairs of tags compared at a time: their number grows with the square of the number of tags
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -99,11 +101,14 @@ def decode(emissions: Floats, num_active: list[int], chain: Chain) -> Ids:
     num_steps, num_tags, size = scores.shape
     incoming = np.ascontiguousarray(chain.transitions.T)[:, :, None]  # (K to, K from, 1)
     scores[0] += chain.start[:, None]
-    candidates = np.empty((num_tags, num_tags, size), scores.dtype)
+    width = min(size, max(1, _MAX_CANDIDATES // num_tags**2))
+    candidates = np.empty((num_tags, num_tags, width), scores.dtype)
     for step in range(1, num_steps):
-        n = num_active[step]
-        np.add(incoming, scores[step - 1, :, :n], out=candidates[:, :, :n])
-        scores[step, :, :n] += candidates[:, :, :n].max(axis=1)
+        for first in range(0, num_active[step], width):
+            block = slice(first, min(first + width, num_active[step]))
+            found = candidates[:, :, : block.stop - first]
+            np.add(incoming, scores[step - 1, :, block], out=found)
+            scores[step, :, block] += found.max(axis=1)
     tags = np.zeros((num_steps, size), np.int64)
     tag = np.zeros(size, np.int64)
     for step in range(num_steps - 1, -1, -1):  # backpointers are computed along the best path only
