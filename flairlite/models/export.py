@@ -56,6 +56,10 @@ Arrays = dict[str, NDArray[Any]]
 def export_model(model: Model, path: str | Path) -> None:
     """Write a model to a file that `flairlite.deploy.load` reads; see `Model.export`."""
     path = file_path("path", path)
+    if len(label_types := getattr(model, "label_types", (model.label_type,))) > 1:
+        raise ModelFileError(
+            f"a model of several label types, {', '.join(label_types)}, cannot be exported: export one of a single type"
+        )
     features, arrays = _word_features(model)
     settings, task_arrays = _labels(model)
     network = _network(model, sum(part["length"] for part in features))
