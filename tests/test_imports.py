@@ -318,7 +318,7 @@ class Blocker:
 
 sys.meta_path.insert(0, Blocker())
 import flairlite
-import flairlite.data, flairlite.splitter, flairlite.tokenization
+import flairlite.data, flairlite.deploy, flairlite.splitter, flairlite.tokenization
 """
 
 USE_OF_DATA = """

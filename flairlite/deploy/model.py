@@ -15,7 +15,7 @@ from flairlite.deploy.features import WordFeatures
 from flairlite.deploy.file_format import ExportedFile, read_export
 from flairlite.deploy.labelers import Labeler, make_labeler
 from flairlite.deploy.network import Network
-from flairlite.errors import FlairliteError, ModelFileError, SettingError
+from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
 from flairlite.prediction.sentences import (
     SentenceReader,
     check_count,
@@ -83,6 +83,7 @@ class ExportedModel:
         self._features = WordFeatures(settings["features"], content.arrays, num_threads)
         self._network = Network(content.network, num_threads=num_threads)
         self._tokenizer = _make_tokenizer(settings["tokenizer"])
+        self._check()
 
     @property
     def tokenizer(self) -> Tokenizer | None:
@@ -192,6 +193,19 @@ class ExportedModel:
                 yield chunk, None
 
         return predict()
+
+    def _check(self) -> None:
+        """Check that network, vectors and labels fit together, by predicting a sentence of two words.
+
+        Raises:
+            ModelFileError: If they do not.
+        """
+        try:
+            self._label([Sentence(["a", "b"])], 1, True)
+        except LabelError:  # the weights are not numbers; prediction says so
+            pass
+        except Exception as error:  # ONNX Runtime raises types of its own
+            raise ModelFileError(f"its network, vectors and labels do not fit together: {error!r:.200}") from error
 
     def _label(self, sentences: Sequence[Sentence], batch_size: int, with_probabilities: bool) -> Any:
         """Return the predictions for all words, or all sentences."""

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from flairlite.errors import MissingExtraError
+from flairlite.errors import MissingExtraError, ModelFileError
 from flairlite.nn import PaddedRNN
 
 Array = NDArray[Any]
 Shape = Sequence[str | int]  # a dimension that varies has a name
 
 _OPSET, _IR_VERSION = 17, 8  # the oldest that have all operators: every runtime since 2022 reads them
+_MAX_SIZE = (1 << 31) - (1 << 20)  # bytes of weights: a message is at most 2 GiB
 _FLOAT, _INT32, _INT64 = 1, 6, 7
 # position in torch's weights of each gate in ONNX's order
 _GATES = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2), "RNN": (0,)}
@@ -82,7 +83,12 @@ class Graph:
             inputs: The type and the shape of each input.
             output: The name of the last node's output, which becomes `output`.
             shape: Its shape.
+
+        Raises:
+            ModelFileError: If the weights are too large for the format.
         """
+        if (size := sum(len(weight.raw_data) for weight in self._weights)) > _MAX_SIZE:
+            raise ModelFileError(f"the network has {size:,} bytes of weights, but ONNX's format at most {_MAX_SIZE:,}")
         helper = self._onnx.helper
         self._nodes[-1].output[:] = ["output" if name == output else name for name in self._nodes[-1].output]
         graph = helper.make_graph(

@@ -250,6 +250,31 @@ def test_a_network_that_cannot_run_is_refused(path: Path) -> None:
         assert "the network is not one that flairlite exports" in refusal(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("transitions", np.zeros((2, 2), np.float32)),
+        ("start", np.zeros(7, np.float32)),
+        ("0.codes", np.zeros((6, 3), np.uint8)),
+    ],
+    ids=["transitions", "start", "codes"],
+)
+def test_arrays_that_do_not_fit_the_network_are_refused(path: Path, name: str, array: Any) -> None:
+    def replace(file: ExportedFile) -> ExportedFile:
+        return dataclasses.replace(file, arrays={**file.arrays, name: array})
+
+    rewrite(path, replace)
+    refusal(path)
+
+
+def test_labels_that_do_not_fit_the_network_are_refused(path: Path) -> None:
+    def rename(file: ExportedFile) -> ExportedFile:
+        return dataclasses.replace(file, settings={**file.settings, "label_names": ["A"]})
+
+    rewrite(path, rename)
+    assert "do not fit together" in refusal(path)
+
+
 # ----------------------------------------------------------------------------------------------------------- writing
 
 

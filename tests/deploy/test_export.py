@@ -28,7 +28,7 @@ from flairlite.embeddings import (
     register_embeddings,
 )
 from flairlite.errors import LabelError, MissingExtraError, ModelFileError, SettingError
-from flairlite.models import Model, SequenceTagger, TextClassifier, TokenClassifier
+from flairlite.models import Model, SequenceTagger, TextClassifier, TokenClassifier, onnx_graph
 from flairlite.tokenization import SpaceTokenizer, TokenizerWrapper
 from flairlite.trainers import ModelTrainer
 
@@ -287,6 +287,13 @@ class OtherPool(DocumentPoolEmbeddings):
 def test_other_classes_are_named(model: Callable[[], Model], name: str, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=f"{name} cannot be exported: export models of the classes"):
         model().export(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_is_too_large_for_the_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_graph, "_MAX_SIZE", 1000)
+    with pytest.raises(ModelFileError, match="bytes of weights, but ONNX's format at most 1,000"):
+        tagger().export(tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
