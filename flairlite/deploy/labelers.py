@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from flairlite.data import Sentence
 from flairlite.errors import SettingError
 from flairlite.prediction.chains import Chain, SpanTables, label_chains
+from flairlite.prediction.n_best import Hypothesis, best_paths, make_hypothesis
 from flairlite.prediction.sentences import nan_error
 from flairlite.prediction.writing import (
     SpanTags,
@@ -50,6 +51,14 @@ class Labeler(ABC):
     @abstractmethod
     def begin(self, lengths: Ids, *, with_probabilities: bool) -> Collector:
         """Return what collects the predictions for sentences with `lengths` (S,)."""
+
+    def n_best(self, emissions: Floats, n: int) -> list[Hypothesis]:
+        """Return the n most probable labelings of a sentence by the scores (T, K) of its words.
+
+        Raises:
+            SettingError: If sentences have labels, not words.
+        """
+        raise SettingError("n_best is for models that label words or spans, not whole sentences")
 
     @abstractmethod
     def writer(self, *, as_classes: bool) -> Write:
@@ -119,6 +128,19 @@ class WordLabeler(Labeler):
     def begin(self, lengths: Ids, *, with_probabilities: bool) -> Collector:
         """Return what collects the predictions for N words."""
         return _WordCollector(self, lengths, with_probabilities)
+
+    def n_best(self, emissions: Floats, n: int) -> list[Hypothesis]:
+        """Return the n most probable labelings of a sentence, or all that are possible."""
+        num_tags = len(self.class_names)
+        chain = self.chain or Chain(
+            *(np.zeros(shape, np.float32) for shape in ((num_tags, num_tags), num_tags, num_tags))
+        )
+        paths = zip(*(found.tolist() for found in best_paths(emissions, chain, n)), strict=True)
+        return [
+            make_hypothesis(probability, [self.class_names[tag] for tag in tags], is_spans=self.tables is not None)
+            for tags, probability in paths
+            if probability > 0
+        ]
 
     def writer(self, *, as_classes: bool) -> Write:
         """Return the function that writes labels, tags or spans."""

@@ -16,12 +16,14 @@ from flairlite.deploy.file_format import ExportedFile, read_export
 from flairlite.deploy.labelers import Labeler, make_labeler
 from flairlite.deploy.network import Network
 from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
+from flairlite.prediction.n_best import Hypothesis
 from flairlite.prediction.sentences import (
     SentenceReader,
     check_count,
     check_flags,
     check_name,
     check_tokenizer,
+    iterate,
     read_chunks,
     show_progress,
 )
@@ -174,6 +176,44 @@ class ExportedModel:
         )
         return (sentence for chunk, _ in chunks for sentence in chunk)
 
+    @overload
+    def n_best(  # type: ignore[overload-overlap]  # a text is a sequence of texts too
+        self, sentences: Sentence | str, n: int = ..., mini_batch_size: int = ...
+    ) -> list[Hypothesis]: ...
+
+    @overload
+    def n_best(
+        self, sentences: Iterable[Sentence | str], n: int = ..., mini_batch_size: int = ...
+    ) -> list[list[Hypothesis]]: ...
+
+    def n_best(
+        self, sentences: Sentence | str | Iterable[Sentence | str], n: int = 5, mini_batch_size: int = 64
+    ) -> list[Hypothesis] | list[list[Hypothesis]]:
+        """Find the n most probable labelings of sentences, in descending order, without changing the sentences.
+
+        Args:
+            sentences: A sentence or a text, or an iterable of them. Texts are split into words.
+            n: The number of labelings. If there are fewer, as for short sentences, all are returned.
+            mini_batch_size: Number of sentences that pass through the network at once.
+
+        Returns:
+            The labelings of the sentence, or a list of labelings for each sentence: probability, tags and spans.
+
+        Raises:
+            SettingError: If the input is not sentences or texts, `n` is less than 1, or the model labels sentences.
+        """
+        is_single = isinstance(sentences, (Sentence, str))
+        reader = SentenceReader(self.tokenizer, self.label_type)
+        copies = [reader.read_copy(item) for item in iterate([sentences] if is_single else sentences)]
+        n, batch_size = check_count("n", n), check_count("mini_batch_size", mini_batch_size)
+        lengths = np.fromiter((len(sentence.words) for sentence in copies), np.int64, len(copies))  # (S,)
+        hypotheses = [[Hypothesis(1.0, ())] for _ in copies]
+        for group, scores in self._score(copies, lengths, batch_size):
+            for batch, emissions in zip(group, scores, strict=True):
+                for column, index in enumerate(batch.tolist()):
+                    hypotheses[index] = self._labeler.n_best(emissions[: lengths[index], column], n)
+        return hypotheses[0] if is_single else hypotheses
+
     def __repr__(self) -> str:
         return f"ExportedModel(label_type={self.label_type!r}, {len(self.label_names)} labels)"
 
@@ -209,16 +249,22 @@ class ExportedModel:
 
     def _label(self, sentences: Sequence[Sentence], batch_size: int, with_probabilities: bool) -> Any:
         """Return the predictions for all words, or all sentences."""
+        lengths = np.fromiter((len(sentence.words) for sentence in sentences), np.int64, len(sentences))  # (S,)
+        predictions = self._labeler.begin(lengths, with_probabilities=with_probabilities)
+        for group, scores in self._score(sentences, lengths, batch_size):
+            predictions.add(np.concatenate(group), scores)
+        return predictions.finish()
+
+    def _score(
+        self, sentences: Sequence[Sentence], lengths: Ids, batch_size: int
+    ) -> Iterator[tuple[list[Ids], list[NDArray[np.float32]]]]:
+        """Yield groups of batches (see `_groups`), and the scores of each batch."""
         distinct = DistinctWords(self._fields)
         word_ids = np.append(distinct.add(sentences), np.int32(len(distinct)))  # (N + 1,); the last is for padding
         table = self._features(*distinct.columns())  # (U + 1, D)
-        lengths = np.fromiter((len(sentence.words) for sentence in sentences), np.int64, len(sentences))  # (S,)
         offsets = np.cumsum(lengths) - lengths
-        predictions = self._labeler.begin(lengths, with_probabilities=with_probabilities)
         for group in _groups(lengths, batch_size):
-            scores = [self._run(table, word_ids, lengths[batch], offsets[batch]) for batch in group]
-            predictions.add(np.concatenate(group), scores)
-        return predictions.finish()
+            yield group, [self._run(table, word_ids, lengths[batch], offsets[batch]) for batch in group]
 
     def _run(self, table: NDArray[np.float32], word_ids: NDArray[np.int32], lengths: Ids, offsets: Ids) -> Any:
         """Return the scores of B sentences: (T, B, K) of words, or (B, K) of sentences."""

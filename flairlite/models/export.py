@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,11 +60,12 @@ def export_model(model: Model, path: str | Path) -> None:
         raise ModelFileError(
             f"a model of several label types, {', '.join(label_types)}, cannot be exported: export one of a single type"
         )
+    if type(model) not in (SequenceTagger, TokenClassifier, TextClassifier):  # a subclass may compute something else
+        raise _unsupported("the model", type(model).__name__)
     features, arrays = _word_features(model)
     settings, task_arrays = _labels(model)
     network = _network(model, sum(part["length"] for part in features))
     settings |= {
-        "class": type(model).__name__,
         "features": features,
         "fields": list(model.embeddings.fields),
         "tokenizer": tokenizer_to_params(model.tokenizer),
@@ -185,13 +186,10 @@ def _network(model: Model, num_features: int) -> bytes:
     """Return the network from the vectors of words to the scores of classes."""
     graph = Graph()
     features = graph.node("Gather", "table", "word_ids")  # (T, B, D)
-    kind: Any = type(model)  # a subclass may compute something else
-    if kind is SequenceTagger:
-        scores = _add_tagger(graph, features, model)  # type: ignore[arg-type]
-    elif kind in (TokenClassifier, TextClassifier):
-        scores = _add_classifier(graph, features, model)  # type: ignore[arg-type]
+    if isinstance(model, SequenceTagger):
+        scores = _add_tagger(graph, features, model)
     else:
-        raise _unsupported("the model", kind.__name__)
+        scores = _add_classifier(graph, features, cast("DefaultClassifier", model))
     shape = ("time", "batch", len(model.task.class_names))
     return words_network(graph, num_features, scores, shape if model.task.by_word else shape[1:])
 
@@ -208,9 +206,10 @@ def _add_classifier(graph: Graph, features: str, model: DefaultClassifier) -> st
     embedding: Any = model.embeddings
     if type(embedding) is DocumentPoolEmbeddings:
         for layer in embedding.layers:
-            features = (
-                add_linear(graph, features, layer) if isinstance(layer, nn.Linear) else graph.node("Relu", features)
-            )
+            if isinstance(layer, nn.Linear):
+                features = add_linear(graph, features, layer)
+            else:
+                features = graph.node("Relu", features)
         features = add_pooling(graph, features, "lengths", embedding.pooling)  # (B, D)
     elif type(embedding) is DocumentRNNEmbeddings:
         states = add_rnn(graph, features, "lengths", embedding.rnn, projection=embedding.reprojection)
@@ -228,5 +227,5 @@ def _to_array(tensor: Tensor) -> NDArray[np.float32]:
 def _unsupported(part: str, name: str) -> ModelFileError:
     return ModelFileError(
         f"{part} {name} cannot be exported: export models of the classes SequenceTagger, TokenClassifier and "
-        "TextClassifier over word, character, subword, hash, one-hot, stacked and document embeddings, or save it"
+        "TextClassifier over word, character, subword, hash, one-hot, stacked and document embeddings"
     )

@@ -160,6 +160,30 @@ def test_tags_of_spans_can_be_written_onto_words(tmp_path: Path) -> None:
         export(classifier(), tmp_path).predict("a", force_token_predictions=True)
 
 
+@pytest.mark.parametrize("kind", ["CRF", "no CRF", "spans", "spans without CRF"])
+def test_the_best_labelings_are_equal(kind: str, tmp_path: Path) -> None:
+    model = sharpen(MODELS[kind]())
+    assert isinstance(model, SequenceTagger)
+    exported = export(model, tmp_path)
+    sentences = [Sentence(words) for words in [*WORDS[:9], *ODD[:3], ["a", "b"]]]
+    for n in (1, 7, 30):
+        expected, found = (either.n_best(sentences, n, 4) for either in (model, exported))
+        assert len(found) == len(expected)
+        for labelings, twins in zip(expected, found, strict=True):
+            assert [twin.tags for twin in twins] == [labeling.tags for labeling in labelings]
+            assert [twin.spans for twin in twins] == [labeling.spans for labeling in labelings]
+            probabilities = [[labeling.probability for labeling in each] for each in (labelings, twins)]
+            np.testing.assert_allclose(*probabilities, atol=1e-4)
+    assert [labeling.tags for labeling in exported.n_best("ab cd", 2)] == [
+        labeling.tags for labeling in model.n_best("ab cd", 2)
+    ]
+    assert not sentences[0].has_label("tag")
+    with pytest.raises(SettingError, match="n must be at least 1"):
+        exported.n_best("a", 0)
+    with pytest.raises(SettingError, match="n_best is for models that label words or spans"):
+        export(classifier(), tmp_path).n_best("a")
+
+
 def test_arguments_and_results_are_those_of_the_model(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = sharpen(tagger())
     exported = export(model, tmp_path)
