@@ -56,7 +56,7 @@ ORDER = [
     "visual",
 ]
 HEAVY = {"conllu", "gensim", "hypothesis", "matplotlib", "pooch", "pytest", "requests", "scipy", "sklearn", "spacy"}
-HEAVY |= {"syntok", "tensorboard", "tqdm"}
+HEAVY |= {"onnx", "onnxruntime", "syntok", "tensorboard", "tqdm"}
 
 OBSERVE = """
 import json, logging, os, random, sys, warnings
