@@ -64,8 +64,9 @@ def main(folder: Path) -> None:
     for name, model in make_models().items():
         path = folder / f"format-{FORMAT_VERSION}-{name}.onnx"
         model.export(path)
-        expected = [sentence.to_dict() for sentence in model.predict(list(map(Sentence, TEXTS)))]
-        path.with_suffix(".json").write_text(json.dumps(expected, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        sentences = model.predict(list(map(Sentence, TEXTS)))
+        rows = [json.dumps(sentence.to_dict(), ensure_ascii=False) for sentence in sentences]
+        path.with_suffix(".json").write_text("[\n" + ",\n".join(rows) + "\n]\n", "utf-8")
 
 
 if __name__ == "__main__":
