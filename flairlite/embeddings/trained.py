@@ -14,9 +14,10 @@ from torch import Generator, Tensor, nn
 from flairlite.checks import flag, number, shown, whole_number
 from flairlite.data import Corpus, Dictionary
 from flairlite.embeddings.base import Inputs, TokenEmbeddings, check_size, register_embeddings
-from flairlite.embeddings.vectors import DIGIT
 from flairlite.encoding import Table
 from flairlite.errors import LabelError, SettingError
+from flairlite.lookup.parts import hash_words
+from flairlite.lookup.words import DIGIT
 from flairlite.runtime import get_device, seeded
 
 TEXT = "text"
@@ -290,11 +291,7 @@ class HashEmbeddings(_TrainedTable):
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
         """Return the rows (U + 1,) of U distinct words."""
-        return torch.tensor([*map(self._row, words), 0])
-
-    def _row(self, word: str) -> int:
-        digest = hashlib.new(self.hash_method, word.encode("utf-8", "surrogatepass"), usedforsecurity=False)
-        return int(digest.hexdigest(), 16) % self.num_embeddings
+        return torch.tensor([*hash_words(words, self.hash_method, self.num_embeddings), 0])
 
 
 def _has_fixed_size(hash_method: str) -> bool:
