@@ -13,7 +13,7 @@ from flairlite.deploy.network import Network
 from flairlite.lookup.compact import CompactMatrix
 from flairlite.lookup.packing import HashIndex, PackedWords, Ragged
 from flairlite.lookup.parts import CharacterIds, find_parts, hash_words
-from flairlite.lookup.words import RowFinder
+from flairlite.lookup.words import RowFinder, rewriter
 
 Floats = NDArray[np.float32]
 Settings = Mapping[str, Any]
@@ -50,7 +50,7 @@ class Features(ABC):
 
 
 class VectorFeatures(Features):
-    """Fixed vectors, in twelve bits a value or in float32; the zero vector for other words."""
+    """Fixed vectors, in twelve, eight or four bits a value or in float32; the zero vector for other words."""
 
     kind = "vectors"
 
@@ -58,7 +58,10 @@ class VectorFeatures(Features):
         self._field, self._is_normalized = settings["field"], bool(settings["stable"])
         self._matrix: CompactMatrix | NDArray[np.float32]
         if "codes" in arrays:
-            self._matrix = CompactMatrix(arrays["codes"], arrays["scales"], int(settings["length"]))
+            bits = int(settings.get("bits", 12))
+            self._matrix = CompactMatrix(arrays["codes"], arrays["scales"], int(settings["length"]), bits)
+            if damage := self._matrix.describe_damage():
+                raise ValueError(damage)
         else:
             self._matrix = arrays["matrix"]
         self._finder = RowFinder(_words_of(arrays))
@@ -94,11 +97,12 @@ class OneHotFeatures(Features):
 
     def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
         self._field, self._unknown, self._matrix = settings["field"], int(settings["unknown"]), arrays["matrix"]
-        self._words = _words_of(arrays)
+        forms = {name: bool(settings.get(name, False)) for name in ("lower_case", "zero_digits")}
+        self._words, self._rewrite = _words_of(arrays), rewriter(**forms)
 
     def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
-        """Look the words up as written."""
-        rows = self._words.find(words if self._field is None else fields[self._field])
+        """Look the words up as written, or in lower case or with each digit as `0`."""
+        rows = self._words.find([*map(self._rewrite, words if self._field is None else fields[self._field])])
         rows[rows < 0] = self._unknown
         np.take(self._matrix, np.append(rows, len(self._matrix) - 1), axis=0, out=table)
 

@@ -28,18 +28,17 @@ from numpy.typing import NDArray
 
 from flairlite.errors import ModelFileError
 from flairlite.storage.atomic import atomic_write
-from flairlite.storage.description import describe_format, describe_missing
+from flairlite.storage.description import EXPORT_MAGIC, describe_format, describe_missing
 from flairlite.version import __version__
 
 FORMAT_VERSION = 1
 Arrays = Mapping[str, NDArray[Any]]
 
-_MAGIC = b"flairlite export\n"
 _HEADER_FIELD, _ARRAYS_FIELD = 30_001, 30_002  # ONNX's fields have numbers below 100
 _DIGEST_SIZE = hashlib.sha256().digest_size
 _ALIGNMENT = 64
 _MAX_HEADER_SIZE = 64 << 20
-_MAX_KEY_SIZE = 16  # bytes of the number and the size of a field, at most
+_START_SIZE = 16 + len(EXPORT_MAGIC)  # bytes of the number and the size of a field, at most, and of the magic number
 _BLOCK_SIZE = 1 << 20
 _DTYPES = ("uint8", "bool", "int32", "int64", "uint64", "float32")
 
@@ -78,11 +77,22 @@ def write_export(path: Path, content: ExportedFile) -> None:
         body += b" "
     with atomic_write(path) as file:
         file.write(_field_key(_HEADER_FIELD, _header_size(len(body))))
-        file.write(_MAGIC + hashlib.sha256(body).digest() + body)
+        file.write(EXPORT_MAGIC + hashlib.sha256(body).digest() + body)
         file.write(_field_key(_ARRAYS_FIELD, size))
         for block in _blocks(content.arrays, table, size):
             file.write(block)
         file.write(content.network)
+
+
+def is_export(path: Path) -> bool:
+    """Return whether a file begins as an exported model does."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return EXPORT_MAGIC in file.read(_START_SIZE)
+    except OSError:  # who loads the model reports it
+        return False
 
 
 def read_export(path: Path) -> ExportedFile:
@@ -101,10 +111,10 @@ def read_export(path: Path) -> ExportedFile:
 
 
 def _read(path: Path, file: IO[bytes]) -> ExportedFile:
-    start = file.read(_MAX_KEY_SIZE + len(_MAGIC))
-    if _MAGIC not in start:
+    start = file.read(_START_SIZE)
+    if EXPORT_MAGIC not in start:
         raise _not_an_export(path)
-    key, header_size = start[: start.index(_MAGIC)], 0
+    key, header_size = start[: start.index(EXPORT_MAGIC)], 0
     try:
         header_size = _parse_size(key, _HEADER_FIELD)
         file.seek(len(key))
@@ -148,8 +158,8 @@ def _read_sections(path: Path, file: IO[bytes], start: int, header: dict[str, An
 
 
 def _parse_header(content: bytes) -> dict[str, Any]:
-    body = content[len(_MAGIC) + _DIGEST_SIZE :]
-    if hashlib.sha256(body).digest() != content[len(_MAGIC) : len(_MAGIC) + _DIGEST_SIZE]:
+    body = content[len(EXPORT_MAGIC) + _DIGEST_SIZE :]
+    if hashlib.sha256(body).digest() != content[len(EXPORT_MAGIC) : len(EXPORT_MAGIC) + _DIGEST_SIZE]:
         raise ValueError("the header is cut or does not match its hash")
     header = json.loads(body)
     if not isinstance(header, dict):
@@ -237,7 +247,7 @@ def _parse_size(key: bytes, number: int) -> int:
 
 
 def _header_size(body_size: int) -> int:
-    return len(_MAGIC) + _DIGEST_SIZE + body_size
+    return len(EXPORT_MAGIC) + _DIGEST_SIZE + body_size
 
 
 def _offset_of_arrays(body_size: int, arrays_size: int) -> int:

@@ -73,12 +73,13 @@ class ExportedModel:
 
     Attributes:
         label_type: The label type that the model predicts.
+        unit: What has the labels: `word`, `span` or `sentence`.
         label_names: The labels that the model can predict.
     """
 
     def __init__(self, content: ExportedFile, *, num_threads: int) -> None:
         settings = content.settings
-        self.label_type = str(settings["label_type"])
+        self.label_type, self.unit = str(settings["label_type"]), str(settings["unit"])
         self._labeler: Labeler = make_labeler(settings, content.arrays)
         self.label_names: tuple[str, ...] = self._labeler.label_names
         self._fields: tuple[str, ...] = tuple(map(str, settings["fields"]))

@@ -77,7 +77,7 @@ class FlairEmbeddings(TokenEmbeddings):
         if isinstance(model, str) and "impresso-hipe" in model.lower():
             self.is_lower = True  # these models were trained on lower-cased texts
         self.name = str(model) if name is None and isinstance(model, (str, Path)) else name or "flair"
-        self._start = self.lm.encode([self.lm.settings["document_delimiter"]]).values  # (C,)
+        self._start = torch.from_numpy(self.lm.encode([self.lm.settings["document_delimiter"]]).values)  # (C,)
         self.lm.requires_grad_(self.fine_tune)
         self.to(get_device())
         self.eval()

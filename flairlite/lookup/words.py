@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 
 import numpy as np
@@ -17,6 +17,13 @@ _FALLBACKS = (str.lower, lambda word: DIGIT.sub("#", word.lower()), lambda word:
 
 _MAX_CACHED_ROWS = 100_000  # texts repeat words, and a look-up in the arrays is slower than one in a dict
 _NOT_CACHED = -2
+
+
+def rewriter(*, lower_case: bool, zero_digits: bool) -> Callable[[str], str]:
+    """Return the function that gives the form in which a word is looked up: in lower case, with each digit as `0`."""
+    if not zero_digits:
+        return str.lower if lower_case else str
+    return lambda word: DIGIT.sub("0", word.lower() if lower_case else word)
 
 
 class RowFinder:

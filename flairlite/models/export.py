@@ -56,9 +56,10 @@ Arrays = dict[str, NDArray[Any]]
 def export_model(model: Model, path: str | Path) -> None:
     """Write a model to a file that `flairlite.deploy.load` reads; see `Model.export`."""
     path = file_path("path", path)
-    if len(label_types := getattr(model, "label_types", (model.label_type,))) > 1:
+    if len(model.label_types) > 1:
         raise ModelFileError(
-            f"a model of several label types, {', '.join(label_types)}, cannot be exported: export one of a single type"
+            f"a model of several label types, {', '.join(model.label_types)}, cannot be exported: export one of a "
+            "single type"
         )
     if type(model) not in (SequenceTagger, TokenClassifier, TextClassifier):  # a subclass may compute something else
         raise _unsupported("the model", type(model).__name__)
@@ -147,11 +148,13 @@ def _export_embedding(embedding: TokenEmbeddings) -> tuple[Settings, Arrays]:
 
 def _export_vectors(embedding: WordEmbeddings) -> tuple[Settings, Arrays]:
     tensors = embedding.vectors.to_tensors()
-    arrays: Arrays = {name: tensor.numpy() for name, tensor in tensors.items() if name != "dim"}
+    sizes = {name: int(tensors.pop(name)) for name in ("dim", "bits") if name in tensors}
+    arrays: Arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     words = PackedWords(arrays["words"], arrays["offsets"])
     arrays |= _index(words)
     if embedding.weight is None:
-        return {"kind": "vectors", "field": embedding.field, "stable": embedding.stable}, arrays
+        settings = {"kind": "vectors", "field": embedding.field, "stable": embedding.stable}
+        return {**settings, "bits": sizes.get("bits", 12)}, arrays
     for name in ("codes", "scales"):  # the vectors before training
         arrays.pop(name, None)
     arrays["matrix"] = _normalized(embedding.weight, embedding.layer_norm)
@@ -164,7 +167,8 @@ def _export_one_hot(embedding: OneHotEmbeddings) -> tuple[Settings, Arrays]:
     arrays["matrix"] = _normalized(embedding.embedding_layer.weight, embedding.layer_norm)
     unknown = 0 if embedding.vocab_dictionary.add_unk else len(items)
     field = None if embedding.field == TEXT else embedding.field
-    return {"kind": "one_hot", "field": field, "unknown": unknown}, arrays
+    forms = {"lower_case": embedding.lower_case, "zero_digits": embedding.zero_digits}
+    return {"kind": "one_hot", "field": field, "unknown": unknown, **forms}, arrays
 
 
 def _index(words: PackedWords) -> Arrays:

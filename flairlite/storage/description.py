@@ -6,6 +6,8 @@ import difflib
 import zipfile
 from pathlib import Path
 
+EXPORT_MAGIC = b"flairlite export\n"  # near the beginning of the files that `Model.export` writes
+
 # first bytes of files that users give instead of a model file
 _OTHER_FORMATS = {
     b"{": "it is a JSON file, such as a run record; the model is the file beside it that ends in .pt",
@@ -42,6 +44,8 @@ def describe_format(path: Path) -> str:
         start = file.read(64)
     if not start:
         return "it is empty"
+    if EXPORT_MAGIC in start:
+        return "it is an exported model, which only predicts: load it with flairlite.deploy.load"
     for prefix, description in _OTHER_FORMATS.items():
         if start.lstrip().startswith(prefix):
             return description

@@ -180,7 +180,7 @@ def _header(content: bytes) -> bytes:
 
 def _with_header(content: bytes, header: bytes) -> bytes:
     """Replace the header, and correct its hash and size."""
-    magic = file_format._MAGIC
+    magic = file_format.EXPORT_MAGIC
     size, start = len(_header(content)), content.index(magic) + len(magic) + 32
     end = start + size
     end += len(content[end:]) - len(content[end:].lstrip(b" "))

@@ -11,22 +11,33 @@ import numpy as np
 import pytest
 import torch
 from exports import ODD, check_equal, export, random_words, sharpen
+from tiny_transformers import save_transformer
 from torch import nn
 
 from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.datasets import SAMPLE_ENGLISH, SAMPLE_NER, SAMPLE_REVIEWS, UD_ENGLISH
 from flairlite.embeddings import (
+    AffixEmbeddings,
+    CharacterCNNEmbeddings,
     CharacterEmbeddings,
+    ClusterEmbeddings,
+    DocumentCNNEmbeddings,
     DocumentPoolEmbeddings,
     DocumentRNNEmbeddings,
+    FlairEmbeddings,
     HashEmbeddings,
+    LexiconEmbeddings,
     OneHotEmbeddings,
     StackedEmbeddings,
     SubwordEmbeddings,
     TokenEmbeddings,
+    TransformerDocumentEmbeddings,
+    TransformerWordEmbeddings,
     WordEmbeddings,
+    WordShapeEmbeddings,
     register_embeddings,
 )
+from flairlite.embeddings.characters import FlairCharacterEmbeddings
 from flairlite.errors import LabelError, MissingExtraError, ModelFileError, SettingError
 from flairlite.models import Model, SequenceTagger, TextClassifier, TokenClassifier, onnx_graph
 from flairlite.tokenization import SpaceTokenizer, TokenizerWrapper
@@ -61,6 +72,10 @@ def classifier(embeddings: Any = None, **options: Any) -> TextClassifier:
     return TextClassifier(embeddings, "tag", labels_of("good bad mixed"), **options)
 
 
+def one_hot(**options: Any) -> OneHotEmbeddings:
+    return OneHotEmbeddings(Dictionary.from_items(["london", "LONDON", "0000", "0.00"], add_unk=True), **options)
+
+
 def compact(model: Model) -> Model:
     model.compact()
     return model
@@ -85,6 +100,8 @@ MODELS: dict[str, Callable[[], Model]] = {
     "double precision": lambda: tagger().double(),
     "twelve bits": lambda: compact(tagger()),
     "twelve bits, an odd length": lambda: compact(tagger(WordEmbeddings(vectors(5)))),
+    "eight bits": lambda: tagger(WordEmbeddings(WordEmbeddings(vectors()).vectors.compact(8))),
+    "four bits, an odd length": lambda: compact(tagger(WordEmbeddings(WordEmbeddings(vectors(5)).vectors.compact(4)))),
     "normalised vectors": lambda: compact(tagger(WordEmbeddings(vectors(), stable=True))),
     "trained vectors": lambda: tagger(WordEmbeddings(vectors(), fine_tune=True)),
     "trained, normalised vectors": lambda: tagger(WordEmbeddings(vectors(), fine_tune=True, stable=True)),
@@ -94,6 +111,9 @@ MODELS: dict[str, Callable[[], Model]] = {
     "hash": lambda: tagger(HashEmbeddings(20, 6)),
     "one-hot": lambda: tagger(OneHotEmbeddings(Dictionary.from_items(VOCABULARY, add_unk=True), "text", 6)),
     "one-hot without <unk>": lambda: tagger(OneHotEmbeddings(Dictionary.from_items(VOCABULARY), "text", 6)),
+    "one-hot in lower case": lambda: tagger(one_hot(lower_case=True)),
+    "one-hot without digits": lambda: tagger(one_hot(zero_digits=True, unk_dropout=0.1)),
+    "one-hot in lower case without digits": lambda: tagger(one_hot(lower_case=True, zero_digits=True)),
     "one-hot of a field": lambda: tagger(OneHotEmbeddings(labels_of("a B"), "pos", 6, stable=True)),
     "stack": lambda: tagger(
         StackedEmbeddings(
@@ -313,6 +333,58 @@ def test_other_classes_are_named(model: Callable[[], Model], name: str, tmp_path
     with pytest.raises(ModelFileError, match=f"{name} cannot be exported: export models of the classes"):
         model().export(tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+FLAIR_MODELS = Path(__file__).parents[1] / "data" / "flair"
+UNSUPPORTED: dict[str, Callable[[], TokenEmbeddings]] = {
+    "AffixEmbeddings": AffixEmbeddings,
+    "CharacterCNNEmbeddings": CharacterCNNEmbeddings,
+    "ClusterEmbeddings": lambda: ClusterEmbeddings({"the": "0"}),
+    "FlairCharacterEmbeddings": FlairCharacterEmbeddings,
+    "FlairEmbeddings": lambda: FlairEmbeddings(FLAIR_MODELS / "lm-forward.pt"),
+    "LexiconEmbeddings": lambda: LexiconEmbeddings({"the": "DET"}, 4),
+    "WordShapeEmbeddings": WordShapeEmbeddings,
+}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_embeddings_without_an_export_are_named(name: str, tmp_path: Path) -> None:
+    stack = StackedEmbeddings([HashEmbeddings(9, 4), UNSUPPORTED[name]()])
+    for model in (tagger(stack), classifier(DocumentPoolEmbeddings(stack))):
+        with pytest.raises(ModelFileError, match=f"the embeddings {name} cannot be exported: export models of the cl"):
+            model.export(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_document_embeddings_without_an_export_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="the embeddings DocumentCNNEmbeddings cannot be exported"):
+        classifier(DocumentCNNEmbeddings(HashEmbeddings(9, 4))).export(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_transformers_are_named(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    folder = save_transformer("bert", tmp_path / "bert")
+    models = {
+        "TransformerWordEmbeddings": tagger(TransformerWordEmbeddings(folder)),
+        "TransformerDocumentEmbeddings": classifier(TransformerDocumentEmbeddings(folder)),
+    }
+    for name, model in models.items():
+        with pytest.raises(ModelFileError, match=f"the embeddings {name} cannot be exported"):
+            model.export(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_several_label_types_are_named(tmp_path: Path) -> None:
+    types = {"tag": labels_of("A B"), "ner": labels_of("PER LOC", spans=True)}
+    model = sharpen(SequenceTagger(WordEmbeddings(vectors()), types, "tag", hidden_size=7))
+    message = "a model of several label types, tag, ner, cannot be exported: export one of a single type"
+    with pytest.raises(ModelFileError, match=message):
+        model.export(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+    model.drop_heads("ner")  # type: ignore[attr-defined]
+    expected, found = (either.predict(sentences()) for either in (model, export(model, tmp_path)))
+    check_equal(expected, found, "tag")
 
 
 def test_a_network_that_is_too_large_for_the_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
