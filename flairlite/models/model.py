@@ -403,8 +403,8 @@ class Model(LabelTypes, nn.Module, ABC):
     def export(self, path: str | Path) -> None:
         """Write the model to one ONNX file, to predict without torch; see `flairlite.deploy`.
 
-        The file contains the network, the words and vectors, the labels and the tokenizer. Fixed vectors have twelve
-        bits a value if they have in the model, as after training.
+        The file contains the network, the words and vectors, the labels and the tokenizer. Fixed vectors have as many
+        bits a value as in the model: twelve after training.
 
         Args:
             path: The path of the file, such as `tagger.onnx`.

@@ -460,10 +460,12 @@ main()
     def test_wrong_use_is_one_line(self, models: dict[str, Path], exported: dict[str, Path], tmp_path: Path) -> None:
         path = exported["words"]
         assert "predicts on the CPU: leave out --device cuda" in fail("tag", path, "--device", "cuda")
-        for command in (["evaluate", path, tmp_path / "x"], ["info", path], ["export", path, tmp_path / "new.onnx"]):
+        gold = tmp_path / "gold.conllu"
+        gold.write_text(CONLLU, encoding="utf-8")
+        for command in (["evaluate", path, gold], ["info", path], ["export", path, tmp_path / "new.onnx"]):
             assert "it is an exported model, which only predicts: load it with" in fail(*command)
         damaged = tmp_path / "damaged.onnx"
         damaged.write_bytes(path.read_bytes()[:-10])
         assert f"{damaged} is damaged: it is cut" in fail("tag", damaged)
         assert "exported" not in fail("tag", tmp_path / "missing.onnx")
-        assert sorted(tmp_path.iterdir()) == [damaged]
+        assert sorted(tmp_path.iterdir()) == [damaged, gold]
