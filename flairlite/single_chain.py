@@ -1,7 +1,8 @@
 """CRF decoding and marginals for a single sentence, in NumPy.
 
 With so few values per word the call overhead dominates, and a NumPy call costs a third of a torch call. The results
-equal those of `LinearChainCRF.decode` and `ForwardBackward.marginals`; tests compare them.
+equal those of `LinearChainCRF.decode` and `ForwardBackward.marginals`; tests compare them. Exported models use this
+module too, so it imports no torch.
 """
 
 from __future__ import annotations

@@ -267,6 +267,17 @@ def test_arrays_that_do_not_fit_the_network_are_refused(path: Path, name: str, a
     refusal(path)
 
 
+@pytest.mark.parametrize("bits", [4, 8, 5, 0, "twelve", None])
+def test_vectors_of_other_bits_are_refused(bits: Any, path: Path) -> None:
+    def replace(file: ExportedFile) -> ExportedFile:
+        features = [{**part, "bits": bits} if part["kind"] == "vectors" else part for part in file.settings["features"]]
+        assert features != file.settings["features"]
+        return dataclasses.replace(file, settings={**file.settings, "features": features})
+
+    rewrite(path, replace)
+    assert "is damaged" in refusal(path)
+
+
 def test_labels_that_do_not_fit_the_network_are_refused(path: Path) -> None:
     def rename(file: ExportedFile) -> ExportedFile:
         return dataclasses.replace(file, settings={**file.settings, "label_names": ["A"]})
