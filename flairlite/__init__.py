@@ -22,6 +22,7 @@ __all__ = [
     "__version__",
     "data",
     "datasets",
+    "deploy",
     "embeddings",
     "errors",
     "logger",
@@ -38,7 +39,7 @@ __all__ = [
 
 _LAZY = frozenset(  # imported on first access, because no program needs all of them
     (
-        "data", "datasets", "embeddings", "models", "nn", "samplers", "splitter", "tokenization", "trainers",
+        "data", "datasets", "deploy", "embeddings", "models", "nn", "samplers", "splitter", "tokenization", "trainers",
         "training_utils", "visual",
     )
 )  # fmt: skip
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from flairlite import (
         data,
         datasets,
+        deploy,
         embeddings,
         models,
         nn,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count, islice, repeat
+from itertools import chain, islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from flairlite.data import Sentence
+from flairlite.prediction.words import DistinctWords
 from flairlite.tensors import copy_to, map_tensors
 
 Table = Any  # what an embedding keeps of the distinct words of a data set: a tensor, or tuples of tensors
@@ -397,72 +397,55 @@ class Encoder:
         self, fields: Sequence[str] = (), variants: Variants = (), context: ContextWindow | None = None
     ) -> None:
         self._fields, self._variants, self._context = tuple(fields), variants, context
+        self._distinct = DistinctWords(fields)
         self._context_ids: list[Ids] = []
-        self._id_of: defaultdict[Any, int] = defaultdict(count().__next__)  # distinct words in order of occurrence
         self._ids: list[Ids] = []
         self._lengths: list[Tensor] = []
 
     def add(self, sentences: Sequence[Sentence]) -> None:
         """Add the next sentences of the data set."""
-        words: Iterable[Any] = chain.from_iterable(map(self._items, sentences))
-        self._ids.append(np.fromiter(map(self._id_of.__getitem__, words), dtype=np.int32))
+        self._ids.append(self._distinct.add(sentences))
         self._lengths.append(count_words(sentences))
         if self._context is not None:
             rows = [self._read_context(sentence, self._context) for sentence in sentences]
             self._context_ids.append(np.array(rows, dtype=np.int32).reshape(len(rows), -1))
-
-    def _items(self, sentence: Sentence) -> Iterable[Any]:
-        """Return what is distinct or equal in a sentence: words, or words with their labels."""
-        return self._rows(sentence) if self._fields else sentence.words
 
     def _read_context(self, sentence: Sentence, window: ContextWindow) -> Ids:
         """Return the ids of the words before and after a sentence, (2 C,), -1 for none."""
         found = np.full((2, window.length), -1, dtype=np.int32)
         for row, step in enumerate((-1, 1)):
             neighbours = sentence.neighbours(step, window.respect_document_boundaries)
-            nearest = islice(chain.from_iterable(list(self._items(item))[::step] for item in neighbours), window.length)
-            ids = [self._id_of[item] for item in nearest][::step]
+            items = chain.from_iterable(list(self._distinct.items(item))[::step] for item in neighbours)
+            ids = self._distinct.add_items(islice(items, window.length))[::step]
             found[row, : len(ids)] = ids
         return found.ravel()
 
-    def _rows(self, sentence: Sentence) -> Iterable[tuple[str, ...]]:
-        """Return each word with its labels, `O` for none as in Flair."""
-        labels = (sentence.token_labels(field) or repeat(None, len(sentence.words)) for field in self._fields)
-        return zip(sentence.words, *([label or "O" for label in column] for column in labels), strict=True)
-
     def words(self) -> list[str]:
         """Return the N words."""
-        distinct = [row[0] if self._fields else row for row in self._id_of]
+        distinct = list(self._distinct)
         return [distinct[index] for ids in self._ids for index in ids.tolist()]
 
     def encode(self, index: Callable[..., Table], targets: Targets | None = None) -> EncodedDataset:
         """Return the sentences as integers; see the function `encode`."""
         variants = self._encode_variants() if self._variants else None
-        distinct = list(self._id_of)
-        if self._fields:
-            words, *columns = map(list, zip(*distinct, strict=True)) if distinct else ([] for _ in ("", *self._fields))
-            table = index(words, dict(zip(self._fields, columns, strict=True)))
-        else:
-            table = index(distinct)
-        word_ids = np.concatenate([*self._ids, np.array([len(distinct)], dtype=np.int32)])
+        words, columns = self._distinct.columns()
+        table = index(words, columns) if self._fields else index(words)
+        word_ids = np.concatenate([*self._ids, np.array([len(words)], dtype=np.int32)])
         lengths = torch.cat(self._lengths)
         offsets = lengths.cumsum(0) - lengths
         context = None
         if self._context is not None:
             rows = np.concatenate([np.zeros((0, 2 * self._context.length), np.int32), *filter(len, self._context_ids)])
-            context = torch.from_numpy(np.where(rows < 0, len(distinct), rows).astype(np.int32))
+            context = torch.from_numpy(np.where(rows < 0, len(words), rows).astype(np.int32))
         return EncodedDataset(lengths, offsets, torch.from_numpy(word_ids), table, targets, variants, context)
 
     def _encode_variants(self) -> Tensor:
         """Add the variants of the distinct words so far to these, and return their ids, (V + 1, U + 1)."""
-        rows = list(self._id_of)
-        ids = [[self._id_of[self._vary(row, function)] for row in rows] for function in self._variants]
-        table = torch.arange(len(self._id_of) + 1, dtype=torch.int32).repeat(len(ids) + 1, 1)  # (V + 1, U + 1)
-        table[1:, : len(rows)] = torch.tensor(ids, dtype=torch.int32)
+        num_words = len(self._distinct)
+        ids = [self._distinct.add_variants(function, num_words) for function in self._variants]  # V times (U,)
+        table = torch.arange(len(self._distinct) + 1, dtype=torch.int32).repeat(len(ids) + 1, 1)  # (V + 1, U + 1)
+        table[1:, :num_words] = torch.from_numpy(np.stack(ids))
         return table
-
-    def _vary(self, row: Any, function: Callable[[str], str]) -> Any:
-        return (function(row[0]), *row[1:]) if self._fields else function(row)
 
 
 def encode(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from flairlite.errors import SettingError
+from flairlite.errors import ModelFileError, SettingError
 
 UNLABELLED = -1  # class id of a word or sentence without a label
+
+_SAME_VALUES = {torch.uint8: (torch.uint8,), torch.int64: (torch.uint8, torch.int16, torch.int32, torch.int64)}
 
 
 def copy_to(tensor: Tensor, device: torch.device) -> Tensor:
@@ -39,3 +42,26 @@ def check_size(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise SettingError(f"{name} must be a whole number of at least 1; it is {value!r:.80}")
     return int(value)
+
+
+def get_array(
+    tensors: Mapping[str, Tensor], name: str, dtype: torch.dtype, *, ndim: int, owner: str = "word vectors"
+) -> NDArray[Any]:
+    """Return a tensor of a model file as an array of `dtype`; the file may store it in a smaller or larger type.
+
+    Raises:
+        ModelFileError: If there is no such tensor, with `owner` as the name of what it belongs to.
+    """
+    tensor = tensors.get(name)
+    if isinstance(tensor, Tensor):
+        is_of_kind = tensor.is_floating_point() if dtype.is_floating_point else tensor.dtype in _SAME_VALUES[dtype]
+        if tensor.ndim == ndim and is_of_kind:
+            array: NDArray[Any] = tensor.detach().to("cpu", dtype).contiguous().numpy()
+            return array
+        found = f"{tuple(tensor.shape)} of {tensor.dtype}"
+    else:
+        found = type(tensor).__name__
+    raise ModelFileError(
+        f"{name!r} of the {owner} must be a {ndim}-dimensional tensor of {dtype}, got {found}: "
+        "copy or save the model again"
+    )

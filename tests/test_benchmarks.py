@@ -16,7 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flairlite
+from flairlite.data import Dictionary
 from flairlite.datasets import read_conllu
+from flairlite.embeddings import WordEmbeddings
+from flairlite.models import SequenceTagger
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 pytestmark = pytest.mark.skipif(
@@ -318,3 +321,20 @@ def test_synthetic_vectors_can_be_loaded(tmp_path: Path) -> None:
     vectors = WordEmbeddings(path).vectors
     assert (len(vectors), vectors.dim) == (30, 100)
     assert vectors.rows(["word0", "word29", "word30"]).tolist() == [0, 29, -1]
+
+
+def test_exported_models_are_measured_without_torch(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    labels = Dictionary.from_items(["<unk>", "NOUN", "VERB"])
+    tagger = SequenceTagger(WordEmbeddings({"the": [1.0, 2.0], "dog": [2.0, 0.5]}), labels, "upos", hidden_size=4)
+    tagger.export(tmp_path / "model.onnx")
+    figures: dict[str, Any] = {}
+    for part in ("start", "predict"):
+        process = run_benchmark("deploy.py", "--sample", "--part", part, "--folder", str(tmp_path))
+        assert process.returncode == 0, process.stderr
+        figures |= json.loads(process.stdout.splitlines()[-1])
+    assert 0 < figures["num_modules"] < 600
+    assert 0 < figures["peak_rss_mb"] < figures["predict_peak_rss_mb"] * 2
+    assert all(figures[name] > 0 for name in ("first_sentence_s", "latency_ms", "predict_tokens_per_s"))
+    assert 0 <= figures["whole_test_accuracy"] <= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import runpy
@@ -320,7 +321,9 @@ def test_code_is_read_from_markdown(tmp_path: Path) -> None:
 @pytest.mark.skipif(not README.is_file(), reason="README.md is not next to tests/")
 def test_python_code_of_the_readme_runs(session_cache: Path, tmp_path: Path) -> None:
     has_mirror = (MIRROR / "registry.txt").is_file()
-    code = read_code(README, {"mirror"} if has_mirror else set())
+    has_runtime = all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
+    available = {"mirror": has_mirror, "deploy": has_runtime}
+    code = read_code(README, {name for name, is_there in available.items() if is_there})
     code = code.replace("max_epochs=10)", "max_epochs=1)")  # of the tutorial's script, which the next test runs whole
     (tmp_path / "README.py").write_text(code, encoding="utf-8")  # tracebacks have the line numbers of README.md
     data = {"FLAIRLITE_MIRROR": str(MIRROR)} if has_mirror else {}

@@ -32,7 +32,8 @@ ORDER = [
     "errors",
     "checks",
     "version",
-    "checks",
+    "lookup",
+    "single_chain",
     "runtime",
     "tensors",
     "storage",
@@ -43,6 +44,8 @@ ORDER = [
     "data",
     "splitter",
     "datasets",
+    "prediction",
+    "deploy",
     "encoding",
     "batching",
     "tasks",
@@ -57,7 +60,8 @@ ORDER = [
     "__main__",
 ]
 HEAVY = {"conllu", "gensim", "hypothesis", "matplotlib", "pooch", "pytest", "requests", "scipy", "sklearn", "spacy"}
-HEAVY |= {"jinja2", "mlflow", "pandas", "syntok", "tensorboard", "tokenizers", "tqdm", "transformers", "wandb"}
+HEAVY |= {"jinja2", "mlflow", "onnx", "onnxruntime", "pandas", "syntok", "tensorboard", "tokenizers", "tqdm"}
+HEAVY |= {"transformers", "wandb"}
 
 OBSERVE = """
 import json, logging, os, random, sys, warnings
@@ -322,7 +326,7 @@ class Blocker:
 
 sys.meta_path.insert(0, Blocker())
 import flairlite
-import flairlite.data, flairlite.splitter, flairlite.tokenization
+import flairlite.data, flairlite.deploy, flairlite.splitter, flairlite.tokenization
 """
 
 USE_OF_DATA = """

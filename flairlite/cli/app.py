@@ -204,6 +204,8 @@ def tag(
     flairlite tag my-model/best-model.pt book.txt -o tsv --out book.tsv
     flairlite tag my-model/best-model.pt test.conllu --out predicted.conllu
     ```
+
+    MODEL may also be a file of **flairlite export**, which needs no PyTorch.
     """
     from flairlite.cli.tag import tag_files
 
@@ -312,10 +314,11 @@ def export(
     model: ModelFile,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.", show_default=False)],
 ) -> None:
-    """Export a model to a file for predictions without PyTorch.
+    """Export a model to a file for predictions without PyTorch, by **flairlite tag** or flairlite.deploy.
 
     ```sh
     flairlite export my-model/best-model.pt my-model.onnx
+    echo "Ada lives in London." | flairlite tag my-model.onnx
     ```
     """
     from flairlite.cli.files import export_model

@@ -37,10 +37,9 @@ def export_model(path: Path, out: Path) -> None:
     Raises:
         FlairliteError: If the model cannot be read or exported, or the file cannot be written.
     """
-    model_class = _find("flairlite.models", "Model", "models")
-    if not hasattr(model_class, "export"):
-        raise _missing("export of models")
-    model_class.load(path, device="cpu").export(out)
+    from flairlite.models import Model
+
+    Model.load(path, device="cpu").export(out)
     typer.echo(str(out))
 
 
@@ -51,8 +50,4 @@ def _find(module: str, name: str, what: str) -> Any:
     except (ModuleNotFoundError, AttributeError) as error:
         if isinstance(error, ModuleNotFoundError) and error.name != module:
             raise
-        raise _missing(what) from error
-
-
-def _missing(what: str) -> SettingError:
-    return SettingError(f"flairlite {__version__} has no {what}: install a newer version")
+        raise SettingError(f"flairlite {__version__} has no {what}: install a newer version") from error

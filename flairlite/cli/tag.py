@@ -7,15 +7,18 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from flairlite.cli.inputs import Source, check_data_file, read_chunks
 from flairlite.cli.parsers import ConlluParser, JsonParser, LineParser, Parser, TextParser, WordParser
 from flairlite.cli.writers import ConlluWriter, JsonWriter, Layer, TextWriter, TsvWriter, Writer
 from flairlite.errors import FileWriteError, SettingError
-from flairlite.models import Model
 from flairlite.storage.atomic import atomic_write
-from flairlite.tasks import Task
+
+if TYPE_CHECKING:  # exported models predict without torch
+    from flairlite.deploy import ExportedModel
+    from flairlite.models import Model
+    from flairlite.tasks import Task
 
 _FORMATS = {".conllu": "conllu", ".jsonl": "jsonl"}  # of files, by their ending
 
@@ -33,7 +36,7 @@ def tag_files(
     """Predict the labels of files or standard input, and write them.
 
     Args:
-        model_path: The model.
+        model_path: The model, or an exported model.
         paths: The files; standard input if none.
         input_format: The format of the files; by default from their names.
         output_format: The format to write; by default that of the input.
@@ -50,10 +53,7 @@ def tag_files(
             check_data_file(path)  # before the model is loaded
     if out is None and sys.stdout is None:
         raise SettingError("standard output is closed: name a file to write with --out")
-    model = Model.load(model_path, device=device)
-    layers = [
-        Layer(task.label_type, _unit_of(task), task.label_names) for task in getattr(model, "tasks", [model.task])
-    ]
+    model, layers = _load(model_path, device)
     tokenizer, model.tokenizer = model.tokenizer, None  # the parser splits texts, and given words stay
 
     def make_parser(source: Source) -> Parser:
@@ -78,6 +78,23 @@ def tag_files(
                 pass
             output.write(b"".join(map(writer.format, chunk)))
             output.flush()
+
+
+def _load(path: Path, device: str | None) -> tuple[Model | ExportedModel, list[Layer]]:
+    """Return a model, or an exported model without importing torch, and its labels."""
+    from flairlite.deploy.file_format import is_export
+
+    if is_export(path):
+        from flairlite import deploy
+
+        if device not in (None, "cpu"):
+            raise SettingError(f"{path} is an exported model, which predicts on the CPU: leave out --device {device}")
+        exported = deploy.load(path)
+        return exported, [Layer(exported.label_type, exported.unit, exported.label_names)]
+    from flairlite.models import Model
+
+    model = Model.load(path, device=device)
+    return model, [Layer(task.label_type, _unit_of(task), task.label_names) for task in model.tasks]
 
 
 def _unit_of(task: Task) -> str:

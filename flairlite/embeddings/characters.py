@@ -9,21 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flairlite.data import Dictionary
 from flairlite.data.dictionary import UNKNOWN
 from flairlite.embeddings.base import Inputs, check_size, check_sizes, register_embeddings
-from flairlite.embeddings.packing import Ragged, to_code_points
 from flairlite.embeddings.per_word import PerWordEmbeddings
 from flairlite.encoding import Table
 from flairlite.errors import SettingError
+from flairlite.lookup.packing import Ragged
+from flairlite.lookup.parts import CharacterIds
 from flairlite.nn import PaddedRNN, PooledConvolutions, last_states
 from flairlite.runtime import get_device, seeded
 from flairlite.tensors import copy_to
-
-_SHORTEST = 4  # words of up to 4, 8, 16 ... characters are padded together, so that at most half is padding
 
 
 class _CharacterEmbeddings(PerWordEmbeddings):
@@ -38,24 +36,11 @@ class _CharacterEmbeddings(PerWordEmbeddings):
         super().__init__()
         self.name = name
         self.char_dictionary = _to_dictionary(characters)
-        ids = {ord(item): index for index, item in enumerate(self.char_dictionary.get_items()) if len(item) == 1}
-        self._codes = np.array(sorted(ids), dtype=np.int64)
-        self._ids = np.array([ids[code] for code in sorted(ids)], dtype=np.int64)
+        self._ids = CharacterIds(self.char_dictionary.item2idx, self.char_dictionary.get_idx_for_item(UNKNOWN))
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
         """Return the character ids of U distinct words; padding has no characters."""
-        ids, lengths = self._look_up(words)
-        return Ragged.pack(ids, np.append(lengths, 0))
-
-    def _look_up(self, words: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the concatenated ids of the characters of U words, and the number of characters of each, (U,)."""
-        codes, lengths = to_code_points(words)
-        ids = np.full(len(codes), self.char_dictionary.get_idx_for_item(UNKNOWN))
-        if len(self._codes):
-            positions = np.searchsorted(self._codes, codes).clip(max=len(self._codes) - 1)
-            is_known = self._codes[positions] == codes
-            ids[is_known] = self._ids[positions[is_known]]
-        return ids, lengths
+        return self._ids.find(words)
 
     def select_words(self, table: Ragged, rows: Tensor) -> Inputs:
         """Return the characters of words, in groups of similar length.
@@ -64,19 +49,14 @@ class _CharacterEmbeddings(PerWordEmbeddings):
             (V,) the index of each word in the concatenated groups, from 1, or 0 for words without characters; and for
             each group the characters (G, C), and the lengths (G,) of its words as an array, which stays on the CPU.
         """
-        by_length = torch.sort(table.lengths(rows), stable=True)
-        rows, lengths = rows[by_length.indices], by_length.values  # (V,)
-        position = torch.empty_like(rows)
-        num_empty = int((lengths == 0).sum())
-        position[by_length.indices] = torch.arange(1 - num_empty, len(rows) + 1 - num_empty)
-        groups = []
-        start, limit = num_empty, _SHORTEST
-        while start < len(rows):
-            end = int(torch.searchsorted(lengths, limit, right=True))
-            if end > start:
-                groups.append((table.pad(rows[start:end]), lengths[start:end].numpy()))
-            start, limit = end, 2 * limit
-        return position.clamp_min_(0), tuple(groups)
+        positions = np.zeros(len(rows), dtype=np.int64)
+        groups, end = [], 0
+        for group in table.group(rows.numpy()):
+            start, end = end, end + len(group)
+            positions[group] = np.arange(start + 1, end + 1)
+            chosen = rows.numpy()[group]
+            groups.append((torch.from_numpy(table.pad(chosen)), table.lengths(chosen)))
+        return torch.from_numpy(positions), tuple(groups)
 
     def embed_words(self, inputs: Inputs) -> Tensor:
         """Return the vectors (V, D); that of a word without characters is zero."""
@@ -198,11 +178,13 @@ class CharacterCNNEmbeddings(_CharacterEmbeddings):
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
         """Return the character ids of U distinct words with their marks; empty words and padding have none."""
-        ids, lengths = self._look_up(words)
+        characters = self._ids.find(words)
+        lengths = np.diff(characters.offsets)  # (U + 1,)
         ends = np.cumsum(lengths)[lengths > 0]
         starts = ends - lengths[lengths > 0]
-        marked = np.insert(ids, np.concatenate((ends, starts)), np.repeat((self._begin + 1, self._begin), len(ends)))
-        return Ragged.pack(marked, np.append(lengths + 2 * (lengths > 0), 0))
+        marks = np.repeat((self._begin + 1, self._begin), len(ends))
+        marked = np.insert(characters.values, np.concatenate((ends, starts)), marks)
+        return Ragged.pack(marked, lengths + 2 * (lengths > 0))
 
     def _read(self, characters: Tensor, lengths: Tensor) -> Tensor:
         is_padding = torch.arange(characters.shape[1]) >= lengths.unsqueeze(1)  # (G, C)

@@ -16,9 +16,9 @@ from flairlite.checks import flag
 from flairlite.embeddings.base import Inputs, TokenEmbeddings, check_size, register_embeddings
 from flairlite.embeddings.computed_vectors import load_or_compute
 from flairlite.embeddings.language_model import CharacterLanguageModel, load_language_model
-from flairlite.embeddings.packing import Ragged
 from flairlite.encoding import Batch, EncodedDataset, Table
 from flairlite.errors import SettingError
+from flairlite.lookup.packing import Ragged
 from flairlite.runtime import get_device
 from flairlite.tensors import copy_to, map_tensors
 
@@ -77,7 +77,7 @@ class FlairEmbeddings(TokenEmbeddings):
         if isinstance(model, str) and "impresso-hipe" in model.lower():
             self.is_lower = True  # these models were trained on lower-cased texts
         self.name = str(model) if name is None and isinstance(model, (str, Path)) else name or "flair"
-        self._start = self.lm.encode([self.lm.settings["document_delimiter"]]).values  # (C,)
+        self._start = torch.from_numpy(self.lm.encode([self.lm.settings["document_delimiter"]]).values)  # (C,)
         self.lm.requires_grad_(self.fine_tune)
         self.to(get_device())
         self.eval()
@@ -118,12 +118,13 @@ class FlairEmbeddings(TokenEmbeddings):
         """
         characters: Ragged = table
         ids = word_ids.cpu().long()  # (B, T); waits for the device if the data set is on it
-        is_word = ids < len(characters.offsets) - 2
+        is_word = ids < len(characters) - 1
         if not self.is_forward_lm:
             ids, is_word = ids.flip(1), is_word.flip(1)
-        lengths = characters.lengths(ids.flatten()).view_as(ids)  # (B, T)
+        lengths = torch.from_numpy(characters.lengths(ids.numpy()))  # (B, T)
         ends = len(self._start) + lengths.cumsum(1)  # (B, T)
-        texts = self._lay_out(characters.join(ids.flatten())[0], lengths.sum(1))  # (C, B)
+        joined, _ = characters.join(ids.flatten().numpy())
+        texts = self._lay_out(torch.from_numpy(joined), lengths.sum(1))  # (C, B)
         sentence = torch.arange(len(ids)).unsqueeze(1)
         positions = (ends - (1 if self.with_whitespace else 2)).clamp_min(0)  # (B, T)
         chunks, rows, count = [], torch.zeros_like(ids), 1
@@ -197,7 +198,8 @@ class FlairEmbeddings(TokenEmbeddings):
         digest = hashlib.sha256(json.dumps([self.to_params(), self._device.type], sort_keys=True).encode())
         table: Ragged = dataset.table
         weights = self.lm.state_dict().values()
-        for tensor in (table.values, table.offsets, dataset.word_ids, dataset.lengths, *weights):
+        arrays = map(torch.from_numpy, (table.values, table.offsets))
+        for tensor in (*arrays, dataset.word_ids, dataset.lengths, *weights):
             digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()[:40]

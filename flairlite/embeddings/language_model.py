@@ -14,8 +14,8 @@ from torch import Generator, Tensor, nn
 
 from flairlite.download import Resource, fetch
 from flairlite.embeddings.flair_weights import FlairWeights, read_dictionary
-from flairlite.embeddings.packing import Ragged, to_code_points
 from flairlite.errors import ModelFileError, UnknownNameError
+from flairlite.lookup.packing import Ragged, to_code_points
 from flairlite.nn import FeatureDropout
 from flairlite.runtime import seeded
 from flairlite.storage.flair_file import read_flair_file

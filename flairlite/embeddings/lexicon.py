@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flairlite.checks import shown
-from flairlite.embeddings.packing import PackedWords, get_array, join_slices
 from flairlite.errors import ModelFileError, SettingError
+from flairlite.lookup.packing import PackedWords, join_slices
+from flairlite.tensors import get_array
 
 _MAX_SHARED = 63  # bytes that a word shares with the previous one, so that a file cannot expand without limit
 _MAX_TAGS = 1000  # more would make a dense table large

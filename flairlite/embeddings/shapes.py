@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flairlite.embeddings.base import Inputs, check_size, register_embeddings
-from flairlite.embeddings.packing import FNV_BASIS, FNV_PRIME, to_code_points
 from flairlite.embeddings.per_word import PerWordEmbeddings
 from flairlite.encoding import Table
+from flairlite.lookup.packing import FNV_BASIS, FNV_PRIME, to_code_points
 from flairlite.runtime import get_device, seeded
 from flairlite.tensors import copy_to
 

@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flairlite.embeddings.base import Inputs, check_size, register_embeddings
-from flairlite.embeddings.packing import FNV_BASIS, FNV_PRIME, PackedWords, Ragged, to_code_points
 from flairlite.embeddings.per_word import PerWordEmbeddings
-from flairlite.embeddings.vectors import DIGIT
 from flairlite.encoding import Table
 from flairlite.errors import SettingError
+from flairlite.lookup.packing import FNV_BASIS, FNV_PRIME, Ragged, to_code_points
+from flairlite.lookup.parts import find_parts
+from flairlite.lookup.words import DIGIT
 from flairlite.runtime import get_device, seeded
 from flairlite.tensors import copy_to
-
-_BEGIN, _END = 0x02, 0x03  # code points put around a word, so that a prefix differs from the same characters inside
 
 
 @register_embeddings
@@ -70,44 +69,16 @@ class SubwordEmbeddings(PerWordEmbeddings):
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
         """Return the hash values of the parts of U distinct words; padding has no parts."""
-        hashes, owners = _hash_parts(words, self.min_length, self.max_length)
-        values = (hashes % np.uint64(self.num_embeddings)).astype(np.int64)
-        order = np.argsort(owners, kind="stable")
-        return Ragged.pack(values[order], np.bincount(owners, minlength=len(words) + 1))
+        return find_parts(words, self.min_length, self.max_length, self.num_embeddings)
 
     def select_words(self, table: Ragged, rows: Tensor) -> Inputs:
         """Return the concatenated parts of V words, and (V,) the start of each word's parts."""
-        return table.join(rows)
+        return tuple(map(torch.from_numpy, table.join(rows.numpy())))
 
     def embed_words(self, inputs: Inputs) -> Tensor:
         """Return the vectors (V, D)."""
         parts, starts = inputs
         return nn.functional.embedding_bag(parts, self.weight, starts, mode="mean")  # zero without parts
-
-
-def _hash_parts(words: Sequence[str], min_length: int, max_length: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return the hashes of all parts of all words, and the index of the word of each; empty words have no parts."""
-    codes, lengths = to_code_points(words)
-    marked = lengths + 2 * (lengths > 0)  # characters of each word with its marks
-    ends = np.cumsum(marked)
-    text = np.full(ends[-1] if len(ends) else 0, _END, np.uint64)  # (M,)
-    starts = (ends - marked)[lengths > 0]
-    text[starts] = _BEGIN
-    owner = np.repeat(np.arange(len(words)), marked)  # (M,)
-    is_inside = np.ones(len(text), bool)
-    is_inside[starts] = is_inside[ends[lengths > 0] - 1] = False
-    text[is_inside] = codes
-    left = np.repeat(ends, marked) - np.arange(len(text))  # (M,) characters to the end of the word
-    state = np.full(len(text), np.uint64(FNV_BASIS))
-    position = np.arange(len(text))
-    hashes, owners = [PackedWords.pack(words).hashes()[lengths > 0]], [np.flatnonzero(lengths)]  # of whole words
-    for length in range(1, max_length + 1):
-        position = position[left[position] >= length]  # where an n-gram of this length begins
-        state[position] = (state[position] ^ text[position + length - 1]) * np.uint64(FNV_PRIME)
-        if length >= min_length:
-            hashes.append(state[position])
-            owners.append(owner[position])
-    return np.concatenate(hashes), np.concatenate(owners)
 
 
 @register_embeddings

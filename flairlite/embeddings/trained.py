@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from torch import Generator, Tensor, nn
 from flairlite.checks import flag, number, shown, whole_number
 from flairlite.data import Corpus, Dictionary
 from flairlite.embeddings.base import Inputs, TokenEmbeddings, check_size, register_embeddings
-from flairlite.embeddings.vectors import DIGIT
 from flairlite.encoding import Table
 from flairlite.errors import LabelError, SettingError
+from flairlite.lookup.parts import hash_words
+from flairlite.lookup.words import rewriter
 from flairlite.runtime import get_device, seeded
 
 TEXT = "text"
@@ -138,7 +139,7 @@ class OneHotEmbeddings(_TrainedTable):
         _check_field(field)
         min_freq = whole_number(least=0)("min_freq", min_freq)
         has_values = field == TEXT or any(sentence.token_labels(field) for sentence in corpus.train or ())
-        rewrite = _rewriter(lower_case=lower_case, zero_digits=zero_digits)
+        rewrite = rewriter(lower_case=flag("lower_case", lower_case), zero_digits=flag("zero_digits", zero_digits))
         counts = Counter(map(rewrite, _values(corpus, field)) if has_values else ())
         items = [item for item, count in counts.most_common() if count >= min_freq]
         if not items:
@@ -158,7 +159,7 @@ class OneHotEmbeddings(_TrainedTable):
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
         """Return the rows (U + 1,) of U distinct words."""
-        rewrite = _rewriter(lower_case=self.lower_case, zero_digits=self.zero_digits)
+        rewrite = rewriter(lower_case=self.lower_case, zero_digits=self.zero_digits)
         items = map(rewrite, words if self.field == TEXT else (fields or {})[self.field])
         padding = len(self.vocab_dictionary)
         unknown = _UNK_ROW if self.vocab_dictionary.add_unk else padding
@@ -207,14 +208,6 @@ class OneHotEmbeddings(_TrainedTable):
         rates = torch.zeros(len(counts) + 1)  # padding is never replaced
         rates[:-1] = 1 - (1 - self.unk_dropout) * (1 - by_count)
         return rates
-
-
-def _rewriter(*, lower_case: bool, zero_digits: bool) -> Callable[[str], str]:
-    """Return the function that gives the form in which an item is counted and looked up."""
-    flag("lower_case", lower_case), flag("zero_digits", zero_digits)
-    if not zero_digits:
-        return str.lower if lower_case else str
-    return lambda item: DIGIT.sub("0", item.lower() if lower_case else item)
 
 
 def _check_counts(counts: Any, dictionary: Dictionary) -> list[int]:
@@ -290,11 +283,7 @@ class HashEmbeddings(_TrainedTable):
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
         """Return the rows (U + 1,) of U distinct words."""
-        return torch.tensor([*map(self._row, words), 0])
-
-    def _row(self, word: str) -> int:
-        digest = hashlib.new(self.hash_method, word.encode("utf-8", "surrogatepass"), usedforsecurity=False)
-        return int(digest.hexdigest(), 16) % self.num_embeddings
+        return torch.tensor([*hash_words(words, self.hash_method, self.num_embeddings), 0])
 
 
 def _has_fixed_size(hash_method: str) -> bool:

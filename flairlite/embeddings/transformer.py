@@ -14,11 +14,11 @@ from torch.nn.functional import embedding_bag
 
 from flairlite.checks import flag, number, one_of, whole_number
 from flairlite.embeddings.base import DocumentEmbeddings, Inputs, TokenEmbeddings, register_embeddings
-from flairlite.embeddings.packing import Ragged
 from flairlite.embeddings.transformer_base import TransformerEmbeddings
 from flairlite.embeddings.transformer_files import Pretrained
 from flairlite.encoding import Batch, ContextWindow, EncodedDataset, Table
 from flairlite.errors import SettingError
+from flairlite.lookup.packing import Ragged
 from flairlite.tensors import copy_to
 
 log = logging.getLogger("flairlite")
@@ -172,7 +172,7 @@ class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
         self, table: Ragged, rows: Tensor, context: Tensor, generator: Generator | None
     ) -> tuple[Tensor, int]:
         """Return the rows of sentences (B, T) with their context (B, 2 C), and the column of their first words."""
-        separator = len(table.offsets) - 2
+        separator = len(table) - 1
         sides = context.view(len(context), 2, -1)  # (B, 2, C)
         if self.training and self.context_dropout:
             is_dropped = _draw((len(sides), 2, 1), generator) < self.context_dropout
@@ -187,8 +187,8 @@ class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
         sizes = super()._count(dataset)
         if dataset.context is None:
             return sizes
-        lengths: Tensor = dataset.table.lengths(dataset.context.cpu().long().flatten())
-        return sizes + lengths.view(len(sizes), -1).sum(1) + 2 * self.use_context_separator
+        lengths = torch.from_numpy(dataset.table.lengths(dataset.context.cpu().numpy()))  # (S, 2 C)
+        return sizes + lengths.sum(1) + 2 * self.use_context_separator
 
 
 @register_embeddings

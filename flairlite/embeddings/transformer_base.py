@@ -16,11 +16,11 @@ from flairlite.batching import bucketed_batches
 from flairlite.checks import flag, shown, whole_number
 from flairlite.embeddings.base import Embeddings
 from flairlite.embeddings.computed_vectors import load_or_compute
-from flairlite.embeddings.packing import Ragged
 from flairlite.embeddings.transformer_files import Pretrained, find_layers, load_pretrained
 from flairlite.embeddings.transformer_subwords import Layout, Windows, lay_out
 from flairlite.encoding import Batch, EncodedDataset, Table
 from flairlite.errors import SettingError
+from flairlite.lookup.packing import Ragged
 from flairlite.nn.functional import drawing_from
 from flairlite.runtime import get_device
 from flairlite.tensors import copy_to, map_tensors
@@ -193,7 +193,7 @@ class TransformerEmbeddings(Embeddings):
     def _count(self, dataset: EncodedDataset) -> Tensor:
         """Return the subwords of each sentence with its context, without special tokens, (S,)."""
         subwords: Ragged = dataset.table
-        lengths = subwords.lengths(dataset.word_ids.cpu().long())  # (N + 1,)
+        lengths = torch.from_numpy(subwords.lengths(dataset.word_ids.cpu().numpy()))  # (N + 1,)
         ends = torch.cat((torch.zeros(1, dtype=torch.int64), lengths[:-1].cumsum(0)))  # (N + 1,)
         return ends[dataset.offsets + dataset.lengths] - ends[dataset.offsets]
 
@@ -210,11 +210,11 @@ class TransformerEmbeddings(Embeddings):
 
     def _lay_out(self, subwords: Ragged, rows: Tensor, indices: Tensor) -> tuple[Layout, Tensor]:
         """Return the inputs of sentences whose words have `rows` (B, T), and the subwords of each word (B, T)."""
-        lengths = subwords.lengths(rows.flatten()).view_as(rows)  # (B, T)
+        lengths = torch.from_numpy(subwords.lengths(rows.numpy()))  # (B, T)
         sizes = lengths.sum(1)  # (B,)
         self._check_sizes(sizes, indices)
-        ids, _ = subwords.join(rows.flatten())
-        return lay_out(ids, sizes, self.pretrained.tokenizer, self.windows), lengths
+        ids, _ = subwords.join(rows.flatten().numpy())
+        return lay_out(torch.from_numpy(ids), sizes, self.pretrained.tokenizer, self.windows), lengths
 
     def _read(self, input_ids: Tensor, mask: Tensor, generator: Generator | None) -> Tensor:
         """Return the chosen layers of all subwords, (W * L, D)."""
@@ -239,7 +239,8 @@ class TransformerEmbeddings(Embeddings):
         parts["pretrained"] = {name: value for name, value in params["pretrained"].items() if name != "tokenizer"}
         digest = hashlib.sha256(json.dumps([type(self).__name__, parts, self._device.type], sort_keys=True).encode())
         subwords: Ragged = dataset.table
-        tensors = [subwords.values, subwords.offsets, dataset.word_ids, dataset.lengths, dataset.context]
+        arrays = map(torch.from_numpy, (subwords.values, subwords.offsets))
+        tensors = [*arrays, dataset.word_ids, dataset.lengths, dataset.context]
         for tensor in (*tensors, *self.model.state_dict().values()):
             if tensor is not None:
                 digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())

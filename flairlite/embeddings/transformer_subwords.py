@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flairlite.embeddings.packing import Ragged
 from flairlite.errors import SettingError
+from flairlite.lookup.packing import Ragged
 
 SEPARATOR = "[FLERT]"  # Flair's token between a sentence and its context
 _CHUNK = 1024  # words split in one call, which merges them in memory

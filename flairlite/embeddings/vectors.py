@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import mmap
 import numbers
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -14,16 +12,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from flairlite.checks import shown, whole_number
-from flairlite.embeddings.compact import BITS, CompactMatrix
-from flairlite.embeddings.packing import HashIndex, PackedWords, get_array
 from flairlite.errors import ModelFileError, SettingError
+from flairlite.lookup.compact import BITS, CompactMatrix
+from flairlite.lookup.packing import HashIndex, PackedWords
+from flairlite.lookup.words import RowFinder
+from flairlite.tensors import get_array
 
-DIGIT = re.compile(r"\d")  # as in Flair, the digits of all scripts
-# Forms that are looked up in turn while a word is not found as written; the order is Flair's.
-_FALLBACKS = (str.lower, lambda word: DIGIT.sub("#", word.lower()), lambda word: DIGIT.sub("0", word.lower()))
-
-_MAX_CACHED_ROWS = 100_000  # texts repeat words, and a look-up in the arrays is slower than one in a dict
-_NOT_CACHED = -2
 _BLOCK = 1 << 14  # rows of a table computed with at a time
 _TWELVE = torch.tensor([12])  # bits of a value in files without `bits`
 _MANY_ROWS = 1_000  # reading more rows than this maps many pages of the file into memory
@@ -63,7 +57,7 @@ class WordVectors:
         self.dim: int = shape[1]
         self.bits: int | None = matrix.bits if isinstance(matrix, CompactMatrix) else None  # None: exact, in float32
         self.entry: str | None = None  # the name of the table in the cache, if it was loaded from there
-        self._row_cache: dict[str, int] = {}
+        self._finder = RowFinder(self._words)
         self._is_exposed = [False]  # whether `matrix` was handed out, and may have been written to; shared with copies
 
     @classmethod
@@ -125,7 +119,7 @@ class WordVectors:
             return self
         rounded = WordVectors(self._words, self._table)
         rounded.bits, rounded.entry = bits, self.entry
-        rounded._row_cache, rounded._is_exposed = self._row_cache, self._is_exposed
+        rounded._finder, rounded._is_exposed = self._finder, self._is_exposed
         return rounded
 
     def keep(self, words: int | Iterable[str]) -> WordVectors:
@@ -191,29 +185,7 @@ class WordVectors:
         Returns:
             (U,) the row of each word, -1 for a word that is not found.
         """
-        if len(self._row_cache) > _MAX_CACHED_ROWS:
-            self._row_cache.clear()
-        cached = map(self._row_cache.get, words, repeat(_NOT_CACHED))
-        rows = np.fromiter(cached, dtype=np.int64, count=len(words))  # (U,)
-        missing = np.flatnonzero(rows == _NOT_CACHED)
-        if missing.size:
-            new = [words[index] for index in missing.tolist()]
-            rows[missing] = self._look_up(new)
-            self._row_cache.update(zip(new[:_MAX_CACHED_ROWS], rows[missing].tolist(), strict=False))
-        return rows
-
-    def _look_up(self, words: Sequence[str]) -> NDArray[np.int64]:
-        rows, forms = self._words.find(words), list(words)  # (U,); the form of each word that was looked up last
-        for rewrite in _FALLBACKS:
-            changed = []
-            for index in np.flatnonzero(rows < 0).tolist():
-                form = rewrite(words[index])
-                if form != forms[index]:
-                    forms[index] = form
-                    changed.append(index)
-            if changed:
-                rows[changed] = self._words.find([forms[index] for index in changed])
-        return rows
+        return self._finder.rows(words)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the table, and the index of its words, as arrays for the cache."""

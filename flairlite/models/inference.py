@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,18 @@ from flairlite.batching import bucketed_batches
 from flairlite.checks import file_path
 from flairlite.data import Sentence
 from flairlite.encoding import Batch, Dataset, EncodedDataset
-from flairlite.errors import LabelError, SettingError
+from flairlite.errors import SettingError
 from flairlite.metrics import AVERAGES, DEFAULT_METRIC, Result, join_results
 from flairlite.models.inputs import STORAGE_MODES as STORAGE_MODES
-from flairlite.models.inputs import SentenceReader, check_count, check_flags, check_name, iterate
 from flairlite.nn.functional import evaluating
+from flairlite.prediction.sentences import (
+    SentenceReader,
+    check_count,
+    check_flags,
+    check_name,
+    nan_error,
+    read_chunks,
+)
 from flairlite.storage.atomic import atomic_write
 from flairlite.tasks import Decoded, Gold, Task, encode_labels
 from flairlite.tensors import copy_to
@@ -27,7 +33,6 @@ from flairlite.tensors import copy_to
 if TYPE_CHECKING:
     from flairlite.models.model import Model
 
-_CHUNK_SIZE = 2048  # sentences encoded at once: enough for good buckets, little memory for a stream
 _GROUP_TOKENS = 8192  # words and padding whose scores are decoded together
 
 
@@ -179,31 +184,27 @@ def predict_chunks(
                 f"label_types, as label_types={names[0]!r}"
             )
         names = [check_name("label_name", label_name)]
-    items = iterate([sentences] if isinstance(sentences, (Sentence, str)) else sentences)
-    reader = SentenceReader(model.tokenizer, names)
+    chunks = read_chunks(sentences, SentenceReader(model.tokenizer, names))
 
     def predict() -> Iterator[tuple[list[Sentence], Inference]]:
-        try:
-            while chunk := [reader.read(item) for item in islice(items, _CHUNK_SIZE)]:
-                targets = None
-                if with_loss:
-                    targets = encode_labels([source.extend(chunk) for source in model.label_sources()], chunk)
-                encoded = model.encode(chunk, targets=targets)
-                inference = decode_dataset(
-                    model,
-                    encoded,
-                    batch_size,
-                    types=types,
-                    with_probabilities=with_probabilities,
-                    with_loss=with_loss,
-                )
-                for part, name in zip(inference.types, names, strict=True):
-                    check_finite(part.decoded.scores)
-                    task = model.tasks[part.index]
-                    (task.write_classes if as_classes else task.write)(chunk, part.decoded, name)
-                yield chunk, inference
-        finally:
-            reader.warn_of_lost_labels()
+        for chunk in chunks:
+            targets = None
+            if with_loss:
+                targets = encode_labels([source.extend(chunk) for source in model.label_sources()], chunk)
+            encoded = model.encode(chunk, targets=targets)
+            inference = decode_dataset(
+                model,
+                encoded,
+                batch_size,
+                types=types,
+                with_probabilities=with_probabilities,
+                with_loss=with_loss,
+            )
+            for part, name in zip(inference.types, names, strict=True):
+                check_finite(part.decoded.scores)
+                task = model.tasks[part.index]
+                (task.write_classes if as_classes else task.write)(chunk, part.decoded, name)
+            yield chunk, inference
 
     return predict()
 
@@ -215,10 +216,7 @@ def check_finite(values: Tensor | None) -> None:
         LabelError: If one of the values is not a number.
     """
     if values is not None and bool(values.isnan().any()):
-        raise LabelError(
-            "the model predicts nothing meaningful, because its scores are NaN: its weights or the vectors of its "
-            "words contain NaN or infinity. Train again with a lower learning rate, or load another model"
-        )
+        raise nan_error()
 
 
 @torch.inference_mode()

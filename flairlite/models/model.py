@@ -400,6 +400,28 @@ class Model(LabelTypes, nn.Module, ABC):
         check_flags(whole=whole, half_precision=half_precision)
         save_model(self, model_file, whole=whole, half_precision=half_precision)
 
+    def export(self, path: str | Path) -> None:
+        """Write the model to one ONNX file, to predict without torch; see `flairlite.deploy`.
+
+        The file contains the network, the words and vectors, the labels and the tokenizer. Fixed vectors have as many
+        bits a value as in the model: twelve after training.
+
+        Args:
+            path: The path of the file, such as `tagger.onnx`.
+
+        Raises:
+            FileWriteError: If the file cannot be written.
+            MissingExtraError: If onnx is not installed.
+            ModelFileError: If the model, or its embeddings, are of a class that cannot be exported.
+
+        Example:
+            >>> model.export("tagger.onnx")  # doctest: +SKIP
+            >>> flairlite.deploy.load("tagger.onnx").predict("I love Berlin")  # doctest: +SKIP
+        """
+        from flairlite.models.export import export_model  # which imports this module
+
+        export_model(self, path)
+
     @classmethod
     def load(cls: type[ModelType], model_path: str | Path, *, device: str | torch.device | None = None) -> ModelType:
         """Load a model that `save` or training wrote, or Flair 0.12 to 0.15.1; no code in the file is executed.

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
 from flairlite.data import Sentence
-from flairlite.data.tag_schemes import TagSpan, spans_of
 from flairlite.models.inference import score_batches
 from flairlite.models.model import Model
 from flairlite.nn import LinearChainCRF
 from flairlite.nn.crf_paths import best_paths
 from flairlite.nn.functional import evaluating
+from flairlite.prediction.n_best import Hypothesis as Hypothesis
+from flairlite.prediction.n_best import make_hypothesis
 from flairlite.tasks import SpanTask
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """A labeling of a sentence.
-
-    Attributes:
-        probability: Its probability among all labelings.
-        tags: The label of each word, or its tag, such as `B-PER`, if the model labels spans.
-        spans: (start, end, label) of each span that the tags describe; `end` is exclusive.
-    """
-
-    probability: float
-    tags: tuple[str, ...]
-    spans: tuple[TagSpan, ...] = ()
 
 
 @torch.inference_mode()
@@ -56,14 +41,10 @@ def find_n_best(
             num_labelings = len(names) ** scores.shape[1]  # of the longest sentence; more are not allocated
             paths = best_paths(chain, scores, batch.lengths, min(n, num_labelings))
             rows = zip(paths.tags.tolist(), paths.probabilities.tolist(), batch.lengths.tolist(), strict=True)
-            for index, (class_ids, probabilities, length) in zip(batch.indices.tolist(), rows, strict=True):
-                hypotheses[index] = [
-                    _make_hypothesis(probability, [names[class_id] for class_id in path[:length]], is_spans)
+            for sentence, (class_ids, probabilities, length) in zip(batch.indices.tolist(), rows, strict=True):
+                hypotheses[sentence] = [
+                    make_hypothesis(probability, [names[class_id] for class_id in path[:length]], is_spans=is_spans)
                     for path, probability in zip(class_ids, probabilities, strict=True)
                     if probability > 0
                 ]
     return hypotheses
-
-
-def _make_hypothesis(probability: float, tags: list[str], is_spans: bool) -> Hypothesis:
-    return Hypothesis(probability, tuple(tags), tuple(spans_of(tags)) if is_spans else ())

@@ -65,7 +65,7 @@ def save_model(model: Model, model_file: str | Path, *, whole: bool = True, half
     content = {
         "class": type(model).__name__,
         "settings": model.settings(),
-        "tokenizer": _tokenizer_to_params(model.tokenizer),
+        "tokenizer": tokenizer_to_params(model.tokenizer),
         "embeddings": embedding_to_params(model.embeddings, whole=whole),
         "state": _halve(state) if half_precision else state,
         "training": model.training_record,
@@ -161,7 +161,7 @@ def _comes_from_user_code(error: Exception, model_class: type[Model]) -> bool:
     return not packages <= {"flairlite", "torch", "numpy", *sys.stdlib_module_names}
 
 
-def _tokenizer_to_params(tokenizer: Tokenizer | None) -> dict[str, Any] | None:
+def tokenizer_to_params(tokenizer: Tokenizer | None) -> dict[str, Any] | None:
     """Return a tokenizer as plain values, or None, with a warning, for one that wraps a function."""
     if tokenizer is None:
         return None

@@ -19,8 +19,8 @@ from flairlite.data import Sentence
 from flairlite.data.dataset import is_in_memory
 from flairlite.errors import LabelError, ModelFileError, SettingError
 from flairlite.models.inference import check_finite, decode_dataset
-from flairlite.models.inputs import check_count, check_name, not_a_sentence, to_sentences
 from flairlite.models.model import Model
+from flairlite.prediction.sentences import check_count, check_name, not_a_sentence, to_sentences
 from flairlite.storage.model_file import read_model_file, write_model_file
 
 _KIND = "soft labels"

@@ -7,13 +7,14 @@ Markov Models, 1989, section III, for Viterbi's algorithm.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from flairlite.errors import SettingError
 from flairlite.nn.forward_backward import ChainScores, ForwardBackward, find_kernels, log_partition
-from flairlite.nn.single_chain import decode_single, marginals_single
+from flairlite.single_chain import decode_single, marginals_single
 from flairlite.tensors import check_size, copy_to
 
 
@@ -142,8 +143,8 @@ class LinearChainCRF(nn.Module):
         """Compute the probability of each tag at each word, (B, T, K); zero on padding."""
         if _is_single(emissions, lengths):
             self._validate(emissions, lengths)
-            scores = self.scores
-            return marginals_single(emissions, scores.transitions, scores.start, scores.end).to(emissions.dtype)
+            marginals = marginals_single(*_to_arrays(emissions, self.scores))
+            return torch.from_numpy(marginals).unsqueeze(0).to(emissions.dtype)
         return self.forward_backward(emissions, lengths).marginals().to(emissions.dtype)
 
     @torch.no_grad()
@@ -158,7 +159,7 @@ class LinearChainCRF(nn.Module):
         self._validate(emissions, lengths)
         chain = self.scores
         if _is_single(emissions, lengths):
-            return decode_single(emissions, chain.transitions, chain.start, chain.end)
+            return torch.tensor([decode_single(*_to_arrays(emissions, chain))])
         if (kernels := find_kernels(emissions)) is not None:
             device_lengths = copy_to(lengths, emissions.device)
             scores = kernels.Chain.of(emissions, chain.transitions, chain.start, chain.end, device_lengths)
@@ -215,3 +216,12 @@ def _is_single(emissions: Tensor, lengths: Tensor) -> bool:
     """Tell whether this is one sentence without padding, on the CPU, in a dtype that NumPy has."""
     is_float = emissions.dtype in (torch.float32, torch.float64)
     return len(emissions) == 1 and emissions.device.type == "cpu" and is_float and int(lengths) == emissions.shape[1]
+
+
+def _to_arrays(emissions: Tensor, chain: ChainScores) -> list[Any]:
+    """Return the emissions (1, T, K) of a sentence, (T, K), and the scores of a chain as arrays.
+
+    Scores in bfloat16, which NumPy lacks, are converted.
+    """
+    tensors = (emissions[0], chain.transitions, chain.start, chain.end)
+    return [(tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().numpy() for tensor in tensors]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,18 +10,10 @@ from flairlite.checks import file_path
 from flairlite.errors import ModelFileError
 from flairlite.storage.archive_check import check_archive, describe_archive
 from flairlite.storage.atomic import atomic_write
+from flairlite.storage.description import describe_format, describe_missing
 from flairlite.version import __version__
 
 FORMAT_VERSION = 2  # 1: fixed vectors in float32 only; 2: in twelve bits too. Both can be read
-
-# first bytes of files that users give instead of a model file
-_OTHER_FORMATS = {
-    b"{": "it is a JSON file, such as a run record; the model is the file beside it that ends in .pt",
-    b"version https://git-lfs": "it is a Git LFS pointer: fetch the file itself with `git lfs pull`",
-    b"<": "it is an HTML or XML file: download the model again",
-    b"\x1f\x8b": "it is compressed with gzip: unpack it first",
-    b"\x80": "it is a pickle, which flairlite never loads because it can execute code",
-}
 
 
 def write_model_file(path: Path, content: dict[str, Any], *, kind: str = "model") -> None:
@@ -73,7 +63,7 @@ def _read(path: str | Path, kind: str, load: Callable[[Path], Any]) -> dict[str,
     """Return the content of a file as `load` returns it, after checking that it is of a kind."""
     path = file_path("model_path", path)
     if not path.is_file():
-        raise ModelFileError(_describe_missing(path, kind))
+        raise ModelFileError(describe_missing(path, kind))
     try:
         content: dict[str, Any] = load(path)
     except MemoryError:
@@ -85,7 +75,7 @@ def _read(path: str | Path, kind: str, load: Callable[[Path], Any]) -> dict[str,
             raise MemoryError(f"{path} does not fit into memory") from error
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ModelFileError(
-            f"{path} is not a {kind} file of flairlite, or it is damaged ({_describe_format(path) or reason}). Copy it "
+            f"{path} is not a {kind} file of flairlite, or it is damaged ({describe_format(path) or reason}). Copy it "
             "again, or train again; a file of Flair before 0.12 or of another library cannot be loaded"
         ) from error
     found = content.get("format") if isinstance(content, dict) else None
@@ -103,40 +93,3 @@ def _read(path: str | Path, kind: str, load: Callable[[Path], Any]) -> dict[str,
             f"{FORMAT_VERSION}: install flairlite {content.get('flairlite_version')} or newer"
         )
     return content
-
-
-def _describe_missing(path: Path, kind: str) -> str:
-    """Return the error message for a path that is not a file."""
-    is_folder = path.is_dir()
-    folder = path if is_folder else path.parent
-    try:
-        names = sorted(entry.name for entry in folder.iterdir() if entry.suffix == ".pt")
-    except OSError:
-        names = []
-    problem = f"{path} is a folder, not a {kind} file" if is_folder else f"no {kind} file at {path}"
-    if not folder.exists():
-        problem += f": the folder {folder} does not exist"
-    elif names:
-        names = [*difflib.get_close_matches(path.name, names, n=10, cutoff=0), *names]
-        problem += f"; {folder} has {', '.join(list(dict.fromkeys(names))[:10])}"
-    problem += ". Give the path of a file that training or model.save wrote"
-    if kind == "model" and path.name == str(path) and not is_folder:
-        problem += "; there are no pretrained models that could be loaded by name"
-    return problem
-
-
-def _describe_format(path: Path) -> str:
-    """Return what a file is and what to do with it, or an empty string if its format is not recognized."""
-    with path.open("rb") as file:
-        start = file.read(64)
-    if not start:
-        return "it is empty"
-    for prefix, description in _OTHER_FORMATS.items():
-        if start.lstrip().startswith(prefix):
-            return description
-    try:
-        with zipfile.ZipFile(path) as archive:
-            packed = next((name for name in archive.namelist() if name.endswith(".pt")), None)
-    except (zipfile.BadZipFile, ValueError, OSError):
-        packed = None
-    return f"it is a zip archive that contains {packed}: unpack it first" if packed is not None else ""

@@ -13,6 +13,7 @@ from flairlite.data import Sentence
 from flairlite.encoding import Targets
 from flairlite.errors import LabelError, SettingError
 from flairlite.metrics import Matches
+from flairlite.prediction.writing import write_sentences
 from flairlite.tasks.task import Decoded, Gold, Task
 from flairlite.tasks.words import clean_cell, missing_label
 from flairlite.tensors import UNLABELLED
@@ -120,16 +121,9 @@ class DocumentTask(Task):
         scores = decoded.scores if decoded.probabilities is None else decoded.probabilities
         if scores is None:
             scores = torch.ones_like(decoded.class_ids, dtype=torch.float32)
-        if scores.dim() == 1:
-            scores, columns = scores.unsqueeze(1), decoded.class_ids.unsqueeze(1)  # (S, 1)
-        else:
-            scores, columns = scores.sort(dim=1, descending=True, stable=True)  # (S, K)
-        if self.multi_label and decoded.probabilities is None:
-            columns = columns.masked_fill(~decoded.class_ids.gather(1, columns), UNLABELLED)
-        for sentence, ids, values in zip(sentences, columns.tolist(), scores.tolist(), strict=True):
-            pairs = zip(ids, values, strict=True) if sentence.words else ()
-            kept = [(self.label_names[index], score) for index, score in pairs if index >= 0]
-            sentence.set_sentence_labels(label_name, [label for label, _ in kept], [score for _, score in kept])
+        arrays = (decoded.class_ids.cpu().numpy(), scores.cpu().numpy())
+        with_all = decoded.probabilities is not None
+        write_sentences(sentences, *arrays, self.label_names, label_name, with_all=with_all)
 
     # Evaluation
 

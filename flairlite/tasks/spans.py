@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,18 +14,18 @@ from flairlite.data.tag_schemes import OUTSIDE, TagSpan, may_follow, scheme_name
 from flairlite.encoding import Targets
 from flairlite.errors import SettingError
 from flairlite.metrics import Matches
+from flairlite.prediction.writing import Ids, Spans, SpanTags, write_spans, write_tags
 from flairlite.tasks.task import Decoded, Gold, Task, labels_of
 from flairlite.tasks.words import (
     WordTask,
     encode_classes,
     missing_label,
+    store_probabilities,
     word_rows,
-    write_columns,
-    write_probabilities,
+    write_classes,
 )
 from flairlite.tensors import UNLABELLED
 
-Ids = np.ndarray[Any, np.dtype[np.int64]]
 _BEGINS, _CONTINUES = frozenset("BSU"), frozenset("IEL")
 
 
@@ -56,9 +54,11 @@ class SpanTask(Task):
             raise SettingError(f"tag_format {tag_format} can only be read: use BIOES, BILOU or BIO")
         super().__init__(label_type, label_names)
         self.class_names = tuple(tags_for(self.label_names, self.scheme))
-        self._tags_per_label = (len(self.class_names) - 1) // max(1, len(self.label_names))
-        self._begins = torch.tensor([tag[0] in _BEGINS for tag in self.class_names])  # (K,): the tag begins a span
-        self._continues = torch.tensor([tag[0] in _CONTINUES for tag in self.class_names])  # (K,): it continues one
+        self.tags = SpanTags(
+            begins=np.array([tag[0] in _BEGINS for tag in self.class_names]),
+            continues=np.array([tag[0] in _CONTINUES for tag in self.class_names]),
+            num_per_label=(len(self.class_names) - 1) // max(1, len(self.label_names)),
+        )
 
     @property
     def may_be_absent(self) -> bool:
@@ -88,7 +88,7 @@ class SpanTask(Task):
         """Return targets with -1, or the tag of `<unk>`, for tags that the model does not know."""
         if self.unknown is None:
             return super().mask_unknown(targets)
-        tags_of_unknown = 1 + self.unknown * self._tags_per_label + (targets - 1) % self._tags_per_label
+        tags_of_unknown = 1 + self.unknown * self.tags.num_per_label + (targets - 1) % self.tags.num_per_label
         return torch.where(targets >= len(self.class_names), tags_of_unknown, targets)
 
     def label_of(self, class_name: str) -> str:
@@ -108,7 +108,7 @@ class SpanTask(Task):
             id_of[f"I-{tag[2:]}"] if may_end[tag] and may_follow(f"I-{tag[2:]}", tag, self.scheme) else -1
             for tag in self.class_names
         ]
-        return self._begins, self._continues, torch.tensor(extensions)
+        return torch.from_numpy(self.tags.begins), torch.from_numpy(self.tags.continues), torch.tensor(extensions)
 
     def count_omitted(self, sentence: Sentence, label_type: str, labels: Sequence[str]) -> Mapping[str, int]:
         """Count spans that overlap longer ones, and words with a label of the type."""
@@ -133,37 +133,18 @@ class SpanTask(Task):
 
     def write(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
         """Write the spans of the predicted tags; the score of a span is that of its first word."""
-        found = self.find_spans(decoded.class_ids)
         by_word = decoded.scores if decoded.span_scores is None else decoded.span_scores
-        scores = None if by_word is None else by_word.cpu().numpy()[found.starts].tolist()
-        lengths = np.array([len(sentence.words) for sentence in sentences], dtype=np.int64)
-        ends = lengths.cumsum()
-        shifts = np.repeat(ends - lengths, np.diff(np.searchsorted(found.starts, ends), prepend=0))
-        names = map(self.label_names.__getitem__, found.labels.tolist())
-        spans = list(zip((found.starts - shifts).tolist(), (found.ends - shifts).tolist(), names, strict=True))
-        start = 0
-        for sentence, end in zip(sentences, np.searchsorted(found.starts, ends).tolist(), strict=True):
-            if sentence.token_labels(label_name) is not None:
-                sentence.set_token_labels(label_name, [None] * len(sentence.words))
-            sentence.set_span_labels(label_name, spans[start:end], None if scores is None else scores[start:end])
-            start = end
-        write_probabilities(sentences, decoded, label_name, self.class_names)
+        scores = None if by_word is None else by_word.cpu().numpy()
+        write_spans(sentences, self.find_spans(decoded.class_ids), scores, self.label_names, label_name)
+        store_probabilities(sentences, decoded, label_name, self.class_names)
 
     def write_classes(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
         """Write tags onto words, none for `O`, in place of spans."""
-        for sentence in sentences:
-            sentence.set_span_labels(label_name, ())
-        names = [None if name == OUTSIDE else name for name in self.class_names]
-        write_columns(sentences, decoded, label_name, names)
-        write_probabilities(sentences, decoded, label_name, self.class_names)
+        write_classes(sentences, decoded, label_name, self.class_names, write_tags)
 
     def find_spans(self, tags: Tensor) -> Spans:
         """Return the spans of valid tags of N words, (N + 1,): as many begin as end, each before the next."""
-        ids = tags[:-1].cpu().numpy()
-        begins, continues = self._begins.numpy()[ids], self._continues.numpy()[ids]  # (N,)
-        is_last = (begins | continues) & ~np.append(continues[1:], False)
-        starts = np.flatnonzero(begins)
-        return Spans(starts, np.flatnonzero(is_last) + 1, (ids[starts] - 1) // self._tags_per_label)
+        return self.tags.find(tags[:-1].cpu().numpy())
 
     # Evaluation
 
@@ -188,19 +169,6 @@ class SpanTask(Task):
     def rows(self, gold: Gold, predicted: Tensor) -> Iterator[str]:
         """Yield a line per word: word, gold tag and predicted tag; a blank line ends a sentence."""
         return word_rows(gold, predicted, tags_for(gold.labels, self.scheme))
-
-
-@dataclass(frozen=True)
-class Spans:
-    """Spans of a data set, as columns: word positions `starts` and `ends` (exclusive), and label ids."""
-
-    starts: Ids
-    ends: Ids
-    labels: Ids
-
-    def keys(self, num_labels: int, num_positions: int) -> Ids:
-        """Return one integer per distinct span and label; divided by L, those of one span are equal."""
-        return np.unique((self.starts * num_positions + self.ends) * num_labels + self.labels)
 
 
 def word_or_span_task(dictionary: Dictionary, label_type: str, tag_format: str, *, with_unknown: bool = False) -> Task:

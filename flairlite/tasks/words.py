@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
 
 import numpy as np
@@ -13,9 +13,11 @@ from torch import Tensor
 from flairlite.data import Sentence
 from flairlite.encoding import Targets
 from flairlite.errors import LabelError
+from flairlite.prediction.writing import write_probabilities, write_words
 from flairlite.tasks.task import Decoded, Gold, Task
 from flairlite.tensors import UNLABELLED
 
+Writer = Callable[..., None]  # a function of `flairlite.prediction.writing`
 _SEPARATOR = re.compile(r"[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")  # what would end a cell or a row
 
 
@@ -59,8 +61,7 @@ class WordTask(Task):
 
     def write(self, sentences: Sequence[Sentence], decoded: Decoded, label_name: str) -> None:
         """Write a label onto each word."""
-        write_columns(sentences, decoded, label_name, self.class_names)
-        write_probabilities(sentences, decoded, label_name, self.class_names)
+        write_classes(sentences, decoded, label_name, self.class_names, write_words)
 
     def rows(self, gold: Gold, predicted: Tensor) -> Iterator[str]:
         """Yield a line per word: word, gold label (`_` for none) and predicted label; a blank line ends a sentence."""
@@ -93,26 +94,19 @@ def missing_label(label: str, label_type: str, labels: Sequence[str]) -> LabelEr
     )
 
 
-def write_columns(
-    sentences: Sequence[Sentence], decoded: Decoded, label_name: str, names: Sequence[str | None]
+def write_classes(
+    sentences: Sequence[Sentence], decoded: Decoded, label_name: str, names: Sequence[str], write: Writer
 ) -> None:
-    """Write the class of each word onto it, with its score; a name that is None writes no label."""
-    values = list(map(names.__getitem__, decoded.class_ids.tolist()))
-    scores = decoded.scores.tolist() if decoded.scores is not None else None
-    end = 0
-    for sentence in sentences:
-        start, end = end, end + len(sentence.words)
-        sentence.store_token_labels(label_name, values[start:end], None if scores is None else scores[start:end])
+    """Write the class of each word onto it by a function, and the probabilities of all classes if requested."""
+    scores = None if decoded.scores is None else decoded.scores.cpu().numpy()
+    write(sentences, decoded.class_ids.cpu().numpy(), scores, names, label_name)
+    store_probabilities(sentences, decoded, label_name, names)
 
 
-def write_probabilities(sentences: Sequence[Sentence], decoded: Decoded, label_name: str, names: Sequence[str]) -> None:
+def store_probabilities(sentences: Sequence[Sentence], decoded: Decoded, label_name: str, names: Sequence[str]) -> None:
     """Store the probability of each class with each word, if they were requested."""
-    if decoded.probabilities is None:
-        return
-    probabilities, end = decoded.probabilities.cpu().numpy(), 0  # (N + 1, K)
-    for sentence in sentences:
-        start, end = end, end + len(sentence.words)
-        sentence.set_tag_distributions(label_name, names, probabilities[start:end])
+    if decoded.probabilities is not None:
+        write_probabilities(sentences, decoded.probabilities.cpu().numpy(), names, label_name)
 
 
 def word_rows(gold: Gold, predicted: Tensor, names: Sequence[str]) -> Iterator[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import HAS_TYPER, fail, invoke, needs_typer
+from command_line import HAS_TYPER, ROOT, fail, invoke, needs_typer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -426,3 +429,55 @@ def test_memory_does_not_grow_with_the_stream(models: dict[str, Path], monkeypat
     invoke("tag", models["texts"], stdin=(b"a long line " * 80 + b"\n") * 60)  # 960 bytes each
     assert sum(sizes) == 60
     assert max(sizes) <= 5
+
+
+@pytest.fixture(scope="module")
+def exported(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The models as `flairlite export` writes them."""
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    folder = tmp_path_factory.mktemp("exported")
+    paths = {name: folder / f"{name}.onnx" for name in models}
+    for name, path in paths.items():
+        outcome = invoke("export", models[name], path)
+        assert (outcome.code, outcome.out) == (0, f"{path}\n")
+    return paths
+
+
+class TestExportedModels:
+    @pytest.mark.parametrize("kind", ["words", "spans", "texts"])
+    def test_output_is_that_of_the_model(self, kind: str, models: dict[str, Path], exported: dict[str, Path]) -> None:
+        for options in (["-o", "tsv"], ["-o", "conllu"], ["-i", "lines", "-o", "text", "--batch-size", "2"]):
+            if kind == "texts" and options[1] != "text":
+                options = ["-o", "text"]
+            expected, found = (invoke("tag", paths[kind], *options, stdin=TEXT) for paths in (models, exported))
+            assert (found.code, found.raw) == (0, expected.raw)
+            assert found.raw
+
+    def test_torch_is_not_imported(self, exported: dict[str, Path]) -> None:
+        script = f"""
+import sys
+sys.modules["torch"] = None  # importing it is an error
+from flairlite.cli import main
+sys.argv[1:] = ["tag", {str(exported["spans"])!r}, "-o", "tsv"]
+main()
+"""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        process = subprocess.run(
+            [sys.executable, "-c", script], env=environment, input=TEXT, capture_output=True, text=True
+        )
+        assert (process.returncode, process.stderr) == (0, "")
+        assert process.stdout == invoke("tag", exported["spans"], "-o", "tsv", stdin=TEXT).out
+
+    def test_wrong_use_is_one_line(self, models: dict[str, Path], exported: dict[str, Path], tmp_path: Path) -> None:
+        path = exported["words"]
+        assert "predicts on the CPU: leave out --device cuda" in fail("tag", path, "--device", "cuda")
+        gold = tmp_path / "gold.conllu"
+        gold.write_text(CONLLU, encoding="utf-8")
+        for command in (["evaluate", path, gold], ["info", path], ["export", path, tmp_path / "new.onnx"]):
+            assert "it is an exported model, which only predicts: load it with" in fail(*command)
+        damaged = tmp_path / "damaged.onnx"
+        damaged.write_bytes(path.read_bytes()[:-10])
+        assert f"{damaged} is damaged: it is cut" in fail("tag", damaged)
+        assert "exported" not in fail("tag", tmp_path / "missing.onnx")
+        assert sorted(tmp_path.iterdir()) == [damaged, gold]

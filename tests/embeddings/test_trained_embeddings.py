@@ -24,8 +24,8 @@ from flairlite.embeddings import (
     WordEmbeddings,
     load_embeddings,
 )
-from flairlite.embeddings.packing import Ragged
 from flairlite.errors import LabelError, SettingError
+from flairlite.lookup.packing import Ragged
 
 
 def generator_of(device: torch.device, seed: int) -> torch.Generator:
@@ -292,10 +292,10 @@ def test_the_seed_determines_the_weights(kind: str) -> None:
 def test_rows_can_be_padded_and_joined(rows: list[list[int]], data: st.DataObject) -> None:
     ragged = Ragged.pack(np.array([value for row in rows for value in row]), np.array(list(map(len, rows))))
     chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=6))
-    padded = ragged.pad(torch.tensor(chosen))
+    padded = ragged.pad(np.array(chosen))
     for index, row in zip(chosen, padded.tolist(), strict=True):
         assert row[: len(rows[index])] == rows[index]
         assert set(row) <= set(rows[index]), "padding is a value of the row"
-    values, starts = ragged.join(torch.tensor(chosen))
+    values, starts = ragged.join(np.array(chosen))
     assert values.tolist() == [value for index in chosen for value in rows[index]]
     assert starts.tolist() == [sum(len(rows[other]) for other in chosen[:end]) for end in range(len(chosen))]

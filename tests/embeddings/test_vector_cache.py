@@ -16,11 +16,12 @@ import torch
 from gensim.models import Word2Vec
 from vector_files import MATRIX, WORDS, as_text, assert_same, keyed
 
-from flairlite.embeddings import packing, vector_cache
-from flairlite.embeddings.packing import PackedWords
+from flairlite.embeddings import vector_cache
 from flairlite.embeddings.vector_cache import load_vectors
 from flairlite.embeddings.vector_formats import VectorFile, read_vector_file
 from flairlite.embeddings.vectors import WordVectors
+from flairlite.lookup import packing
+from flairlite.lookup.packing import PackedWords
 from flairlite.runtime import set_cache_root
 
 pytestmark = pytest.mark.usefixtures("cache")

@@ -19,12 +19,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from vector_files import MATRIX, WORDS, as_binary, assert_same, plain_rows
 
-from flairlite.embeddings import packing
 from flairlite.embeddings import vectors as module
-from flairlite.embeddings.packing import PackedWords
 from flairlite.embeddings.vector_cache import load_vectors
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import ModelFileError, SettingError
+from flairlite.lookup import packing
+from flairlite.lookup.packing import PackedWords
 
 # few characters, so that words collide: lower() changes lengths or nothing, other digits, line separators
 LETTERS = "aAbBİIıſßΣσς01٣९²#é中\n \x00\x85\u2028\ud800\udcff🙂"

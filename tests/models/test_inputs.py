@@ -22,7 +22,7 @@ from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.embeddings import DocumentPoolEmbeddings, OneHotEmbeddings, WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import FlairliteError, LabelError, SettingError
-from flairlite.models import DefaultClassifier, Model, SequenceTagger, TextClassifier, TokenClassifier
+from flairlite.models import DefaultClassifier, Model, SequenceTagger, TextClassifier, TokenClassifier, inference
 from flairlite.tasks import WordTask
 from flairlite.tokenization import SpaceTokenizer, StaccatoTokenizer
 
@@ -426,6 +426,16 @@ class TestTokenizers:
             assert fresh.words == ["in", "Berlin."]
             num_words = 3 if isinstance(tokenizer, StaccatoTokenizer) else 2
             assert [len(hypotheses[0].tags) for hypotheses in found[:2]] == [num_words] * 2
+
+    def test_n_best_of_many_sentences_is_that_of_each(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tagger = make_tagger()
+        texts = ["in", "in Berlin", "Berlin in", "", "Berlin in Berlin"]
+        expected = [tagger.n_best(text, 3) for text in texts]
+        monkeypatch.setattr(inference, "_GROUP_TOKENS", 1)  # each batch is decoded for itself
+        found = tagger.n_best(texts, 3, 1)
+        for labelings, twins in zip(expected, found, strict=True):
+            assert [twin.tags for twin in twins] == [labeling.tags for labeling in labelings]
+            np.testing.assert_allclose(*([one.probability for one in each] for each in (labelings, twins)), rtol=1e-5)
 
     def test_n_best_sees_the_labels_that_embeddings_need(self) -> None:
         sentences = [tagged("in/ADP Berlin/PROPN", "upos")]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from flairlite.data import Corpus, Dictionary, Sentence
 from flairlite.embeddings import StackedEmbeddings, WordEmbeddings
-from flairlite.embeddings.compact import BITS, CompactMatrix
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import ModelFileError, SettingError
+from flairlite.lookup.compact import BITS, CompactMatrix
 from flairlite.models import SequenceTagger
 from flairlite.trainers import ModelTrainer
 

@@ -1,7 +1,8 @@
 """CRF decoding and marginals for a single sentence, in NumPy.
 
 With so few values per word the call overhead dominates, and a NumPy call costs a third of a torch call. The results
-equal those of `LinearChainCRF.decode` and `ForwardBackward.marginals`; tests compare them.
+equal those of `LinearChainCRF.decode` and `ForwardBackward.marginals`; tests compare them. Exported models use this
+module too, so it imports no torch.
 """
 
 from __future__ import annotations
@@ -9,39 +10,37 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 Floats = NDArray[np.floating[Any]]
 
 
-def decode_single(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor) -> Tensor:
-    """Find the best tags of a sentence by Viterbi's algorithm, (1, T).
+def decode_single(emissions: Floats, transitions: Floats, start: Floats, end: Floats) -> list[int]:
+    """Find the T best tags of a sentence by Viterbi's algorithm.
 
     Args:
-        emissions: (1, T, K) on the CPU; `transitions` are (K, K), `start` and `end` (K,).
+        emissions: (T, K); `transitions` are (K, K), `start` and `end` (K,).
     """
-    scores = _array(emissions[0]).copy()  # (T, K); becomes the score of the best sequence up to each tag
-    incoming = np.ascontiguousarray(_array(transitions).T)  # (K to, K from)
+    scores = emissions.copy()  # (T, K); becomes the score of the best sequence up to each tag
+    incoming = np.ascontiguousarray(transitions.T)  # (K to, K from)
     candidates = np.empty_like(incoming)
     previous = scores[0]
-    previous += _array(start)
+    previous += start
     for score in scores[1:]:
         score += np.maximum.reduce(np.add(incoming, previous, out=candidates), axis=1)
         previous = score
-    tag = int((previous + _array(end)).argmax())
+    tag = int((previous + end).argmax())
     path = [tag]
     for score in scores[-2::-1]:
         tag = int((score + incoming[tag]).argmax())
         path.append(tag)
-    return torch.tensor([path[::-1]])
+    return path[::-1]
 
 
-def marginals_single(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor) -> Tensor:
-    """Compute the probability of each tag at each word of a sentence, float64 (1, T, K); see `decode_single`."""
-    scores = _array(emissions[0]).astype(np.float64)  # (T, K)
-    forward, first, last = (_exp_scaled(_array(part)) for part in (transitions, start, end))
+def marginals_single(emissions: Floats, transitions: Floats, start: Floats, end: Floats) -> NDArray[np.float64]:
+    """Compute the probability of each tag at each word of a sentence, (T, K); see `decode_single`."""
+    scores = emissions.astype(np.float64)  # (T, K)
+    forward, first, last = (exp_scaled(part) for part in (transitions, start, end))
     alpha, beta = np.empty_like(scores), np.empty_like(scores)
     ones = np.ones_like(last)  # a dot product with ones costs a third of a sum
     with np.errstate(invalid="ignore", divide="ignore"):  # nan where no sequence is possible
@@ -60,17 +59,12 @@ def marginals_single(emissions: Tensor, transitions: Tensor, start: Tensor, end:
             state = (state * weights[step]).dot(backward)
             state /= state.dot(ones)
         joint = alpha * beta
-        return torch.from_numpy(joint / joint.sum(axis=1, keepdims=True)).unsqueeze(0)
+        marginals: NDArray[np.float64] = joint / joint.sum(axis=1, keepdims=True)
+        return marginals
 
 
-def _exp_scaled(scores: Floats) -> Floats:
+def exp_scaled(scores: Floats) -> NDArray[np.float64]:
     """Return the exponentials of scores, scaled so that the largest is 1."""
     peak = max(scores.max(), np.finfo(scores.dtype).min)  # finite where all are impossible
-    weights: Floats = np.exp((scores - peak).astype(np.float64))
+    weights: NDArray[np.float64] = np.exp((scores - peak).astype(np.float64))
     return weights
-
-
-def _array(tensor: Tensor) -> Floats:
-    if tensor.dtype == torch.bfloat16:  # of a model in bfloat16, which NumPy lacks
-        tensor = tensor.float()
-    return tensor.detach().numpy()

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-
-from flairlite.errors import ModelFileError
 
 FNV_BASIS, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
-_SAME_VALUES = {torch.uint8: (torch.uint8,), torch.int64: (torch.uint8, torch.int16, torch.int32, torch.int64)}
+_SHORTEST = 4  # rows of up to 4, 8, 16 ... values are padded together
 _FEW = 16  # up to this many words are looked up one by one, which is faster than with arrays
 
 
@@ -166,40 +161,56 @@ def _same_words(
 
 @dataclass(frozen=True)
 class Ragged:
-    """R rows of integers of different lengths, in CPU memory.
+    """R rows of integers of different lengths.
 
     Attributes:
         values: (M,) the concatenated rows.
         offsets: (R + 1,) row r is `values[offsets[r] : offsets[r + 1]]`.
     """
 
-    values: Tensor
-    offsets: Tensor
+    values: NDArray[np.int64]
+    offsets: NDArray[np.int64]
 
     @classmethod
     def pack(cls, values: NDArray[np.int64], lengths: NDArray[np.int64]) -> Ragged:
         """Build rows of `lengths` (R,) from their concatenated `values` (M,)."""
-        return cls(torch.from_numpy(values), torch.from_numpy(np.concatenate(([0], np.cumsum(lengths)))))
+        return cls(values, np.concatenate(([0], np.cumsum(lengths))))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def lengths(self, rows: Tensor) -> Tensor:
+    def lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the length of each of `rows` (V,)."""
         return self.offsets[rows + 1] - self.offsets[rows]
 
-    def pad(self, rows: Tensor) -> Tensor:
+    def pad(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return `rows` (V,), none of them empty, as (V, C); a shorter row is padded with its last value."""
-        lengths = self.lengths(rows).unsqueeze(1)  # (V, 1)
-        steps = torch.arange(int(lengths.max()))  # (C,)
-        return self.values[self.offsets[rows].unsqueeze(1) + torch.minimum(steps, lengths - 1)]
+        lengths = self.lengths(rows)[:, None]  # (V, 1)
+        steps = np.arange(lengths.max())  # (C,)
+        padded: NDArray[np.int64] = self.values[self.offsets[rows][:, None] + np.minimum(steps, lengths - 1)]
+        return padded
 
-    def join(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def join(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the concatenated values of `rows` (V,), and the start of each row in them, (V,)."""
         lengths = self.lengths(rows)
-        starts = lengths.cumsum(0) - lengths  # (V,)
-        steps = torch.arange(int(lengths.sum()))
-        return self.values[(self.offsets[rows] - starts).repeat_interleave(lengths) + steps], starts
+        starts = np.cumsum(lengths) - lengths  # (V,)
+        steps = np.arange(lengths.sum())
+        return self.values[np.repeat(self.offsets[rows] - starts, lengths) + steps], starts
+
+    def group(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Yield the indices of `rows` (V,) in groups of similar length, so that at most half of a group is padding.
+
+        Empty rows are left out. The groups, and the rows of a group, are ordered by length.
+        """
+        lengths = self.lengths(rows)
+        order = np.argsort(lengths, kind="stable")
+        ascending = lengths[order]
+        start, limit = int(np.searchsorted(ascending, 0, side="right")), _SHORTEST
+        while start < len(order):
+            end = int(np.searchsorted(ascending, limit, side="right"))
+            if end > start:
+                yield order[start:end]
+            start, limit = end, 2 * limit
 
 
 def to_code_points(words: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -207,26 +218,3 @@ def to_code_points(words: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.
     lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
     text = "".join(words).encode("utf-32-le", "surrogatepass")
     return np.frombuffer(text, dtype="<u4").astype(np.int64), lengths
-
-
-def get_array(
-    tensors: Mapping[str, Tensor], name: str, dtype: torch.dtype, *, ndim: int, owner: str = "word vectors"
-) -> NDArray[Any]:
-    """Return a tensor of a model file as an array of `dtype`; the file may store it in a smaller or larger type.
-
-    Raises:
-        ModelFileError: If there is no such tensor, with `owner` as the name of what it belongs to.
-    """
-    tensor = tensors.get(name)
-    if isinstance(tensor, Tensor):
-        is_of_kind = tensor.is_floating_point() if dtype.is_floating_point else tensor.dtype in _SAME_VALUES[dtype]
-        if tensor.ndim == ndim and is_of_kind:
-            array: NDArray[Any] = tensor.detach().to("cpu", dtype).contiguous().numpy()
-            return array
-        found = f"{tuple(tensor.shape)} of {tensor.dtype}"
-    else:
-        found = type(tensor).__name__
-    raise ModelFileError(
-        f"{name!r} of the {owner} must be a {ndim}-dimensional tensor of {dtype}, got {found}: "
-        "copy or save the model again"
-    )

@@ -1,0 +1,235 @@
+"""Export models to ONNX files, which `flairlite.deploy` predicts with; see `flairlite.deploy.file_format`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import layer_norm
+
+from flairlite.checks import file_path
+from flairlite.data.dictionary import UNKNOWN
+from flairlite.deploy.file_format import ExportedFile, write_export
+from flairlite.embeddings import (
+    CharacterEmbeddings,
+    DocumentPoolEmbeddings,
+    DocumentRNNEmbeddings,
+    HashEmbeddings,
+    OneHotEmbeddings,
+    StackedEmbeddings,
+    SubwordEmbeddings,
+    TokenEmbeddings,
+    WordEmbeddings,
+)
+from flairlite.embeddings.trained import TEXT
+from flairlite.errors import ModelFileError
+from flairlite.lookup.packing import PackedWords
+from flairlite.models.classifier import DefaultClassifier
+from flairlite.models.onnx_graph import (
+    Graph,
+    add_ends,
+    add_linear,
+    add_pooling,
+    add_rnn,
+    characters_network,
+    words_network,
+)
+from flairlite.models.sequence_tagger import SequenceTagger
+from flairlite.models.serialization import tokenizer_to_params
+from flairlite.models.text_classifier import TextClassifier
+from flairlite.models.token_classifier import TokenClassifier
+from flairlite.nn import LinearChainCRF
+from flairlite.tasks import DocumentTask, SpanTask
+from flairlite.tasks.documents import DEFAULT
+
+if TYPE_CHECKING:
+    from flairlite.models.model import Model
+
+Settings = dict[str, Any]
+Arrays = dict[str, NDArray[Any]]
+
+
+def export_model(model: Model, path: str | Path) -> None:
+    """Write a model to a file that `flairlite.deploy.load` reads; see `Model.export`."""
+    path = file_path("path", path)
+    if len(model.label_types) > 1:
+        raise ModelFileError(
+            f"a model of several label types, {', '.join(model.label_types)}, cannot be exported: export one of a "
+            "single type"
+        )
+    if type(model) not in (SequenceTagger, TokenClassifier, TextClassifier):  # a subclass may compute something else
+        raise _unsupported("the model", type(model).__name__)
+    features, arrays = _word_features(model)
+    settings, task_arrays = _labels(model)
+    network = _network(model, sum(part["length"] for part in features))
+    settings |= {
+        "features": features,
+        "fields": list(model.embeddings.fields),
+        "tokenizer": tokenizer_to_params(model.tokenizer),
+    }
+    write_export(path, ExportedFile(settings, arrays | task_arrays, network))
+
+
+def _labels(model: Model) -> tuple[Settings, Arrays]:
+    """Return what turns scores into labels."""
+    task = model.task
+    settings: Settings = {"label_type": task.label_type, "label_names": list(task.label_names), "has_chain": False}
+    if isinstance(task, DocumentTask):
+        default = task.threshold.get(DEFAULT, 0.5)
+        thresholds = [task.threshold.get(name, default) for name in task.label_names]
+        settings |= {"unit": "sentence", "multi_label": task.multi_label}
+        return settings, {"thresholds": np.array(thresholds, dtype=np.float32)} if task.multi_label else {}
+    settings["unit"] = "word"
+    arrays: Arrays = {}
+    crf = model.crf if isinstance(model, SequenceTagger) else None
+    chain: LinearChainCRF | None = model.word_decoder.chain(crf)  # type: ignore[operator, union-attr]
+    if chain is not None:
+        settings["has_chain"] = True
+        scores = chain.scores
+        arrays = {name: _to_array(getattr(scores, name)) for name in ("transitions", "start", "end")}
+    if isinstance(task, SpanTask):
+        settings |= {"unit": "span", "class_names": list(task.class_names)}
+        tables = zip(("begins", "continues", "extensions"), task.span_tables(), strict=True)
+        arrays |= {name: table.numpy() for name, table in tables}
+    return settings, arrays
+
+
+# Embeddings
+
+
+def _word_features(model: Model) -> tuple[list[Settings], Arrays]:
+    """Return the settings of each embedding of words, and the arrays of all; see `WordFeatures`."""
+    words = model.embeddings
+    if type(words) in (DocumentPoolEmbeddings, DocumentRNNEmbeddings):
+        words = words.embeddings  # type: ignore[assignment]
+    settings: list[Settings] = []
+    arrays: Arrays = {}
+    for index, embedding in enumerate(_parts(words)):
+        own_settings, own_arrays = _export_embedding(embedding)
+        settings.append({**own_settings, "length": embedding.embedding_length})
+        arrays |= {f"{index}.{name}": array for name, array in own_arrays.items()}
+    return settings, arrays
+
+
+def _parts(embedding: Any) -> Iterator[TokenEmbeddings]:
+    """Yield the embeddings in a stack, or the embedding itself."""
+    if type(embedding) is not StackedEmbeddings:
+        yield embedding
+        return
+    for part in embedding.parts:
+        yield from _parts(part)
+
+
+def _export_embedding(embedding: TokenEmbeddings) -> tuple[Settings, Arrays]:
+    """Return the settings and arrays of one embedding; see `flairlite.deploy.features`."""
+    kind: Any = type(embedding)  # a subclass may compute something else
+    if kind is WordEmbeddings:
+        return _export_vectors(embedding)  # type: ignore[arg-type]
+    if kind is OneHotEmbeddings:
+        return _export_one_hot(embedding)  # type: ignore[arg-type]
+    if kind is HashEmbeddings:
+        arrays = {"matrix": _to_array(embedding.embedding_layer.weight)}  # type: ignore[arg-type, union-attr]
+        return {"kind": "hash", "hash_method": embedding.hash_method}, arrays
+    if kind is SubwordEmbeddings:
+        lengths = {"min_length": embedding.min_length, "max_length": embedding.max_length}
+        return {"kind": "subwords", **lengths}, {"matrix": _to_array(embedding.weight)}  # type: ignore[arg-type]
+    if kind is CharacterEmbeddings:
+        network = characters_network(embedding.char_embedding, embedding.char_rnn)  # type: ignore[arg-type]
+        characters: Any = embedding.char_dictionary
+        unknown = characters.get_idx_for_item(UNKNOWN)
+        settings = {"kind": "characters", "characters": characters.get_items(), "unknown": unknown}
+        return settings, {"network": np.frombuffer(network, np.uint8)}
+    raise _unsupported("the embeddings", kind.__name__)
+
+
+def _export_vectors(embedding: WordEmbeddings) -> tuple[Settings, Arrays]:
+    tensors = embedding.vectors.to_tensors()
+    sizes = {name: int(tensors.pop(name)) for name in ("dim", "bits") if name in tensors}
+    arrays: Arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    words = PackedWords(arrays["words"], arrays["offsets"])
+    arrays |= _index(words)
+    if embedding.weight is None:
+        settings = {"kind": "vectors", "field": embedding.field, "stable": embedding.stable}
+        return {**settings, "bits": sizes.get("bits", 12)}, arrays
+    for name in ("codes", "scales"):  # the vectors before training
+        arrays.pop(name, None)
+    arrays["matrix"] = _normalized(embedding.weight, embedding.layer_norm)
+    return {"kind": "trained_vectors", "field": embedding.field}, arrays
+
+
+def _export_one_hot(embedding: OneHotEmbeddings) -> tuple[Settings, Arrays]:
+    items = PackedWords.pack(embedding.vocab_dictionary.get_items())
+    arrays: Arrays = {"words": items.text, "offsets": items.offsets, **_index(items)}
+    arrays["matrix"] = _normalized(embedding.embedding_layer.weight, embedding.layer_norm)
+    unknown = 0 if embedding.vocab_dictionary.add_unk else len(items)
+    field = None if embedding.field == TEXT else embedding.field
+    forms = {"lower_case": embedding.lower_case, "zero_digits": embedding.zero_digits}
+    return {"kind": "one_hot", "field": field, "unknown": unknown, **forms}, arrays
+
+
+def _index(words: PackedWords) -> Arrays:
+    """Return the index of words by hash, so that it need not be computed when the file is loaded."""
+    return {"hashes": words.index.hashes, "order": words.index.order.astype(np.int32)}
+
+
+def _normalized(table: Tensor, norm: nn.LayerNorm | None) -> NDArray[np.float32]:
+    """Return trained vectors after layer normalisation, if there is one."""
+    if norm is not None:
+        table = layer_norm(table, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
+    return _to_array(table)
+
+
+# Networks
+
+
+def _network(model: Model, num_features: int) -> bytes:
+    """Return the network from the vectors of words to the scores of classes."""
+    graph = Graph()
+    features = graph.node("Gather", "table", "word_ids")  # (T, B, D)
+    if isinstance(model, SequenceTagger):
+        scores = _add_tagger(graph, features, model)
+    else:
+        scores = _add_classifier(graph, features, cast("DefaultClassifier", model))
+    shape = ("time", "batch", len(model.task.class_names))
+    return words_network(graph, num_features, scores, shape if model.task.by_word else shape[1:])
+
+
+def _add_tagger(graph: Graph, features: str, model: SequenceTagger) -> str:
+    if model.rnn is not None:
+        features = add_rnn(graph, features, "lengths", model.rnn, projection=model.reprojection)
+    elif model.reprojection is not None:
+        features = add_linear(graph, features, model.reprojection)
+    return add_linear(graph, features, model.linear)  # (T, B, K)
+
+
+def _add_classifier(graph: Graph, features: str, model: DefaultClassifier) -> str:
+    embedding: Any = model.embeddings
+    if type(embedding) is DocumentPoolEmbeddings:
+        for layer in embedding.layers:
+            if isinstance(layer, nn.Linear):
+                features = add_linear(graph, features, layer)
+            else:
+                features = graph.node("Relu", features)
+        features = add_pooling(graph, features, "lengths", embedding.pooling)  # (B, D)
+    elif type(embedding) is DocumentRNNEmbeddings:
+        states = add_rnn(graph, features, "lengths", embedding.rnn, projection=embedding.reprojection)
+        features = add_ends(graph, states, "lengths", with_first=embedding.bidirectional)  # (B, D)
+    elif not model.task.by_word:
+        raise _unsupported("the embeddings", type(embedding).__name__)
+    return add_linear(graph, features, model.decoder)  # (T, B, K) or (B, K)
+
+
+def _to_array(tensor: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = tensor.detach().float().cpu().numpy()
+    return array
+
+
+def _unsupported(part: str, name: str) -> ModelFileError:
+    return ModelFileError(
+        f"{part} {name} cannot be exported: export models of the classes SequenceTagger, TokenClassifier and "
+        "TextClassifier over word, character, subword, hash, one-hot, stacked and document embeddings"
+    )

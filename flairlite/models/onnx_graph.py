@@ -1,0 +1,242 @@
+"""Write the networks of models as ONNX graphs.
+
+The nodes are written one by one, not traced by torch's exporter. ONNX's recurrent operators take the lengths of the
+sentences, so the padding feature of `PaddedRNN` and packed sequences, which only torch needs, are not exported. onnx is
+the only package needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from flairlite.errors import MissingExtraError, ModelFileError
+from flairlite.nn import PaddedRNN
+
+Array = NDArray[Any]
+Shape = Sequence[str | int]  # a dimension that varies has a name
+
+_OPSET, _IR_VERSION = 17, 8  # the oldest that have all operators: every runtime since 2022 reads them
+_MAX_SIZE = (1 << 31) - (1 << 20)  # bytes of weights: a message is at most 2 GiB
+_FLOAT, _INT32, _INT64 = 1, 6, 7
+# position in torch's weights of each gate in ONNX's order
+_GATES = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2), "RNN": (0,)}
+
+
+def load_onnx() -> Any:
+    """Return the package onnx.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingExtraError("model.export needs onnx, which is not installed", extra="export") from error
+    return onnx
+
+
+class Graph:
+    """Collects the nodes and weights of a network; values are referred to by their names."""
+
+    def __init__(self) -> None:
+        self._onnx = load_onnx()
+        self._nodes: list[Any] = []
+        self._weights: list[Any] = []
+
+    def node(self, operator: str, *inputs: str, output: int = 0, num_outputs: int = 1, **attributes: Any) -> str:
+        """Add a node, and return the name of one of its outputs; the others before it are not computed."""
+        name = f"{operator}_{len(self._nodes)}"
+        outputs = [name if index == output else "" for index in range(num_outputs)]
+        self._nodes.append(self._onnx.helper.make_node(operator, inputs, outputs, name=name, **attributes))
+        return name
+
+    def constant(self, value: Array | Tensor) -> str:
+        """Add a weight or another constant, floating-point numbers in float32, and return its name."""
+        array = value.detach().float().cpu().numpy() if isinstance(value, Tensor) else value
+        if array.dtype.kind == "f":
+            array = array.astype(np.float32)
+        name = f"constant_{len(self._weights)}"
+        self._weights.append(self._onnx.numpy_helper.from_array(array.copy(order="C"), name))
+        return name
+
+    def integers(self, *values: int) -> str:
+        """Add a constant of integers, (n,), and return its name."""
+        return self.constant(np.array(values, dtype=np.int64))
+
+    def scalar(self, value: float | int) -> str:
+        """Add a constant without dimensions, and return its name."""
+        return self.constant(np.array(value, dtype=np.int64 if isinstance(value, int) else np.float32))
+
+    def cast(self, value: str, to: int) -> str:
+        """Convert numbers to another type, and return the name of the result."""
+        return self.node("Cast", value, to=to)
+
+    def to_bytes(self, inputs: dict[str, tuple[int, Shape]], output: str, shape: Shape) -> bytes:
+        """Return the network in ONNX's format.
+
+        Args:
+            inputs: The type and the shape of each input.
+            output: The name of the last node's output, which becomes `output`.
+            shape: Its shape.
+
+        Raises:
+            ModelFileError: If the weights are too large for the format.
+        """
+        if (size := sum(len(weight.raw_data) for weight in self._weights)) > _MAX_SIZE:
+            raise ModelFileError(f"the network has {size:,} bytes of weights, but ONNX's format at most {_MAX_SIZE:,}")
+        helper = self._onnx.helper
+        self._nodes[-1].output[:] = ["output" if name == output else name for name in self._nodes[-1].output]
+        graph = helper.make_graph(
+            self._nodes,
+            "flairlite",
+            [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
+            [helper.make_tensor_value_info("output", _FLOAT, shape)],
+            self._weights,
+        )
+        opsets = [helper.make_opsetid("", _OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="flairlite")
+        self._onnx.checker.check_model(model)
+        content: bytes = model.SerializeToString()
+        return content
+
+
+def add_linear(graph: Graph, features: str, layer: nn.Linear) -> str:
+    """Add a linear layer over the last dimension."""
+    product = graph.node("MatMul", features, graph.constant(layer.weight.t()))
+    return product if layer.bias is None else graph.node("Add", product, graph.constant(layer.bias))
+
+
+def add_rnn(
+    graph: Graph,
+    features: str,
+    lengths: str,
+    network: PaddedRNN,
+    *,
+    projection: nn.Linear | None = None,
+    only_last: bool = False,
+) -> str:
+    """Add a recurrent network.
+
+    Args:
+        graph: The graph.
+        features: (T, B, D).
+        lengths: (B,) int32.
+        network: The network.
+        projection: A linear layer between the features and the network. Their weights are multiplied here, which saves
+            the layer.
+        only_last: Return the state after the last word, and in the other direction that after the first, (B, H) or
+            (B, 2 H), instead of all states.
+
+    Returns:
+        The name of the states, (T, B, H) or (T, B, 2 H), 0 on padding.
+    """
+    rnn = network.rnn
+    directions = ("", "_reverse") if rnn.bidirectional else ("",)
+    num_directions = len(directions)
+    states = features
+    for layer in range(rnn.num_layers):
+        arrays = [_direction(rnn, f"l{layer}{suffix}", projection if layer == 0 else None) for suffix in directions]
+        weights = [graph.constant(np.stack(parts)) for parts in zip(*arrays, strict=True)]  # W, R, B
+        starts = [_start(graph, start, lengths, layer * num_directions, num_directions) for start in _starts(network)]
+        is_last = only_last and layer == rnn.num_layers - 1
+        kind = type(rnn).__name__
+        attributes = {"linear_before_reset": 1} if kind == "GRU" else {}
+        states = graph.node(
+            kind,
+            states,
+            *weights,
+            lengths,
+            *starts,
+            output=int(is_last),
+            num_outputs=1 + is_last,
+            hidden_size=rnn.hidden_size,
+            direction="bidirectional" if rnn.bidirectional else "forward",
+            **attributes,
+        )  # (T, directions, B, H), or (directions, B, H) of the last states
+        permutation, shape = ((1, 0, 2), (0, -1)) if is_last else ((0, 2, 1, 3), (0, 0, -1))
+        transposed = graph.node("Transpose", states, perm=permutation)
+        states = graph.node("Reshape", transposed, graph.integers(*shape))
+    return states
+
+
+def _direction(rnn: nn.LSTM | nn.GRU | nn.RNN, suffix: str, projection: nn.Linear | None) -> tuple[Array, Array, Array]:
+    """Return the weights of one layer in one direction, in ONNX's order: from input, from state, and both biases."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    given = [getattr(rnn, f"{name}_{suffix}").detach().double().cpu().numpy() for name in names]
+    if projection is not None:
+        if projection.bias is not None:
+            given[2] = given[2] + given[0] @ projection.bias.detach().double().cpu().numpy()
+        given[0] = given[0] @ projection.weight.detach().double().cpu().numpy()
+    gates = _GATES[type(rnn).__name__]
+    from_input, from_state, *biases = (
+        np.concatenate([np.split(weight, len(gates))[gate] for gate in gates]) for weight in given
+    )
+    return from_input, from_state, np.concatenate(biases)
+
+
+def _starts(network: PaddedRNN) -> Sequence[Tensor]:
+    """Return the learned initial states, and cells, of all layers, or nothing."""
+    return () if network.start is None else network.start.unbind(0)
+
+
+def _start(graph: Graph, start: Tensor, lengths: str, first: int, count: int) -> str:
+    """Add the initial states of B sentences for some directions, (directions, B, H)."""
+    states = graph.constant(start[first : first + count])  # (directions, 1, H)
+    zeros = graph.node("Expand", graph.constant(np.zeros(1, np.float32)), graph.node("Shape", lengths))  # (B,)
+    return graph.node("Add", states, graph.node("Unsqueeze", zeros, graph.integers(0, 2)))
+
+
+def words_network(graph: Graph, num_features: int, output: str, shape: Shape) -> bytes:
+    """Return the network of a graph whose inputs are the vectors of words and sentences as ids of words.
+
+    The inputs are `table` (U + 1, D), the vectors of distinct words; `word_ids` (T, B) int32, the row of each word, or
+    U on padding; and `lengths` (B,) int32. The output is (T, B, K), or (B, K) of sentences.
+    """
+    inputs: dict[str, tuple[int, Shape]] = {
+        "table": (_FLOAT, ("rows", num_features)),
+        "word_ids": (_INT32, ("time", "batch")),
+        "lengths": (_INT32, ("batch",)),
+    }
+    return graph.to_bytes(inputs, output, shape)
+
+
+def characters_network(embedding: nn.Embedding, rnn: PaddedRNN) -> bytes:
+    """Return the network over the characters of V words.
+
+    The inputs are `characters` (C, V) int64 and `lengths` (V,) int32; the output is (V, D).
+    """
+    graph = Graph()
+    features = graph.node("Gather", graph.constant(embedding.weight), "characters")  # (C, V, D)
+    output = add_rnn(graph, features, "lengths", rnn, only_last=True)
+    inputs: dict[str, tuple[int, Shape]] = {"characters": (_INT64, ("time", "batch")), "lengths": (_INT32, ("batch",))}
+    return graph.to_bytes(inputs, output, ("batch", rnn.output_size))
+
+
+def add_pooling(graph: Graph, features: str, lengths: str, pooling: str) -> str:
+    """Add the mean, maximum or minimum over the words of each sentence: from (T, B, D) to (B, D)."""
+    num_steps = graph.node("Gather", graph.node("Shape", features), graph.scalar(0))  # ()
+    steps = graph.node("Range", graph.scalar(0), num_steps, graph.scalar(1))  # (T,)
+    column = graph.node("Unsqueeze", graph.cast(steps, _INT32), graph.integers(1))  # (T, 1)
+    is_word = graph.node("Unsqueeze", graph.node("Less", column, lengths), graph.integers(2))  # (T, B, 1)
+    fill = {"mean": 0.0, "max": -np.inf, "min": np.inf}[pooling]
+    masked = graph.node("Where", is_word, features, graph.scalar(fill))
+    if pooling != "mean":
+        return graph.node(f"Reduce{pooling.capitalize()}", masked, axes=[0], keepdims=0)
+    total = graph.node("ReduceSum", masked, graph.integers(0), keepdims=0)
+    return graph.node("Div", total, graph.node("Unsqueeze", graph.cast(lengths, _FLOAT), graph.integers(1)))
+
+
+def add_ends(graph: Graph, states: str, lengths: str, *, with_first: bool) -> str:
+    """Add the states of the last words, after those of the first words if requested: from (T, B, H) to (B, n H)."""
+    by_sentence = graph.node("Transpose", states, perm=(1, 0, 2))  # (B, T, H)
+    last = graph.node("Sub", graph.cast(lengths, _INT64), graph.scalar(1))  # (B,)
+    indices = graph.node("Unsqueeze", last, graph.integers(1))  # (B, 1)
+    ends = graph.node("GatherND", by_sentence, indices, batch_dims=1)  # (B, H)
+    if not with_first:
+        return ends
+    return graph.node("Concat", graph.node("Gather", states, graph.scalar(0), axis=0), ends, axis=1)

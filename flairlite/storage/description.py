@@ -1,0 +1,57 @@
+"""Describe files that cannot be loaded."""
+
+from __future__ import annotations
+
+import difflib
+import zipfile
+from pathlib import Path
+
+EXPORT_MAGIC = b"flairlite export\n"  # near the beginning of the files that `Model.export` writes
+
+# first bytes of files that users give instead of a model file
+_OTHER_FORMATS = {
+    b"{": "it is a JSON file, such as a run record; the model is the file beside it that ends in .pt",
+    b"version https://git-lfs": "it is a Git LFS pointer: fetch the file itself with `git lfs pull`",
+    b"<": "it is an HTML or XML file: download the model again",
+    b"\x1f\x8b": "it is compressed with gzip: unpack it first",
+    b"\x80": "it is a pickle, which flairlite never loads because it can execute code",
+}
+
+
+def describe_missing(path: Path, kind: str, *, suffix: str = ".pt", source: str = "training or model.save") -> str:
+    """Return the error message for a path that is not a file."""
+    is_folder = path.is_dir()
+    folder = path if is_folder else path.parent
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if entry.suffix == suffix)
+    except OSError:
+        names = []
+    problem = f"{path} is a folder, not a {kind} file" if is_folder else f"no {kind} file at {path}"
+    if not folder.exists():
+        problem += f": the folder {folder} does not exist"
+    elif names:
+        names = [*difflib.get_close_matches(path.name, names, n=10, cutoff=0), *names]
+        problem += f"; {folder} has {', '.join(list(dict.fromkeys(names))[:10])}"
+    problem += f". Give the path of a file that {source} wrote"
+    if kind == "model" and path.name == str(path) and not is_folder:
+        problem += "; there are no pretrained models that could be loaded by name"
+    return problem
+
+
+def describe_format(path: Path) -> str:
+    """Return what a file is and what to do with it, or an empty string if its format is not recognized."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if not start:
+        return "it is empty"
+    if EXPORT_MAGIC in start:
+        return "it is an exported model, which only predicts: load it with flairlite.deploy.load"
+    for prefix, description in _OTHER_FORMATS.items():
+        if start.lstrip().startswith(prefix):
+            return description
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = next((name for name in archive.namelist() if name.endswith(".pt")), None)
+    except (zipfile.BadZipFile, ValueError, OSError):
+        packed = None
+    return f"it is a zip archive that contains {packed}: unpack it first" if packed is not None else ""

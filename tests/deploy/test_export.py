@@ -1,0 +1,452 @@
+"""An exported model predicts what the model predicts: labels, scores and probabilities, for every kind of model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from exports import ODD, check_equal, export, random_words, sharpen
+from tiny_transformers import save_transformer
+from torch import nn
+
+from flairlite.data import Corpus, Dictionary, Sentence
+from flairlite.datasets import SAMPLE_ENGLISH, SAMPLE_NER, SAMPLE_REVIEWS, UD_ENGLISH
+from flairlite.embeddings import (
+    AffixEmbeddings,
+    CharacterCNNEmbeddings,
+    CharacterEmbeddings,
+    ClusterEmbeddings,
+    DocumentCNNEmbeddings,
+    DocumentPoolEmbeddings,
+    DocumentRNNEmbeddings,
+    FlairEmbeddings,
+    HashEmbeddings,
+    LexiconEmbeddings,
+    OneHotEmbeddings,
+    StackedEmbeddings,
+    SubwordEmbeddings,
+    TokenEmbeddings,
+    TransformerDocumentEmbeddings,
+    TransformerWordEmbeddings,
+    WordEmbeddings,
+    WordShapeEmbeddings,
+    register_embeddings,
+)
+from flairlite.embeddings.characters import FlairCharacterEmbeddings
+from flairlite.errors import LabelError, MissingExtraError, ModelFileError, SettingError
+from flairlite.models import Model, SequenceTagger, TextClassifier, TokenClassifier, onnx_graph
+from flairlite.tokenization import SpaceTokenizer, TokenizerWrapper
+from flairlite.trainers import ModelTrainer
+
+pytest.importorskip("onnx", reason="onnx is not installed")
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+
+WORDS = random_words(40)
+VOCABULARY = sorted({word for words in WORDS[:30] for word in words} | {"straße", "1##4", "0.00", "london"})
+
+
+def labels_of(names: str, *, spans: bool = False) -> Dictionary:
+    dictionary = Dictionary.from_items(names.split(), add_unk=True)
+    dictionary.span_labels = spans
+    return dictionary
+
+
+def vectors(dim: int = 6) -> dict[str, Any]:
+    generator = np.random.default_rng(3)
+    return {word: generator.normal(size=dim) for word in VOCABULARY}
+
+
+def tagger(embeddings: TokenEmbeddings | None = None, *, spans: bool = False, **options: Any) -> SequenceTagger:
+    embeddings = embeddings or WordEmbeddings(vectors())
+    labels = labels_of("PER LOC" if spans else "NOUN VERB ADJ", spans=spans)
+    return SequenceTagger(embeddings, labels, "tag", **{"hidden_size": 7, **options})
+
+
+def classifier(embeddings: Any = None, **options: Any) -> TextClassifier:
+    embeddings = embeddings or DocumentPoolEmbeddings(WordEmbeddings(vectors()))
+    return TextClassifier(embeddings, "tag", labels_of("good bad mixed"), **options)
+
+
+def one_hot(**options: Any) -> OneHotEmbeddings:
+    return OneHotEmbeddings(Dictionary.from_items(["london", "LONDON", "0000", "0.00"], add_unk=True), **options)
+
+
+def compact(model: Model) -> Model:
+    model.compact()
+    return model
+
+
+MODELS: dict[str, Callable[[], Model]] = {
+    "CRF": tagger,
+    "no CRF": lambda: tagger(use_crf=False),
+    "spans": lambda: tagger(spans=True),
+    "spans as BIO": lambda: tagger(spans=True, tag_format="BIO"),
+    "spans without CRF": lambda: tagger(spans=True, use_crf=False),
+    "no RNN": lambda: tagger(use_rnn=False),
+    "only a linear layer": lambda: tagger(use_rnn=False, use_crf=False, reproject_embeddings=False),
+    "no reprojection": lambda: tagger(reproject_embeddings=False),
+    "GRU of 3 layers": lambda: tagger(rnn_type="GRU", rnn_layers=3),
+    "RNN": lambda: tagger(rnn_type="RNN"),
+    "LSTM of 2 layers": lambda: tagger(rnn_layers=2),
+    "one direction": lambda: tagger(bidirectional=False),
+    "learned start": lambda: tagger(train_initial_hidden_state=True, rnn_layers=2),
+    "learned start of a GRU": lambda: tagger(train_initial_hidden_state=True, rnn_type="GRU"),
+    "with <unk>": lambda: tagger(allow_unk_predictions=True),
+    "double precision": lambda: tagger().double(),
+    "twelve bits": lambda: compact(tagger()),
+    "twelve bits, an odd length": lambda: compact(tagger(WordEmbeddings(vectors(5)))),
+    "eight bits": lambda: tagger(WordEmbeddings(WordEmbeddings(vectors()).vectors.compact(8))),
+    "four bits, an odd length": lambda: compact(tagger(WordEmbeddings(WordEmbeddings(vectors(5)).vectors.compact(4)))),
+    "normalised vectors": lambda: compact(tagger(WordEmbeddings(vectors(), stable=True))),
+    "trained vectors": lambda: tagger(WordEmbeddings(vectors(), fine_tune=True)),
+    "trained, normalised vectors": lambda: tagger(WordEmbeddings(vectors(), fine_tune=True, stable=True)),
+    "vectors of a field": lambda: tagger(WordEmbeddings(vectors(), field="pos")),
+    "characters": lambda: tagger(CharacterEmbeddings(char_embedding_dim=4, hidden_size_char=5)),
+    "subwords": lambda: tagger(SubwordEmbeddings(6, 500)),
+    "hash": lambda: tagger(HashEmbeddings(20, 6)),
+    "one-hot": lambda: tagger(OneHotEmbeddings(Dictionary.from_items(VOCABULARY, add_unk=True), "text", 6)),
+    "one-hot without <unk>": lambda: tagger(OneHotEmbeddings(Dictionary.from_items(VOCABULARY), "text", 6)),
+    "one-hot in lower case": lambda: tagger(one_hot(lower_case=True)),
+    "one-hot without digits": lambda: tagger(one_hot(zero_digits=True, unk_dropout=0.1)),
+    "one-hot in lower case without digits": lambda: tagger(one_hot(lower_case=True, zero_digits=True)),
+    "one-hot of a field": lambda: tagger(OneHotEmbeddings(labels_of("a B"), "pos", 6, stable=True)),
+    "stack": lambda: tagger(
+        StackedEmbeddings(
+            [
+                WordEmbeddings(vectors(), name="one"),
+                StackedEmbeddings([CharacterEmbeddings(hidden_size_char=3), HashEmbeddings(9, 4)]),
+                WordEmbeddings(vectors(3), name="two", fine_tune=True),
+            ]
+        )
+    ),
+    "token classifier": lambda: TokenClassifier(WordEmbeddings(vectors()), labels_of("A B C"), "tag"),
+    "token classifier of spans": lambda: TokenClassifier(
+        CharacterEmbeddings(hidden_size_char=4), labels_of("A B", spans=True), "tag"
+    ),
+    "mean": classifier,
+    "maximum": lambda: classifier(DocumentPoolEmbeddings(WordEmbeddings(vectors()), pooling="max")),
+    "minimum": lambda: classifier(DocumentPoolEmbeddings(WordEmbeddings(vectors()), "linear", "min")),
+    "nonlinear": lambda: classifier(DocumentPoolEmbeddings([SubwordEmbeddings(6, 99)], "nonlinear")),
+    "document GRU": lambda: classifier(DocumentRNNEmbeddings(WordEmbeddings(vectors()), 5)),
+    "document LSTM": lambda: classifier(
+        DocumentRNNEmbeddings(
+            [WordEmbeddings(vectors()), CharacterEmbeddings(hidden_size_char=3)],
+            5,
+            2,
+            rnn_type="LSTM",
+            bidirectional=True,
+            reproject_words_dimension=4,
+        )
+    ),
+    "document RNN": lambda: classifier(
+        DocumentRNNEmbeddings(WordEmbeddings(vectors()), 5, rnn_type="RNN", reproject_words=False)
+    ),
+    "multi-label": lambda: classifier(multi_label=True, multi_label_threshold={"default": 0.4, "bad": 0.6}),
+}
+
+
+def sentences() -> list[Sentence]:
+    listed = [Sentence(words) for words in [*WORDS, *ODD]]
+    for sentence in listed:
+        sentence.set_token_labels("pos", ["aB0"[len(word) % 3] for word in sentence.words])
+    return listed
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_predictions_are_equal(kind: str, tmp_path: Path) -> None:
+    model = sharpen(MODELS[kind]())
+    exported = export(model, tmp_path)
+    assert (exported.label_type, exported.label_names) == (model.label_type, model.label_names)
+    for options in ({}, {"mini_batch_size": 3}, {"return_probabilities_for_all_classes": True}):
+        expected, found = (either.predict(sentences(), **options) for either in (model, exported))
+        with_probabilities = "return_probabilities_for_all_classes" in options
+        num_labels = check_equal(expected, found, "tag", with_probabilities=with_probabilities)
+        assert num_labels > 10, "the test compares nothing"
+    for sentence in sentences()[-7:]:  # one sentence is decoded by other functions than a batch
+        check_equal([model.predict(sentence)], [exported.predict(Sentence.from_dict(sentence.to_dict()))], "tag")
+
+
+def test_tags_of_spans_can_be_written_onto_words(tmp_path: Path) -> None:
+    model = sharpen(tagger(spans=True))
+    exported = export(model, tmp_path)
+    expected, found = (either.predict(sentences(), force_token_predictions=True) for either in (model, exported))
+    check_equal(expected, found, "tag")
+    assert any(tag and tag.startswith(("B-", "S-")) for tag in found[0].token_labels("tag") or ())
+    with pytest.raises(SettingError, match="force_token_predictions is for models that label words"):
+        export(classifier(), tmp_path).predict("a", force_token_predictions=True)
+
+
+@pytest.mark.parametrize("kind", ["CRF", "no CRF", "spans", "spans without CRF"])
+def test_the_best_labelings_are_equal(kind: str, tmp_path: Path) -> None:
+    model = sharpen(MODELS[kind]())
+    assert isinstance(model, SequenceTagger)
+    exported = export(model, tmp_path)
+    sentences = [Sentence(words) for words in [*WORDS[:9], *ODD[:3], ["a", "b"]]]
+    for n in (1, 7, 30):
+        expected, found = (either.n_best(sentences, n, 4) for either in (model, exported))
+        assert len(found) == len(expected)
+        for labelings, twins in zip(expected, found, strict=True):
+            assert [twin.tags for twin in twins] == [labeling.tags for labeling in labelings]
+            assert [twin.spans for twin in twins] == [labeling.spans for labeling in labelings]
+            probabilities = [[labeling.probability for labeling in each] for each in (labelings, twins)]
+            np.testing.assert_allclose(*probabilities, atol=1e-4)
+    assert [labeling.tags for labeling in exported.n_best("ab cd", 2)] == [
+        labeling.tags for labeling in model.n_best("ab cd", 2)
+    ]
+    assert not sentences[0].has_label("tag")
+    with pytest.raises(SettingError, match="n must be at least 1"):
+        exported.n_best("a", 0)
+    with pytest.raises(SettingError, match="n_best is for models that label words or spans"):
+        export(classifier(), tmp_path).n_best("a")
+
+
+def test_arguments_and_results_are_those_of_the_model(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = sharpen(tagger())
+    exported = export(model, tmp_path)
+    one = exported.predict("ab cd.")
+    assert isinstance(one, Sentence)
+    assert one.to_tagged_string() == model.predict("ab cd.").to_tagged_string()
+    assert exported.predict([]) == []
+    assert exported.predict("").get_labels() == []
+    assert [sentence.text for sentence in exported.predict(text for text in ("b", "", "a"))] == ["b", "", "a"]
+    sentence = Sentence(["ab", "cd"]).set_token_labels("tag", ["NOUN", "VERB"])
+    assert exported.predict(sentence, label_name="predicted") is sentence
+    assert sentence.token_labels("tag") == ["NOUN", "VERB"]
+    assert sentence.has_label("predicted")
+    exported.predict(sentence)
+    assert "predict replaces the 'tag' labels of 1 sentences" in caplog.text
+    stream = exported.predict_stream(iter(["a", "b"]), label_name="x")
+    assert next(stream).has_label("x")
+    assert [left.text for left in stream] == ["b"]
+    for arguments in ({"mini_batch_size": 0}, {"label_name": ""}, {"return_probabilities_for_all_classes": "no"}):
+        messages = []
+        for either in (model, exported):
+            with pytest.raises(SettingError) as error:
+                either.predict("a", **arguments)  # type: ignore[call-overload]
+            messages.append(str(error.value))
+        assert messages[0] == messages[1]
+    with pytest.raises(SettingError, match="a model takes sentences or texts, not a dictionary"):
+        exported.predict({"a": 1})
+    with pytest.raises(SettingError, match="num_threads must be at least 1"):
+        export(model, tmp_path, num_threads=0)
+
+
+def test_the_tokenizer_is_exported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = tagger()
+    assert export(model, tmp_path).tokenizer is None
+    model.tokenizer = SpaceTokenizer()
+    exported = export(model, tmp_path)
+    assert exported.predict("ab, cd").words == ["ab,", "cd"]
+    model.tokenizer = TokenizerWrapper(str.split)
+    with caplog.at_level(logging.WARNING):
+        assert export(model, tmp_path).tokenizer is None
+    assert "does not contain the tokenizer" in caplog.text
+    with pytest.raises(SettingError, match="must be a Tokenizer or None"):
+        exported.tokenizer = "split"  # type: ignore[assignment]
+
+
+def test_vectors_stay_compact(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    table = {f"w{index}": generator.normal(size=100) for index in range(2000)}
+    model = tagger(WordEmbeddings(table))
+    sizes = []
+    for _ in range(2):
+        model.export(tmp_path / "model.onnx")
+        sizes.append((tmp_path / "model.onnx").stat().st_size)
+        model.compact()
+    assert sizes[0] - sizes[1] == pytest.approx(2000 * (400 - 154), rel=0.02)
+
+
+def test_a_file_is_a_valid_onnx_model(tmp_path: Path) -> None:
+    """Its own fields are skipped by ONNX's readers."""
+    import onnx
+
+    path = tmp_path / "model.onnx"
+    compact(tagger()).export(path)
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert [value.name for value in model.graph.input] == ["table", "word_ids", "lengths"]
+    assert [value.name for value in model.graph.output] == ["output"]
+
+
+def test_exporting_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    model = MODELS["stack"]()
+    contents = []
+    for name in ("a.onnx", "b.onnx"):
+        model.export(tmp_path / name)
+        contents.append((tmp_path / name).read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_scores_that_are_not_numbers_are_an_error(tmp_path: Path) -> None:
+    for model in (tagger(), tagger(use_crf=False), classifier()):
+        with torch.no_grad():
+            next(iter(reversed(list(model.parameters())))).fill_(float("nan"))
+        with pytest.raises(LabelError, match="its scores are NaN"):
+            export(model, tmp_path).predict("ab cd")
+
+
+# ---------------------------------------------------------------------------------------------- what cannot be exported
+
+
+@register_embeddings
+class LengthEmbeddings(TokenEmbeddings):
+    """A class of a user, of which the exporter knows nothing."""
+
+    name = "length"
+    embedding_length = 1
+
+    def index(self, words: Any, fields: Any = None) -> Any:
+        return torch.tensor([[len(word)] for word in words] + [[0]], dtype=torch.float32)
+
+    def select(self, table: Any, word_ids: Any) -> Any:
+        return table[word_ids.long()]
+
+    def forward(self, inputs: Any, lengths: Any = None, generator: Any = None) -> Any:
+        return inputs
+
+
+class OtherTagger(SequenceTagger):
+    """A subclass, which may compute something else."""
+
+
+class OtherPool(DocumentPoolEmbeddings):
+    """A subclass, which may compute something else."""
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (lambda: tagger(LengthEmbeddings()), "the embeddings LengthEmbeddings"),
+        (lambda: tagger(StackedEmbeddings([HashEmbeddings(), LengthEmbeddings()])), "the embeddings LengthEmbeddings"),
+        (lambda: OtherTagger(WordEmbeddings(vectors()), labels_of("a b"), "tag"), "the model OtherTagger"),
+        (lambda: classifier(OtherPool(WordEmbeddings(vectors()))), "the embeddings OtherPool"),
+    ],
+    ids=["embeddings", "in a stack", "model", "document embeddings"],
+)
+def test_other_classes_are_named(model: Callable[[], Model], name: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=f"{name} cannot be exported: export models of the classes"):
+        model().export(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+FLAIR_MODELS = Path(__file__).parents[1] / "data" / "flair"
+UNSUPPORTED: dict[str, Callable[[], TokenEmbeddings]] = {
+    "AffixEmbeddings": AffixEmbeddings,
+    "CharacterCNNEmbeddings": CharacterCNNEmbeddings,
+    "ClusterEmbeddings": lambda: ClusterEmbeddings({"the": "0"}),
+    "FlairCharacterEmbeddings": FlairCharacterEmbeddings,
+    "FlairEmbeddings": lambda: FlairEmbeddings(FLAIR_MODELS / "lm-forward.pt"),
+    "LexiconEmbeddings": lambda: LexiconEmbeddings({"the": "DET"}, 4),
+    "WordShapeEmbeddings": WordShapeEmbeddings,
+}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_embeddings_without_an_export_are_named(name: str, tmp_path: Path) -> None:
+    stack = StackedEmbeddings([HashEmbeddings(9, 4), UNSUPPORTED[name]()])
+    for model in (tagger(stack), classifier(DocumentPoolEmbeddings(stack))):
+        with pytest.raises(ModelFileError, match=f"the embeddings {name} cannot be exported: export models of the cl"):
+            model.export(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_document_embeddings_without_an_export_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="the embeddings DocumentCNNEmbeddings cannot be exported"):
+        classifier(DocumentCNNEmbeddings(HashEmbeddings(9, 4))).export(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_transformers_are_named(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    folder = save_transformer("bert", tmp_path / "bert")
+    models = {
+        "TransformerWordEmbeddings": tagger(TransformerWordEmbeddings(folder)),
+        "TransformerDocumentEmbeddings": classifier(TransformerDocumentEmbeddings(folder)),
+    }
+    for name, model in models.items():
+        with pytest.raises(ModelFileError, match=f"the embeddings {name} cannot be exported"):
+            model.export(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_several_label_types_are_named(tmp_path: Path) -> None:
+    types = {"tag": labels_of("A B"), "ner": labels_of("PER LOC", spans=True)}
+    model = sharpen(SequenceTagger(WordEmbeddings(vectors()), types, "tag", hidden_size=7))
+    message = "a model of several label types, tag, ner, cannot be exported: export one of a single type"
+    with pytest.raises(ModelFileError, match=message):
+        model.export(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+    model.drop_heads("ner")  # type: ignore[attr-defined]
+    expected, found = (either.predict(sentences()) for either in (model, export(model, tmp_path)))
+    check_equal(expected, found, "tag")
+
+
+def test_a_network_that_is_too_large_for_the_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_graph, "_MAX_SIZE", 1000)
+    with pytest.raises(ModelFileError, match="bytes of weights, but ONNX's format at most 1,000"):
+        tagger().export(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tagger()
+    exported = export(model, tmp_path)
+    assert exported is not None
+    for package, extra, call in (
+        ("onnx", "export", lambda: model.export(tmp_path / "other.onnx")),
+        ("onnxruntime", "deploy", lambda: export(model, tmp_path)),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setitem(__import__("sys").modules, package, None)
+            with pytest.raises(
+                MissingExtraError, match=rf"{package}, which is not .*pip install 'flairlite\[{extra}\]'"
+            ):
+                call()
+
+
+# ------------------------------------------------------------------------------------------------------- trained models
+
+
+@pytest.mark.parametrize("kind", ["words", "spans", "documents"])
+def test_trained_models_of_the_samples_are_equal(kind: str, tmp_path: Path, mini_vectors: WordEmbeddings) -> None:
+    corpus: Corpus = {"words": SAMPLE_ENGLISH, "spans": SAMPLE_NER, "documents": SAMPLE_REVIEWS}[kind]()
+    label_type = {"words": "upos", "spans": "ner", "documents": "sentiment"}[kind]
+    labels = corpus.make_label_dictionary(label_type)
+    model: Model
+    if kind == "documents":
+        model = TextClassifier(DocumentPoolEmbeddings(mini_vectors), label_type, labels)
+    else:
+        model = SequenceTagger(mini_vectors, labels, label_type, hidden_size=16)
+    ModelTrainer(model, corpus).train(
+        tmp_path / "run", optimizer="Adam", learning_rate=0.01, max_epochs=4 if kind == "spans" else 1
+    )
+    exported = export(model, tmp_path)
+    texts = [sentence.text for split in (corpus.train, corpus.dev, corpus.test) for sentence in split or ()]
+    assert check_equal(model.predict(texts), exported.predict(texts), label_type) > 20
+
+
+@pytest.mark.mirror
+def test_the_whole_test_split_of_ewt_is_labelled_equally(tmp_path: Path, mirror: Path) -> None:
+    corpus = UD_ENGLISH()
+    words = [sentence.words for sentence in corpus.test or ()]
+    corpus.downsample(0.02)
+    labels = corpus.make_label_dictionary("upos")
+    model = SequenceTagger(WordEmbeddings("glove"), labels, "upos", hidden_size=32)
+    ModelTrainer(model, corpus).train(tmp_path / "run", max_epochs=1, optimizer="Adam", learning_rate=0.01)
+    expected, found = (
+        either.predict(map(Sentence, words), label_name="found") for either in (model, export(model, tmp_path))
+    )
+    assert check_equal(expected, found, "found") == 25094
+
+
+def test_a_linear_layer_without_a_bias_is_exported(tmp_path: Path) -> None:
+    model = sharpen(tagger())
+    model.linear = nn.Linear(model.linear.in_features, model.linear.out_features, bias=False)  # type: ignore[attr-defined]
+    expected, found = (either.predict(sentences()) for either in (model, export(model, tmp_path)))
+    check_equal(expected, found, "tag")
