@@ -18,6 +18,7 @@ from flairlite.tokenization import Tokenizer
 log = logging.getLogger("flairlite")
 
 _CHUNK_SIZE = 2048  # sentences encoded at once: enough for good buckets, little memory for a stream
+_CHUNK_WORDS = 1 << 17  # after which a list of sentences ends, so that a stream of long ones needs little memory too
 _SAMPLE_SIZE = 200  # sentences with predictions that are searched for gold labels
 
 check_count = whole_number(least=1)
@@ -156,12 +157,23 @@ def read_chunks(sentences: Any, reader: SentenceReader) -> Iterator[list[Sentenc
 
     def read() -> Iterator[list[Sentence]]:
         try:
-            while chunk := [reader.read(item) for item in islice(items, _CHUNK_SIZE)]:
+            while chunk := _read_chunk(items, reader):
                 yield chunk
         finally:
             reader.warn_of_lost_labels()
 
     return read()
+
+
+def _read_chunk(items: Iterator[Any], reader: SentenceReader) -> list[Sentence]:
+    chunk: list[Sentence] = []
+    num_words = 0
+    for item in islice(items, _CHUNK_SIZE):
+        chunk.append(reader.read(item))
+        num_words += len(chunk[-1].words)
+        if num_words >= _CHUNK_WORDS:
+            break
+    return chunk
 
 
 def nan_error() -> LabelError:

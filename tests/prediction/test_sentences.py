@@ -45,3 +45,14 @@ def test_input_is_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [sentence.text for sentence in next(chunks)] == ["a", "b"]
     assert taken == ["a", "b"]
     assert [[sentence.text for sentence in chunk] for chunk in chunks] == [["c", "d"], ["e"]]
+
+
+def test_few_long_sentences_are_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CHUNK_WORDS", 4)
+    texts = ["a b c", "d e", "f", "g h i j k", "l"]
+    chunks = read_chunks([Sentence(text.split()) for text in texts], SentenceReader(None, ["pos"]))
+    assert [[" ".join(sentence.words) for sentence in chunk] for chunk in chunks] == [
+        ["a b c", "d e"],
+        ["f", "g h i j k"],
+        ["l"],
+    ]
