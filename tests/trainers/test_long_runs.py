@@ -22,7 +22,7 @@ from model_files import make_tagger
 
 import flairlite
 from flairlite.data import Corpus, Sentence
-from flairlite.embeddings import vectors
+from flairlite.lookup import words
 from flairlite.models import SequenceTagger
 from flairlite.tokenization import rules
 from flairlite.trainers import ModelTrainer
@@ -74,7 +74,7 @@ def assert_flat(step: Callable[[int], object], count: int, *, growth: int, room:
 @needs_proc
 def test_memory_and_open_files_stay_the_same_over_many_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each prediction has words that the model has not seen before, of which a bounded number is kept."""
-    monkeypatch.setattr(vectors, "_MAX_CACHED_ROWS", 100)
+    monkeypatch.setattr(words, "_MAX_CACHED_ROWS", 100)
     monkeypatch.setattr(rules, "_split_cached", functools.lru_cache(maxsize=100)(rules._split_chunk))
     tagger = make_tagger()
 
