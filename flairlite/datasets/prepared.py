@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _ADDRESS = "https://raw.githubusercontent.com"
-_FILES = Path(__file__).with_name("corpora.txt")
+_FILES = Path(__file__).with_name("prepared.txt")
 _CONLL_03 = "https://www.clips.uantwerpen.be/conll2003/ner/"
 
 

@@ -176,7 +176,7 @@ def _fetch_named(name: str) -> Path:
     if url is None:
         nearest = difflib.get_close_matches(name, addresses, n=3)
         raise UnknownNameError(
-            f"no language model {name!r}: there is no such file, and it is none of Flair's names"
+            f"no language model {name!r}: there is no such file, and Flair has no model of this name"
             + (f". Did you mean {' or '.join(map(repr, nearest))}?" if nearest else "")
         )
     file = PurePosixPath(urlsplit(url).path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -155,12 +156,13 @@ class TransformerEmbeddings(Embeddings):
         """Return the name and the settings, which `repr` shows."""
         return f"'{self.name}', layers={self.layers}, fine_tune={self.fine_tune}"
 
+    @abstractmethod
     def _rows(self, batch: Batch) -> Tensor:
         """Return the rows of a batch in the computed vectors."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _num_rows(self, dataset: EncodedDataset) -> int:
-        raise NotImplementedError
+        """Return the number of computed vectors of a data set."""
 
     def _make_windows(self) -> Windows | None:
         longest = self.pretrained.max_length

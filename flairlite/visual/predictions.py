@@ -268,7 +268,7 @@ def _add_sentence(
 
 
 def split_labels(text: str, labels: Collection[str]) -> list[str]:
-    """Split labels that are joined by a comma and a space, which may also be part of a known label; `_` is none."""
+    """Split labels that are joined by a comma and a space, which may also be part of a known label; `_` is no label."""
     if text == "_":
         return []
     parts = text.split(", ")
