@@ -35,17 +35,18 @@ embeddings = StackedEmbeddings([WordEmbeddings(glove, name="glove"), table, *wor
 
 # 3. make the tagger
 labels = {label_type: treebank.make_label_dictionary(label_type, add_unk=False) for label_type in label_types}
-network = {"hidden_size": 128} if small else {"hidden_size": 192, "rnn_layers": 2, "rnn_residual": True}
+network = {"hidden_size": 128, "locked_dropout": 0.2}
+if not small:
+    network = {"hidden_size": 192, "locked_dropout": 0.3, "rnn_layers": 2, "rnn_dropout": 0.3, "rnn_residual": True}
 soft_labels = {label_type: f"{label_type}_teacher" for label_type in label_types}
-rates = {"locked_dropout": 0.4, "rnn_dropout": 0.4, "head_weights": {"xpos": 0.5}, "label_smoothing": 0.03}
-options = {"use_crf": False, "reproject_embeddings": False, "soft_labels": soft_labels}
-tagger = SequenceTagger(embeddings, labels, "upos", **network, **rates, **options)
+losses = {"head_weights": {"xpos": 0.5}, "label_smoothing": 0.03, "soft_labels": soft_labels}
+tagger = SequenceTagger(embeddings, labels, "upos", use_crf=False, reproject_embeddings=False, **network, **losses)
 
-# 4. train: each epoch has the treebank and a third of the texts
-base_path, sampler = f"resources/taggers/{name}-{seed}", MultiCorpusSampler({"texts": 0.33})
+# 4. train: each epoch has the treebank and half of the texts
+base_path, sampler = f"resources/taggers/{name}-{seed}", MultiCorpusSampler({"texts": 0.5})
 corpus = MultiCorpus([treebank, Corpus(texts)], ["treebank", "texts"])
 plugins = [OneCycleSchedulerPlugin(warmup_fraction=0.1)]
-settings = {"learning_rate": 3e-3, "optimizer": "AdamW", "mini_batch_size": 48, "max_epochs": 30, "max_grad_norm": 2.0}
+settings = {"learning_rate": 3e-3, "optimizer": "AdamW", "mini_batch_size": 48, "max_epochs": 25, "max_grad_norm": 2.0}
 augmentation = {"augment_lowercase": 0.04, "augment_uppercase": 0.02, "augment_nopunct": 0.1}
 trainer = ModelTrainer(tagger, corpus)
 trainer.train(base_path, sampler=sampler, plugins=plugins, use_amp="auto", resume=True, **settings, **augmentation)

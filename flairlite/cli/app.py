@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from flairlite.cli.process import CommandGroup, warnings_on_stderr
+from flairlite.storage.bundled_models import BUNDLED_MODELS
 from flairlite.version import __version__
 
 app = typer.Typer(
@@ -49,7 +50,8 @@ class OutputFormat(str, Enum):
     jsonl = "jsonl"
 
 
-ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A model, such as best-model.pt.", show_default=False)]
+_MODEL_HELP = f"A model, such as best-model.pt, or the name of a bundled one: {', '.join(BUNDLED_MODELS)}."
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help=_MODEL_HELP, show_default=False)]
 RunFileArgument = Annotated[
     Path, typer.Argument(metavar="RUN.toml", help="A run file; **flairlite init** writes one.", show_default=False)
 ]
@@ -200,7 +202,7 @@ def tag(
     except the predicted column.
 
     ```sh
-    echo "Ada lives in London." | flairlite tag my-model/best-model.pt
+    echo "Ada lives in London." | flairlite tag upos
     flairlite tag my-model/best-model.pt book.txt -o tsv --out book.tsv
     flairlite tag my-model/best-model.pt test.conllu --out predicted.conllu
     ```

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from flairlite.errors import ModelFileError
+from flairlite.storage.bundled_models import path_of_model
 from flairlite.storage.model_file import describe_model_file
 from flairlite.storage.pickle_inspector import TensorInfo
 
@@ -37,6 +38,7 @@ def describe_model(path: Path) -> dict[str, Any]:
     Raises:
         ModelFileError: If it is not a model file.
     """
+    path = path_of_model(path)
     content = describe_model_file(path)
     try:
         return _describe(path, content)

@@ -19,7 +19,7 @@ from flairlite.models.from_flair import read_flair_model
 from flairlite.models.tag_heads import TagHeads
 from flairlite.runtime import get_device
 from flairlite.storage.allocation_limit import AllocationLimit
-from flairlite.storage.bundled_models import find_bundled
+from flairlite.storage.bundled_models import find_bundled, path_of_model
 from flairlite.storage.flair_file import is_flair_file
 from flairlite.storage.model_file import read_model_file, write_model_file
 from flairlite.storage.pickle_reader import ArchiveError
@@ -82,8 +82,7 @@ def load_model(
     device = get_device(device)
     path = file_path("model_path", model_path)
     bundled = find_bundled(path)
-    if bundled is not None:
-        path = bundled.path
+    path = path_of_model(path)
     content = read_flair_model(path) if is_flair_file(path) else read_model_file(path)
     name = content.get("class")
     found_class = MODEL_CLASSES.get(name) if isinstance(name, str) else None

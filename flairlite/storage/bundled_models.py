@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from flairlite.download import bundled_path
-
 _FOLDER = "english_taggers"
 
 
@@ -27,6 +25,8 @@ class BundledModel:
     @property
     def path(self) -> Path:
         """The path of the file."""
+        from flairlite.download import bundled_path  # not needed to list the names
+
         return bundled_path(f"{_FOLDER}/{self.file}")
 
 
@@ -40,3 +40,9 @@ BUNDLED_MODELS = {
 def find_bundled(path: Path) -> BundledModel | None:
     """Return the bundled model of a name, or None if there is none, or if it is the path of a file."""
     return None if path.exists() else BUNDLED_MODELS.get(str(path))
+
+
+def path_of_model(path: Path) -> Path:
+    """Return the path of the file of a bundled model, or another path as it is."""
+    bundled = find_bundled(path)
+    return path if bundled is None else bundled.path

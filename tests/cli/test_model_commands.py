@@ -80,6 +80,19 @@ class TestEvaluate:
         assert "gold.txt, line 1: a row must have 10 columns" in fail("evaluate", model, gold["spans"])
 
 
+class TestBundledModels:
+    def test_every_command_takes_a_name_in_place_of_a_file(self, gold: dict[str, Path], tmp_path: Path) -> None:
+        assert invoke("tag", "upos-fast", stdin="I love Berlin").out.split() == ["I/PRON", "love/VERB", "Berlin/PROPN"]
+        assert invoke("tag", "pos", stdin="I love Berlin").out.split() == ["I/PRP", "love/VBP", "Berlin/NNP"]
+        assert "upos-fast.pt: SequenceTagger" in invoke("info", "upos-fast").out
+        assert 0 <= json.loads(invoke("evaluate", "upos-fast", gold["words"], "--json").out)["main_score"] <= 1
+        assert invoke("export", "upos-fast", tmp_path / "tagger.onnx").code == 0
+
+    def test_help_and_errors_list_the_names(self) -> None:
+        assert "upos, pos, upos-fast" in " ".join(invoke("tag", "--help").out.replace("│", " ").split())
+        assert "the models that load by name are upos, pos, upos-fast" in fail("tag", "upos-slow")
+
+
 class TestInfo:
     def test_the_structure_of_a_file_is_that_of_its_content(self, models: dict[str, Path]) -> None:
         for path in models.values():
