@@ -15,10 +15,8 @@ from torch import Tensor
 from flairlite.checks import file_path
 from flairlite.embeddings.base import embedding_from_params, embedding_to_params
 from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
-from flairlite.models.from_flair import read_flair_model
 from flairlite.runtime import get_device
 from flairlite.storage.allocation_limit import AllocationLimit
-from flairlite.storage.flair_file import is_flair_file
 from flairlite.storage.model_file import read_model_file, write_model_file
 from flairlite.storage.pickle_reader import ArchiveError
 from flairlite.tokenization import Tokenizer
@@ -79,7 +77,7 @@ def load_model(
     """Load a model of a class, or of a subclass; see `Model.load`."""
     device = get_device(device)
     path = file_path("model_path", model_path)
-    content = read_flair_model(path) if is_flair_file(path) else read_model_file(path)
+    content = _read(path)
     name = content.get("class")
     found_class = MODEL_CLASSES.get(name) if isinstance(name, str) else None
     if found_class is None:
@@ -103,6 +101,16 @@ def load_model(
             raise
         raise ModelFileError(f"{path} is damaged: {error!r}. Copy it again, or train again") from error
     return model.to(device).eval()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    from flairlite.storage.flair_file import is_flair_file
+
+    if is_flair_file(path):
+        from flairlite.models.from_flair import read_flair_model
+
+        return read_flair_model(path)
+    return read_model_file(path)
 
 
 def convert(old: str | Path, new: str | Path) -> None:
