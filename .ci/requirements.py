@@ -1,4 +1,4 @@
-"""Print what an installed `flairlite[all]` requires, one requirement a line, without torch, whose packages take gigabytes."""
+"""Print the requirements of an installed `flairlite[all]`, one a line, without torch, whose packages take gigabytes."""
 
 from importlib.metadata import requires
 
