@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from flairlite.datasets import prepared, treebanks
+from flairlite.datasets import prepared, prepared_languages, treebanks
 from flairlite.datasets.base import FlairDatapointDataset, SentenceDataset, StringDataset
 from flairlite.datasets.classification import ClassificationDataset, CSVClassificationDataset
 from flairlite.datasets.columns import ColumnDataset
@@ -19,6 +19,7 @@ from flairlite.datasets.corpora import (
 )
 from flairlite.datasets.jsonl import JsonlDataset
 from flairlite.datasets.prepared import *  # noqa: F403  # WNUT_17 and the others
+from flairlite.datasets.prepared_languages import *  # noqa: F403  # MASAKHA_POS and the others
 from flairlite.datasets.read_labelled import read_labelled
 from flairlite.datasets.splits import Splits, find_train_dev_test_files
 from flairlite.datasets.treebanks import *  # noqa: F403  # UD_ENGLISH, SAMPLE_NER and the others
@@ -55,7 +56,7 @@ __all__ = [
     "read_word_numbers",
     "read_word_tags",
 ]
-__all__ += [*prepared.__all__, *treebanks.__all__]
+__all__ += [*prepared.__all__, *prepared_languages.__all__, *treebanks.__all__]
 
 _MODULES = {
     "DataLoader": "flairlite.datasets.data_loader",  # which needs torch
