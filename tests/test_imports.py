@@ -130,7 +130,7 @@ def imported_by_the_example() -> list[str]:
     example = ast.parse((ROOT / "examples" / "train_upos.py").read_text(encoding="utf-8"))
     lines = [ast.unparse(node) for node in example.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     script = "\n".join([*lines, "import sys", "print(*sorted(sys.modules))"])
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     process = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     )
