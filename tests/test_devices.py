@@ -105,6 +105,7 @@ def classifier(kind: str) -> Make:
 MODELS: dict[str, Make] = {
     "LSTM": tagger(),
     "two layers": tagger(rnn_layers=2),
+    "residual connections": tagger(rnn_layers=2, rnn_residual=True, rnn_dropout=0.3),
     "GRU": tagger(rnn_type="GRU"),
     "RNN": tagger(rnn_type="RNN"),
     "one direction": tagger(bidirectional=False),

@@ -14,7 +14,6 @@ from flairlite.download import bundled_path
 PACKAGE = Path(flairlite.__file__).parent
 ROOT = Path(__file__).resolve().parents[1]
 FOR_DEVELOPERS = {"all", "dev", "docs", "test"}  # extras that are not part of `all`
-DATA = ("glove-mini", "sample_english", "sample_ner", "sample_reviews", "sample_topics")
 
 
 def read(name: str) -> str:
@@ -71,16 +70,23 @@ def test_every_other_file_is_listed_as_data(project: dict[str, Any]) -> None:
         listed |= {path for pattern in patterns for path in folder.glob(pattern)}
     ignored = {".py", ".pyc"}
     expected = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in ignored}
-    expected |= {path for name in DATA for path in (ROOT / "resources" / name).rglob("*") if path.is_file()}
+    folders = [path.parent for path in ROOT.glob("resources/*/README.md")]  # others are written by examples
+    expected |= {path for folder in folders for path in folder.rglob("*") if path.is_file()}
     assert {path.relative_to(ROOT) for path in listed} == {path.relative_to(ROOT) for path in expected}
 
 
-@pytest.mark.parametrize("name", DATA)
-def test_bundled_data_state_their_source_and_licence(name: str) -> None:
-    text = (bundled_path(name) / "README.md").read_text(encoding="utf-8")
-    assert len(re.findall(r"^- Source: \S", text, re.MULTILINE)) == 1
-    (licence,) = re.findall(r"^- Licence: (.*)$", text, re.MULTILINE)
-    assert "PDDL" in licence if name == "glove-mini" else licence.startswith("MIT")
+def test_bundled_data_state_their_source_and_licence(project: dict[str, Any]) -> None:
+    names = [pattern.split("/")[0] for pattern in project["tool"]["setuptools"]["package-data"]["flairlite.resources"]]
+    assert {"glove-mini", "sample_english"} <= set(names)
+    licences = set(project["project"]["license"].split(" AND "))
+    for name in set(names):
+        text = (bundled_path(name) / "README.md").read_text(encoding="utf-8")
+        assert len(re.findall(r"^- Source: \S", text, re.MULTILINE)) == 1, f"{name}: README.md needs `- Source: `"
+        stated = re.findall(r"^- Licence: (.*)$", text, re.MULTILINE)
+        assert len(stated) == 1, f"{name}: README.md needs `- Licence: `"
+        assert any(licence.partition("-")[0] in stated[0] for licence in licences), (
+            f"{name} has the licence {stated[0]}: add it to `license` in pyproject.toml"
+        )
 
 
 def test_licences_of_the_package_are_those_of_its_data(project: dict[str, Any]) -> None:

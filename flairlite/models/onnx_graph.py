@@ -143,7 +143,7 @@ def add_rnn(
         arrays = [_direction(rnn, f"l{layer}{suffix}", projection if layer == 0 else None) for suffix in directions]
         weights = [graph.constant(np.stack(parts)) for parts in zip(*arrays, strict=True)]  # W, R, B
         starts = [_start(graph, start, lengths, layer * num_directions, num_directions) for start in _starts(network)]
-        is_last = only_last and layer == rnn.num_layers - 1
+        is_last, below = only_last and layer == rnn.num_layers - 1, states
         kind = type(rnn).__name__
         attributes = {"linear_before_reset": 1} if kind == "GRU" else {}
         states = graph.node(
@@ -161,6 +161,8 @@ def add_rnn(
         permutation, shape = ((1, 0, 2), (0, -1)) if is_last else ((0, 2, 1, 3), (0, 0, -1))
         transposed = graph.node("Transpose", states, perm=permutation)
         states = graph.node("Reshape", transposed, graph.integers(*shape))
+        if network.residual and layer:
+            states = graph.node("Add", states, below)
     return states
 
 

@@ -18,6 +18,7 @@ from flairlite.models.inputs import (
     check_count,
     check_flags,
     check_name,
+    check_rate,
     iterate,
     make_dropouts,
 )
@@ -83,6 +84,9 @@ class SequenceTagger(TagHeads, Model):
         word_dropout: Dropout rate of whole words.
         locked_dropout: Dropout rate of features, for all words of a sentence at once.
         train_initial_hidden_state: Whether to learn the initial state of the network.
+        rnn_dropout: Dropout rate between the layers of the network, of features for all words of a sentence at once.
+        rnn_residual: Whether the states of each layer of the network but the first are added to those of the layer
+            below it, which lets deeper networks learn.
         loss_weights: Weights of labels, or of tags such as `B-PER`, in the loss; others have weight 1. Only without a
             CRF. For several label types, a dictionary from each type to such weights.
         allow_unk_predictions: Whether to learn and predict `<unk>` for labels that are not in the dictionary. Otherwise
@@ -126,6 +130,8 @@ class SequenceTagger(TagHeads, Model):
         train_initial_hidden_state: bool = False,
         loss_weights: Mapping[str, Any] | None = None,
         *,
+        rnn_dropout: float = 0.0,
+        rnn_residual: bool = False,
         allow_unk_predictions: bool = False,
         head_weights: Mapping[str, float] | None = None,
         label_smoothing: float = 0.0,
@@ -140,6 +146,7 @@ class SequenceTagger(TagHeads, Model):
             bidirectional=bidirectional,
             reproject_embeddings=reproject_embeddings,
             train_initial_hidden_state=train_initial_hidden_state,
+            rnn_residual=rnn_residual,
             allow_unk_predictions=allow_unk_predictions,
         )
         heads = read_head_settings(tag_dictionary, tag_type, use_crf, loss_weights, head_weights, soft_labels)
@@ -147,27 +154,29 @@ class SequenceTagger(TagHeads, Model):
         tasks = [loss.make_task(head, tag_format, with_unknown=allow_unk_predictions) for head in heads]
         super().__init__(embeddings, tasks[0])
         self.loss_settings, self.head_settings = loss, heads[0]
-        self.tag_dictionary, self.tag_format = heads[0].dictionary, tag_format.upper()
-        self.allow_unk_predictions = allow_unk_predictions
+        self.tag_format, self.allow_unk_predictions = tag_format.upper(), allow_unk_predictions
         if rnn is not None:
             hidden_size, rnn_layers, rnn_type, bidirectional = _read_rnn_settings(rnn)
         self.hidden_size = check_count("hidden_size", hidden_size)
         self.rnn_layers = check_count("rnn_layers", rnn_layers)
         self.rnn_type = one_of("LSTM", "GRU", "RNN")("rnn_type", rnn_type)
-        self.bidirectional, self.loss_weights = bidirectional, heads[0].loss_weights
+        self.bidirectional = bidirectional
         self.dropout, self.word_dropout, self.locked_dropout = make_dropouts(dropout, word_dropout, locked_dropout)
         size = embeddings.embedding_length
+        layers = {"dropout": check_rate("rnn_dropout", rnn_dropout), "residual": rnn_residual}
         with seeded(get_seed(seed)):
             self.reprojection = nn.Linear(size, size) if reproject_embeddings else None
-            self.rnn = self._make_rnn(size, train_initial_hidden_state, rnn) if use_rnn else None
+            self.rnn = self._make_rnn(size, train_initial_hidden_state, rnn, **layers) if use_rnn else None
             size = self.rnn.output_size if self.rnn is not None else size
             self.linear, self.crf, self.word_decoder = make_layers(self.task, size, heads[0].use_crf)
             others = [TagHead(task, size, head) for task, head in zip(tasks[1:], heads[1:], strict=True)]
-        self.register_buffer("label_weights", self.task.class_weights(self.loss_weights), persistent=False)
+        self.register_buffer("label_weights", self.task.class_weights(heads[0].loss_weights), persistent=False)
         self.other_heads = nn.ModuleList(others) if others else None
         self.to(get_device())
 
-    def _make_rnn(self, size: int, train_initial_state: bool, rnn: nn.LSTM | nn.GRU | nn.RNN | None) -> PaddedRNN:
+    def _make_rnn(
+        self, size: int, train_initial_state: bool, rnn: nn.LSTM | nn.GRU | nn.RNN | None, **layers: Any
+    ) -> PaddedRNN:
         return PaddedRNN(
             size,
             self.hidden_size,
@@ -176,12 +185,23 @@ class SequenceTagger(TagHeads, Model):
             bidirectional=self.bidirectional,
             train_initial_state=train_initial_state,
             rnn=rnn,
+            **layers,
         )
 
     @property
     def tag_type(self) -> str:
         """The label type."""
         return self.label_type
+
+    @property
+    def tag_dictionary(self) -> Dictionary:
+        """The labels of the main label type."""
+        return self.head_settings.dictionary
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """Weights of labels of the main label type in the loss."""
+        return self.head_settings.loss_weights
 
     @property
     def label_dictionary(self) -> Dictionary:
@@ -195,7 +215,7 @@ class SequenceTagger(TagHeads, Model):
         if self.reprojection is not None:
             features = self.reprojection(features)
         if self.rnn is not None:
-            features = self.rnn(features, batch.lengths)  # (B, T, H)
+            features = self.rnn(features, batch.lengths, generator)  # (B, T, H)
             features = self._drop(features, generator)
         if self.other_heads is None:
             return compute_emissions(self, features)
@@ -294,6 +314,8 @@ class SequenceTagger(TagHeads, Model):
             "allow_unk_predictions": self.allow_unk_predictions,
             "train_initial_hidden_state": self.rnn is not None and self.rnn.start is not None,
         }
+        if self.rnn is not None and (self.rnn.dropout.rate or self.rnn.residual):  # older versions lack these
+            settings |= {"rnn_dropout": self.rnn.dropout.rate, "rnn_residual": self.rnn.residual}
         return {**settings, **self.further_settings()}
 
     @classmethod

@@ -15,8 +15,10 @@ from torch import Tensor
 from flairlite.checks import file_path
 from flairlite.embeddings.base import embedding_from_params, embedding_to_params
 from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
+from flairlite.models.tag_heads import TagHeads
 from flairlite.runtime import get_device
 from flairlite.storage.allocation_limit import AllocationLimit
+from flairlite.storage.bundled_models import find_bundled
 from flairlite.storage.model_file import read_model_file, write_model_file
 from flairlite.storage.pickle_reader import ArchiveError
 from flairlite.tokenization import Tokenizer
@@ -77,6 +79,9 @@ def load_model(
     """Load a model of a class, or of a subclass; see `Model.load`."""
     device = get_device(device)
     path = file_path("model_path", model_path)
+    bundled = find_bundled(path)
+    if bundled is not None:
+        path = bundled.path
     content = _read(path)
     name = content.get("class")
     found_class = MODEL_CLASSES.get(name) if isinstance(name, str) else None
@@ -100,6 +105,8 @@ def load_model(
         if _comes_from_user_code(error, found_class):
             raise
         raise ModelFileError(f"{path} is damaged: {error!r}. Copy it again, or train again") from error
+    if bundled is not None and isinstance(model, TagHeads):
+        model.drop_heads(*(name for name in model.label_types if name != bundled.label_type))
     return model.to(device).eval()
 
 

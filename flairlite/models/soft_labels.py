@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from flairlite.checks import file_path
+from flairlite.checks import file_path, strings
 from flairlite.data import Sentence
 from flairlite.data.dataset import is_in_memory
+from flairlite.encoding import EncodedDataset
 from flairlite.errors import LabelError, ModelFileError, SettingError
 from flairlite.models.inference import check_finite, decode_dataset
 from flairlite.models.model import Model
@@ -86,28 +88,47 @@ class SoftLabels:
             LabelError: If the scores of a teacher are NaN.
             SettingError: If an argument is invalid, or a teacher does not predict words or the label type.
         """
-        teachers = _check_teachers(models, label_type)
+        options = {"num_classes": num_classes, "mini_batch_size": mini_batch_size}
+        return cls.predict_types(models, sentences, None if label_type is None else [label_type], **options)[0]
+
+    @classmethod
+    def predict_types(
+        cls,
+        models: Model | Sequence[Model],
+        sentences: Iterable[Sentence],
+        label_types: Sequence[str] | None = None,
+        *,
+        num_classes: int = 8,
+        mini_batch_size: int = 64,
+    ) -> list[SoftLabels]:
+        """Predict the tags of several label types at once; see `predict`.
+
+        Args:
+            models: The teachers.
+            sentences: The sentences.
+            label_types: The label types, which every teacher must predict; the main one of the first teacher if None.
+            num_classes: How many of the most probable tags of each word to keep.
+            mini_batch_size: Number of sentences that pass through a network at once.
+
+        Returns:
+            The distributions of each label type.
+        """
+        teachers = _check_teachers(models, label_types)
         num_classes = check_count("num_classes", num_classes)
         batch_size = check_count("mini_batch_size", mini_batch_size)
-        names = tuple(dict.fromkeys(name for model, index in teachers for name in model.tasks[index].class_names))
-        size = min(num_classes, len(names))
+        parts = [_Collector.of(teachers, position, num_classes) for position in range(len(teachers[0][1]))]
         keys: list[bytes] = []
         lengths: list[int] = []
-        tables: list[torch.return_types.topk] = []
         for chunk in _read_chunks(sentences):
-            average = sum(_predict(model, index, chunk, names, batch_size) for model, index in teachers) / len(teachers)
-            tables.append(torch.from_numpy(average).topk(size, dim=1))
+            encoded = [(model, model.encode(chunk), types) for model, types in teachers]
+            decoded = [_decode(model, dataset, batch_size, types) for model, dataset, types in encoded]
+            for position, part in enumerate(parts):
+                part.add([tables[position] for tables in decoded])
             keys += map(_key_of, chunk)
             lengths += [len(sentence.words) for sentence in chunk]
-        ids = [table.indices for table in tables] or [torch.zeros(0, size, dtype=torch.int64)]
-        values = [table.values for table in tables] or [torch.zeros(0, size)]
-        return cls(
-            names,
-            np.frombuffer(bytearray(b"".join(keys)), dtype=np.uint8).reshape(-1, _DIGEST_SIZE),
-            np.cumsum(lengths, dtype=np.int64),
-            torch.cat(ids).to(torch.int16 if len(names) < 2**15 else torch.int32).numpy(),
-            torch.cat(values).to(torch.float16).numpy(),
-        )
+        hashes = np.frombuffer(bytearray(b"".join(keys)), dtype=np.uint8).reshape(-1, _DIGEST_SIZE)
+        ends = np.cumsum(lengths, dtype=np.int64)
+        return [cls(part.names, hashes, ends, *part.join()) for part in parts]
 
     @classmethod
     def join(cls, parts: Sequence[SoftLabels]) -> SoftLabels:
@@ -219,13 +240,51 @@ class SoftLabels:
         return f"SoftLabels({len(self.keys):,} sentences, {num_words:,} words, {num_classes} of {len(self.names)} tags)"
 
 
-def _check_teachers(models: Any, label_type: str | None) -> list[tuple[Model, int]]:
-    """Return each teacher with the position of the label type among those that it predicts."""
+@dataclass
+class _Collector:
+    """Averages the distributions of teachers over the tags of a label type, chunk by chunk.
+
+    Attributes:
+        names: The K tags of all teachers.
+        columns: For each teacher, the indices of its tags among these.
+        size: How many of the most probable tags of each word to keep.
+    """
+
+    names: tuple[str, ...]
+    columns: list[list[int]]
+    size: int
+    tables: list[torch.return_types.topk] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, teachers: Sequence[tuple[Model, list[int]]], position: int, size: int) -> _Collector:
+        """Return a collector for the label type at a position of those asked for."""
+        tags = [model.tasks[types[position]].class_names for model, types in teachers]
+        names = tuple(dict.fromkeys(name for own in tags for name in own))
+        index_of = {name: index for index, name in enumerate(names)}
+        return cls(names, [[index_of[name] for name in own] for own in tags], min(size, len(names)))
+
+    def add(self, distributions: Sequence[Tensor]) -> None:
+        """Add the distributions (N, K of the teacher) that each teacher predicts for N words."""
+        average = torch.zeros(len(distributions[0]), len(self.names))
+        for columns, table in zip(self.columns, distributions, strict=True):
+            average[:, columns] += table / len(distributions)
+        self.tables.append(average.topk(self.size, dim=1))
+
+    def join(self) -> tuple[NDArray[np.integer[Any]], NDArray[np.float16]]:
+        """Return the most probable tags (M, C) of all words, and their probabilities."""
+        ids = [table.indices for table in self.tables] or [torch.zeros(0, self.size, dtype=torch.int64)]
+        values = [table.values for table in self.tables] or [torch.zeros(0, self.size)]
+        dtype = torch.int16 if len(self.names) < 2**15 else torch.int32
+        return torch.cat(ids).to(dtype).numpy(), torch.cat(values).to(torch.float16).numpy()
+
+
+def _check_teachers(models: Any, label_types: Any) -> list[tuple[Model, list[int]]]:
+    """Return each teacher with the positions of the label types among those that it predicts."""
     listed = [models] if isinstance(models, Model) else list(models) if isinstance(models, Iterable) else []
     if not listed or not all(isinstance(model, Model) and model.task.by_word for model in listed):
         raise SettingError("models must be a model that labels words or spans, or a list of at least one")
-    name = listed[0].label_type if label_type is None else label_type
-    return [(model, model.type_indices("label_type", [name])[0]) for model in listed]
+    names = strings(allow_one=True)("label_types", [listed[0].label_type] if label_types is None else label_types)
+    return [(model, [model.type_indices("label_types", [name])[0] for name in names]) for model in listed]
 
 
 def _read_chunks(sentences: Iterable[Sentence]) -> Iterator[list[Sentence]]:
@@ -237,19 +296,17 @@ def _read_chunks(sentences: Iterable[Sentence]) -> Iterator[list[Sentence]]:
         yield chunk
 
 
-def _predict(
-    model: Model, index: int, sentences: Sequence[Sentence], names: Sequence[str], batch_size: int
-) -> NDArray[np.float32]:
-    """Return the probabilities (N, K) of the tags of all teachers that a model predicts for N words."""
-    encoded = model.encode(sentences)
-    probabilities = np.zeros((int(encoded.lengths.sum()), len(names)), dtype=np.float32)
-    decoded = decode_dataset(model, encoded, batch_size, types=[index], with_probabilities=True).decoded
-    check_finite(decoded.probabilities)
-    if decoded.probabilities is not None:  # None without words
-        columns = {name: column for column, name in enumerate(names)}
-        own = [columns[name] for name in model.tasks[index].class_names]
-        probabilities[:, own] = decoded.probabilities[:-1].cpu().numpy()
-    return probabilities
+def _decode(model: Model, dataset: EncodedDataset, batch_size: int, types: Sequence[int]) -> list[Tensor]:
+    """Return the probabilities (N, K) of the tags of each label type that a model predicts for N words."""
+    first = decode_dataset(model, dataset, batch_size, types=types, with_probabilities=True)
+    tables = []
+    for index, found in zip(types, (first, *first.others), strict=True):
+        table = found.decoded.probabilities  # (N + 1, K), or None without words
+        check_finite(table)
+        tables.append(
+            torch.zeros(0, len(model.tasks[index].class_names)) if table is None else table[:-1].float().cpu()
+        )
+    return tables
 
 
 def _key_of(sentence: Sentence) -> bytes:

@@ -225,17 +225,26 @@ class TagHeads(LabelTypes):
     def drop_heads(self, *label_types: str) -> None:
         """Remove label types, for example those that were needed only in training; `save` then writes less.
 
+        If the main type is removed, the first of the others becomes the main one.
+
         Raises:
-            SettingError: If a label type is unknown, or the main one.
+            SettingError: If a label type is unknown, or none would be left.
         """
-        if unknown := [name for name in label_types if name not in self.label_types[1:]]:
-            raise SettingError(
-                f"drop_heads cannot remove {', '.join(map(str, unknown))}: the label types besides the main one, "
-                f"{self.label_type}, are {', '.join(self.label_types[1:]) or 'none'}"
-            )
-        pairs = zip(self.label_types[1:], self.other_heads or (), strict=True)
-        kept = [head for name, head in pairs if name not in label_types]
-        self.other_heads = nn.ModuleList(kept) if kept else None
+        unknown = [name for name in label_types if name not in self.label_types]
+        left = [head for head in self.heads if head.task.label_type not in label_types]
+        if unknown or not left:
+            problem = f"cannot remove {', '.join(map(str, unknown))}" if unknown else "must leave one label type"
+            raise SettingError(f"drop_heads {problem}: the tagger has {', '.join(self.label_types)}")
+        main, *others = left
+        if main is not self:
+            self._become(main)
+        self.other_heads = nn.ModuleList(others) if others else None  # type: ignore[arg-type]
+
+    def _become(self, head: Head) -> None:
+        """Take the layers and settings of another head for the main label type."""
+        self.task, self.head_settings = head.task, head.head_settings
+        self.linear, self.crf, self.word_decoder = head.linear, head.crf, head.word_decoder
+        self.label_weights = head.label_weights
 
     def losses(self, scores: Tensor, batch: Batch) -> list[Tensor]:
         """Compute the loss () of each label type, 0 for types of which the batch has no label."""

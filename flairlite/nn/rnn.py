@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from flairlite.errors import SettingError
+from flairlite.nn.dropout import LockedDropout
 from flairlite.tensors import check_size, copy_to
 
 RNN = nn.LSTM | nn.GRU | nn.RNN
@@ -40,9 +41,13 @@ class PaddedRNN(nn.Module):
         train_initial_state: Whether the state before the first word is learned; otherwise it is 0.
         rnn: A network to use instead of a new one, for example one shared with another model. Its settings must equal
             those given here.
+        dropout: Dropout rate of the states between layers, of the same features for all words of a sentence.
+        residual: Whether the states of each layer but the first are added to those of the layer below it. Source: He et
+            al., Deep Residual Learning for Image Recognition, 2016.
 
     Raises:
-        SettingError: If `rnn_type` is unknown, a size is below 1, or `rnn` has other settings.
+        SettingError: If `rnn_type` is unknown, a size is below 1, `rnn` has other settings, or `dropout` or `residual`
+            is given for a plain RNN or with a learned initial state.
     """
 
     def __init__(
@@ -55,6 +60,8 @@ class PaddedRNN(nn.Module):
         bidirectional: bool = True,
         train_initial_state: bool = False,
         rnn: RNN | None = None,
+        dropout: float = 0.0,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         if not isinstance(rnn_type, str) or rnn_type not in _TYPES:
@@ -75,13 +82,19 @@ class PaddedRNN(nn.Module):
         self.start: nn.Parameter | None  # states and cells, by layer and direction
         start = nn.Parameter(torch.zeros(num_states, size, 1, hidden_size)) if train_initial_state else None
         self.register_parameter("start", start)
+        self.dropout, self.residual = LockedDropout(dropout), residual
+        if (dropout or residual) and (rnn_type == "RNN" or train_initial_state):
+            raise SettingError(
+                "dropout and residual connections between layers need an LSTM or a GRU without a learned initial state"
+            )
 
-    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Compute the states of every word.
 
         Args:
             inputs: (B, T, D) features.
             lengths: (B,) words per sentence, at least 1, on the CPU.
+            generator: Draws dropout masks, on the device of `inputs`.
 
         Returns:
             (B, T, H) states, or (B, T, 2 H) in two directions; zero or meaningless on padding.
@@ -94,7 +107,7 @@ class PaddedRNN(nn.Module):
         if torch.is_autocast_enabled(inputs.device.type):  # oneDNN refuses float32 features with bfloat16 weights
             inputs = inputs.to(torch.get_autocast_dtype(inputs.device.type))
         try:
-            return self._states(inputs, lengths)
+            return self._states(inputs, lengths, generator)
         except RuntimeError as error:
             if inputs.dtype != torch.bfloat16 or "could not create a primitive" not in str(error):
                 raise
@@ -107,13 +120,14 @@ class PaddedRNN(nn.Module):
         """Leave out the cached layers, which cannot be pickled or copied."""
         return {**self.__dict__, "_cache": None}
 
-    def _states(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+    def _states(self, inputs: Tensor, lengths: Tensor, generator: torch.Generator | None) -> Tensor:
         # in one direction padding comes last and affects no word
         may_enter = self.rnn.bidirectional and int(lengths.min()) < inputs.shape[1]
         has_gates = inputs.device.type in ("cpu", "cuda") and self.rnn.mode != "RNN_TANH" and self.start is None
         may_prepack = inputs.device.type == "cpu" and self.rnn.mode == "LSTM" and not torch.is_grad_enabled()
-        if has_gates and (may_enter or may_prepack):
-            return self._run_gated(inputs, lengths)
+        is_plain_stack = not self.residual and (self.dropout.rate == 0 or not self.training)
+        if (has_gates and (may_enter or may_prepack)) or not is_plain_stack:
+            return self._run_gated(inputs, lengths, generator)
         return self._run_packed(inputs, lengths) if may_enter else self.rnn(inputs, self._initial_state(inputs))[0]
 
     def _run_packed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
@@ -132,13 +146,16 @@ class PaddedRNN(nn.Module):
         states = self.start.to(inputs.dtype).expand(-1, -1, len(inputs), -1).contiguous().unbind(0)
         return states if self.rnn.mode == "LSTM" else states[0]
 
-    def _run_gated(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+    def _run_gated(self, inputs: Tensor, lengths: Tensor, generator: torch.Generator | None) -> Tensor:
         """Run each layer with the padding feature, which closes the gates on padding."""
         padding = (torch.arange(inputs.shape[1]).unsqueeze(1) >= lengths).unsqueeze(2)  # (T, B, 1)
         padding = copy_to(padding, inputs.device)
         states = inputs.transpose(0, 1)  # (T, B, D)
-        for layer in self._layers(inputs):
-            states = layer(torch.cat((states.masked_fill(padding, 0.0), padding.to(states.dtype)), dim=2))
+        for index, layer in enumerate(self._layers(inputs)):
+            if index:
+                states = self.dropout(states.transpose(0, 1), generator).transpose(0, 1)
+            outputs = layer(torch.cat((states.masked_fill(padding, 0.0), padding.to(states.dtype)), dim=2))
+            states = states + outputs if self.residual and index else outputs
         return states.transpose(0, 1)
 
     def _layers(self, inputs: Tensor) -> list[Layer]:

@@ -6,6 +6,8 @@ import difflib
 import zipfile
 from pathlib import Path
 
+from flairlite.storage.bundled_models import BUNDLED_MODELS
+
 EXPORT_MAGIC = b"flairlite export\n"  # near the beginning of the files that `Model.export` writes
 
 # first bytes of files that users give instead of a model file
@@ -34,7 +36,7 @@ def describe_missing(path: Path, kind: str, *, suffix: str = ".pt", source: str 
         problem += f"; {folder} has {', '.join(list(dict.fromkeys(names))[:10])}"
     problem += f". Give the path of a file that {source} wrote"
     if kind == "model" and path.name == str(path) and not is_folder:
-        problem += "; there are no pretrained models that could be loaded by name"
+        problem += f"; the models that load by name are {', '.join(BUNDLED_MODELS)}"
     return problem
 
 

@@ -10,6 +10,7 @@ from flairlite.checks import file_path
 from flairlite.errors import ModelFileError
 from flairlite.storage.archive_check import check_archive, describe_archive
 from flairlite.storage.atomic import atomic_write
+from flairlite.storage.bundled_models import find_bundled
 from flairlite.storage.description import describe_format, describe_missing
 from flairlite.version import __version__
 
@@ -62,6 +63,8 @@ def _load(path: Path) -> Any:
 def _read(path: str | Path, kind: str, load: Callable[[Path], Any]) -> dict[str, Any]:
     """Return the content of a file as `load` returns it, after checking that it is of a kind."""
     path = file_path("model_path", path)
+    if kind == "model" and (bundled := find_bundled(path)) is not None:
+        path = bundled.path
     if not path.is_file():
         raise ModelFileError(describe_missing(path, kind))
     try:

@@ -93,6 +93,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "GRU of 3 layers": lambda: tagger(rnn_type="GRU", rnn_layers=3),
     "RNN": lambda: tagger(rnn_type="RNN"),
     "LSTM of 2 layers": lambda: tagger(rnn_layers=2),
+    "residual connections": lambda: tagger(rnn_layers=3, rnn_residual=True, rnn_dropout=0.3),
     "one direction": lambda: tagger(bidirectional=False),
     "learned start": lambda: tagger(train_initial_hidden_state=True, rnn_layers=2),
     "learned start of a GRU": lambda: tagger(train_initial_hidden_state=True, rnn_type="GRU"),

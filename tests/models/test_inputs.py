@@ -130,7 +130,7 @@ class TestSettings:
     @pytest.mark.parametrize("value", ["False", "no", 0, 1, None, math.nan, [True], torch.ones(1)], ids=repr)
     def test_flags_are_true_or_false(self, value: Any) -> None:
         names = ("use_rnn", "use_crf", "bidirectional", "reproject_embeddings", "train_initial_hidden_state")
-        for name in (*names, "allow_unk_predictions"):
+        for name in (*names, "rnn_residual", "allow_unk_predictions"):
             with pytest.raises(SettingError, match=f"{name} must be True or False; it is"):
                 make_tagger(**{name: value})
         if value is not None:

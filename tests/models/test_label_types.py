@@ -450,7 +450,25 @@ class TestFiles:
         assert str(one) == str(make_single(tagger, "upos", hidden_size=64))
         assert "other_heads" not in one.settings()
 
-    @pytest.mark.parametrize("name", ["upos", "pos"])
-    def test_the_main_type_and_unknown_types_cannot_be_dropped(self, name: str, embeddings: WordEmbeddings) -> None:
-        with pytest.raises(SettingError, match=f"drop_heads cannot remove {name}: .* upos, are xpos, ner"):
-            make_tagger(embeddings).drop_heads("xpos", name)
+    def test_without_the_main_type_the_next_one_is_the_main_one(
+        self, embeddings: WordEmbeddings, tmp_path: Path
+    ) -> None:
+        tagger = make_tagger(embeddings).eval()
+        sentence = tagger.predict(Sentence(["w1", "w2", "w3"]), label_types=["xpos", "ner"])
+        tagger.drop_heads("upos")
+        tagger.save(tmp_path / "some.pt")
+        for model in (tagger, SequenceTagger.load(tmp_path / "some.pt", device="cpu")):
+            assert (model.label_type, model.label_types) == ("xpos", ("xpos", "ner"))
+            assert model.tag_dictionary.get_items() == make_tagger(embeddings).settings()["other_heads"][0]["tag_items"]
+            assert model.predict(Sentence(["w1", "w2", "w3"])).to_dict() == sentence.to_dict()
+        tagger.drop_heads("ner")
+        alone = make_single(tagger, "xpos")
+        assert tagger.settings() == alone.settings()
+        tagger.train()
+        assert tagger.forward_loss(make_sentences([3, 4], types=["xpos"]))[1] == 7
+
+    def test_unknown_types_and_the_last_type_cannot_be_dropped(self, embeddings: WordEmbeddings) -> None:
+        with pytest.raises(SettingError, match="drop_heads cannot remove pos: the tagger has upos, xpos, ner"):
+            make_tagger(embeddings).drop_heads("xpos", "pos")
+        with pytest.raises(SettingError, match="drop_heads must leave one label type: the tagger has upos, xpos, ner"):
+            make_tagger(embeddings).drop_heads("xpos", "ner", "upos")

@@ -509,7 +509,7 @@ class TestFiles:
 
     def test_names_of_pretrained_models_of_flair_are_refused(self) -> None:
         with pytest.raises(
-            ModelFileError, match=r"no model file at ner-fast.*no pretrained models that could be loaded by name"
+            ModelFileError, match=r"no model file at ner-fast.*the models that load by name are upos, pos, upos-fast"
         ):
             SequenceTagger.load("ner-fast")
 

@@ -52,7 +52,9 @@ CHANGED: dict[type[Model], dict[str, Any]] = {
         "dropout": 0.1,
         "word_dropout": 0.2,
         "locked_dropout": 0.3,
-        "train_initial_hidden_state": True,
+        "train_initial_hidden_state": False,  # True in ALTERNATIVES: it excludes the next two
+        "rnn_dropout": 0.4,
+        "rnn_residual": True,
         "loss_weights": {"B-X": 2.0, "Y": 3.0},
         "allow_unk_predictions": True,
         "head_weights": {"ner": 0.5},
@@ -88,6 +90,7 @@ CHANGED: dict[type[Model], dict[str, Any]] = {
         "allow_unk_predictions": True,
     },
 }
+LEARNED_START = {"train_initial_hidden_state": True, "rnn_dropout": 0.0, "rnn_residual": False}
 NO_SOFT_TARGETS = {"label_smoothing": 0.0, "soft_labels": None}
 SEVERAL_TYPES: dict[str, Any] = {
     "tag_dictionary": {"pos": make_dictionary(), "ner": make_dictionary(span_labels=True)},
@@ -99,6 +102,7 @@ ALTERNATIVES: list[tuple[type[Model], dict[str, Any]]] = [
     *CHANGED.items(),
     *((kind, {**CHANGED[kind], "dropout": 0.0}) for kind in CHANGED),
     (SequenceTagger, {**CHANGED[SequenceTagger], "use_rnn": False}),
+    (SequenceTagger, {**CHANGED[SequenceTagger], **LEARNED_START}),
     (SequenceTagger, {**CHANGED[SequenceTagger], "use_crf": True, "loss_weights": None, **NO_SOFT_TARGETS}),
     (SequenceTagger, {**CHANGED[SequenceTagger], **SEVERAL_TYPES}),
     (SequenceTagger, {**CHANGED[SequenceTagger], **SEVERAL_TYPES, "use_crf": {"ner": False, "pos": True}}),
@@ -187,7 +191,7 @@ class TestOtherFiles:
 
     def test_a_name_of_flair_is_not_a_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
-        assert "no pretrained models that could be loaded by name" in self.refuse("ner-english")
+        assert "the models that load by name are upos, pos, upos-fast" in self.refuse("ner-english")
 
     def test_a_folder_names_the_models_in_it(self, model_file: Path) -> None:
         message = self.refuse(model_file.parent)

@@ -122,6 +122,20 @@ class TestPrediction:
         assert SoftLabels.predict(teacher, sentences, "case").names == ("up", "low")
         assert SoftLabels.predict(teacher, sentences).names == tuple(TAGS)
 
+    def test_several_label_types_are_predicted_at_once_in_the_order_asked_for(self, embeddings: WordEmbeddings) -> None:
+        types = {"pos": Dictionary.from_items(TAGS), "case": Dictionary.from_items(["up", "low"])}
+        teachers = [SequenceTagger(embeddings, types, "pos", hidden_size=6, seed=seed) for seed in (1, 2)]
+        sentences = make_sentences([3, 1, 4])
+        calls: list[int] = []
+        teachers[0].rnn.register_forward_hook(lambda *_: calls.append(1))  # type: ignore[union-attr]
+        found = SoftLabels.predict_types(teachers, sentences, ["case", "pos"])
+        assert calls == [1], "the network runs once for both types"
+        for soft, name in zip(found, ("case", "pos"), strict=True):
+            expected = SoftLabels.predict(teachers, sentences, name)
+            assert soft.names == expected.names
+            assert (soft.class_ids == expected.class_ids).all()
+            assert (soft.probabilities == expected.probabilities).all()
+
     def test_sentences_keep_their_words_whatever_the_tokenizer_of_the_teacher(self, embeddings: WordEmbeddings) -> None:
         teacher = make_tagger(embeddings)
         teacher.tokenizer = StaccatoTokenizer()

@@ -547,3 +547,68 @@ def test_weights_for_cudnn_are_views_of_one_tensor_in_its_order(bidirectional: b
     assert [part.data_ptr() - first for part in matrices_first] == [4 * offset for offset in offsets[:-1]]
     sum(part.sum() for part in matrices_first).backward()  # type: ignore[union-attr]
     assert all(weight.grad is not None and bool((weight.grad == 1).all()) for weight in weights)
+
+
+# between layers
+
+
+def run_layer_by_layer(ours: PaddedRNN, inputs: Tensor, lengths: list[int], masks: Tensor, *, residual: bool) -> Tensor:
+    """Return the states (B, T, H) of sentences, each computed alone by networks of torch with one layer.
+
+    Args:
+        ours: The network with the weights.
+        inputs: (B, T, D).
+        lengths: The words of each sentence.
+        masks: (L - 1, B, 1, H) what the states below each further layer are multiplied by.
+        residual: Whether the states of a layer are added to those below.
+    """
+    found = inputs.new_zeros(*inputs.shape[:2], ours.output_size)
+    weights = ours.rnn.state_dict()
+    for row, length in enumerate(lengths):
+        states = inputs[row : row + 1, :length]
+        for layer in range(ours.rnn.num_layers):
+            kind = type(ours.rnn)
+            single = kind(states.shape[2], HIDDEN, bidirectional=ours.rnn.bidirectional, batch_first=True)
+            own = {name.replace(f"_l{layer}", "_l0"): value for name, value in weights.items() if f"_l{layer}" in name}
+            single.load_state_dict(own)
+            below = states * masks[layer - 1, row] if layer else states
+            above = single.to(inputs.device, inputs.dtype)(below)[0]
+            states = below + above if layer and residual else above
+        found[row, :length] = states[0]
+    return found
+
+
+@pytest.mark.parametrize("lengths", [LENGTHS, [4, 4]])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("rnn_type", ["LSTM", "GRU"])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("rate", [0.0, 0.4])
+def test_dropout_and_residual_connections_are_those_of_single_layers(
+    device: torch.device, rnn_type: str, bidirectional: bool, lengths: list[int], residual: bool, rate: float
+) -> None:
+    options: dict[str, Any] = {"num_layers": 3, "rnn_type": rnn_type, "bidirectional": bidirectional}
+    ours = PaddedRNN(SIZE, HIDDEN, **options, dropout=rate, residual=residual).to(device, torch.float64)
+    generator = torch.Generator().manual_seed(7)
+    inputs = torch.randn(len(lengths), max(lengths), SIZE, generator=generator, dtype=torch.float64).to(device)
+    shape = (len(lengths), 1, ours.output_size)
+    draws = torch.Generator(device).manual_seed(5)
+    masks = torch.stack(
+        [torch.empty(shape, dtype=torch.float64, device=device).bernoulli_(1 - rate, generator=draws) for _ in range(2)]
+    ) / (1 - rate)
+    on_words = (torch.arange(max(lengths)) < torch.tensor(lengths).unsqueeze(1)).unsqueeze(2).to(device)
+    for is_training in (True, False):
+        ours.train(is_training)
+        found = ours(inputs, torch.tensor(lengths), torch.Generator(device).manual_seed(5)) * on_words
+        factors = masks if is_training else torch.ones_like(masks)
+        assert_near(found, run_layer_by_layer(ours, inputs, lengths, factors, residual=residual))
+    ours.eval()
+    with torch.no_grad():
+        predicted = ours(inputs, torch.tensor(lengths)) * on_words
+    assert_near(predicted, run_layer_by_layer(ours, inputs, lengths, torch.ones_like(masks), residual=residual))
+
+
+@pytest.mark.parametrize("options", [{"dropout": 0.5}, {"residual": True}])
+@pytest.mark.parametrize("other", [{"rnn_type": "RNN"}, {"train_initial_state": True}])
+def test_networks_without_gates_have_nothing_between_layers(options: Any, other: Any) -> None:
+    with pytest.raises(SettingError, match="need an LSTM or a GRU"):
+        PaddedRNN(SIZE, HIDDEN, num_layers=2, **options, **other)

@@ -976,7 +976,12 @@ class TestLogging:
 @needs_bfloat16
 @pytest.mark.parametrize(
     "options",
-    [{}, {"use_crf": False, "loss_weights": {"NOUN": 2.0}}, {"rnn_type": "GRU", "rnn_layers": 2}, {"use_rnn": False}],
+    [
+        {},
+        {"use_crf": False, "loss_weights": {"NOUN": 2.0}},
+        {"rnn_type": "GRU", "rnn_layers": 2, "rnn_dropout": 0.2},
+        {"use_rnn": False},
+    ],
     ids=str,
 )
 def test_mixed_precision_learns_like_full_precision(
