@@ -63,6 +63,14 @@ HEAVY = {"conllu", "gensim", "hypothesis", "matplotlib", "pooch", "pytest", "req
 HEAVY |= {"jinja2", "mlflow", "onnx", "onnxruntime", "pandas", "syntok", "tensorboard", "tokenizers", "tqdm"}
 HEAVY |= {"transformers", "wandb"}
 
+# what a script that trains a tagger does not need
+RARELY_USED = re.compile(
+    r"flairlite\.((cli|deploy|visual)\b.*|datasets\.lexicons|embeddings\.(characters|document|flair\w*|from_flair|"
+    r"gensim_files|language_model|lexicon\w*|shapes|subwords|trained|transformer\w*|vector_formats)|"
+    r"models\.(export|from_flair|n_best|onnx_graph|soft_labels)|nn\.chain_kernels|storage\.flair_file|"
+    r"trainers\.plugins\.loggers)"
+)
+
 OBSERVE = """
 import json, logging, os, random, sys, warnings
 import numpy, torch
@@ -114,6 +122,30 @@ def test_import_loads_no_heavy_package(imported: dict[str, Any]) -> None:
 )
 def test_import_does_not_change_the_process(imported: dict[str, Any], what: str) -> None:
     assert imported["after"][what] == imported["before"][what]
+
+
+@pytest.fixture(scope="module")
+def imported_by_the_example() -> list[str]:
+    """Return the modules of flairlite that a fresh process has after the imports of `examples/train_upos.py`."""
+    example = ast.parse((ROOT / "examples" / "train_upos.py").read_text(encoding="utf-8"))
+    lines = [ast.unparse(node) for node in example.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    script = "\n".join([*lines, "import sys", "print(*sorted(sys.modules))"])
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    process = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    return [name for name in process.stdout.split() if name.partition(".")[0] == "flairlite"]
+
+
+def test_training_a_tagger_imports_no_module_for_other_uses(imported_by_the_example: list[str]) -> None:
+    found = set(imported_by_the_example)
+    assert {"flairlite.embeddings.word", "flairlite.models.sequence_tagger"} <= found
+    assert {name for name in found if RARELY_USED.fullmatch(name)} == set()
+
+
+def test_training_a_tagger_imports_few_modules(imported_by_the_example: list[str]) -> None:
+    """Each module takes a millisecond: count modules, because seconds depend on the machine."""
+    assert len(imported_by_the_example) <= 150, "import what few programs need inside the function that needs it"
 
 
 def test_logger_has_nothing_but_a_null_handler(imported: dict[str, Any]) -> None:

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from flairlite.data import Corpus, Sentence
 from flairlite.datasets import SAMPLE_NER
-from flairlite.embeddings import CharacterEmbeddings, StackedEmbeddings, WordEmbeddings
-from flairlite.models import SequenceTagger
+from flairlite.embeddings import CharacterEmbeddings, StackedEmbeddings, TransformerWordEmbeddings, WordEmbeddings
+from flairlite.models import SequenceTagger, SoftLabels
 from flairlite.trainers import ModelTrainer
+from flairlite.trainers.plugins import TensorboardLogger
 
 corpus: Corpus = SAMPLE_NER()
 labels = corpus.make_label_dictionary("ner")
@@ -35,6 +36,9 @@ spans: list[tuple[str, str, float]] = [(span.text, span.tag, span.score) for spa
 main_score: float = tagger.evaluate(Path("test.txt")).main_score
 loaded: SequenceTagger = SequenceTagger.load("folder/best-model.pt")
 record: dict[str, object] | None = loaded.training_record
+fine_tuned: bool = TransformerWordEmbeddings("bert-base-uncased").fine_tune
+teachers: SoftLabels = SoftLabels.predict([loaded], sentences)
+logger = TensorboardLogger("folder")
 """
 CONFIGURATION = """
 [mypy]
@@ -44,6 +48,7 @@ follow_imports = silent
 follow_imports = skip
 """
 WRONG = """
+import flairlite
 from flairlite.embeddings import WordEmbeddings
 from flairlite.models import SequenceTagger
 
@@ -51,6 +56,7 @@ tagger = SequenceTagger.load("model.pt")
 number: int = tagger.predict("text")
 tagger.predict("text", batch=3)
 SequenceTagger(WordEmbeddings("glove-mini"), ["NOUN"], "upos")
+flairlite.embeddings.LexiconEmbeddings(3)  # imported on first use, and typed nevertheless
 """
 
 
@@ -66,4 +72,4 @@ def test_scripts_of_users_are_checked(tmp_path: Path) -> None:
         [*command, "right.py", "wrong.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     lines = dict.fromkeys(line.split(": error:")[0] for line in process.stdout.splitlines() if ": error:" in line)
-    assert list(lines) == ["wrong.py:6", "wrong.py:7", "wrong.py:8"], process.stdout
+    assert list(lines) == ["wrong.py:7", "wrong.py:8", "wrong.py:9", "wrong.py:10"], process.stdout

@@ -231,8 +231,8 @@ def evaluate(
 ) -> None:
     """Compare predictions with the gold labels of a file, and print the scores.
 
-    The file is CoNLL-U for labels of words, columns or JSON lines (.jsonl) for spans, and fastText's format for classes
-    of texts.
+    The file is CoNLL-U for labels of words, columns or JSON lines (.jsonl) for spans, and fastText's format or a table
+    (.csv, .tsv) for classes of texts.
 
     ```sh
     flairlite evaluate my-model/best-model.pt test.conllu --json

@@ -1,4 +1,4 @@
-"""Prepared corpora of named entities and text classes, from public repositories or from files that must be bought."""
+"""Prepared corpora of entities, chunks, key phrases and text classes, from public repositories or bought files."""
 
 from __future__ import annotations
 
@@ -23,11 +23,17 @@ __all__ = [
     "CONLL_03_DUTCH",
     "CONLL_03_GERMAN",
     "CONLL_03_SPANISH",
+    "CONLL_2000",
     "GERMEVAL_2018_OFFENSIVE_LANGUAGE",
+    "KEYPHRASE_INSPEC",
+    "KEYPHRASE_SEMEVAL2010",
+    "KEYPHRASE_SEMEVAL2017",
     "NER_ENGLISH_SEC_FILLINGS",
+    "NER_ENGLISH_STACKOVERFLOW",
     "NER_ENGLISH_WIKIGOLD",
     "NER_FINNISH",
     "NER_GERMAN_BIOFID",
+    "NER_GERMAN_GERMEVAL",
     "NER_GERMAN_LEGAL",
     "NER_TURKU",
     "WNUT_17",
@@ -125,6 +131,11 @@ class PreparedCorpus:
             )
 
 
+def names_of_known_corpora() -> list[str]:
+    """Return the corpora whose files are known, and those of languages: `NER_ICDAR_EUROPEANA/fr`."""
+    return list(_known_files())
+
+
 @lru_cache(maxsize=1)
 def _known_files() -> dict[str, dict[str, tuple[str, str]]]:
     """Return for each corpus and split the path of the file in its repository, and its hash."""
@@ -190,6 +201,62 @@ NER_TURKU = PreparedCorpus(
     repository="TurkuNLP/turku-ner-corpus",
     revision="41856819d45580f1c4ce7100e75ea6b859fb75dc",
     options={"document_separator_token": "-DOCSTART-", "column_delimiter": "\t"},
+)
+
+
+def _keyphrases(name: str) -> PreparedCorpus:
+    return PreparedCorpus(
+        name=f"KEYPHRASE_{name}",
+        licence="MIT",
+        columns={0: "text", 1: "keyword"},
+        repository="midas-research/keyphrase-extraction-as-sequence-labeling-data",
+        revision="8d5643b44b558483c5e5edf8e4c4d8ca0ade8912",
+        options={"column_delimiter": "\t"},
+    )
+
+
+KEYPHRASE_INSPEC = _keyphrases("INSPEC")
+KEYPHRASE_SEMEVAL2010 = _keyphrases("SEMEVAL2010")
+KEYPHRASE_SEMEVAL2017 = _keyphrases("SEMEVAL2017")
+
+NER_ENGLISH_STACKOVERFLOW = PreparedCorpus(
+    name="NER_ENGLISH_STACKOVERFLOW",
+    licence="MIT",
+    columns={0: "text", 1: "ner", 3: "markdown"},
+    repository="jeniyat/StackOverflowNER",
+    revision="d1f408d235fcfbb268f028ef53162398ecb8a328",
+    options={
+        "column_delimiter": "\t",
+        "banned_sentences": (  # lines about a post, and code that was left out; as in Flair
+            "omitted for annotation",
+            "CODE_BLOCK :",
+            "OP_BLOCK :",
+            "Question_URL :",
+            "Question_ID :",
+        ),
+        "label_name_map": {
+            **dict.fromkeys(("Library_Function", "Function_Name"), "Function"),
+            **dict.fromkeys(("Library_Class", "Class_Name"), "Class"),
+            **dict.fromkeys(("Library_Variable", "Variable_Name"), "Variable"),
+            **dict.fromkeys(("Error_Name", "Keyboard_IP", "Value", "Output_Block"), "O"),
+            "Organization": "Website",
+        },
+    },
+)
+NER_GERMAN_GERMEVAL = PreparedCorpus(
+    name="NER_GERMAN_GERMEVAL",
+    licence="CC BY 4.0",
+    columns={1: "text", 2: "ner"},
+    files=Splits("train.tsv", "dev.tsv", "test.tsv"),
+    source="https://sites.google.com/site/germeval2014ner/data",
+    options={"column_delimiter": "\t", "comment_symbol": "#"},
+)
+CONLL_2000 = PreparedCorpus(
+    name="CONLL_2000",
+    licence="no licence to pass it on: get it from its source",
+    columns={0: "text", 1: "pos", 2: "np"},
+    files=Splits("train.txt", None, "test.txt"),
+    source="https://www.clips.uantwerpen.be/conll2000/chunking/",
 )
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from flairlite.data.sentence import Sentence
-from flairlite.datasets.classification import ClassificationDataset
+from flairlite.datasets.classification import ClassificationDataset, CSVClassificationDataset
 from flairlite.datasets.columns import ColumnDataset
 from flairlite.datasets.conllu import read_conllu
 from flairlite.datasets.jsonl import JsonlDataset
+from flairlite.datasets.text_file import TextFile, split_lines
 from flairlite.errors import SettingError
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 def read_labelled(
@@ -27,7 +31,10 @@ def read_labelled(
     |---|---|
     | word | CoNLL-U |
     | span | JSON lines if the name ends in `.jsonl`, else columns: the word first, its tag last |
-    | sentence | fastText's format, as in `__label__news It rained.` |
+    | sentence | a table if the name ends in `.csv` or `.tsv`, else fastText's format: `__label__news It rained.` |
+
+    In a table, the columns `text` and `label` of its header have the texts and their classes; without such a header,
+    the first and the last column.
 
     Args:
         path: The file.
@@ -45,6 +52,22 @@ def read_labelled(
         if Path(path).suffix == ".jsonl":
             return JsonlDataset(path, label_type=label_type)
         return ColumnDataset(path, {0: "text", -1: label_type})
+    if unit == "sentence" and Path(path).suffix in _DELIMITERS:
+        return _read_table(path, label_type, _DELIMITERS[Path(path).suffix])
     if unit == "sentence":
         return ClassificationDataset(path, label_type, allow_examples_without_labels=allow_unlabelled)
     raise SettingError(f"unit must be word, span or sentence, not {unit!r}")
+
+
+def _read_table(path: str | Path, label_type: str, delimiter: str) -> CSVClassificationDataset:
+    file = TextFile(path)
+    with file.open() as binary:
+        lines = (file.decode(raw, number, 0) for number, raw in enumerate(split_lines(binary), 1))
+        first = next(csv.reader(lines, delimiter=delimiter), [])
+    names = [cell.strip().lower() for cell in first]
+    has_header = {"text", "label"} <= set(names)
+    text, label = (names.index("text"), names.index("label")) if has_header else (0, max(len(names) - 1, 1))
+    # a line such as `sep=;` before the rows determines the delimiter
+    options: dict[str, Any] = {} if delimiter == "," else {"delimiter": delimiter}
+    columns = {text: "text", label: "label"}
+    return CSVClassificationDataset(path, columns, label_type, skip_header=has_header, **options)

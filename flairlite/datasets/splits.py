@@ -115,7 +115,8 @@ def _files_in(folder: Path, suffix: str | None) -> list[str]:
         files = sorted(path for path in folder.iterdir() if path.is_file())
     except OSError as error:
         problem = f"the folder cannot be read: {error.strerror or error}"
-        raise DataFormatError(problem, path=folder, remedy="Check data_folder") from error
+        remedy = f"Give its folder, and train_file={folder.name!r}" if folder.is_file() else "Check data_folder"
+        raise DataFormatError(problem, path=folder, remedy=remedy) from error
     return [
         path.name
         for path in files

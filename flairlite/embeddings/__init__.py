@@ -1,5 +1,10 @@
 """Embeddings: vectors for words and for sentences."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from flairlite.embeddings.base import (
     DocumentEmbeddings,
     Embeddings,
@@ -7,17 +12,20 @@ from flairlite.embeddings.base import (
     load_embeddings,
     register_embeddings,
 )
-from flairlite.embeddings.characters import CharacterCNNEmbeddings, CharacterEmbeddings, FlairCharacterEmbeddings
-from flairlite.embeddings.document import DocumentCNNEmbeddings, DocumentPoolEmbeddings, DocumentRNNEmbeddings
-from flairlite.embeddings.flair import FlairEmbeddings
-from flairlite.embeddings.lexicon_embeddings import ClusterEmbeddings, LexiconEmbeddings
-from flairlite.embeddings.shapes import WordShapeEmbeddings
-from flairlite.embeddings.stacked import StackedEmbeddings
-from flairlite.embeddings.subwords import AffixEmbeddings, SubwordEmbeddings
-from flairlite.embeddings.trained import HashEmbeddings, OneHotEmbeddings
-from flairlite.embeddings.transformer import TransformerDocumentEmbeddings, TransformerWordEmbeddings
-from flairlite.embeddings.vectors import WordVectors
-from flairlite.embeddings.word import WordEmbeddings
+from flairlite.embeddings.modules import MODULES
+
+if TYPE_CHECKING:
+    from flairlite.embeddings.characters import CharacterCNNEmbeddings, CharacterEmbeddings, FlairCharacterEmbeddings
+    from flairlite.embeddings.document import DocumentCNNEmbeddings, DocumentPoolEmbeddings, DocumentRNNEmbeddings
+    from flairlite.embeddings.flair import FlairEmbeddings
+    from flairlite.embeddings.lexicon_embeddings import ClusterEmbeddings, LexiconEmbeddings
+    from flairlite.embeddings.shapes import WordShapeEmbeddings
+    from flairlite.embeddings.stacked import StackedEmbeddings
+    from flairlite.embeddings.subwords import AffixEmbeddings, SubwordEmbeddings
+    from flairlite.embeddings.trained import HashEmbeddings, OneHotEmbeddings
+    from flairlite.embeddings.transformer import TransformerDocumentEmbeddings, TransformerWordEmbeddings
+    from flairlite.embeddings.vectors import WordVectors
+    from flairlite.embeddings.word import WordEmbeddings
 
 __all__ = [
     "AffixEmbeddings",
@@ -45,3 +53,16 @@ __all__ = [
     "load_embeddings",
     "register_embeddings",
 ]
+
+_MODULES = {**MODULES, "WordVectors": "flairlite.embeddings.vectors"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a class when it is requested: no program needs all of them."""
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

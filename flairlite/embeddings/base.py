@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from torch import Generator, Tensor, nn
 from flairlite.batching import bucketed_batches
 from flairlite.checks import shown, whole_number
 from flairlite.data import Corpus, Sentence
+from flairlite.embeddings.modules import MODULES
 from flairlite.encoding import Batch, ContextWindow, EncodedDataset, Table, encode
 from flairlite.errors import ModelFileError, SettingError
 from flairlite.nn.functional import evaluating
@@ -42,7 +44,7 @@ def check_sizes(name: str, values: Any) -> tuple[int, ...]:
     return found
 
 
-_CLASSES: dict[str, type[Embeddings]] = {}
+_CLASSES: dict[str, type[Embeddings]] = {}  # by the name that files contain; those of `MODULES` when they are imported
 _Class = TypeVar("_Class", bound="type[Embeddings]")
 
 
@@ -133,6 +135,10 @@ class Embeddings(nn.Module, ABC):
 
     def unknown_words(self, table: Table) -> dict[str, Tensor]:
         """Return, for each embedding by name, which words (U + 1,) of a table have no vector."""
+        return {}
+
+    def depths(self) -> dict[str, int]:
+        """Return how many layers of a transformer are above each of its weights; empty for other embeddings."""
         return {}
 
     @abstractmethod
@@ -332,14 +338,23 @@ def register_embeddings(kind: _Class) -> _Class:
     Raises:
         SettingError: If another class of this name is registered.
     """
-    known = _CLASSES.get(kind.__name__)
-    if known is not None and (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
+    name, origin = kind.__name__, (kind.__module__, kind.__qualname__)
+    known = _CLASSES.get(name)
+    taken = (known.__module__, known.__qualname__) if known else (MODULES[name], name) if name in MODULES else origin
+    if taken != origin:
         raise SettingError(
-            f"embeddings {kind.__name__} of {kind.__module__} have the name of a class of {known.__module__}, which "
-            "files already refer to: rename the class"
+            f"embeddings {name} of {kind.__module__} have the name of a class of {taken[0]}, which files already "
+            "refer to: rename the class"
         )
-    _CLASSES[kind.__name__] = kind
+    _CLASSES[name] = kind
     return kind
+
+
+def _find_class(name: Any) -> type[Embeddings] | None:
+    """Return the class that files call by this name, or None."""
+    if isinstance(name, str) and name in MODULES:
+        importlib.import_module(MODULES[name])
+    return _CLASSES.get(name) if isinstance(name, str) else None
 
 
 def embedding_to_params(embedding: Embeddings, *, whole: bool = True) -> dict[str, Any]:
@@ -351,7 +366,7 @@ def embedding_to_params(embedding: Embeddings, *, whole: bool = True) -> dict[st
     name = type(embedding).__name__
     if _CLASSES.get(name) is not type(embedding):
         raise ModelFileError(
-            f"a model file cannot hold {name}: it can hold {', '.join(sorted(_CLASSES))}. "
+            f"a model file cannot hold {name}: it can hold {', '.join(sorted({*_CLASSES, *MODULES}))}. "
             "Write @register_embeddings above a class of your own"
         )
     return {"class": name, "given_name": embedding.name, **embedding.to_params(whole=whole)}
@@ -369,13 +384,14 @@ def embedding_from_params(params: Mapping[str, Any]) -> Any:
             "torch.load(path, weights_only=True) first"
         )
     name = params.get("class")
-    if not isinstance(name, str) or name not in _CLASSES:
+    kind = _find_class(name)
+    if kind is None:
         raise ModelFileError(
             f"the file contains embeddings {name!r}, which this version of flairlite does not know: upgrade it, or "
             "import the module of your own class first"
         )
     try:
-        embedding = _CLASSES[name].from_params({key: params[key] for key in params if key not in _OWN_KEYS})
+        embedding = kind.from_params({key: params[key] for key in params if key not in _OWN_KEYS})
     except (KeyError, TypeError) as error:
         problem = f"{name} lacks {error}" if isinstance(error, KeyError) else str(error)
         raise ModelFileError(f"the embeddings are damaged: {problem}. Copy or save them again") from error

@@ -15,7 +15,6 @@ from typing import BinaryIO
 import numpy as np
 
 from flairlite.download import cache_lock
-from flairlite.embeddings.vector_formats import read_vector_file
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import DataUnavailableError, FileWriteError, ModelFileError, SettingError
 from flairlite.runtime import get_cache_root
@@ -61,6 +60,8 @@ def load_vectors(path: str | Path) -> WordVectors:
             stack.enter_context(cache_lock(entry))
         if (stored := _open_entry(entry, log_level=logging.DEBUG)) is not None:  # converted by another process
             return stored
+        from flairlite.embeddings.vector_formats import read_vector_file
+
         log.info("converting the word vectors in %s once; later loads map them from %s", path, entry)
         content, reason = read_vector_file(path), "it was removed at once"
         vectors = WordVectors(content.words, content.matrix)

@@ -16,7 +16,6 @@ from torch import Generator, Tensor, nn
 from flairlite.checks import flag
 from flairlite.download import Resource, bundled_path, fetch
 from flairlite.embeddings.base import Inputs, TokenEmbeddings, register_embeddings
-from flairlite.embeddings.gensim_files import split_keyed_vectors
 from flairlite.embeddings.vector_cache import load_cached_vectors, load_vectors
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.encoding import Table
@@ -169,6 +168,8 @@ def _to_vectors(embeddings: Any) -> WordVectors:
         return load_vectors(_find_file(embeddings))
     if isinstance(embeddings, Mapping):
         return WordVectors.from_mapping(embeddings)
+    from flairlite.embeddings.gensim_files import split_keyed_vectors
+
     try:
         return WordVectors(*split_keyed_vectors(embeddings, "KeyedVectors"))
     except TypeError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,6 @@ from flairlite.models.inputs import (
     make_dropouts,
 )
 from flairlite.models.model import Model
-from flairlite.models.n_best import Hypothesis, find_n_best
 from flairlite.models.tag_heads import (
     TagHead,
     TagHeads,
@@ -36,6 +35,9 @@ from flairlite.models.tag_heads import (
 from flairlite.nn import LinearChainCRF, PaddedRNN
 from flairlite.runtime import get_device, get_seed, seeded
 from flairlite.tasks import Decoded, SpanTask
+
+if TYPE_CHECKING:
+    from flairlite.prediction.n_best import Hypothesis
 
 
 class SequenceTagger(TagHeads, Model):
@@ -276,6 +278,8 @@ class SequenceTagger(TagHeads, Model):
             0.92 ((2, 3, 'LOC'),)
             0.05 ()
         """
+        from flairlite.models.n_best import find_n_best
+
         index = self.type_indices("label_type", label_type)[0]
         head = self.heads[index]
         chain = head.word_decoder.chain(head.crf)

@@ -15,12 +15,10 @@ from torch import Tensor
 from flairlite.checks import file_path
 from flairlite.embeddings.base import embedding_from_params, embedding_to_params
 from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
-from flairlite.models.from_flair import read_flair_model
 from flairlite.models.tag_heads import TagHeads
 from flairlite.runtime import get_device
 from flairlite.storage.allocation_limit import AllocationLimit
 from flairlite.storage.bundled_models import find_bundled, path_of_model
-from flairlite.storage.flair_file import is_flair_file
 from flairlite.storage.model_file import read_model_file, write_model_file
 from flairlite.storage.pickle_reader import ArchiveError
 from flairlite.tokenization import Tokenizer
@@ -83,7 +81,7 @@ def load_model(
     path = file_path("model_path", model_path)
     bundled = find_bundled(path)
     path = path_of_model(path)
-    content = read_flair_model(path) if is_flair_file(path) else read_model_file(path)
+    content = _read(path)
     name = content.get("class")
     found_class = MODEL_CLASSES.get(name) if isinstance(name, str) else None
     if found_class is None:
@@ -109,6 +107,16 @@ def load_model(
     if bundled is not None and isinstance(model, TagHeads):
         model.drop_heads(*(name for name in model.label_types if name != bundled.label_type))
     return model.to(device).eval()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    from flairlite.storage.flair_file import is_flair_file
+
+    if is_flair_file(path):
+        from flairlite.models.from_flair import read_flair_model
+
+        return read_flair_model(path)
+    return read_model_file(path)
 
 
 def convert(old: str | Path, new: str | Path) -> None:

@@ -14,7 +14,6 @@ import torch
 
 from flairlite.checks import shown
 from flairlite.embeddings import Embeddings
-from flairlite.embeddings.transformer_base import TransformerEmbeddings
 from flairlite.errors import SettingError
 from flairlite.models import Model
 
@@ -151,13 +150,14 @@ def _find_rates(
     if unknown := sorted(by_name.keys() - {part.name for _, part in parts}):
         known = ", ".join(dict.fromkeys(part.name for _, part in parts))
         raise SettingError(f"embedding_learning_rates names {unknown[0]!r}; the embeddings of the model are {known}")
-    if layer_decay is not None and not any(isinstance(part, TransformerEmbeddings) for _, part in parts):
+    depths = {} if layer_decay is None else {path: part.depths() for path, part in parts}
+    if layer_decay is not None and not any(depths.values()):
         raise SettingError("layer_decay is for the layers of a transformer, and the model has none: leave it out")
     for path, part in parts:
         if part.name in by_name:
             rates |= {f"{path}.{name}": by_name[part.name] for name, _ in part.named_parameters()}
-        if layer_decay is not None and isinstance(part, TransformerEmbeddings):
-            for name, depth in part.depths().items():
+        if layer_decay is not None:
+            for name, depth in depths[path].items():
                 rates[f"{path}.{name}"] = rates.get(f"{path}.{name}", learning_rate) * layer_decay**depth
     return rates
 

@@ -714,11 +714,22 @@ def test_prepared_corpora() -> None:
 
 
 @row(
+    "`KEYPHRASE_INSPEC`, `KEYPHRASE_SEMEVAL2010`, `KEYPHRASE_SEMEVAL2017`, `NER_ENGLISH_STACKOVERFLOW`, "
+    "`NER_ICDAR_EUROPEANA`, `NER_MASAKHANE`, `MASAKHA_POS`, `NER_GERMAN_GERMEVAL`, `CONLL_2000`"
+)
+def test_more_prepared_corpora() -> None:
+    with pytest.raises(DataUnavailableError, match=r"masakhane-ner/ba5843cd08aa491d5f96a5e809e71eb9ec461391/.*/luo/"):
+        flairlite.datasets.NER_MASAKHANE()
+    with pytest.raises(DataUnavailableError, match=r"lacks train\.txt, test\.txt: get them from https://www\.clips"):
+        flairlite.datasets.CONLL_2000()
+
+
+@row(
     "`CONLL_*`, `NER_*`, `UP_*`, `KEYPHRASE_*`, `SENTEVAL_*`, `GLUE_*`, `WASSA_*`, `TREC_*`, `ONTONOTES`, "
-    "`CLEANCONLL`, `FEWNERD`, `BIOSCOPE`, `MASAKHA_POS`, `AMAZON_REVIEWS`, `IMDB`, `NEWSGROUPS`, `AGNEWS`, "
+    "`CLEANCONLL`, `FEWNERD`, `BIOSCOPE`, `AMAZON_REVIEWS`, `IMDB`, `NEWSGROUPS`, `AGNEWS`, "
     "`STACKOVERFLOW`, `SENTIMENT_140`, `GO_EMOTIONS`, `YAHOO_ANSWERS`, `COMMUNICATIVE_FUNCTIONS`"
 )
 def test_other_data_sets() -> None:
-    assert_missing("flairlite.datasets", "CONLL_2000", "NER_BASQUE", "IMDB", "AGNEWS", "TREC_6")
+    assert_missing("flairlite.datasets", "UP_GERMAN", "NER_BASQUE", "IMDB", "AGNEWS", "TREC_6")
     assert len(SAMPLE_ENGLISH().train or ()) > 400
     assert flairlite.datasets.SAMPLE_NER().train

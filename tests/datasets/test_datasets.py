@@ -71,6 +71,8 @@ def test_an_ambiguous_folder_is_an_error(tmp_path: Path) -> None:
         find_train_dev_test_files(tmp_path, None, None, None)
     with pytest.raises(DataFormatError, match="the folder cannot be read: No such file"):
         find_train_dev_test_files(tmp_path / "none", None, None, None)
+    with pytest.raises(DataFormatError, match=r"Not a directory\. Give its folder, and train_file='a\.txt'"):
+        find_train_dev_test_files(tmp_path / "a.txt", None, None, None)
     for name in ("train.1.txt", "train.2.txt"):
         (tmp_path / name).write_text("x", encoding="utf-8")
     with pytest.raises(SettingError, match=r"may be the train split, train\.1\.txt, train\.2\.txt: pass train_file"):

@@ -459,6 +459,18 @@ def test_unit_determines_the_format_of_gold_labels(tmp_path: Path) -> None:
     texts = save(tmp_path, "__label__a Rome\nno label\n", "texts")
     assert len(read_labelled(texts, label_type="t", unit="sentence")) == 1
     assert len(read_labelled(texts, label_type="t", unit="sentence", allow_unlabelled=True)) == 2
+    for name, content in (
+        ("a.csv", 'A "fine" film,pos\n"Dull, and long",neg\n'),
+        ("b.csv", 'id,Label,text\n1,pos,A "fine" film\n2,neg,"Dull, and long"\n'),
+        ("c.tsv", 'A "fine" film\t1\tpos\nDull, and long\t2\tneg\n'),
+        ("d.csv", 'sep=;\nA "fine" film;pos\nDull, and long;neg\n'),
+    ):
+        table = save(tmp_path, content, name)
+        found = read_labelled(table, label_type="t", unit="sentence")
+        assert [sentence.get_label("t").value for sentence in found] == ["pos", "neg"], name
+        assert found[1].text == "Dull, and long"
+    with pytest.raises(DataFormatError, match="it has ';': pass delimiter="):
+        read_labelled(save(tmp_path, "A film;pos\n", "e.csv"), label_type="t", unit="sentence")
     unit: Any = "text"
     with pytest.raises(SettingError, match="unit must be word, span or sentence, not 'text'"):
         read_labelled(texts, label_type="t", unit=unit)

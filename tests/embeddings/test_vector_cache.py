@@ -16,7 +16,7 @@ import torch
 from gensim.models import Word2Vec
 from vector_files import MATRIX, WORDS, as_text, assert_same, keyed
 
-from flairlite.embeddings import vector_cache
+from flairlite.embeddings import vector_formats
 from flairlite.embeddings.vector_cache import load_vectors
 from flairlite.embeddings.vector_formats import VectorFile, read_vector_file
 from flairlite.embeddings.vectors import WordVectors
@@ -34,7 +34,7 @@ def test_a_second_load_maps_the_cache_without_gensim(
         load_vectors(source)
         assert caplog.text.count("converting the word vectors") == 1
         monkeypatch.setitem(sys.modules, "gensim.models", None)
-        monkeypatch.setattr(vector_cache, "read_vector_file", None)
+        monkeypatch.setattr(vector_formats, "read_vector_file", None)
         vectors = load_vectors(source)
     assert caplog.text.count("converting the word vectors") == 1
     assert isinstance(vectors.matrix, np.memmap)
@@ -194,7 +194,7 @@ def test_simultaneous_loads_convert_once(source: Path, monkeypatch: pytest.Monke
         reads.append(path)
         return read_vector_file(path)
 
-    monkeypatch.setattr(vector_cache, "read_vector_file", read)
+    monkeypatch.setattr(vector_formats, "read_vector_file", read)
     threads = [threading.Thread(target=load_vectors, args=(source,)) for _ in range(8)]
     for thread in threads:
         thread.start()

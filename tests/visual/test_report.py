@@ -418,7 +418,7 @@ class TestCallback:
     def test_a_failed_report_does_not_fail_the_run(
         self, mini_vectors: WordEmbeddings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from flairlite.trainers.callbacks import report
+        from flairlite.visual import report
 
         def fail(folder: Path) -> None:
             raise ZeroDivisionError("broken")

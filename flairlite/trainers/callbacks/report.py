@@ -7,7 +7,6 @@ import logging
 from flairlite.errors import MissingExtraError
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.state import TrainingState
-from flairlite.visual.report import write_report
 
 log = logging.getLogger("flairlite")
 
@@ -26,6 +25,8 @@ class Report(Callback):
         if error is not None:
             return
         try:
+            from flairlite.visual.report import write_report
+
             write_report(state.base_path)
         except MissingExtraError as missing:
             if not Report._is_announced:
