@@ -219,7 +219,7 @@ def serve(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL [MODEL ...]",
+            metavar="MODEL",
             help="Models or files of **flairlite export**, as PATH or NAME=PATH; by default, the name is that of the "
             "file without its ending.",
             show_default=False,

@@ -152,8 +152,10 @@ class Service:
             self._reader.shutdown()
 
     def stop(self) -> None:
-        """Say that the server stops: it is no longer ready, and answers close their connections."""
+        """Prepare for the end: the server is no longer ready, requests do not wait for others, connections are closed."""
         self._is_stopping = True
+        for batcher in self._batchers.values():
+            batcher.hurry()
 
     async def check_key(self, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> None:
         """Check the API key of a request, in a time that does not depend on the keys."""

@@ -110,6 +110,11 @@ class Batcher(Generic[Item, Answer]):
         self._changed.set()
         return answer
 
+    def hurry(self) -> None:
+        """Let no request wait for others any more."""
+        self._max_delay = 0
+        self._changed.set()
+
     async def close(self) -> None:
         """Accept no more requests, answer those that were accepted, and end the thread."""
         self._is_closed = True

@@ -103,6 +103,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more connections, answer the requests on open ones, and close them."""
+        self._on_stop()
         for server in self.servers:
             server.close()
         await asyncio.sleep(_ARRIVAL_SECONDS)  # a request that was sent before the connection is closed is still read
@@ -112,7 +113,6 @@ class _Server(uvicorn.Server):
         self.force_exit = self.should_exit and number == signal.SIGINT
         self.should_exit = True
         self.received = self.received or number
-        self._on_stop()
 
 
 def _describe(error: Any, host: str, port: int) -> str:
