@@ -1,4 +1,4 @@
-"""Measure `flairlite serve` over loopback, next to the same model called one by one. Prints a line of JSON for each step.
+"""Measure `flairlite serve` over loopback, next to the same model called one by one. Prints JSON, a line for each step.
 
     python benchmarks/serve.py [--seconds 30] [--clients 1 16 128] [--torch] [--model MODEL] [--options="--max-delay 0"]
 
@@ -123,7 +123,9 @@ async def run_clients(
         while time.perf_counter() < end:
             index = (index + 1) % len(texts)
             body = json.dumps({"sentences": [texts[index]]}).encode()
-            head = f"POST /tag HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+            head = (
+                f"POST /tag HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+            )
             start = time.perf_counter()
             try:
                 writer.write(head.encode() + b"\r\n\r\n" + body)
@@ -160,8 +162,13 @@ def is_right(answer: bytes, text: str, expected: Labels) -> bool:
     """Return whether an answer has the words, the labels and nearly the scores of the model."""
     sentence = json.loads(answer)["sentences"][0]
     found = [(token["text"], token["label"], token["score"]) for token in sentence["tokens"]]
-    return sentence["text"] == text and len(found) == len(expected) and all(
-        one[:2] == other[:2] and abs(one[2] - other[2]) < TOLERANCE for one, other in zip(found, expected, strict=True)
+    return (
+        sentence["text"] == text
+        and len(found) == len(expected)
+        and all(
+            one[:2] == other[:2] and abs(one[2] - other[2]) < TOLERANCE
+            for one, other in zip(found, expected, strict=True)
+        )
     )
 
 

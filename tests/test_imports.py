@@ -63,7 +63,7 @@ ORDER = [
 HEAVY = {"conllu", "gensim", "hypothesis", "matplotlib", "pooch", "pytest", "requests", "scipy", "sklearn", "spacy"}
 HEAVY |= {"jinja2", "mlflow", "onnx", "onnxruntime", "pandas", "syntok", "tensorboard", "tokenizers", "tqdm"}
 HEAVY |= {"transformers", "wandb"}
-SERVER = {"fastapi", "prometheus_client", "pydantic", "starlette", "uvicorn"}  # flairlite.serving defines classes with them
+SERVER = {"fastapi", "prometheus_client", "pydantic", "starlette", "uvicorn"}  # flairlite.serving derives classes
 
 OBSERVE = """
 import json, logging, os, random, sys, warnings

@@ -13,9 +13,7 @@ from flairlite.serving.extra import check_extra
 from flairlite.serving.settings import ServingSettings
 
 
-def serve_models(
-    models: Sequence[str], host: str, port: int, *, device: str | None, settings: ServingSettings
-) -> None:
+def serve_models(models: Sequence[str], host: str, port: int, *, device: str | None, settings: ServingSettings) -> None:
     """Answer requests until SIGTERM or Ctrl-C.
 
     Args:

@@ -68,7 +68,7 @@ def layers_of(model: Any) -> list[Layer]:
 
 
 def to_json(sentence: Sentence, layers: Sequence[Layer], offset: int = 0) -> dict[str, Any]:
-    """Return the labels of a sentence under `tokens`, `spans` or `labels`, or those of several types under their names."""
+    """Return the labels of a sentence as `tokens`, `spans` or `labels`, or those of several types by their names."""
     return {
         _KEYS[layer.unit] if len(layers) == 1 else layer.label_type: layer.annotations(sentence, offset)
         for layer in layers

@@ -133,7 +133,7 @@ class Service:
         settings = self._settings
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         for name, model in self._models.items():
-            batcher = Batcher(
+            batcher: Batcher[list[Sentence], bytes] = Batcher(
                 model.label,
                 max_size=settings.batch_size,
                 max_delay=settings.max_delay,
@@ -152,7 +152,7 @@ class Service:
             self._reader.shutdown()
 
     def stop(self) -> None:
-        """Prepare for the end: the server is no longer ready, requests do not wait for others, connections are closed."""
+        """Prepare for the end: the server is not ready, requests do not wait for others, answers close connections."""
         self._is_stopping = True
         for batcher in self._batchers.values():
             batcher.hurry()
@@ -223,7 +223,7 @@ class Service:
     def _find(self, name: str | None) -> ServedModel:
         if name is None and len(self._models) == 1:
             return next(iter(self._models.values()))
-        if name not in self._models:
+        if name is None or name not in self._models:
             problem = "name a model of this server" if name is None else f"there is no model {name!r:.100}"
             raise HTTPException(422, f"{problem}: model must be one of {', '.join(map(repr, self._models))}")
         return self._models[name]
@@ -244,8 +244,9 @@ class Service:
         except (QueueFullError, ClosedError):
             raise _busy() from None
         disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
+        either: set[asyncio.Future[Any]] = {answer, disconnect}
         try:
-            await asyncio.wait({answer, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
                 raise ClientDisconnect
             content = answer.result()

@@ -8,7 +8,7 @@ from fastapi import HTTPException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 _MAX_PROBLEMS = 3  # of a request that are described
-_EXAMPLES = [{"text": "Ada Lovelace lived in London."}, {"sentences": ["It rained.", ["in", "Cork"]]}]
+_EXAMPLES: list[Any] = [{"text": "Ada Lovelace lived in London."}, {"sentences": ["It rained.", ["in", "Cork"]]}]
 
 
 class TagRequest(BaseModel):
@@ -88,7 +88,7 @@ def parse_request(body: bytes) -> TagRequest:
 
 
 def _describe(problem: Any) -> str:
-    """Return what is wrong in the words of this API, where pydantic's would be long or say nothing of what is expected."""
+    """Return what is wrong; pydantic's words would be long here, or would not say what is expected."""
     name, *rest = map(str, problem["loc"] or ("",))
     if problem["type"] == "extra_forbidden":
         return f"{name!r:.100} is no key of a request, which has text or sentences, and model"

@@ -110,7 +110,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self.force_exit = self.should_exit and number == signal.SIGINT
+        self.force_exit = self.received is not None and number == signal.SIGINT
         self.should_exit = True
         self.received = self.received or number
 

@@ -60,4 +60,6 @@ def _check_key(key: Any) -> None:
     if key is None:
         return
     if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise SettingError("api_key must be a string of visible ASCII characters without spaces, as it is sent in a header")
+        raise SettingError(
+            "api_key must be a string of visible ASCII characters without spaces: it is sent in a header"
+        )
