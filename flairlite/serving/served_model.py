@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # exported models predict without torch
     from flairlite.models import Model
 
 
+_MAX_CHARACTERS = 10_000  # of a word: networks over characters take a step for each
+
+
 class ServedModel:
     """A model that answers requests.
 
@@ -50,7 +53,8 @@ class ServedModel:
         """Return the sentences of a request.
 
         Raises:
-            HTTPException: 413 if there are too many sentences or words, 422 if there are no words.
+            HTTPException: 413 if there are too many sentences or words, or a word is too long; 422 if there are no
+                words.
         """
         limits = self._settings
         if request.sentences is not None and len(request.sentences) > limits.max_sentences:
@@ -62,6 +66,8 @@ class ServedModel:
             num_words += len(sentence.words)
             if num_words > limits.max_words:
                 raise _too_large(f"at least {num_words:,}", "words", limits.max_words)
+            if len(sentence.text) > _MAX_CHARACTERS and (longest := max(map(len, sentence.words))) > _MAX_CHARACTERS:
+                raise _too_large(f"a word of {longest:,}", "characters", _MAX_CHARACTERS)
         if not num_words:
             raise HTTPException(422, "there is no text to label: give text or sentences with at least one word")
         return sentences

@@ -167,6 +167,11 @@ class TestWrongRequests:
         answer = server.tag({"text": "ab cd " * 900_000, "model": "ner"})
         assert (answer.status, answer.detail) == (413, "the request has more than 1,048,576 bytes: split the text")
 
+    def test_a_word_without_end_is_refused(self, server: Server) -> None:
+        answer = server.tag({"text": "It is " + "a" * 500_000, "model": "ner"})
+        assert (answer.status, "a word of 500,000 characters, but at most 10,000" in answer.detail) == (413, True)
+        assert server.tag({"text": "It is " + "a" * 10_000, "model": "ner"}).status == 200
+
     def test_a_body_of_unknown_length_is_refused_when_it_gets_too_long(self, small: Server) -> None:
         with contextlib.closing(small.connect()) as connection:
             headers = {"Content-Type": "application/json", "Authorization": "Bearer s3cret"}
