@@ -241,8 +241,10 @@ class Service:
             sentences = await asyncio.get_running_loop().run_in_executor(self._reader, model.read, parsed)
         try:
             answer = self._batchers[model.name].submit(sentences, len(sentences))
-        except (QueueFullError, ClosedError):
+        except QueueFullError:
             raise _busy() from None
+        except ClosedError:
+            raise _busy("the server takes no requests now") from None
         disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
         either: set[asyncio.Future[Any]] = {answer, disconnect}
         try:
@@ -294,9 +296,9 @@ def _size_of(request: TagRequest) -> int:
     return len(request.text or "") + sum(map(len, request.sentences or ()))
 
 
-def _busy() -> HTTPException:
-    problem = "too many requests wait: try again after the seconds in Retry-After"
-    return HTTPException(503, problem, {"Retry-After": _RETRY_SECONDS})
+def _busy(problem: str = "too many requests wait") -> HTTPException:
+    detail = f"{problem}: try again after the seconds in Retry-After"
+    return HTTPException(503, detail, {"Retry-After": _RETRY_SECONDS})
 
 
 def _hash(key: str) -> bytes:

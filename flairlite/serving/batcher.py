@@ -33,9 +33,10 @@ class _Waiting(Generic[Item]):
 class Batcher(Generic[Item, Answer]):
     """Collects requests, and answers several of them with one call of a function in a thread of its own.
 
-    A batch begins when `max_size` is reached, or when the oldest request has waited for `max_delay`. While the function
-    runs, the next requests wait, so batches grow with the load. Requests are answered in the order of their arrival.
-    If the function fails for a batch, it is called for each of its requests alone, so that only those fail that must.
+    A batch begins when `max_size` is reached, or when the oldest request has waited for `max_delay`; at once if the
+    last batch had a single request, because then a client is probably alone. While the function runs, the next requests
+    wait, so batches grow with the load. Requests are answered in the order of their arrival. If the function fails for
+    a batch, it is called for each of its requests alone, so that only those fail that must.
 
     An instance belongs to one event loop, in which `start` is called.
 
@@ -61,6 +62,7 @@ class Batcher(Generic[Item, Answer]):
         # in the order of arrival; a cancelled request is removed from any position
         self._waiting: dict[asyncio.Future[Answer], _Waiting[Item]] = {}
         self._size = 0  # of all that wait
+        self._expects_others = True
         self._is_closed = False
         self._changed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batcher")
@@ -145,7 +147,7 @@ class Batcher(Generic[Item, Answer]):
             delay = None
             if self._waiting:
                 delay = next(iter(self._waiting.values())).since + self._max_delay - loop.time()
-                if delay <= 0:
+                if delay <= 0 or not self._expects_others:
                     return
             self._changed.clear()
             timer = None if delay is None else loop.call_later(delay, self._changed.set)
@@ -164,6 +166,7 @@ class Batcher(Generic[Item, Answer]):
             self._remove(answer)
             if not answer.done():  # it was cancelled in this step of the event loop
                 batch[answer] = waiting.item
+        self._expects_others = len(batch) != 1
         return batch
 
     async def _answer(self, batch: dict[asyncio.Future[Answer], Item]) -> None:

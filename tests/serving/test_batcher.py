@@ -74,6 +74,29 @@ def test_a_batch_begins_after_the_delay_of_its_oldest_request() -> None:
     run(test())
 
 
+def test_a_client_that_is_alone_does_not_wait_after_its_first_request() -> None:
+    async def test() -> None:
+        function = Function()
+        batcher = make(function, max_size=3, max_delay=NEVER)
+        first = batcher.submit(1)
+        await asyncio.sleep(0.05)
+        assert not first.done()  # others may come
+        await asyncio.gather(first, batcher.submit(2), batcher.submit(3))
+        alone = await function.hold(batcher)  # a batch with a single request, while which two others arrive
+        others = [batcher.submit(4), batcher.submit(5)]
+        function.may_run.set()
+        assert await asyncio.gather(alone, *others) == [0, 8, 10]
+        last = batcher.submit(6)  # the last batch had two
+        await asyncio.sleep(0.05)
+        assert not last.done()
+        batcher.hurry()
+        assert await last == 12
+        assert function.batches == [[1, 2, 3], [0], [4, 5], [6]]
+        await batcher.close()
+
+    run(test())
+
+
 def test_requests_gather_while_the_function_runs_and_batches_have_at_most_the_maximum_size() -> None:
     async def test() -> None:
         function = Function()
