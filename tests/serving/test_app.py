@@ -52,7 +52,9 @@ class Client:
     def __init__(self, app: Any) -> None:
         self.app = app
 
-    async def send(self, method: str, path: str, pieces: Iterable[bytes] = (), *, ends: bool = True) -> tuple[int, Any]:
+    async def send(
+        self, method: str, path: str, pieces: Iterable[bytes] = (), *, ends: bool = True, key: str | None = None
+    ) -> tuple[int, Any]:
         """Return status and content of the answer; with `ends=False`, the rest of the body never comes."""
         messages = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
         if ends:
@@ -69,7 +71,10 @@ class Client:
 
         scope = {"type": "http", "http_version": "1.1", "method": method, "scheme": "http", "path": path}
         scope |= {"raw_path": path.encode(), "root_path": "", "query_string": b"", "state": {}}  # type: ignore[dict-item]
-        scope |= {"headers": [(b"content-type", b"application/json")]}  # type: ignore[dict-item]
+        headers = [(b"content-type", b"application/json")]
+        if key is not None:
+            headers.append((b"authorization", f"Bearer {key}".encode()))
+        scope |= {"headers": headers}  # type: ignore[dict-item]
         await self.app(scope, receive, send)
         body = b"".join(message.get("body", b"") for message in sent)
         return sent[0]["status"], json.loads(body)
@@ -171,6 +176,29 @@ def test_while_it_stops_it_is_alive_and_not_ready() -> None:
         assert labels(await client.tag(text="dog")) == ["3"]
 
     run(test, model=Model())
+
+
+def test_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are compared by the function for this purpose, and have one length, so that the length tells nothing."""
+
+    async def main() -> None:
+        from flairlite.serving import app, make_app
+
+        compared: list[tuple[int, int]] = []
+        compare = app.hmac.compare_digest
+
+        def record(one: bytes, other: bytes) -> bool:
+            compared.append((len(one), len(other)))
+            return compare(one, other)
+
+        monkeypatch.setattr(app.hmac, "compare_digest", record)
+        client = Client(make_app({"model": Model()}, ServingSettings(api_key="s3cret")))
+        keys = [None, "x", "s3cre", "s3cret", "s3cret" * 100, "é"]
+        found = [(await client.send("GET", "/models", key=key))[0] for key in keys]
+        assert found == [401, 401, 401, 200, 401, 401]
+        assert compared == [(32, 32)] * len(keys)
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("models", [{}, {"": Model()}], ids=["no model", "no name"])
