@@ -65,7 +65,7 @@ def label(page: Any, text: str) -> Any:
     """Send a text, and return what is shown."""
     page.fill("#text", text)
     page.click("#send")
-    page.wait_for_function("!document.getElementById('send').disabled")
+    page.locator("#send:enabled").wait_for()  # a function to wait for would be evaluated, which the page forbids
     return page.locator("#answer")
 
 
