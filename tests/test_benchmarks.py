@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import os
@@ -338,3 +339,36 @@ def test_exported_models_are_measured_without_torch(tmp_path: Path) -> None:
     assert 0 < figures["peak_rss_mb"] < figures["predict_peak_rss_mb"] * 2
     assert all(figures[name] > 0 for name in ("first_sentence_s", "latency_ms", "predict_tokens_per_s"))
     assert 0 <= figures["whole_test_accuracy"] <= 1
+
+
+@pytest.fixture(scope="module")
+def words_model() -> Path:
+    pytest.importorskip("fastapi", reason="fastapi is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    return max((BENCHMARKS.parent / "tests" / "data" / "exports").glob("format-*-words.onnx"))
+
+
+def test_the_load_test_compares_every_answer(words_model: Path) -> None:
+    process = run_benchmark("serve.py", "--seconds", "0.5", "--clients", "1", "8", "--model", str(words_model))
+    assert process.returncode == 0, process.stderr
+    alone, *steps = map(json.loads, process.stdout.splitlines())
+    assert alone["requests"] > 0
+    assert [step["step"] for step in steps] == ["1 clients", "8 clients"]
+    for step in steps:
+        assert (step["wrong"], step["lost"]) == (0, 0)
+        assert step["requests"] > 0
+        assert step["p50_ms"] <= step["p99_ms"]
+        assert step["rss_mb_after"] > 10
+
+
+def test_the_load_test_notices_wrong_and_lost_answers(words_model: Path) -> None:
+    from flairlite.deploy import load as load_export
+
+    serve = load("serve")
+    labels = [[("dog", load_export(words_model).predict("dog")[0].tag, 0.0)], [("cat", "X", 0.0)]]
+    with serve.serve(words_model, []) as url:
+        outcome = asyncio.run(serve.run_clients(url, 2, 0.2, ["dog", "cat"], labels))  # scores and a label are wrong
+        assert outcome.num_wrong == len(outcome.seconds) > 0
+        assert outcome.num_lost == 0
+        lost = asyncio.run(serve.run_clients(url, 2, 0.2, ["", ""], labels))  # refused
+        assert lost.num_lost == 2

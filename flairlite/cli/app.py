@@ -217,6 +217,68 @@ def tag(
 
 
 @app.command()
+def serve(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL",
+            help="Models or files of **flairlite export**, as PATH or NAME=PATH; by default, the name is that of the "
+            "file without its ending.",
+            show_default=False,
+        ),
+    ],
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; 0.0.0.0 for requests from other machines.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for a free one.")] = 8000,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="FLAIRLITE_API_KEY",
+            metavar="KEY",
+            help="Requests must have it, as `Authorization: Bearer KEY`. Use the variable: other users of the machine "
+            "can read options.",
+            show_default=False,
+        ),
+    ] = None,
+    batch_size: BatchSize = 64,
+    max_delay: Annotated[
+        float, typer.Option(min=0, metavar="MS", help="Milliseconds for which a request waits for others.")
+    ] = 2,
+    max_waiting: Annotated[int, typer.Option(min=1, help="Requests that wait for a model; others get 503.")] = 256,
+    max_body: Annotated[int, typer.Option(min=1, help="Bytes of a request.")] = 1 << 20,
+    max_sentences: Annotated[int, typer.Option(min=1, help="Sentences of a request.")] = 1000,
+    max_words: Annotated[int, typer.Option(min=1, help="Words of a request.")] = 20_000,
+    device: Device = None,
+) -> None:
+    """Label texts over HTTP, until SIGTERM or Ctrl-C.
+
+    Open the address in a browser to try the models. Programs send JSON to `/tag`, which `/openapi.json` describes;
+    `/health`, `/ready` and `/metrics` are for monitoring. Requests that arrive at the same time are labelled together,
+    and those that were accepted are answered before the server stops.
+
+    ```sh
+    flairlite serve my-model/best-model.pt topics=topics.onnx
+    curl --json '{"text": "Ada lives in London.", "model": "best-model"}' http://127.0.0.1:8000/tag
+    ```
+    """
+    from flairlite.cli.serve import serve_models
+    from flairlite.serving.settings import ServingSettings
+
+    settings = ServingSettings(
+        batch_size=batch_size,
+        max_delay=max_delay / 1000,
+        max_waiting=max_waiting,
+        max_body=max_body,
+        max_sentences=max_sentences,
+        max_words=max_words,
+        api_key=api_key,
+    )
+    with warnings_on_stderr():
+        serve_models(models, host, port, device=device, settings=settings)
+
+
+@app.command()
 def evaluate(
     model: ModelFile,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file with gold labels.", show_default=False)],

@@ -7,18 +7,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from flairlite.cli.inputs import Source, check_data_file, read_chunks
+from flairlite.cli.load import load_model
 from flairlite.cli.parsers import ConlluParser, JsonParser, LineParser, Parser, TextParser, WordParser
-from flairlite.cli.writers import ConlluWriter, JsonWriter, Layer, TextWriter, TsvWriter, Writer
+from flairlite.cli.writers import ConlluWriter, JsonWriter, TextWriter, TsvWriter, Writer
 from flairlite.errors import FileWriteError, SettingError
+from flairlite.prediction.layers import Layer, layers_of
 from flairlite.storage.atomic import atomic_write
-
-if TYPE_CHECKING:  # exported models predict without torch
-    from flairlite.deploy import ExportedModel
-    from flairlite.models import Model
-    from flairlite.tasks import Task
 
 _FORMATS = {".conllu": "conllu", ".jsonl": "jsonl"}  # of files, by their ending
 
@@ -53,7 +50,8 @@ def tag_files(
             check_data_file(path)  # before the model is loaded
     if out is None and sys.stdout is None:
         raise SettingError("standard output is closed: name a file to write with --out")
-    model, layers = _load(model_path, device)
+    model = load_model(model_path, device)
+    layers = layers_of(model)
     tokenizer, model.tokenizer = model.tokenizer, None  # the parser splits texts, and given words stay
 
     def make_parser(source: Source) -> Parser:
@@ -78,27 +76,6 @@ def tag_files(
                 pass
             output.write(b"".join(map(writer.format, chunk)))
             output.flush()
-
-
-def _load(path: Path, device: str | None) -> tuple[Model | ExportedModel, list[Layer]]:
-    """Return a model, or an exported model without importing torch, and its labels."""
-    from flairlite.deploy.file_format import is_export
-
-    if is_export(path):
-        from flairlite import deploy
-
-        if device not in (None, "cpu"):
-            raise SettingError(f"{path} is an exported model, which predicts on the CPU: leave out --device {device}")
-        exported = deploy.load(path)
-        return exported, [Layer(exported.label_type, exported.unit, exported.label_names)]
-    from flairlite.models import Model
-
-    model = Model.load(path, device=device)
-    return model, [Layer(task.label_type, _unit_of(task), task.label_names) for task in model.tasks]
-
-
-def _unit_of(task: Task) -> str:
-    return "sentence" if not task.by_word else "span" if task.unit == "span" else "word"
 
 
 def _make_writer(name: str, layers: Sequence[Layer], *, is_coloured: bool) -> Writer:

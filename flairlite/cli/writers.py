@@ -6,57 +6,19 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from flairlite.cli.parsers import Item
 from flairlite.data import Sentence
 from flairlite.datasets.conllu import FIELDS, LABEL_TYPES
 from flairlite.errors import SettingError
+from flairlite.prediction.layers import Layer, to_json
 
 _COLUMNS = {name: FIELDS.index(field) for field, names in LABEL_TYPES.items() for name in names}
 _MISC = FIELDS.index("misc")
 _LINE_END = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _CELL_END = re.compile(r"[\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _COLOURS = (32, 33, 36, 35, 34, 31)  # of a terminal
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The labels of one type.
-
-    Attributes:
-        label_type: The label type.
-        unit: What has the labels: `word`, `span` or `sentence`.
-        label_names: The labels that can be predicted.
-    """
-
-    label_type: str
-    unit: str
-    label_names: Sequence[str]
-
-    def tags(self, sentence: Sentence) -> list[str]:
-        """Return a tag of each word: its label, or `B-`, `I-` and `O` of spans; the empty string for no label."""
-        if self.unit == "word":
-            return [label or "" for label in sentence.token_labels(self.label_type) or [None] * len(sentence)]
-        tags = ["O"] * len(sentence)
-        for start, end, label in sentence.span_labels(self.label_type):
-            tags[start:end] = [f"B-{label}", *[f"I-{label}"] * (end - start - 1)]
-        return tags
-
-    def of_sentence(self, sentence: Sentence) -> str:
-        """Return the labels of a whole sentence."""
-        return ",".join(sentence.sentence_labels(self.label_type))
-
-    def check(self, separators: str) -> None:
-        """Check that no label contains a character that separates labels in a format.
-
-        Raises:
-            SettingError: If one does.
-        """
-        for name in self.label_names:
-            if any(character in name for character in separators):
-                raise SettingError(f"this format cannot hold the label {name!r}: use --output jsonl")
 
 
 class Writer(ABC):
@@ -126,7 +88,7 @@ class TsvWriter(Writer):
     def __init__(self, layers: Sequence[Layer]) -> None:
         super().__init__(layers)
         for layer in layers:
-            layer.check("\t\r\n")
+            _check_names(layer, "\t\r\n")
 
     def format(self, item: Item) -> bytes:
         """Return the lines of a sentence."""
@@ -148,7 +110,7 @@ class ConlluWriter(Writer):
     def __init__(self, layers: Sequence[Layer]) -> None:
         super().__init__(layers)
         for layer in layers:
-            layer.check("\t\r\n|" if _column_of(layer) == _MISC else "\t\r\n")
+            _check_names(layer, "\t\r\n|" if _column_of(layer) == _MISC else "\t\r\n")
         self._gap = b""  # the empty line that the last sentence of a file lacks
 
     def format(self, item: Item) -> bytes:
@@ -176,30 +138,19 @@ class JsonWriter(Writer):
         if sentence is None:
             return b""
         content: dict[str, Any] = dict(item.content or {"text": sentence.text})
-        for layer in self.layers:
-            name = {"word": "tokens", "span": "spans", "sentence": "labels"}[layer.unit]
-            content[name if len(self.layers) == 1 else layer.label_type] = _annotations(sentence, layer)
+        content |= to_json(sentence, self.layers)
         return _encode(json.dumps(content, ensure_ascii=False) + "\n")
 
 
-def _annotations(sentence: Sentence, layer: Layer) -> list[dict[str, Any]]:
-    """Return the labels of a type with their scores, and with the positions of their words."""
-    if layer.unit == "sentence":
-        return [_scored(label) for label in sentence.get_labels(layer.label_type)]
-    points = sentence.get_spans(layer.label_type) if layer.unit == "span" else sentence.tokens
-    return [
-        {
-            "text": point.text,
-            "start": point.start_position,
-            "end": point.end_position,
-            **_scored(point.get_label(layer.label_type)),
-        }
-        for point in points
-    ]
+def _check_names(layer: Layer, separators: str) -> None:
+    """Check that no label contains a character that separates labels in a format.
 
-
-def _scored(label: Any) -> dict[str, Any]:
-    return {"label": label.value, "score": round(label.score, 6)}
+    Raises:
+        SettingError: If one does.
+    """
+    for name in layer.label_names:
+        if any(character in name for character in separators):
+            raise SettingError(f"this format cannot hold the label {name!r}: use --output jsonl")
 
 
 def _column_of(layer: Layer) -> int | None:
