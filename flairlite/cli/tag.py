@@ -90,7 +90,7 @@ def _load(path: Path, device: str | None) -> tuple[Model | ExportedModel, list[L
         if device not in (None, "cpu"):
             raise SettingError(f"{path} is an exported model, which predicts on the CPU: leave out --device {device}")
         exported = deploy.load(path)
-        return exported, [Layer(exported.label_type, exported.unit, exported.label_names)]
+        return exported, [Layer(each.label_type, each.unit, each.label_names) for each in exported.labelers]
     from flairlite.models import Model
 
     model = Model.load(path, device=device)

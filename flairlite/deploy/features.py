@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from flairlite.deploy.network import Network
 from flairlite.lookup.compact import CompactMatrix
 from flairlite.lookup.packing import HashIndex, PackedWords, Ragged
-from flairlite.lookup.parts import CharacterIds, find_parts, hash_words
-from flairlite.lookup.words import RowFinder, rewriter
+from flairlite.lookup.parts import CharacterIds, find_affixes, find_parts, hash_words
+from flairlite.lookup.shapes import find_shapes
+from flairlite.lookup.word_ids import WordIds
+from flairlite.lookup.words import FORMS, RowFinder, rewriter
 
 Floats = NDArray[np.float32]
 Settings = Mapping[str, Any]
@@ -141,8 +143,78 @@ class SubwordFeatures(Features):
         table[rows] /= parts.lengths(rows)[:, None]
 
 
+class AffixFeatures(Features):
+    """Trained vectors of the prefixes and suffixes of a word, concatenated; the last row is for words without."""
+
+    kind = "affixes"
+
+    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+        self._max_length, self._matrix = int(settings["max_length"]), arrays["matrix"]
+
+    def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
+        """Hash the affixes."""
+        rows = find_affixes(words, self._max_length, len(self._matrix) - 1)  # (U + 1, 2 * n)
+        table[:] = self._matrix[rows].reshape(table.shape)
+
+
+class ShapeFeatures(Features):
+    """The trained vector of the shape of a word, then binary features; the last row is for words without a shape."""
+
+    kind = "shapes"
+
+    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+        self._matrix = arrays["matrix"]
+
+    def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
+        """Hash the shapes."""
+        rows, features = find_shapes(words, len(self._matrix) - 1)
+        np.concatenate((self._matrix[rows], features), axis=1, out=table)
+
+
+class LexiconFeatures(Features):
+    """What a lexicon says of several forms of a word, after a linear layer with a ReLU if there is one."""
+
+    kind = "lexicon"
+
+    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+        values = arrays["low"] + arrays["codes"] * arrays["step"]  # (R, F)
+        self._table = np.zeros((len(values) + 1, values.shape[1] + 1), np.float32)  # the last row: not in the lexicon
+        self._table[:-1, 0], self._table[:-1, 1:] = 1, values
+        self._words = WordIds.from_arrays(arrays, num_ids=len(values))
+        self._forms = [FORMS[form] for form in settings["forms"]]
+        self._weight, self._bias = arrays.get("weight"), arrays.get("bias")
+
+    def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
+        """Look the forms up; padding keeps the zero vector."""
+        unknown = len(self._table) - 1
+        rows = [self._words.find([form(word) for word in words], missing=unknown) for form in self._forms]
+        features = np.concatenate([self._table[each] for each in rows], axis=1)  # (U, forms * (F + 1))
+        if self._weight is None:
+            table[:-1] = features
+        else:
+            np.maximum(features @ self._weight + self._bias, 0, out=table[:-1])
+
+
+class ClusterFeatures(Features):
+    """Trained vectors of prefixes of the cluster of a word, concatenated; the last row is for padding.
+
+    The last but one row of the prefixes is for words without a cluster.
+    """
+
+    kind = "clusters"
+
+    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+        self._rows, self._matrix = arrays["rows"].astype(np.int64), arrays["matrix"]  # (clusters + 2, P), (R, D)
+        self._words = WordIds.from_arrays(arrays, num_ids=len(self._rows) - 2)
+
+    def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
+        """Look the words up as written, then in lower case."""
+        ids = self._words.find_any_case(words, missing=len(self._rows) - 2)
+        table[:] = self._matrix[self._rows[np.append(ids, -1)]].reshape(table.shape)
+
+
 class CharacterFeatures(Features):
-    """The last states of a network over the characters of a word."""
+    """The last states of a recurrent network over the characters of a word."""
 
     kind = "characters"
 
@@ -153,15 +225,43 @@ class CharacterFeatures(Features):
 
     def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
         """Read each word; an empty word and padding keep the zero vector."""
-        characters: Ragged = self._ids.find(words)
+        characters = self._find(words)
         for group in characters.group(np.arange(len(words) + 1)):
             for start in range(0, len(group), _NETWORK_WORDS):
                 rows = group[start : start + _NETWORK_WORDS]
+                lengths = characters.lengths(rows)
                 inputs: dict[str, NDArray[Any]] = {
-                    "characters": np.ascontiguousarray(characters.pad(rows).T),  # (C, V)
-                    "lengths": characters.lengths(rows).astype(np.int32),
+                    "characters": np.ascontiguousarray(self._pad(characters.pad(rows), lengths).T),  # (C, V)
+                    "lengths": lengths.astype(np.int32),
                 }
                 table[rows] = self._network(inputs)
+
+    def _find(self, words: Sequence[str]) -> Ragged:
+        """Return the characters of U words, and none in the last row."""
+        return self._ids.find(words)
+
+    def _pad(self, characters: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the characters (V, C) as the network takes them; it skips padding."""
+        return characters
+
+
+class CharacterWindowFeatures(CharacterFeatures):
+    """Convolutions over the characters of a word with a mark before and after it, max-pooled over the word."""
+
+    kind = "character_windows"
+
+    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+        super().__init__(settings, arrays, num_threads)
+        self._begin, self._longest = len(settings["characters"]), max(map(int, settings["widths"]))
+
+    def _find(self, words: Sequence[str]) -> Ragged:
+        return self._ids.find_marked(words, self._begin, self._begin + 1)
+
+    def _pad(self, characters: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        missing = max(0, self._longest - characters.shape[1])  # each filter needs one window
+        padded = np.pad(characters, ((0, 0), (0, missing)))
+        padded[np.arange(padded.shape[1]) >= lengths[:, None]] = self._begin + 2  # its vector is zero
+        return padded
 
 
 KINDS = {
@@ -172,7 +272,12 @@ KINDS = {
         OneHotFeatures,
         HashFeatures,
         SubwordFeatures,
+        AffixFeatures,
+        ShapeFeatures,
+        LexiconFeatures,
+        ClusterFeatures,
         CharacterFeatures,
+        CharacterWindowFeatures,
     )
 }
 
