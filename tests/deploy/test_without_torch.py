@@ -85,7 +85,7 @@ def texts_of(path: Path) -> list[Any]:
 
 
 def test_each_kind_of_model_is_stored() -> None:
-    assert {path.stem.rpartition("-")[2] for path in FILES} == {"words", "spans", "sentences"}
+    assert {path.stem.rpartition("-")[2] for path in FILES} == {"words", "spans", "sentences", "types"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
