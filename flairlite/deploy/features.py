@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flairlite.deploy.engines import Engine
 from flairlite.deploy.network import Network
 from flairlite.lookup.compact import CompactMatrix
 from flairlite.lookup.packing import HashIndex, PackedWords, Ragged
@@ -32,13 +33,13 @@ class Features(ABC):
     Args:
         settings: The settings of the embedding in the file.
         arrays: Its arrays.
-        num_threads: Threads of a network, if there is one.
+        engine: What computes a network, if there is one.
     """
 
     kind: ClassVar[str]
 
     @abstractmethod
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None: ...
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None: ...
 
     @abstractmethod
     def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
@@ -56,7 +57,7 @@ class VectorFeatures(Features):
 
     kind = "vectors"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         self._field, self._is_normalized = settings["field"], bool(settings["stable"])
         self._matrix: CompactMatrix | NDArray[np.float32]
         if "codes" in arrays:
@@ -82,7 +83,7 @@ class TrainedFeatures(Features):
 
     kind = "trained_vectors"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         self._field, self._matrix = settings["field"], arrays["matrix"]
         self._finder = RowFinder(_words_of(arrays))
 
@@ -97,7 +98,7 @@ class OneHotFeatures(Features):
 
     kind = "one_hot"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         self._field, self._unknown, self._matrix = settings["field"], int(settings["unknown"]), arrays["matrix"]
         forms = {name: bool(settings.get(name, False)) for name in ("lower_case", "zero_digits")}
         self._words, self._rewrite = _words_of(arrays), rewriter(**forms)
@@ -114,7 +115,7 @@ class HashFeatures(Features):
 
     kind = "hash"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         self._method, self._matrix = str(settings["hash_method"]), arrays["matrix"]
 
     def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
@@ -128,7 +129,7 @@ class SubwordFeatures(Features):
 
     kind = "subwords"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         self._lengths = int(settings["min_length"]), int(settings["max_length"])
         self._matrix = arrays["matrix"]
 
@@ -148,7 +149,7 @@ class AffixFeatures(Features):
 
     kind = "affixes"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         self._max_length, self._matrix = int(settings["max_length"]), arrays["matrix"]
 
     def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
@@ -162,7 +163,7 @@ class ShapeFeatures(Features):
 
     kind = "shapes"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         self._matrix = arrays["matrix"]
 
     def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
@@ -176,7 +177,7 @@ class LexiconFeatures(Features):
 
     kind = "lexicon"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         values = arrays["low"] + arrays["codes"] * arrays["step"]  # (R, F)
         self._table = np.zeros((len(values) + 1, values.shape[1] + 1), np.float32)  # the last row: not in the lexicon
         self._table[:-1, 0], self._table[:-1, 1:] = 1, values
@@ -203,7 +204,7 @@ class ClusterFeatures(Features):
 
     kind = "clusters"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         self._rows, self._matrix = arrays["rows"].astype(np.int64), arrays["matrix"]  # (clusters + 2, P), (R, D)
         self._words = WordIds.from_arrays(arrays, num_ids=len(self._rows) - 2)
 
@@ -218,10 +219,10 @@ class CharacterFeatures(Features):
 
     kind = "characters"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         ids = {item: index for index, item in enumerate(settings["characters"])}
         self._ids = CharacterIds(ids, int(settings["unknown"]))
-        self._network = Network(arrays["network"].tobytes(), num_threads=num_threads)
+        self._network = Network(arrays["network"].tobytes(), engine)
 
     def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
         """Read each word; an empty word and padding keep the zero vector."""
@@ -250,8 +251,8 @@ class CharacterWindowFeatures(CharacterFeatures):
 
     kind = "character_windows"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
-        super().__init__(settings, arrays, num_threads)
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
+        super().__init__(settings, arrays, engine)
         self._begin, self._longest = len(settings["characters"]), max(map(int, settings["widths"]))
 
     def _find(self, words: Sequence[str]) -> Ragged:
@@ -288,19 +289,19 @@ class WordFeatures:
     Args:
         settings: The settings of each embedding, in order.
         arrays: The arrays of the file; those of the embedding at index n begin with `n.`.
-        num_threads: Threads of a network.
+        engine: What computes networks.
 
     Raises:
         KeyError: If the settings name an unknown kind of embeddings, or an array or a setting is missing.
     """
 
-    def __init__(self, settings: Sequence[Settings], arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Sequence[Settings], arrays: Arrays, engine: Engine) -> None:
         self._parts: list[tuple[slice, Features]] = []
         self.length = 0
         for index, part in enumerate(settings):
             own = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{index}.")}
             start, self.length = self.length, self.length + int(part["length"])
-            self._parts.append((slice(start, self.length), KINDS[part["kind"]](part, own, num_threads)))
+            self._parts.append((slice(start, self.length), KINDS[part["kind"]](part, own, engine)))
 
     def __call__(self, words: Sequence[str], fields: FieldValues) -> Floats:
         """Return the vectors of U distinct words and, in the last row, of padding, (U + 1, D)."""
