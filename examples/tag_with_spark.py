@@ -24,7 +24,7 @@ def main(model: str, source: str, target: str) -> None:  # noqa: D103
     def tag(parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:  # one call for each partition of the rows
         tagger, splitter = load(model), SegtokSentenceSplitter()
         for part in parts:
-            texts = [splitter.split(text or "", link_sentences=False) for text in part["text"]]
+            texts = [splitter.split(text, link_sentences=False) for text in part["text"].fillna("")]
             tagger.predict([sentence for text in texts for sentence in text], force_token_predictions=True)
             columns = {name: [[s.token_labels(name) for s in text] for text in texts] for name in label_types}
             yield part.assign(words=[[s.words for s in text] for text in texts], **columns)
