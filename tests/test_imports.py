@@ -61,7 +61,7 @@ ORDER = [
 ]
 HEAVY = {"conllu", "gensim", "hypothesis", "matplotlib", "pooch", "pytest", "requests", "scipy", "sklearn", "spacy"}
 HEAVY |= {"jinja2", "mlflow", "onnx", "onnxruntime", "pandas", "syntok", "tensorboard", "tokenizers", "tqdm"}
-HEAVY |= {"transformers", "wandb"}
+HEAVY |= {"openvino", "pyarrow", "ray", "transformers", "wandb"}
 
 OBSERVE = """
 import json, logging, os, random, sys, warnings
