@@ -112,7 +112,9 @@ def add_linear(graph: Graph, features: str, *layers: nn.Linear) -> str:
     product = graph.node("MatMul", features, graph.constant(torch.cat(weights).t()))
     if all(layer.bias is None for layer in layers):
         return product
-    biases = [layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias for layer in layers]
+    biases: list[Tensor] = [
+        layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias for layer in layers
+    ]
     return graph.node("Add", product, graph.constant(torch.cat(biases)))
 
 
