@@ -207,6 +207,8 @@ class ClusterFeatures(Features):
     def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         self._rows, self._matrix = arrays["rows"].astype(np.int64), arrays["matrix"]  # (clusters + 2, P), (R, D)
         self._words = WordIds.from_arrays(arrays, num_ids=len(self._rows) - 2)
+        if not 0 <= self._rows.min(initial=0) <= self._rows.max(initial=0) < len(self._matrix):
+            raise ValueError("the prefix of a cluster is out of range")
 
     def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
         """Look the words up as written, then in lower case."""
