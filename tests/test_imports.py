@@ -62,7 +62,7 @@ ORDER = [
 ]
 HEAVY = {"conllu", "gensim", "hypothesis", "matplotlib", "pooch", "pytest", "requests", "scipy", "sklearn", "spacy"}
 HEAVY |= {"jinja2", "mlflow", "onnx", "onnxruntime", "pandas", "syntok", "tensorboard", "tokenizers", "tqdm"}
-HEAVY |= {"transformers", "wandb"}
+HEAVY |= {"openvino", "pyarrow", "ray", "transformers", "wandb"}
 SERVER = {"fastapi", "prometheus_client", "pydantic", "starlette", "uvicorn"}  # flairlite.serving derives classes
 
 # what a script that trains a tagger does not need

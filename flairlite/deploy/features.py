@@ -9,11 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flairlite.deploy.engines import Engine
 from flairlite.deploy.network import Network
 from flairlite.lookup.compact import CompactMatrix
 from flairlite.lookup.packing import HashIndex, PackedWords, Ragged
-from flairlite.lookup.parts import CharacterIds, find_parts, hash_words
-from flairlite.lookup.words import RowFinder, rewriter
+from flairlite.lookup.parts import CharacterIds, find_affixes, find_parts, hash_words
+from flairlite.lookup.shapes import find_shapes
+from flairlite.lookup.word_ids import WordIds
+from flairlite.lookup.words import FORMS, RowFinder, rewriter
 
 Floats = NDArray[np.float32]
 Settings = Mapping[str, Any]
@@ -30,13 +33,13 @@ class Features(ABC):
     Args:
         settings: The settings of the embedding in the file.
         arrays: Its arrays.
-        num_threads: Threads of a network, if there is one.
+        engine: What computes a network, if there is one.
     """
 
     kind: ClassVar[str]
 
     @abstractmethod
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None: ...
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None: ...
 
     @abstractmethod
     def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
@@ -54,7 +57,7 @@ class VectorFeatures(Features):
 
     kind = "vectors"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         self._field, self._is_normalized = settings["field"], bool(settings["stable"])
         self._matrix: CompactMatrix | NDArray[np.float32]
         if "codes" in arrays:
@@ -80,7 +83,7 @@ class TrainedFeatures(Features):
 
     kind = "trained_vectors"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         self._field, self._matrix = settings["field"], arrays["matrix"]
         self._finder = RowFinder(_words_of(arrays))
 
@@ -95,7 +98,7 @@ class OneHotFeatures(Features):
 
     kind = "one_hot"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         self._field, self._unknown, self._matrix = settings["field"], int(settings["unknown"]), arrays["matrix"]
         forms = {name: bool(settings.get(name, False)) for name in ("lower_case", "zero_digits")}
         self._words, self._rewrite = _words_of(arrays), rewriter(**forms)
@@ -112,7 +115,7 @@ class HashFeatures(Features):
 
     kind = "hash"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         self._method, self._matrix = str(settings["hash_method"]), arrays["matrix"]
 
     def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
@@ -126,7 +129,7 @@ class SubwordFeatures(Features):
 
     kind = "subwords"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         self._lengths = int(settings["min_length"]), int(settings["max_length"])
         self._matrix = arrays["matrix"]
 
@@ -141,27 +144,127 @@ class SubwordFeatures(Features):
         table[rows] /= parts.lengths(rows)[:, None]
 
 
+class AffixFeatures(Features):
+    """Trained vectors of the prefixes and suffixes of a word, concatenated; the last row is for words without."""
+
+    kind = "affixes"
+
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
+        self._max_length, self._matrix = int(settings["max_length"]), arrays["matrix"]
+
+    def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
+        """Hash the affixes."""
+        rows = find_affixes(words, self._max_length, len(self._matrix) - 1)  # (U + 1, 2 * n)
+        table[:] = self._matrix[rows].reshape(table.shape)
+
+
+class ShapeFeatures(Features):
+    """The trained vector of the shape of a word, then binary features; the last row is for words without a shape."""
+
+    kind = "shapes"
+
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
+        self._matrix = arrays["matrix"]
+
+    def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
+        """Hash the shapes."""
+        rows, features = find_shapes(words, len(self._matrix) - 1)
+        np.concatenate((self._matrix[rows], features), axis=1, out=table)
+
+
+class LexiconFeatures(Features):
+    """What a lexicon says of several forms of a word, after a linear layer with a ReLU if there is one."""
+
+    kind = "lexicon"
+
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
+        values = arrays["low"] + arrays["codes"] * arrays["step"]  # (R, F)
+        self._table = np.zeros((len(values) + 1, values.shape[1] + 1), np.float32)  # the last row: not in the lexicon
+        self._table[:-1, 0], self._table[:-1, 1:] = 1, values
+        self._words = WordIds.from_arrays(arrays, num_ids=len(values))
+        self._forms = [FORMS[form] for form in settings["forms"]]
+        self._weight, self._bias = arrays.get("weight"), arrays.get("bias")
+
+    def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
+        """Look the forms up; padding keeps the zero vector."""
+        unknown = len(self._table) - 1
+        rows = [self._words.find([form(word) for word in words], missing=unknown) for form in self._forms]
+        features = np.concatenate([self._table[each] for each in rows], axis=1)  # (U, forms * (F + 1))
+        if self._weight is None:
+            table[:-1] = features
+        else:
+            np.maximum(features @ self._weight + self._bias, 0, out=table[:-1])
+
+
+class ClusterFeatures(Features):
+    """Trained vectors of prefixes of the cluster of a word, concatenated; the last row is for padding.
+
+    The last but one row of the prefixes is for words without a cluster.
+    """
+
+    kind = "clusters"
+
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
+        self._rows, self._matrix = arrays["rows"].astype(np.int64), arrays["matrix"]  # (clusters + 2, P), (R, D)
+        self._words = WordIds.from_arrays(arrays, num_ids=len(self._rows) - 2)
+        if not 0 <= self._rows.min(initial=0) <= self._rows.max(initial=0) < len(self._matrix):
+            raise ValueError("the prefix of a cluster is out of range")
+
+    def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
+        """Look the words up as written, then in lower case."""
+        ids = self._words.find_any_case(words, missing=len(self._rows) - 2)
+        table[:] = self._matrix[self._rows[np.append(ids, -1)]].reshape(table.shape)
+
+
 class CharacterFeatures(Features):
-    """The last states of a network over the characters of a word."""
+    """The last states of a recurrent network over the characters of a word."""
 
     kind = "characters"
 
-    def __init__(self, settings: Settings, arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
         ids = {item: index for index, item in enumerate(settings["characters"])}
         self._ids = CharacterIds(ids, int(settings["unknown"]))
-        self._network = Network(arrays["network"].tobytes(), num_threads=num_threads)
+        self._network = Network(arrays["network"].tobytes(), engine)
 
     def fill(self, table: Floats, words: Sequence[str], fields: FieldValues) -> None:
         """Read each word; an empty word and padding keep the zero vector."""
-        characters: Ragged = self._ids.find(words)
+        characters = self._find(words)
         for group in characters.group(np.arange(len(words) + 1)):
             for start in range(0, len(group), _NETWORK_WORDS):
                 rows = group[start : start + _NETWORK_WORDS]
+                lengths = characters.lengths(rows)
                 inputs: dict[str, NDArray[Any]] = {
-                    "characters": np.ascontiguousarray(characters.pad(rows).T),  # (C, V)
-                    "lengths": characters.lengths(rows).astype(np.int32),
+                    "characters": np.ascontiguousarray(self._pad(characters.pad(rows), lengths).T),  # (C, V)
+                    "lengths": lengths.astype(np.int32),
                 }
                 table[rows] = self._network(inputs)
+
+    def _find(self, words: Sequence[str]) -> Ragged:
+        """Return the characters of U words, and none in the last row."""
+        return self._ids.find(words)
+
+    def _pad(self, characters: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the characters (V, C) as the network takes them; it skips padding."""
+        return characters
+
+
+class CharacterWindowFeatures(CharacterFeatures):
+    """Convolutions over the characters of a word with a mark before and after it, max-pooled over the word."""
+
+    kind = "character_windows"
+
+    def __init__(self, settings: Settings, arrays: Arrays, engine: Engine) -> None:
+        super().__init__(settings, arrays, engine)
+        self._begin, self._longest = len(settings["characters"]), max(map(int, settings["widths"]))
+
+    def _find(self, words: Sequence[str]) -> Ragged:
+        return self._ids.find_marked(words, self._begin, self._begin + 1)
+
+    def _pad(self, characters: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        missing = max(0, self._longest - characters.shape[1])  # each filter needs one window
+        padded = np.pad(characters, ((0, 0), (0, missing)))
+        padded[np.arange(padded.shape[1]) >= lengths[:, None]] = self._begin + 2  # its vector is zero
+        return padded
 
 
 KINDS = {
@@ -172,7 +275,12 @@ KINDS = {
         OneHotFeatures,
         HashFeatures,
         SubwordFeatures,
+        AffixFeatures,
+        ShapeFeatures,
+        LexiconFeatures,
+        ClusterFeatures,
         CharacterFeatures,
+        CharacterWindowFeatures,
     )
 }
 
@@ -183,19 +291,19 @@ class WordFeatures:
     Args:
         settings: The settings of each embedding, in order.
         arrays: The arrays of the file; those of the embedding at index n begin with `n.`.
-        num_threads: Threads of a network.
+        engine: What computes networks.
 
     Raises:
         KeyError: If the settings name an unknown kind of embeddings, or an array or a setting is missing.
     """
 
-    def __init__(self, settings: Sequence[Settings], arrays: Arrays, num_threads: int) -> None:
+    def __init__(self, settings: Sequence[Settings], arrays: Arrays, engine: Engine) -> None:
         self._parts: list[tuple[slice, Features]] = []
         self.length = 0
         for index, part in enumerate(settings):
             own = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{index}.")}
             start, self.length = self.length, self.length + int(part["length"])
-            self._parts.append((slice(start, self.length), KINDS[part["kind"]](part, own, num_threads)))
+            self._parts.append((slice(start, self.length), KINDS[part["kind"]](part, own, engine)))
 
     def __call__(self, words: Sequence[str], fields: FieldValues) -> Floats:
         """Return the vectors of U distinct words and, in the last row, of padding, (U + 1, D)."""

@@ -31,7 +31,7 @@ from flairlite.storage.atomic import atomic_write
 from flairlite.storage.description import EXPORT_MAGIC, describe_format, describe_missing
 from flairlite.version import __version__
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: several label types; more kinds of embeddings
 Arrays = Mapping[str, NDArray[Any]]
 
 _HEADER_FIELD, _ARRAYS_FIELD = 30_001, 30_002  # ONNX's fields have numbers below 100
@@ -40,7 +40,7 @@ _ALIGNMENT = 64
 _MAX_HEADER_SIZE = 64 << 20
 _START_SIZE = 16 + len(EXPORT_MAGIC)  # bytes of the number and the size of a field, at most, and of the magic number
 _BLOCK_SIZE = 1 << 20
-_DTYPES = ("uint8", "bool", "int32", "int64", "uint64", "float32")
+_DTYPES = ("uint8", "bool", "int16", "int32", "int64", "uint64", "float32")
 
 
 @dataclass(frozen=True)

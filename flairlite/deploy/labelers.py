@@ -40,13 +40,22 @@ class Predictions:
 
 
 class Labeler(ABC):
-    """Chooses classes by the scores of a network, and writes them.
+    """Chooses the classes of one label type by the scores of a network, and writes them.
+
+    Args:
+        label_type: The label type.
+        class_names: The K classes.
 
     Attributes:
+        unit: What has the labels: `word`, `span` or `sentence`.
         label_names: The labels.
     """
 
+    unit: str
     label_names: tuple[str, ...]
+
+    def __init__(self, label_type: str, class_names: tuple[str, ...]) -> None:
+        self.label_type, self.class_names = label_type, class_names
 
     @abstractmethod
     def begin(self, lengths: Ids, *, with_probabilities: bool) -> Collector:
@@ -90,22 +99,35 @@ class Collector(ABC):
         """
 
 
-def make_labeler(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Labeler:
-    """Return the labeler that the settings of an exported model describe."""
-    names = tuple(map(str, settings["label_names"]))
+def make_labelers(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> list[Labeler]:
+    """Return a labeler for each label type that the settings of an exported model describe, the main one first.
+
+    The arrays of the label type at index n, from 1, begin with `type n.`.
+    """
+    labelers = [_make_labeler(settings, arrays)]
+    for index, other in enumerate(settings.get("other_types", ()), start=1):
+        prefix = f"type {index}."
+        own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        labelers.append(_make_labeler(other, own))
+    return labelers
+
+
+def _make_labeler(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Labeler:
+    label_type, names = str(settings["label_type"]), tuple(map(str, settings["label_names"]))
     if settings["unit"] == "sentence":
-        return SentenceLabeler(names, arrays["thresholds"] if settings["multi_label"] else None)
+        return SentenceLabeler(label_type, names, arrays["thresholds"] if settings["multi_label"] else None)
     chain = Chain(arrays["transitions"], arrays["start"], arrays["end"]) if settings["has_chain"] else None
     if settings["unit"] == "word":
-        return WordLabeler(names, names, chain)
+        return WordLabeler(label_type, names, names, chain)
     tables = SpanTables(arrays["begins"], arrays["continues"], arrays["extensions"])
-    return WordLabeler(names, tuple(map(str, settings["class_names"])), chain, tables)
+    return WordLabeler(label_type, names, tuple(map(str, settings["class_names"])), chain, tables)
 
 
 class WordLabeler(Labeler):
     """Labels words, or spans if there are tables of tags.
 
     Args:
+        label_type: The label type.
         label_names: The L labels.
         class_names: The K classes of words.
         chain: The scores of transitions between classes; None if classes are independent.
@@ -114,12 +136,14 @@ class WordLabeler(Labeler):
 
     def __init__(
         self,
+        label_type: str,
         label_names: tuple[str, ...],
         class_names: tuple[str, ...],
         chain: Chain | None,
         tables: SpanTables | None = None,
     ) -> None:
-        self.label_names, self.class_names = label_names, class_names
+        super().__init__(label_type, class_names)
+        self.unit, self.label_names = "word" if tables is None else "span", label_names
         self.chain, self.tables = chain, tables
         if tables is not None:
             num_per_label = (len(class_names) - 1) // len(label_names)
@@ -216,11 +240,15 @@ class SentenceLabeler(Labeler):
     """Labels whole sentences.
 
     Args:
+        label_type: The label type.
         label_names: The K labels.
         thresholds: (K,) where a sentence can have several labels, the probability above which each is predicted.
     """
 
-    def __init__(self, label_names: tuple[str, ...], thresholds: Floats | None) -> None:
+    unit = "sentence"
+
+    def __init__(self, label_type: str, label_names: tuple[str, ...], thresholds: Floats | None) -> None:
+        super().__init__(label_type, label_names)
         self.label_names, self.thresholds = label_names, thresholds
 
     def begin(self, lengths: Ids, *, with_probabilities: bool) -> Collector:

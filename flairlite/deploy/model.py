@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flairlite.checks import file_path, whole_number
+from flairlite.checks import file_path
 from flairlite.data import Sentence
+from flairlite.deploy.batches import group_batches
+from flairlite.deploy.engines import Engine, read_engine
 from flairlite.deploy.features import WordFeatures
 from flairlite.deploy.file_format import ExportedFile, read_export
-from flairlite.deploy.labelers import Labeler, make_labeler
+from flairlite.deploy.labelers import Labeler, Predictions, make_labelers
 from flairlite.deploy.network import Network
 from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
+from flairlite.prediction.label_types import choose_types, names_to_write
 from flairlite.prediction.n_best import Hypothesis
 from flairlite.prediction.sentences import (
     SentenceReader,
     check_count,
     check_flags,
-    check_name,
     check_tokenizer,
     iterate,
     read_chunks,
@@ -32,20 +35,23 @@ from flairlite.tokenization import Tokenizer
 
 Ids = NDArray[np.int64]
 
-_BATCH_TOKENS = 2048  # words and padding that pass through the network at once: its memory grows with them
-_GROUP_TOKENS = 8192  # words and padding whose scores are decoded together: a step costs the same for few sentences
 
-
-def load(path: str | Path, *, num_threads: int = 1) -> ExportedModel:
+def load(
+    path: str | Path, *, num_threads: int = 1, engine: str = "onnxruntime", precision: str = "float32"
+) -> ExportedModel:
     """Load a model that `Model.export` wrote; no code in the file is executed, and torch is not imported.
 
     Args:
         path: The path of the file.
         num_threads: Threads that compute one batch. A server does more work with one thread in each of its processes.
+        engine: What computes the network: `onnxruntime`, or `openvino` (extra `openvino`). The labels are the same.
+            ONNX Runtime is faster unless many sentences are predicted in bfloat16; see docs/LARGE_CORPORA.md.
+        precision: `float32`, or `bfloat16` with OpenVINO, which is faster on processors with instructions for it, and
+            changes a few labels in ten thousand.
 
     Raises:
         ModelFileError: If the file is missing, damaged, of a newer format, or not an exported model.
-        MissingExtraError: If ONNX Runtime is not installed.
+        MissingExtraError: If the engine is not installed.
         SettingError: If an argument is invalid.
 
     Example:
@@ -54,10 +60,10 @@ def load(path: str | Path, *, num_threads: int = 1) -> ExportedModel:
         Sentence[3]: "I love Berlin" → ["I"/PRON, "love"/VERB, "Berlin"/PROPN]
     """
     path = file_path("path", path)
-    num_threads = whole_number(least=1)("num_threads", num_threads)
+    chosen = read_engine(engine, precision, num_threads)
     content = read_export(path)
     try:
-        return ExportedModel(content, num_threads=num_threads)
+        return ExportedModel(content, chosen)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     except FlairliteError:
@@ -72,21 +78,33 @@ class ExportedModel:
     Threads may predict at the same time, with different sentences, and so may forked processes.
 
     Attributes:
-        label_type: The label type that the model predicts.
-        unit: What has the labels: `word`, `span` or `sentence`.
-        label_names: The labels that the model can predict.
+        label_type: The label type that the model predicts, or the main one of several.
+        label_types: All label types that the model predicts, the main one first.
+        labelers: What labels each type; `unit` is `word`, `span` or `sentence`, and `label_names` has the labels.
     """
 
-    def __init__(self, content: ExportedFile, *, num_threads: int) -> None:
+    def __init__(self, content: ExportedFile, engine: Engine) -> None:
         settings = content.settings
-        self.label_type, self.unit = str(settings["label_type"]), str(settings["unit"])
-        self._labeler: Labeler = make_labeler(settings, content.arrays)
-        self.label_names: tuple[str, ...] = self._labeler.label_names
+        self.labelers: tuple[Labeler, ...] = tuple(make_labelers(settings, content.arrays))
+        self.label_types: tuple[str, ...] = tuple(labeler.label_type for labeler in self.labelers)
+        self.label_type = self.label_types[0]
+        ends = np.cumsum([len(labeler.class_names) for labeler in self.labelers]).tolist()
+        self._columns = [slice(*bounds) for bounds in pairwise([0, *ends])]  # of each label type in the scores
         self._fields: tuple[str, ...] = tuple(map(str, settings["fields"]))
-        self._features = WordFeatures(settings["features"], content.arrays, num_threads)
-        self._network = Network(content.network, num_threads=num_threads)
+        self._features = WordFeatures(settings["features"], content.arrays, engine)
+        self._network = Network(content.network, engine)
         self._tokenizer = _make_tokenizer(settings["tokenizer"])
         self._check()
+
+    @property
+    def unit(self) -> str:
+        """What has the labels of the main type: `word`, `span` or `sentence`."""
+        return self.labelers[0].unit
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels of the main type that the model can predict."""
+        return self.labelers[0].label_names
 
     @property
     def tokenizer(self) -> Tokenizer | None:
@@ -107,6 +125,7 @@ class ExportedModel:
         label_name: str | None = ...,
         *,
         force_token_predictions: bool = ...,
+        label_types: str | Iterable[str] | None = ...,
     ) -> Sentence: ...
 
     @overload
@@ -119,6 +138,7 @@ class ExportedModel:
         label_name: str | None = ...,
         *,
         force_token_predictions: bool = ...,
+        label_types: str | Iterable[str] | None = ...,
     ) -> list[Sentence]: ...
 
     def predict(
@@ -130,6 +150,7 @@ class ExportedModel:
         label_name: str | None = None,
         *,
         force_token_predictions: bool = False,
+        label_types: str | Iterable[str] | None = None,
     ) -> Sentence | list[Sentence]:
         """Predict the labels of sentences, and write them with their scores onto them, as `Model.predict` does.
 
@@ -139,8 +160,10 @@ class ExportedModel:
             return_probabilities_for_all_classes: Write all labels of a text with their probabilities, not only the best
                 one. For words, `token.get_tags_proba_dist` returns the probabilities of all labels or tags.
             verbose: Show a progress bar on a terminal or in a notebook, if tqdm is installed.
-            label_name: The label type to write; by default the one that the model learned.
+            label_name: The label type to write; by default the one that the model learned. A model of several label
+                types needs one of them as `label_types` too.
             force_token_predictions: Write tags such as `B-PER` onto words if the model labels spans.
+            label_types: The label types to predict, of those of the model; all if None.
 
         Returns:
             The sentence, or a list of all sentences in their order; empty sentences are included, without labels.
@@ -151,7 +174,12 @@ class ExportedModel:
         """
         is_single = isinstance(sentences, (Sentence, str))
         chunks = self._predict_chunks(
-            sentences, mini_batch_size, return_probabilities_for_all_classes, label_name, force_token_predictions
+            sentences,
+            mini_batch_size,
+            label_name,
+            with_probabilities=return_probabilities_for_all_classes,
+            as_classes=force_token_predictions,
+            label_types=label_types,
         )
         labelled: list[Sentence] = []
         for chunk, _ in show_progress(chunks, verbose and not is_single):
@@ -166,6 +194,7 @@ class ExportedModel:
         *,
         label_name: str | None = None,
         force_token_predictions: bool = False,
+        label_types: str | Iterable[str] | None = None,
     ) -> Iterator[Sentence]:
         """Predict the labels of a stream of sentences in constant memory; see `predict`.
 
@@ -173,22 +202,37 @@ class ExportedModel:
             The sentences in their order, with labels.
         """
         chunks = self._predict_chunks(
-            sentences, mini_batch_size, return_probabilities_for_all_classes, label_name, force_token_predictions
+            sentences,
+            mini_batch_size,
+            label_name,
+            with_probabilities=return_probabilities_for_all_classes,
+            as_classes=force_token_predictions,
+            label_types=label_types,
         )
         return (sentence for chunk, _ in chunks for sentence in chunk)
 
     @overload
     def n_best(  # type: ignore[overload-overlap]  # a text is a sequence of texts too
-        self, sentences: Sentence | str, n: int = ..., mini_batch_size: int = ...
+        self, sentences: Sentence | str, n: int = ..., mini_batch_size: int = ..., *, label_type: str | None = ...
     ) -> list[Hypothesis]: ...
 
     @overload
     def n_best(
-        self, sentences: Iterable[Sentence | str], n: int = ..., mini_batch_size: int = ...
+        self,
+        sentences: Iterable[Sentence | str],
+        n: int = ...,
+        mini_batch_size: int = ...,
+        *,
+        label_type: str | None = ...,
     ) -> list[list[Hypothesis]]: ...
 
     def n_best(
-        self, sentences: Sentence | str | Iterable[Sentence | str], n: int = 5, mini_batch_size: int = 64
+        self,
+        sentences: Sentence | str | Iterable[Sentence | str],
+        n: int = 5,
+        mini_batch_size: int = 64,
+        *,
+        label_type: str | None = None,
     ) -> list[Hypothesis] | list[list[Hypothesis]]:
         """Find the n most probable labelings of sentences, in descending order, without changing the sentences.
 
@@ -196,15 +240,19 @@ class ExportedModel:
             sentences: A sentence or a text, or an iterable of them. Texts are split into words.
             n: The number of labelings. If there are fewer, as for short sentences, all are returned.
             mini_batch_size: Number of sentences that pass through the network at once.
+            label_type: The label type; by default the main one.
 
         Returns:
             The labelings of the sentence, or a list of labelings for each sentence: probability, tags and spans.
 
         Raises:
-            SettingError: If the input is not sentences or texts, `n` is less than 1, or the model labels sentences.
+            SettingError: If the input is not sentences or texts, `n` is less than 1, the label type is unknown, or the
+                model labels sentences.
         """
         is_single = isinstance(sentences, (Sentence, str))
-        reader = SentenceReader(self.tokenizer, [self.label_type])
+        chosen = choose_types("label_type", self.label_types, label_type)[0]
+        labeler, columns = self.labelers[chosen], self._columns[chosen]
+        reader = SentenceReader(self.tokenizer, [labeler.label_type])
         copies = [reader.read_copy(item) for item in iterate([sentences] if is_single else sentences)]
         n, batch_size = check_count("n", n), check_count("mini_batch_size", mini_batch_size)
         lengths = np.fromiter((len(sentence.words) for sentence in copies), np.int64, len(copies))  # (S,)
@@ -212,25 +260,36 @@ class ExportedModel:
         for group, scores in self._score(copies, lengths, batch_size):
             for batch, emissions in zip(group, scores, strict=True):
                 for column, index in enumerate(batch.tolist()):
-                    hypotheses[index] = self._labeler.n_best(emissions[: lengths[index], column], n)
+                    hypotheses[index] = labeler.n_best(emissions[..., columns][: lengths[index], column], n)
         return hypotheses[0] if is_single else hypotheses
 
     def __repr__(self) -> str:
-        return f"ExportedModel(label_type={self.label_type!r}, {len(self.label_names)} labels)"
+        types = (f"{each.label_type!r} with {len(each.label_names)} labels" for each in self.labelers)
+        return f"ExportedModel({', '.join(types)})"
 
     def _predict_chunks(
-        self, sentences: Any, mini_batch_size: int, with_probabilities: bool, label_name: str | None, as_classes: bool
+        self,
+        sentences: Any,
+        mini_batch_size: int,
+        label_name: str | None,
+        *,
+        with_probabilities: bool,
+        as_classes: bool,
+        label_types: str | Iterable[str] | None,
     ) -> Iterator[tuple[list[Sentence], None]]:
         """Check the arguments of `predict`; then predict and write labels, one chunk of the input at a time."""
         check_flags(return_probabilities_for_all_classes=with_probabilities, force_token_predictions=as_classes)
         batch_size = check_count("mini_batch_size", mini_batch_size)
-        label_name = self.label_type if label_name is None else check_name("label_name", label_name)
-        write = self._labeler.writer(as_classes=as_classes)
-        chunks = read_chunks(sentences, SentenceReader(self.tokenizer, [label_name]))
+        types = choose_types("label_types", self.label_types, label_types)
+        names = names_to_write([self.label_types[index] for index in types], label_name)
+        writers = [self.labelers[index].writer(as_classes=as_classes) for index in types]
+        chunks = read_chunks(sentences, SentenceReader(self.tokenizer, names))
 
         def predict() -> Iterator[tuple[list[Sentence], None]]:
             for chunk in chunks:
-                write(chunk, self._label(chunk, batch_size, with_probabilities), label_name)
+                predictions = self._label(chunk, batch_size, types, with_probabilities)
+                for write, found, name in zip(writers, predictions, names, strict=True):
+                    write(chunk, found, name)
                 yield chunk, None
 
         return predict()
@@ -242,38 +301,45 @@ class ExportedModel:
             ModelFileError: If they do not.
         """
         try:
-            self._label([Sentence(["a", "b"])], 1, True)
+            self._label([Sentence(["a", "b"])], 1, range(len(self.labelers)), True)
         except LabelError:  # the weights are not numbers; prediction says so
             pass
-        except Exception as error:  # ONNX Runtime raises types of its own
+        except Exception as error:  # engines raise types of their own
             raise ModelFileError(f"its network, vectors and labels do not fit together: {error!r:.200}") from error
 
-    def _label(self, sentences: Sequence[Sentence], batch_size: int, with_probabilities: bool) -> Any:
-        """Return the predictions for all words, or all sentences."""
+    def _label(
+        self, sentences: Sequence[Sentence], batch_size: int, types: Sequence[int], with_probabilities: bool
+    ) -> list[Predictions]:
+        """Return the predictions of some label types for all words, or all sentences."""
         lengths = np.fromiter((len(sentence.words) for sentence in sentences), np.int64, len(sentences))  # (S,)
-        predictions = self._labeler.begin(lengths, with_probabilities=with_probabilities)
+        collectors = [self.labelers[index].begin(lengths, with_probabilities=with_probabilities) for index in types]
         for group, scores in self._score(sentences, lengths, batch_size):
-            predictions.add(np.concatenate(group), scores)
-        return predictions.finish()
+            indices = np.concatenate(group)
+            for collector, index in zip(collectors, types, strict=True):
+                collector.add(indices, [part[..., self._columns[index]] for part in scores])
+        return [collector.finish() for collector in collectors]
 
     def _score(
         self, sentences: Sequence[Sentence], lengths: Ids, batch_size: int
     ) -> Iterator[tuple[list[Ids], list[NDArray[np.float32]]]]:
-        """Yield groups of batches (see `_groups`), and the scores of each batch."""
+        """Yield groups of batches (see `group_batches`), and the scores of each batch."""
         distinct = DistinctWords(self._fields)
         word_ids = np.append(distinct.add(sentences), np.int32(len(distinct)))  # (N + 1,); the last is for padding
         table = self._features(*distinct.columns())  # (U + 1, D)
         offsets = np.cumsum(lengths) - lengths
-        for group in _groups(lengths, batch_size):
+        for group in group_batches(lengths, batch_size):
             yield group, [self._run(table, word_ids, lengths[batch], offsets[batch]) for batch in group]
 
     def _run(self, table: NDArray[np.float32], word_ids: NDArray[np.int32], lengths: Ids, offsets: Ids) -> Any:
-        """Return the scores of B sentences: (T, B, K) of words, or (B, K) of sentences."""
+        """Return the scores of B sentences, of the classes of all label types: (T, B, K) of words, or (B, K)."""
         steps = np.arange(lengths[0])[:, None]  # (T, 1)
         positions = offsets + steps  # (T, B)
         if lengths[-1] < lengths[0]:
             positions = np.where(steps < lengths, positions, len(word_ids) - 1)
-        return self._network({"table": table, "word_ids": word_ids[positions], "lengths": lengths.astype(np.int32)})
+        scores = self._network({"table": table, "word_ids": word_ids[positions], "lengths": lengths.astype(np.int32)})
+        if scores.shape[-1] != self._columns[-1].stop:
+            raise ValueError(f"the network has {scores.shape[-1]} classes, not {self._columns[-1].stop}")
+        return scores
 
 
 def _make_tokenizer(settings: Any) -> Tokenizer | None:
@@ -283,28 +349,3 @@ def _make_tokenizer(settings: Any) -> Tokenizer | None:
         return Tokenizer.from_dict(settings)
     except SettingError as error:
         raise ModelFileError(f"the tokenizer of the model cannot be built: {error}") from error
-
-
-def _groups(lengths: Ids, batch_size: int) -> Iterator[list[Ids]]:
-    """Yield groups of batches, in which sentences are ordered by length, the longest first.
-
-    A network is fastest with batches that fit into the cache of the processor; see `score_batches` for the groups.
-
-    Args:
-        lengths: (S,) words per sentence; sentences without words are left out.
-        batch_size: Maximum number of sentences per batch.
-    """
-    order = np.argsort(-lengths, kind="stable")
-    order = order[: int(np.count_nonzero(lengths))]
-    group: list[Ids] = []
-    start = size = 0
-    while start < len(order):
-        width = int(lengths[order[start]])
-        batch = order[start : start + max(1, min(batch_size, _BATCH_TOKENS // width))]
-        if group and (size + len(batch)) * int(lengths[group[0][0]]) > _GROUP_TOKENS:
-            yield group
-            group, size = [], 0
-        group.append(batch)
-        start, size = start + len(batch), size + len(batch)
-    if group:
-        yield group

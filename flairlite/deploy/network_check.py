@@ -15,8 +15,9 @@ from flairlite.errors import ModelFileError
 
 OPERATORS = frozenset(
     (
-        "Add", "Cast", "Concat", "Div", "Expand", "GRU", "Gather", "GatherND", "LSTM", "Less", "MatMul", "RNN", "Range",
-        "ReduceMax", "ReduceMin", "ReduceSum", "Relu", "Reshape", "Shape", "Sub", "Transpose", "Unsqueeze", "Where",
+        "Add", "Cast", "Concat", "Conv", "Div", "Expand", "GRU", "Gather", "GatherND", "LSTM", "Less", "MatMul", "Max",
+        "RNN", "Range", "ReduceMax", "ReduceMin", "ReduceSum", "Relu", "Reshape", "Shape", "Sub", "Transpose",
+        "Unsqueeze", "Where",
     )
 )  # fmt: skip
 # bytes of a value by its type: float, int32, int64, bool

@@ -178,13 +178,7 @@ class CharacterCNNEmbeddings(_CharacterEmbeddings):
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
         """Return the character ids of U distinct words with their marks; empty words and padding have none."""
-        characters = self._ids.find(words)
-        lengths = np.diff(characters.offsets)  # (U + 1,)
-        ends = np.cumsum(lengths)[lengths > 0]
-        starts = ends - lengths[lengths > 0]
-        marks = np.repeat((self._begin + 1, self._begin), len(ends))
-        marked = np.insert(characters.values, np.concatenate((ends, starts)), marks)
-        return Ragged.pack(marked, lengths + 2 * (lengths > 0))
+        return self._ids.find_marked(words, self._begin, self._begin + 1)
 
     def _read(self, characters: Tensor, lengths: Tensor) -> Tensor:
         is_padding = torch.arange(characters.shape[1]) >= lengths.unsqueeze(1)  # (G, C)

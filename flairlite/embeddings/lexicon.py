@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from numbers import Real
 from typing import Any
 
@@ -15,104 +14,27 @@ from torch import Tensor
 
 from flairlite.checks import shown
 from flairlite.errors import ModelFileError, SettingError
-from flairlite.lookup.packing import PackedWords, join_slices
+from flairlite.lookup.word_ids import WordIds
 from flairlite.tensors import get_array
 
-_MAX_SHARED = 63  # bytes that a word shares with the previous one, so that a file cannot expand without limit
 _MAX_TAGS = 1000  # more would make a dense table large
 _MAX_CODE = 255
 
 
-@dataclass(frozen=True)
-class WordIds:
-    """V words in ascending order of their UTF-8 bytes, each with an id.
+def words_to_tensors(words: WordIds) -> dict[str, Tensor]:
+    """Return a table of words as tensors for a model file; see `WordIds.to_arrays`."""
+    return {name: torch.from_numpy(array) for name, array in words.to_arrays().items()}
 
-    Attributes:
-        words: The words.
-        ids: (V,) ids from 0.
+
+def words_from_tensors(tensors: Mapping[str, Tensor], *, num_ids: int) -> WordIds:
+    """Build a table of words from the result of `words_to_tensors`.
+
+    Raises:
+        ModelFileError: If the tensors are not those of such a table with ids below `num_ids`.
     """
-
-    words: PackedWords
-    ids: NDArray[np.int64]
-
-    @classmethod
-    def build(cls, words: Sequence[str], ids: Sequence[int] | NDArray[np.int64]) -> WordIds:
-        """Build the table from distinct words in any order."""
-        order = sorted(range(len(words)), key=lambda index: words[index].encode("utf-8", "surrogatepass"))
-        return cls(PackedWords.pack(words[index] for index in order), np.asarray(ids, dtype=np.int64)[order])
-
-    def find(self, words: Sequence[str], *, missing: int) -> NDArray[np.int64]:
-        """Return the id of each of U words, or `missing`, (U,)."""
-        rows = self.words.find(words)
-        return np.where(rows < 0, missing, self.ids[rows]) if len(self.ids) else np.full(len(words), missing)
-
-    def to_tensors(self) -> dict[str, Tensor]:
-        """Return the table as tensors for a model file; a word omits the bytes that it shares with the previous one.
-
-        Returns:
-            "text": uint8 (N,), the concatenated rest of each word; "lengths": (V,), the bytes of each rest; "shared":
-            uint8 (V,), the bytes that are omitted; "ids": (V,).
-        """
-        shared = _shared_prefixes(self.words)
-        lengths = np.diff(self.words.offsets) - shared  # (V,)
-        return {
-            "text": torch.from_numpy(join_slices(self.words.text, self.words.offsets[:-1] + shared, lengths)),
-            "lengths": to_smallest(lengths),
-            "shared": torch.from_numpy(shared.astype(np.uint8)),
-            "ids": to_smallest(self.ids),
-        }
-
-    @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor], *, num_ids: int) -> WordIds:
-        """Build the table from the result of `to_tensors`.
-
-        Raises:
-            ModelFileError: If the tensors are not those of such a table with ids below `num_ids`.
-        """
-        text, shared = (_array(tensors, name, torch.uint8) for name in ("text", "shared"))
-        lengths, ids = (_array(tensors, name, torch.int64) for name in ("lengths", "ids"))
-        damage = ""
-        if not len(shared) == len(lengths) == len(ids):
-            damage = f"{len(shared):,}, {len(lengths):,} and {len(ids):,} entries for the same words"
-        elif lengths.min(initial=0) < 0 or lengths.sum() != len(text) or shared.max(initial=0) > _MAX_SHARED:
-            damage = "the lengths do not span the text"
-        elif ids.min(initial=0) < 0 or ids.max(initial=-1) >= num_ids:
-            damage = "an id is out of range"
-        words = PackedWords(np.zeros(0, np.uint8), np.zeros(1, np.int64)) if damage else _join(text, lengths, shared)
-        if damage := damage or words.describe_damage():
-            raise ModelFileError(f"the lexicon is damaged ({damage}): copy or save the model again")
-        return cls(words, ids)
-
-
-def _shared_prefixes(words: PackedWords) -> NDArray[np.int64]:
-    """Return the bytes at the beginning of each word that equal those of the previous word, (V,), at most 63."""
-    starts, lengths = words.offsets[:-1], np.diff(words.offsets)
-    shared = np.zeros(len(words), np.int64)
-    left = np.arange(1, len(words))  # the words whose first `position` bytes are those of the previous word
-    for position in range(_MAX_SHARED):
-        left = left[(lengths[left] > position) & (lengths[left - 1] > position)]
-        left = left[words.text[starts[left] + position] == words.text[starts[left - 1] + position]]
-        if not left.size:
-            break
-        shared[left] = position + 1
-    return shared
-
-
-def _join(text: NDArray[np.uint8], lengths: NDArray[np.int64], shared: NDArray[np.uint8]) -> PackedWords:
-    rest, ends = text.tobytes(), np.concatenate(([0], np.cumsum(lengths))).tolist()
-    joined, offsets, word = bytearray(), np.zeros(len(shared) + 1, np.int64), b""
-    for row, ((start, end), count) in enumerate(zip(pairwise(ends), shared.tolist(), strict=True)):
-        word = word[:count] + rest[start:end]
-        joined += word
-        offsets[row + 1] = len(joined)
-    return PackedWords(np.frombuffer(joined, np.uint8), offsets)
-
-
-def to_smallest(values: NDArray[np.int64]) -> Tensor:
-    """Return integers from 0 in the smallest type of tensors that holds them."""
-    largest = values.max(initial=0)
-    types = (np.uint8, np.int16, np.int32, np.int64)
-    return torch.from_numpy(values.astype(next(kind for kind in types if largest <= np.iinfo(kind).max)))
+    types = {"text": torch.uint8, "shared": torch.uint8, "lengths": torch.int64, "ids": torch.int64}
+    arrays = {name: _array(tensors, name, dtype) for name, dtype in types.items()}
+    return WordIds.from_arrays(arrays, num_ids=num_ids)
 
 
 def _array(tensors: Mapping[str, Tensor], name: str, dtype: torch.dtype, *, ndim: int = 1) -> NDArray[Any]:
@@ -184,7 +106,7 @@ class Lexicon:
     def to_tensors(self) -> dict[str, Tensor]:
         """Return the lexicon as tensors for a model file, without the names of tags."""
         arrays = {"codes": self.codes, "low": self.low, "step": self.step}
-        return {**self.words.to_tensors(), **{name: torch.from_numpy(array) for name, array in arrays.items()}}
+        return {**words_to_tensors(self.words), **{name: torch.from_numpy(array) for name, array in arrays.items()}}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], tags: Sequence[str]) -> Lexicon:
@@ -195,7 +117,7 @@ class Lexicon:
         """
         codes = _array(tensors, "codes", torch.uint8, ndim=2)
         low, step = (_array(tensors, name, torch.float32) for name in ("low", "step"))
-        words = WordIds.from_tensors(tensors, num_ids=len(codes))
+        words = words_from_tensors(tensors, num_ids=len(codes))
         is_finite = np.isfinite(low).all() and np.isfinite(step).all()
         if not len(low) == len(step) == codes.shape[1] > 0 or not is_finite or len(tags) not in (0, len(low)):
             raise ModelFileError("the lexicon is damaged (its features differ in number): copy or save the model again")
@@ -232,14 +154,14 @@ class Clusters:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], paths: Sequence[str]) -> Clusters:
-        """Build the table from its clusters and the result of `WordIds.to_tensors`.
+        """Build the table from its clusters and the result of `words_to_tensors`.
 
         Raises:
             ModelFileError: If they are not those of such a table.
         """
         if not paths or not all(map(_is_path, paths)) or list(paths) != sorted(set(paths)):
             raise ModelFileError("the clusters are damaged (they do not ascend): copy or save the model again")
-        return cls(tuple(paths), WordIds.from_tensors(tensors, num_ids=len(paths)))
+        return cls(tuple(paths), words_from_tensors(tensors, num_ids=len(paths)))
 
 
 def _is_path(path: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,19 +12,13 @@ from torch import Tensor, nn
 
 from flairlite.checks import shown, strings
 from flairlite.embeddings.base import Inputs, check_size, check_sizes, register_embeddings
-from flairlite.embeddings.lexicon import Clusters, Lexicon
+from flairlite.embeddings.lexicon import Clusters, Lexicon, words_to_tensors
 from flairlite.embeddings.per_word import PerWordEmbeddings
 from flairlite.encoding import Table
 from flairlite.errors import SettingError
+from flairlite.lookup.words import FORMS
 from flairlite.runtime import get_device, seeded
 from flairlite.tensors import copy_to
-
-_FORMS: dict[str, Callable[[str], str]] = {
-    "exact": str,
-    "lower": str.lower,
-    "title": str.capitalize,
-    "upper": str.upper,
-}
 
 
 @register_embeddings
@@ -85,7 +79,7 @@ class LexiconEmbeddings(PerWordEmbeddings):
         unknown = len(self.features) - 2
         rows = np.full((len(words) + 1, len(self.forms)), unknown + 1)
         for column, form in enumerate(self.forms):
-            rows[:-1, column] = self.lexicon.words.find([_FORMS[form](word) for word in words], missing=unknown)
+            rows[:-1, column] = self.lexicon.words.find([FORMS[form](word) for word in words], missing=unknown)
         return torch.from_numpy(rows)
 
     def select_words(self, table: Tensor, rows: Tensor) -> Inputs:
@@ -158,7 +152,7 @@ class ClusterEmbeddings(PerWordEmbeddings):
         unknown = len(row_of)  # the row of words without a cluster; then that of padding
         rows = [[row_of[prefix] for prefix in row] for row in prefixes]
         rows += [[row] * len(self.prefix_lengths) for row in (unknown, unknown + 1)]
-        self._rows: NDArray[np.int64] = np.array(rows)  # (clusters + 2, P)
+        self.prefix_rows: NDArray[np.int64] = np.array(rows)  # (clusters + 2, P)
         shape = (unknown + 2, check_size("embedding_length", embedding_length))
         with seeded(seed):
             self.weight = nn.Parameter(torch.empty(shape).uniform_(-0.1, 0.1))
@@ -174,11 +168,9 @@ class ClusterEmbeddings(PerWordEmbeddings):
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
         """Return the rows (U + 1, P) of the prefixes of the clusters of U distinct words."""
-        unknown, find = len(self.clusters.paths), self.clusters.words.find
-        ids = find(words, missing=unknown)  # (U,)
-        missing = np.flatnonzero(ids == unknown)
-        ids[missing] = find([words[index].lower() for index in missing.tolist()], missing=unknown)
-        return torch.from_numpy(self._rows[np.append(ids, unknown + 1)])
+        unknown = len(self.clusters.paths)
+        ids = self.clusters.words.find_any_case(words, missing=unknown)  # (U,)
+        return torch.from_numpy(self.prefix_rows[np.append(ids, unknown + 1)])
 
     def select_words(self, table: Tensor, rows: Tensor) -> Inputs:
         """Return the rows (V, P) of V words."""
@@ -195,7 +187,7 @@ class ClusterEmbeddings(PerWordEmbeddings):
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:
         """Return the settings, the clusters and their words."""
         settings = {"embedding_length": self.weight.shape[1], "prefix_lengths": list(self.prefix_lengths)}
-        words = self.clusters.words.to_tensors()
+        words = words_to_tensors(self.clusters.words)
         return {**settings, "name": self.name, "clusters": list(self.clusters.paths), "words": words}
 
     @classmethod
@@ -211,8 +203,8 @@ class ClusterEmbeddings(PerWordEmbeddings):
 
 def _check_forms(forms: Any) -> tuple[str, ...]:
     found: tuple[str, ...] = strings()("forms", forms)
-    if not found or len(set(found)) < len(found) or not set(found) <= set(_FORMS):
-        raise SettingError(f"forms must be some of {', '.join(_FORMS)}; it is {shown(forms)}")
+    if not found or len(set(found)) < len(found) or not set(found) <= set(FORMS):
+        raise SettingError(f"forms must be some of {', '.join(FORMS)}; it is {shown(forms)}")
     return found
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flairlite.embeddings.base import Inputs, check_size, register_embeddings
 from flairlite.embeddings.per_word import PerWordEmbeddings
 from flairlite.encoding import Table
 from flairlite.errors import SettingError
-from flairlite.lookup.packing import FNV_BASIS, FNV_PRIME, Ragged, to_code_points
-from flairlite.lookup.parts import find_parts
-from flairlite.lookup.words import DIGIT
+from flairlite.lookup.packing import Ragged
+from flairlite.lookup.parts import find_affixes, find_parts
 from flairlite.runtime import get_device, seeded
 from flairlite.tensors import copy_to
 
@@ -128,11 +125,7 @@ class AffixEmbeddings(PerWordEmbeddings):
 
     def index(self, words: Sequence[str], fields: Mapping[str, Sequence[str]] | None = None) -> Table:
         """Return the rows (U + 1, 2 * n) of the prefixes of U distinct words, from short to long, and the suffixes."""
-        rows = np.full((len(words) + 1, 2 * self.max_length), self.num_embeddings)
-        hashes = _hash_affixes([DIGIT.sub("0", word.lower()) for word in words], self.max_length)  # (U, 2 * n)
-        is_empty = np.fromiter((not word for word in words), bool, len(words))
-        rows[:-1][~is_empty] = (hashes % np.uint64(self.num_embeddings))[~is_empty]
-        return torch.from_numpy(rows)
+        return torch.from_numpy(find_affixes(words, self.max_length, self.num_embeddings))
 
     def select_words(self, table: Tensor, rows: Tensor) -> Inputs:
         """Return the rows (V, 2 * n) of the affixes of V words."""
@@ -145,20 +138,3 @@ class AffixEmbeddings(PerWordEmbeddings):
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:
         """Return the settings."""
         return {**super().to_params(whole=whole), "embedding_length": self.weight.shape[1]}
-
-
-def _hash_affixes(words: Sequence[str], max_length: int) -> NDArray[np.uint64]:
-    """Return the hashes (U, 2 * n) of the prefixes, and of the suffixes read from the end, of 1 to n characters."""
-    codes, lengths = to_code_points(words)
-    codes = np.append(codes, 0).astype(np.uint64)  # an empty last word has no first character
-    starts = np.cumsum(lengths) - lengths
-    hashes = np.empty((len(words), 2 * max_length), np.uint64)
-    for side in (0, 1):  # from the beginning, from the end
-        state = np.full(len(words), np.uint64(FNV_BASIS))
-        for length in range(1, max_length + 1):
-            position = starts + (length - 1 if side == 0 else lengths - length)
-            character = codes[position.clip(0, len(codes) - 1)]
-            state = np.where(lengths >= length, (state ^ character) * np.uint64(FNV_PRIME), state)
-            kind = np.uint64(2 * length + side)  # affixes of different kinds have different hashes
-            hashes[:, side * max_length + length - 1] = (state ^ kind) * np.uint64(FNV_PRIME)
-    return hashes

@@ -15,6 +15,9 @@ DIGIT = re.compile(r"\d")  # as in Flair, the digits of all scripts
 # Forms that are looked up in turn while a word is not found as written; the order is Flair's.
 _FALLBACKS = (str.lower, lambda word: DIGIT.sub("#", word.lower()), lambda word: DIGIT.sub("0", word.lower()))
 
+# forms in which a lexicon is searched, by name
+FORMS: dict[str, Callable[[str], str]] = {"exact": str, "lower": str.lower, "title": str.capitalize, "upper": str.upper}
+
 _MAX_CACHED_ROWS = 100_000  # texts repeat words, and a look-up in the arrays is slower than one in a dict
 _NOT_CACHED = -2
 

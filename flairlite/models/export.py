@@ -15,19 +15,25 @@ from flairlite.checks import file_path
 from flairlite.data.dictionary import UNKNOWN
 from flairlite.deploy.file_format import ExportedFile, write_export
 from flairlite.embeddings import (
+    AffixEmbeddings,
+    CharacterCNNEmbeddings,
     CharacterEmbeddings,
+    ClusterEmbeddings,
     DocumentPoolEmbeddings,
     DocumentRNNEmbeddings,
     HashEmbeddings,
+    LexiconEmbeddings,
     OneHotEmbeddings,
     StackedEmbeddings,
     SubwordEmbeddings,
     TokenEmbeddings,
     WordEmbeddings,
+    WordShapeEmbeddings,
 )
 from flairlite.embeddings.trained import TEXT
 from flairlite.errors import ModelFileError
 from flairlite.lookup.packing import PackedWords
+from flairlite.lookup.word_ids import to_smallest
 from flairlite.models.classifier import DefaultClassifier
 from flairlite.models.onnx_graph import (
     Graph,
@@ -42,8 +48,9 @@ from flairlite.models.sequence_tagger import SequenceTagger
 from flairlite.models.serialization import tokenizer_to_params
 from flairlite.models.text_classifier import TextClassifier
 from flairlite.models.token_classifier import TokenClassifier
+from flairlite.models.word_decoder import WordDecoder
 from flairlite.nn import LinearChainCRF
-from flairlite.tasks import DocumentTask, SpanTask
+from flairlite.tasks import DocumentTask, SpanTask, Task
 from flairlite.tasks.documents import DEFAULT
 
 if TYPE_CHECKING:
@@ -56,11 +63,6 @@ Arrays = dict[str, NDArray[Any]]
 def export_model(model: Model, path: str | Path) -> None:
     """Write a model to a file that `flairlite.deploy.load` reads; see `Model.export`."""
     path = file_path("path", path)
-    if len(model.label_types) > 1:
-        raise ModelFileError(
-            f"a model of several label types, {', '.join(model.label_types)}, cannot be exported: export one of a "
-            "single type"
-        )
     if type(model) not in (SequenceTagger, TokenClassifier, TextClassifier):  # a subclass may compute something else
         raise _unsupported("the model", type(model).__name__)
     features, arrays = _word_features(model)
@@ -75,8 +77,22 @@ def export_model(model: Model, path: str | Path) -> None:
 
 
 def _labels(model: Model) -> tuple[Settings, Arrays]:
-    """Return what turns scores into labels."""
-    task = model.task
+    """Return what turns scores into labels: of the main label type, and of others in `other_types`."""
+    if isinstance(model, SequenceTagger):
+        main, *others = [_type_labels(head.task, head.word_decoder.chain(head.crf)) for head in model.heads]
+    else:
+        decoder: WordDecoder | None = getattr(model, "word_decoder", None)
+        main, *others = [_type_labels(model.task, decoder.chain(None) if decoder else None)]
+    settings, arrays = main
+    if others:
+        settings["other_types"] = [own_settings for own_settings, _ in others]
+    for index, (_, own_arrays) in enumerate(others, start=1):
+        arrays |= {f"type {index}.{name}": array for name, array in own_arrays.items()}
+    return settings, arrays
+
+
+def _type_labels(task: Task, chain: LinearChainCRF | None) -> tuple[Settings, Arrays]:
+    """Return the settings and arrays of one label type; see `flairlite.deploy.labelers`."""
     settings: Settings = {"label_type": task.label_type, "label_names": list(task.label_names), "has_chain": False}
     if isinstance(task, DocumentTask):
         default = task.threshold.get(DEFAULT, 0.5)
@@ -85,8 +101,6 @@ def _labels(model: Model) -> tuple[Settings, Arrays]:
         return settings, {"thresholds": np.array(thresholds, dtype=np.float32)} if task.multi_label else {}
     settings["unit"] = "word"
     arrays: Arrays = {}
-    crf = model.crf if isinstance(model, SequenceTagger) else None
-    chain: LinearChainCRF | None = model.word_decoder.chain(crf)  # type: ignore[operator, union-attr]
     if chain is not None:
         settings["has_chain"] = True
         scores = chain.scores
@@ -137,12 +151,16 @@ def _export_embedding(embedding: TokenEmbeddings) -> tuple[Settings, Arrays]:
     if kind is SubwordEmbeddings:
         lengths = {"min_length": embedding.min_length, "max_length": embedding.max_length}
         return {"kind": "subwords", **lengths}, {"matrix": _to_array(embedding.weight)}  # type: ignore[arg-type]
-    if kind is CharacterEmbeddings:
-        network = characters_network(embedding.char_embedding, embedding.char_rnn)  # type: ignore[arg-type]
-        characters: Any = embedding.char_dictionary
-        unknown = characters.get_idx_for_item(UNKNOWN)
-        settings = {"kind": "characters", "characters": characters.get_items(), "unknown": unknown}
-        return settings, {"network": np.frombuffer(network, np.uint8)}
+    if kind is AffixEmbeddings:
+        return {"kind": "affixes", "max_length": embedding.max_length}, {"matrix": _to_array(embedding.weight)}  # type: ignore[arg-type]
+    if kind is WordShapeEmbeddings:
+        return {"kind": "shapes"}, {"matrix": _to_array(embedding.weight)}  # type: ignore[arg-type]
+    if kind is LexiconEmbeddings:
+        return _export_lexicon(embedding)  # type: ignore[arg-type]
+    if kind is ClusterEmbeddings:
+        return _export_clusters(embedding)  # type: ignore[arg-type]
+    if kind in (CharacterEmbeddings, CharacterCNNEmbeddings):
+        return _export_characters(embedding)
     raise _unsupported("the embeddings", kind.__name__)
 
 
@@ -171,6 +189,31 @@ def _export_one_hot(embedding: OneHotEmbeddings) -> tuple[Settings, Arrays]:
     return {"kind": "one_hot", "field": field, "unknown": unknown, **forms}, arrays
 
 
+def _export_lexicon(embedding: LexiconEmbeddings) -> tuple[Settings, Arrays]:
+    lexicon, projection = embedding.lexicon, embedding.projection
+    arrays: Arrays = {**lexicon.words.to_arrays(), "codes": lexicon.codes, "low": lexicon.low, "step": lexicon.step}
+    if projection is not None:
+        arrays |= {"weight": _to_array(projection.weight.t()), "bias": _to_array(projection.bias)}
+    return {"kind": "lexicon", "forms": list(embedding.forms)}, arrays
+
+
+def _export_clusters(embedding: ClusterEmbeddings) -> tuple[Settings, Arrays]:
+    arrays: Arrays = {"rows": to_smallest(embedding.prefix_rows), "matrix": _to_array(embedding.weight)}
+    return {"kind": "clusters"}, {**embedding.clusters.words.to_arrays(), **arrays}
+
+
+def _export_characters(embedding: Any) -> tuple[Settings, Arrays]:
+    characters = embedding.char_dictionary
+    settings = {"characters": characters.get_items(), "unknown": characters.get_idx_for_item(UNKNOWN)}
+    if isinstance(embedding, CharacterCNNEmbeddings):
+        settings |= {"kind": "character_windows", "widths": list(embedding.widths)}
+        network = characters_network(embedding.char_embedding, embedding.convolutions)
+    else:
+        settings |= {"kind": "characters"}
+        network = characters_network(embedding.char_embedding, embedding.char_rnn)
+    return settings, {"network": np.frombuffer(network, np.uint8)}
+
+
 def _index(words: PackedWords) -> Arrays:
     """Return the index of words by hash, so that it need not be computed when the file is loaded."""
     return {"hashes": words.index.hashes, "order": words.index.order.astype(np.int32)}
@@ -194,7 +237,7 @@ def _network(model: Model, num_features: int) -> bytes:
         scores = _add_tagger(graph, features, model)
     else:
         scores = _add_classifier(graph, features, cast("DefaultClassifier", model))
-    shape = ("time", "batch", len(model.task.class_names))
+    shape = ("time", "batch", sum(len(task.class_names) for task in model.tasks))
     return words_network(graph, num_features, scores, shape if model.task.by_word else shape[1:])
 
 
@@ -203,7 +246,7 @@ def _add_tagger(graph: Graph, features: str, model: SequenceTagger) -> str:
         features = add_rnn(graph, features, "lengths", model.rnn, projection=model.reprojection)
     elif model.reprojection is not None:
         features = add_linear(graph, features, model.reprojection)
-    return add_linear(graph, features, model.linear)  # (T, B, K)
+    return add_linear(graph, features, *(head.linear for head in model.heads))  # (T, B, sum of K)
 
 
 def _add_classifier(graph: Graph, features: str, model: DefaultClassifier) -> str:
@@ -231,5 +274,6 @@ def _to_array(tensor: Tensor) -> NDArray[np.float32]:
 def _unsupported(part: str, name: str) -> ModelFileError:
     return ModelFileError(
         f"{part} {name} cannot be exported: export models of the classes SequenceTagger, TokenClassifier and "
-        "TextClassifier over word, character, subword, hash, one-hot, stacked and document embeddings"
+        "TextClassifier over word, character, subword, affix, shape, hash, one-hot, lexicon, cluster, stacked, pooled "
+        "and recurrent embeddings"
     )

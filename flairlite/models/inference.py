@@ -14,15 +14,14 @@ from flairlite.batching import bucketed_batches
 from flairlite.checks import file_path
 from flairlite.data import Sentence
 from flairlite.encoding import Batch, Dataset, EncodedDataset
-from flairlite.errors import SettingError
 from flairlite.metrics import AVERAGES, DEFAULT_METRIC, Result, join_results
 from flairlite.models.inputs import STORAGE_MODES as STORAGE_MODES
 from flairlite.nn.functional import evaluating
+from flairlite.prediction.label_types import names_to_write
 from flairlite.prediction.sentences import (
     SentenceReader,
     check_count,
     check_flags,
-    check_name,
     nan_error,
     read_chunks,
 )
@@ -176,14 +175,7 @@ def predict_chunks(
     )
     batch_size = check_count("mini_batch_size", mini_batch_size)
     types = model.type_indices("label_types", label_types)
-    names = [model.label_types[index] for index in types]
-    if label_name is not None:
-        if len(names) > 1:
-            raise SettingError(
-                f"label_name renames one label type, but the model predicts {', '.join(names)}: give one of them as "
-                f"label_types, as label_types={names[0]!r}"
-            )
-        names = [check_name("label_name", label_name)]
+    names = names_to_write([model.label_types[index] for index in types], label_name)
     chunks = read_chunks(sentences, SentenceReader(model.tokenizer, names))
 
     def predict() -> Iterator[tuple[list[Sentence], Inference]]:

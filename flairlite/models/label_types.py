@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from flairlite.checks import strings
 from flairlite.data import Sentence
 from flairlite.encoding import Batch, BatchTargets
-from flairlite.errors import LabelError, SettingError
+from flairlite.errors import LabelError
+from flairlite.prediction.label_types import choose_types
 from flairlite.tasks import Decoded, LabelSource, Task
 from flairlite.tasks.checks import LabelCheck
 
@@ -89,11 +89,7 @@ class LabelTypes:
         Raises:
             SettingError: If a label type is unknown, or there is none.
         """
-        known = self.label_types
-        chosen = known if label_types is None else strings(allow_one=True)(name, label_types)
-        if not chosen or not set(chosen) <= set(known):
-            raise SettingError(f"{name} must be among {', '.join(known)}, which the model predicts; it is {chosen!r}")
-        return [index for index, label_type in enumerate(known) if label_type in chosen]
+        return choose_types(name, self.label_types, label_types)
 
     # Labels of data sets
 

@@ -7,15 +7,16 @@ the only package needed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flairlite.errors import MissingExtraError, ModelFileError
-from flairlite.nn import PaddedRNN
+from flairlite.nn import PaddedRNN, PooledConvolutions
 
 Array = NDArray[Any]
 Shape = Sequence[str | int]  # a dimension that varies has a name
@@ -105,10 +106,16 @@ class Graph:
         return content
 
 
-def add_linear(graph: Graph, features: str, layer: nn.Linear) -> str:
-    """Add a linear layer over the last dimension."""
-    product = graph.node("MatMul", features, graph.constant(layer.weight.t()))
-    return product if layer.bias is None else graph.node("Add", product, graph.constant(layer.bias))
+def add_linear(graph: Graph, features: str, *layers: nn.Linear) -> str:
+    """Add a linear layer over the last dimension, or several side by side, whose outputs are concatenated."""
+    weights: list[Tensor] = [layer.weight for layer in layers]
+    product = graph.node("MatMul", features, graph.constant(torch.cat(weights).t()))
+    if all(layer.bias is None for layer in layers):
+        return product
+    biases: list[Tensor] = [
+        layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias for layer in layers
+    ]
+    return graph.node("Add", product, graph.constant(torch.cat(biases)))
 
 
 def add_rnn(
@@ -207,16 +214,19 @@ def words_network(graph: Graph, num_features: int, output: str, shape: Shape) ->
     return graph.to_bytes(inputs, output, shape)
 
 
-def characters_network(embedding: nn.Embedding, rnn: PaddedRNN) -> bytes:
+def characters_network(embedding: nn.Embedding, network: PaddedRNN | PooledConvolutions) -> bytes:
     """Return the network over the characters of V words.
 
     The inputs are `characters` (C, V) int64 and `lengths` (V,) int32; the output is (V, D).
     """
     graph = Graph()
     features = graph.node("Gather", graph.constant(embedding.weight), "characters")  # (C, V, D)
-    output = add_rnn(graph, features, "lengths", rnn, only_last=True)
+    if isinstance(network, PaddedRNN):
+        output = add_rnn(graph, features, "lengths", network, only_last=True)
+    else:
+        output = add_pooled_convolutions(graph, features, "lengths", network)
     inputs: dict[str, tuple[int, Shape]] = {"characters": (_INT64, ("time", "batch")), "lengths": (_INT32, ("batch",))}
-    return graph.to_bytes(inputs, output, ("batch", rnn.output_size))
+    return graph.to_bytes(inputs, output, ("batch", network.output_size))
 
 
 def add_pooling(graph: Graph, features: str, lengths: str, pooling: str) -> str:
@@ -231,6 +241,26 @@ def add_pooling(graph: Graph, features: str, lengths: str, pooling: str) -> str:
         return graph.node(f"Reduce{pooling.capitalize()}", masked, axes=[0], keepdims=0)
     total = graph.node("ReduceSum", masked, graph.integers(0), keepdims=0)
     return graph.node("Div", total, graph.node("Unsqueeze", graph.cast(lengths, _FLOAT), graph.integers(1)))
+
+
+def add_pooled_convolutions(graph: Graph, items: str, lengths: str, network: PooledConvolutions) -> str:
+    """Add convolutions and the maximum over their windows: from (C, V, E) to (V, D).
+
+    The items after the last of a sequence must be zero, and there must be as many items as the widest filter takes.
+    """
+    features = graph.node("Transpose", items, perm=(1, 2, 0))  # (V, E, C)
+    pooled = []
+    layers: Iterable[Any] = network.layers
+    for width, layer in zip(network.widths, layers, strict=True):
+        outputs = graph.node("Conv", features, graph.constant(layer.weight), graph.constant(layer.bias))  # (V, F, W)
+        num_steps = graph.node("Gather", graph.node("Shape", outputs), graph.scalar(2))  # ()
+        steps = graph.cast(graph.node("Range", graph.scalar(0), num_steps, graph.scalar(1)), _INT32)  # (W,)
+        windows = graph.node("Sub", lengths, graph.constant(np.array(width - 1, np.int32)))
+        windows = graph.node("Max", windows, graph.constant(np.array(1, np.int32)))  # (V,)
+        is_inside = graph.node("Less", steps, graph.node("Unsqueeze", windows, graph.integers(1, 2)))  # (V, 1, W)
+        masked = graph.node("Where", is_inside, outputs, graph.scalar(-np.inf))
+        pooled.append(graph.node("ReduceMax", masked, axes=[2], keepdims=0))  # (V, F)
+    return graph.node("Relu", graph.node("Concat", *pooled, axis=1))
 
 
 def add_ends(graph: Graph, states: str, lengths: str, *, with_first: bool) -> str:

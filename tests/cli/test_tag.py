@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from flairlite.data import Sentence
 from flairlite.datasets import ColumnCorpus, JsonlCorpus, read_conllu
+from flairlite.deploy import load
 from flairlite.models import Model
 from flairlite.splitter import SegtokSentenceSplitter
 
@@ -453,6 +454,18 @@ class TestExportedModels:
             expected, found = (invoke("tag", paths[kind], *options, stdin=TEXT) for paths in (models, exported))
             assert (found.code, found.raw) == (0, expected.raw)
             assert found.raw
+
+    def test_all_label_types_of_a_model_are_written(self) -> None:
+        pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+        path = Path(__file__).parents[1] / "data" / "exports" / "format-2-types.onnx"
+        words = ["The", "dog", "lives", "in", "London", "."]
+        sentence = load(path).predict(Sentence(words))
+        (span,) = sentence.get_spans("ner")
+        tags = ["O"] * len(words)
+        tags[span[0].idx - 1 : span[-1].idx] = ["B-PER", *["I-PER"] * (len(span) - 1)]
+        outcome = invoke("tag", path, "-o", "tsv", stdin=b"The dog lives in London.\n")
+        rows = [line.split("\t")[:3] for line in outcome.out.strip().splitlines()]
+        assert rows == [list(row) for row in zip(words, sentence.token_labels("pos") or (), tags, strict=True)]
 
     def test_torch_is_not_imported(self, exported: dict[str, Path]) -> None:
         script = f"""

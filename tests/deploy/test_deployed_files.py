@@ -278,6 +278,19 @@ def test_vectors_of_other_bits_are_refused(bits: Any, path: Path) -> None:
     assert "is damaged" in refusal(path)
 
 
+@pytest.mark.parametrize(("name", "value"), [("3.ids", 100), ("3.shared", 64), ("4.rows", 100), ("4.ids", 100)])
+def test_lexica_with_ids_out_of_range_are_refused(name: str, value: int, path: Path) -> None:
+    path.write_bytes((Path(__file__).parents[1] / "data" / "exports" / "format-2-types.onnx").read_bytes())
+
+    def replace(file: ExportedFile) -> ExportedFile:
+        array = file.arrays[name].copy()
+        array.flat[0] = value
+        return dataclasses.replace(file, arrays={**file.arrays, name: array})
+
+    rewrite(path, replace)
+    assert "damaged" in refusal(path)
+
+
 def test_labels_that_do_not_fit_the_network_are_refused(path: Path) -> None:
     def rename(file: ExportedFile) -> ExportedFile:
         return dataclasses.replace(file, settings={**file.settings, "label_names": ["A"]})

@@ -76,6 +76,46 @@ def one_hot(**options: Any) -> OneHotEmbeddings:
     return OneHotEmbeddings(Dictionary.from_items(["london", "LONDON", "0000", "0.00"], add_unk=True), **options)
 
 
+CLUSTERS = {"london": "01101", "a": "00", "0.00": "0111011", "straße": "0110", "LONDON": "1"}
+NUMBERS = {"london": (-8.0, 3), "a": (-2.5, 0), "0.00": (-9.5, 7), "straße": (-11, 2)}
+TAGS = {"london": {"PROPN", "NOUN"}, "a": "DET", "0.00": ["NUM"], "straße": "NOUN"}
+
+
+def words_in_lexica() -> dict[str, str]:
+    """Return clusters of many words, whose bytes in the file begin like those of the previous word."""
+    return {word: format(index % 37, "b") for index, word in enumerate(VOCABULARY)}
+
+
+def types(*, use_crf: Any = True, **options: Any) -> SequenceTagger:
+    """Return a tagger of words, of spans, and of words without a CRF."""
+    dictionaries = {
+        "tag": labels_of("NOUN VERB ADJ"),
+        "ner": labels_of("PER LOC", spans=True),
+        "xpos": labels_of("NN NNS VB VBZ JJ ."),
+    }
+    embeddings = options.pop("embeddings", None) or WordEmbeddings(vectors())
+    return SequenceTagger(embeddings, dictionaries, "tag", use_crf=use_crf, **{"hidden_size": 7, **options})
+
+
+def all_words_embeddings() -> StackedEmbeddings:
+    one_hot_words = Dictionary.from_items(VOCABULARY[:20], add_unk=True)
+    return StackedEmbeddings(
+        [
+            WordEmbeddings(WordEmbeddings(vectors()).vectors.compact(8)),
+            CharacterEmbeddings(hidden_size_char=3),
+            CharacterCNNEmbeddings(char_embedding_dim=5, num_filters=3),
+            AffixEmbeddings(3, 4, 50),
+            WordShapeEmbeddings(4, 30),
+            LexiconEmbeddings(TAGS, 5),
+            LexiconEmbeddings(NUMBERS, forms=("lower", "title", "upper"), name="numbers"),
+            ClusterEmbeddings(words_in_lexica(), 3, (2, 5)),
+            OneHotEmbeddings(one_hot_words, "text", 4, unk_alpha=0.25, counts=[3] * len(one_hot_words)),
+            SubwordEmbeddings(4, 99),
+            HashEmbeddings(9, 3),
+        ]
+    )
+
+
 def compact(model: Model) -> Model:
     model.compact()
     return model
@@ -116,6 +156,24 @@ MODELS: dict[str, Callable[[], Model]] = {
     "one-hot without digits": lambda: tagger(one_hot(zero_digits=True, unk_dropout=0.1)),
     "one-hot in lower case without digits": lambda: tagger(one_hot(lower_case=True, zero_digits=True)),
     "one-hot of a field": lambda: tagger(OneHotEmbeddings(labels_of("a B"), "pos", 6, stable=True)),
+    "one-hot with replaced words": lambda: tagger(one_hot(unk_alpha=0.25, counts=[9, 1, 2, 3, 4])),
+    "character windows": lambda: tagger(CharacterCNNEmbeddings(char_embedding_dim=4, num_filters=3)),
+    "wide character windows": lambda: tagger(CharacterCNNEmbeddings(num_filters=4, widths=(7, 1))),
+    "affixes": lambda: tagger(AffixEmbeddings(3, 4, 50)),
+    "shapes": lambda: tagger(WordShapeEmbeddings(4, 30)),
+    "lexicon of tags": lambda: tagger(LexiconEmbeddings(TAGS)),
+    "lexicon of numbers": lambda: tagger(LexiconEmbeddings(NUMBERS, 5, ("exact", "title", "upper"))),
+    "clusters": lambda: tagger(ClusterEmbeddings(CLUSTERS, 4, (1, 3, 6))),
+    "clusters of many words": lambda: tagger(ClusterEmbeddings(words_in_lexica(), 4, (2, 4))),
+    "all embeddings of words": lambda: tagger(all_words_embeddings()),
+    "all embeddings of words, two layers": lambda: tagger(all_words_embeddings(), rnn_layers=2, spans=True),
+    "all embeddings of words, no RNN": lambda: tagger(all_words_embeddings(), use_rnn=False, use_crf=False),
+    "all embeddings of words, pooled": lambda: classifier(DocumentPoolEmbeddings(all_words_embeddings())),
+    "several label types": types,
+    "several label types without CRF": lambda: types(use_crf=False, rnn_layers=2),
+    "several label types of all embeddings": lambda: types(
+        embeddings=all_words_embeddings(), use_crf={"xpos": False}, use_rnn=False
+    ),
     "stack": lambda: tagger(
         StackedEmbeddings(
             [
@@ -162,14 +220,81 @@ def sentences() -> list[Sentence]:
 def test_predictions_are_equal(kind: str, tmp_path: Path) -> None:
     model = sharpen(MODELS[kind]())
     exported = export(model, tmp_path)
-    assert (exported.label_type, exported.label_names) == (model.label_type, model.label_names)
+    assert (exported.label_types, exported.label_names) == (model.label_types, model.label_names)
     for options in ({}, {"mini_batch_size": 3}, {"return_probabilities_for_all_classes": True}):
         expected, found = (either.predict(sentences(), **options) for either in (model, exported))
         with_probabilities = "return_probabilities_for_all_classes" in options
-        num_labels = check_equal(expected, found, "tag", with_probabilities=with_probabilities)
-        assert num_labels > 10, "the test compares nothing"
+        for name in model.label_types:
+            num_labels = check_equal(expected, found, name, with_probabilities=with_probabilities)
+            assert num_labels > 10, "the test compares nothing"
     for sentence in sentences()[-7:]:  # one sentence is decoded by other functions than a batch
-        check_equal([model.predict(sentence)], [exported.predict(Sentence.from_dict(sentence.to_dict()))], "tag")
+        found = [exported.predict(Sentence.from_dict(sentence.to_dict()))]
+        model.predict(sentence)
+        for name in model.label_types:
+            check_equal([sentence], found, name)
+
+
+@pytest.mark.parametrize("label_types", ["xpos", ["ner"], ["ner", "tag"], ("xpos", "ner", "tag")])
+def test_the_label_types_that_are_asked_for_are_predicted(label_types: Any, tmp_path: Path) -> None:
+    model = sharpen(types(use_crf={"xpos": False}))
+    exported = export(model, tmp_path)
+    expected, found = (either.predict(sentences(), label_types=label_types) for either in (model, exported))
+    chosen = {label_types} if isinstance(label_types, str) else set(label_types)
+    streamed = list(exported.predict_stream(sentences(), label_types=label_types))
+    for name in ("tag", "ner", "xpos"):
+        num_labels = check_equal(expected, found, name)
+        assert (num_labels > 10) == (name in chosen)
+        assert check_equal(expected, streamed, name) == num_labels
+    assert [(each.label_type, each.unit) for each in exported.labelers] == [
+        ("tag", "word"),
+        ("ner", "span"),
+        ("xpos", "word"),
+    ]
+
+
+def test_wrong_label_types_are_refused_as_by_the_model(tmp_path: Path) -> None:
+    model = sharpen(types())
+    exported = export(model, tmp_path)
+    arguments: list[dict[str, Any]] = [
+        {"label_types": "pos"},
+        {"label_types": []},
+        {"label_types": ["tag", "pos"]},
+        {"label_name": "predicted"},
+        {"label_name": "predicted", "label_types": ["tag", "ner"]},
+        {"label_name": "", "label_types": ["tag"]},
+    ]
+    for given in arguments:
+        messages = []
+        for either in (model, exported):
+            with pytest.raises(SettingError) as error:
+                either.predict("a", **given)
+            messages.append(str(error.value))
+        assert messages[0] == messages[1]
+    with pytest.raises(SettingError, match="label_type must be among tag, ner, xpos, which the model predicts"):
+        exported.n_best("a", label_type="pos")
+    sentence = exported.predict(Sentence(["ab", "cd"]), label_types="ner", label_name="predicted")
+    assert not sentence.has_label("ner")
+    assert repr(exported) == "ExportedModel('tag' with 3 labels, 'ner' with 2 labels, 'xpos' with 6 labels)"
+
+
+@pytest.mark.parametrize("label_type", ["tag", "ner", "xpos"])
+def test_the_best_labelings_of_a_label_type_are_equal(label_type: str, tmp_path: Path) -> None:
+    model = sharpen(types(use_crf={"xpos": False}))
+    assert isinstance(model, SequenceTagger)
+    listed = [Sentence(words) for words in WORDS[:5]]
+    expected, found = (each.n_best(listed, 7, label_type=label_type) for each in (model, export(model, tmp_path)))
+    for labelings, twins in zip(expected, found, strict=True):
+        assert [twin.tags for twin in twins] == [labeling.tags for labeling in labelings]
+        assert [twin.spans for twin in twins] == [labeling.spans for labeling in labelings]
+
+
+def test_label_types_that_are_dropped_are_not_exported(tmp_path: Path) -> None:
+    model = sharpen(types())
+    model.drop_heads("ner")  # type: ignore[attr-defined]
+    exported = export(model, tmp_path)
+    assert exported.label_types == ("tag", "xpos")
+    for name in ("tag", "xpos"):
+        check_equal(model.predict(sentences()), exported.predict(sentences()), name)
 
 
 def test_tags_of_spans_can_be_written_onto_words(tmp_path: Path) -> None:
@@ -263,6 +388,18 @@ def test_vectors_stay_compact(tmp_path: Path) -> None:
     assert sizes[0] - sizes[1] == pytest.approx(2000 * (400 - 154), rel=0.02)
 
 
+def test_lexica_stay_compact(tmp_path: Path) -> None:
+    """The words of a lexicon take as many bytes as in a model file; an index of hashes would take 12 more a word."""
+    words = sorted({f"{stem}{end}" for stem in map(str, range(100, 1000)) for end in ("", "s", "ed", "ing", "er")})
+    sizes = []
+    for count in (50, len(words)):
+        lexicon = dict(zip(words[:count], ["NOUN", "VERB"] * count, strict=False))
+        model = tagger(StackedEmbeddings([HashEmbeddings(9, 3), LexiconEmbeddings(lexicon)]))
+        model.export(tmp_path / "model.onnx")
+        sizes.append((tmp_path / "model.onnx").stat().st_size)
+    assert sizes[1] - sizes[0] < 5.5 * (len(words) - 50)
+
+
 def test_a_file_is_a_valid_onnx_model(tmp_path: Path) -> None:
     """Its own fields are skipped by ONNX's readers."""
     import onnx
@@ -338,13 +475,8 @@ def test_other_classes_are_named(model: Callable[[], Model], name: str, tmp_path
 
 FLAIR_MODELS = Path(__file__).parents[1] / "data" / "flair"
 UNSUPPORTED: dict[str, Callable[[], TokenEmbeddings]] = {
-    "AffixEmbeddings": AffixEmbeddings,
-    "CharacterCNNEmbeddings": CharacterCNNEmbeddings,
-    "ClusterEmbeddings": lambda: ClusterEmbeddings({"the": "0"}),
     "FlairCharacterEmbeddings": FlairCharacterEmbeddings,
     "FlairEmbeddings": lambda: FlairEmbeddings(FLAIR_MODELS / "lm-forward.pt"),
-    "LexiconEmbeddings": lambda: LexiconEmbeddings({"the": "DET"}, 4),
-    "WordShapeEmbeddings": WordShapeEmbeddings,
 }
 
 
@@ -374,18 +506,6 @@ def test_transformers_are_named(tmp_path: Path) -> None:
         with pytest.raises(ModelFileError, match=f"the embeddings {name} cannot be exported"):
             model.export(tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == [folder]
-
-
-def test_several_label_types_are_named(tmp_path: Path) -> None:
-    types = {"tag": labels_of("A B"), "ner": labels_of("PER LOC", spans=True)}
-    model = sharpen(SequenceTagger(WordEmbeddings(vectors()), types, "tag", hidden_size=7))
-    message = "a model of several label types, tag, ner, cannot be exported: export one of a single type"
-    with pytest.raises(ModelFileError, match=message):
-        model.export(tmp_path / "model.onnx")
-    assert list(tmp_path.iterdir()) == []
-    model.drop_heads("ner")  # type: ignore[attr-defined]
-    expected, found = (either.predict(sentences()) for either in (model, export(model, tmp_path)))
-    check_equal(expected, found, "tag")
 
 
 def test_a_network_that_is_too_large_for_the_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,20 +11,15 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
+from stored_exports import FILES, IDS, ROOT, check_labels, texts_of
 
 from flairlite.data import Sentence
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 from flairlite.deploy import ExportedModel, load
-
-ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = [ROOT / "tests" / "data" / "exports", *map(Path, filter(None, [os.environ.get("FLAIRLITE_EXPORTS")]))]
-FILES = [path for folder in FOLDERS for path in sorted(folder.glob("*.onnx"))]
-IDS = [f"{path.parent.name}-{path.stem}" for path in FILES]
 
 # What a deployment has not installed. Importing one of them is an error in the processes below.
 PRELUDE = """
@@ -65,27 +60,8 @@ def run(script: str, path: Path, num_threads: int = 1) -> str:
     return process.stdout
 
 
-def check_labels(path: Path, found: list[Sentence]) -> None:
-    expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    assert len(found) == len(expected)
-    num_labels = 0
-    for sentence, stored in zip(found, expected, strict=True):
-        other = Sentence.from_dict(stored)
-        assert (sentence.text, sentence.words) == (other.text, other.words)
-        pairs = list(zip(sentence.get_labels(), other.get_labels(), strict=True))
-        for label, twin in pairs:
-            assert (label.value, label.unlabeled_identifier) == (twin.value, twin.unlabeled_identifier)
-            assert abs(label.score - twin.score) < 1e-4
-        num_labels += len(pairs)
-    assert num_labels >= len(expected) - 1
-
-
-def texts_of(path: Path) -> list[Any]:
-    return [sentence["text"] for sentence in json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))]
-
-
 def test_each_kind_of_model_is_stored() -> None:
-    assert {path.stem.rpartition("-")[2] for path in FILES} == {"words", "spans", "sentences"}
+    assert {path.stem.rpartition("-")[2] for path in FILES} == {"words", "spans", "sentences", "types"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)

@@ -15,8 +15,9 @@ from vector_files import vectors_of
 
 from flairlite.data import Sentence
 from flairlite.embeddings import ClusterEmbeddings, LexiconEmbeddings, load_embeddings
-from flairlite.embeddings.lexicon import Lexicon, WordIds
+from flairlite.embeddings.lexicon import Lexicon, words_from_tensors, words_to_tensors
 from flairlite.errors import ModelFileError, SettingError
+from flairlite.lookup.word_ids import WordIds
 
 TAGS = {"run": {"VERB", "NOUN"}, "Run": "PROPN", "the": ["DET"], "": ("X",), "straße": ["NOUN"], "🙂": ["SYM"]}
 NUMBERS = {"run": (-8.0, 3), "Run": (-9.5, 1), "the": (-2.25, 0), "STOP": (-20, 7)}
@@ -169,7 +170,7 @@ def test_other_clusters_of_a_file_are_refused(clusters: list[Any]) -> None:
 def test_word_ids_survive_their_tensors(entries: list[str], data: st.DataObject) -> None:
     ids = [data.draw(st.integers(0, 300)) for _ in entries]
     table = WordIds.build(entries, ids)
-    again = WordIds.from_tensors(table.to_tensors(), num_ids=301)
+    again = words_from_tensors(words_to_tensors(table), num_ids=301)
     assert again.find(entries, missing=-1).tolist() == ids
     assert again.find(["never seen before"], missing=7).tolist() == [7]
 

@@ -62,6 +62,9 @@ def sharpen(model: Model) -> Model:
                 * (0.3 if weight.dim() > 1 else 0.5)
                 * weight.std(correction=0).clamp_min(0.1)
             )
+        for module in model.modules():
+            if isinstance(module, torch.nn.Embedding) and module.padding_idx is not None:
+                module.weight[module.padding_idx] = 0  # training never changes it
     return model.eval()
 
 

@@ -17,12 +17,17 @@ from exports import sharpen
 from flairlite.data import Dictionary, Sentence
 from flairlite.deploy.file_format import FORMAT_VERSION
 from flairlite.embeddings import (
+    AffixEmbeddings,
+    CharacterCNNEmbeddings,
     CharacterEmbeddings,
+    ClusterEmbeddings,
     DocumentPoolEmbeddings,
     HashEmbeddings,
+    LexiconEmbeddings,
     StackedEmbeddings,
     SubwordEmbeddings,
     WordEmbeddings,
+    WordShapeEmbeddings,
 )
 from flairlite.models import Model, SequenceTagger, TextClassifier
 
@@ -38,18 +43,29 @@ TEXTS = [
 
 
 def make_models() -> dict[str, Model]:
-    """Return a model of words, one of spans and one of sentences."""
+    """Return a model of words, one of spans, one of sentences, and one of two label types."""
     generator = np.random.default_rng(0)
     vectors = WordEmbeddings(dict(zip(WORDS, generator.normal(size=(len(WORDS), 6)), strict=True)))
     labels = Dictionary.from_items(["<unk>", "A", "B", "C"])
     spans = Dictionary.from_items(["<unk>", "PER", "LOC"])
     spans.span_labels = True
-    characters = CharacterEmbeddings(Dictionary.from_items(["<unk>", *"abcdefgilnotv."]), 4, 4)
+    known = Dictionary.from_items(["<unk>", *"abcdefgilnotv."])
+    characters = CharacterEmbeddings(known, 4, 4)
+    of_words = [
+        CharacterCNNEmbeddings(known, 4, 3),
+        AffixEmbeddings(3, 3, 40),
+        WordShapeEmbeddings(3, 20),
+        LexiconEmbeddings({"the": "DET", "dog": ["NOUN", "VERB"], "doglike": "ADJ"}, 4),
+        ClusterEmbeddings({"the": "00", "dog": "0110", "lives": "111"}, 3, (1, 3)),
+    ]
     models: dict[str, Model] = {
         "words": SequenceTagger(vectors, labels, "pos", hidden_size=5),
         "spans": SequenceTagger(StackedEmbeddings([vectors, characters]), spans, "ner", hidden_size=5, use_crf=False),
         "sentences": TextClassifier(
             DocumentPoolEmbeddings([vectors, SubwordEmbeddings(4, 40), HashEmbeddings(9, 3)]), "topic", labels
+        ),
+        "types": SequenceTagger(
+            StackedEmbeddings(of_words), {"pos": labels, "ner": spans}, "pos", hidden_size=5, use_crf={"ner": False}
         ),
     }
     for model in models.values():
