@@ -23,6 +23,7 @@ __all__ = [
     "data",
     "datasets",
     "deploy",
+    "distributed_utils",
     "embeddings",
     "errors",
     "logger",
@@ -39,8 +40,8 @@ __all__ = [
 
 _LAZY = frozenset(  # imported on first access, because no program needs all of them
     (
-        "data", "datasets", "deploy", "embeddings", "models", "nn", "samplers", "splitter", "tokenization", "trainers",
-        "training_utils", "visual",
+        "data", "datasets", "deploy", "distributed_utils", "embeddings", "models", "nn", "samplers", "splitter",
+        "tokenization", "trainers", "training_utils", "visual",
     )
 )  # fmt: skip
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         data,
         datasets,
         deploy,
+        distributed_utils,
         embeddings,
         models,
         nn,

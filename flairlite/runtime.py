@@ -33,7 +33,7 @@ def get_device(device: str | torch.device | None = None) -> torch.device:
     """Return `device`, or the default device.
 
     The default is that of `set_device`, else `FLAIRLITE_DEVICE`, else the first CUDA device if there is one, else the
-    CPU.
+    CPU. In processes that torchrun has started, the CUDA device is that of `LOCAL_RANK`.
 
     Raises:
         SettingError: If the device is invalid.
@@ -46,7 +46,15 @@ def get_device(device: str | torch.device | None = None) -> torch.device:
         return _device
     if name := os.environ.get("FLAIRLITE_DEVICE"):
         return _to_device(name, shown=f"FLAIRLITE_DEVICE={name!r}")
-    return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    return torch.device(f"cuda:{_local_rank()}" if torch.cuda.is_available() else "cpu")
+
+
+def _local_rank() -> int:
+    """Return the index of the CUDA device that torchrun means for this process, by default 0."""
+    import torch
+
+    rank = os.environ.get("LOCAL_RANK", "0")
+    return int(rank) if rank.isdecimal() and int(rank) < torch.cuda.device_count() else 0
 
 
 def set_device(device: str | torch.device | None) -> None:

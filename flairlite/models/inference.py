@@ -69,6 +69,7 @@ def decode_dataset(
     with_scores: bool = True,
     with_probabilities: bool = False,
     with_loss: bool = False,
+    share: slice = slice(None),
 ) -> Inference:
     """Predict the classes of all words, or sentences, of a data set.
 
@@ -80,15 +81,17 @@ def decode_dataset(
         with_scores: Whether to compute the scores of the predicted classes.
         with_probabilities: Whether to keep the probabilities of all classes.
         with_loss: Whether to compute the loss.
+        share: Which of the groups of sentences that `score_batches` yields are computed; by default all.
 
     Returns:
-        The result of the first of these label types, with those of the others.
+        The result of the first of these label types, with those of the others. Without a prediction, words and
+        sentences have class -1 (no class, in multi-label classification), and scores are 0.
     """
     tables = [_Predictions(model.tasks[index], dataset.lengths, model.device) for index in types]
     losses = [torch.zeros((), device=model.device) for _ in types]
     counts = [0] * len(types)
     with evaluating(model):
-        for batch, scores in score_batches(model, dataset, mini_batch_size):
+        for batch, scores in score_batches(model, dataset, mini_batch_size, share):
             for table, decoded in zip(
                 tables,
                 model.decode_types(
@@ -107,6 +110,23 @@ def decode_dataset(
         for table, loss, count, index in zip(tables, losses, counts, types, strict=True)
     ]
     return replace(first, others=tuple(others))
+
+
+def join_inferences(parts: Sequence[Inference]) -> Inference:
+    """Join the results of `decode_dataset` for different shares of a data set into that for all of them."""
+    first = parts[0]
+    names = [name for name in vars(first.decoded) if any(getattr(part.decoded, name) is not None for part in parts)]
+    tables = {
+        name: torch.stack([table for part in parts if (table := getattr(part.decoded, name)) is not None]).amax(0)
+        for name in names
+    }
+    return Inference(
+        Decoded(**tables),
+        torch.stack([part.loss for part in parts]).sum(),
+        sum(part.num_labels for part in parts),
+        first.index,
+        tuple(map(join_inferences, zip(*(part.others for part in parts), strict=True))),
+    )
 
 
 class _Predictions:
@@ -223,6 +243,7 @@ def evaluate_dataset(
     exclude: Collection[str] = (),
     with_loss: bool = True,
     take_decoded: Callable[[Decoded], None] | None = None,
+    decode: Callable[..., Inference] = decode_dataset,
 ) -> Result:
     """Compare the predictions of a model with gold labels.
 
@@ -237,15 +258,14 @@ def evaluate_dataset(
             gold label.
         with_loss: Whether to compute the loss; otherwise it is 0.
         take_decoded: Called with the predictions, which have scores then.
+        decode: Called like `decode_dataset`, in its place.
 
     Raises:
         FileWriteError: If `out_path` cannot be written.
     """
     types = [index for index, part in enumerate(gold.types) if part is not None]
     with_scores = take_decoded is not None
-    inference = decode_dataset(
-        model, dataset, mini_batch_size, types=types, with_scores=with_scores, with_loss=with_loss
-    )
+    inference = decode(model, dataset, mini_batch_size, types=types, with_scores=with_scores, with_loss=with_loss)
     results: dict[str, Result] = {}
     rows = []
     for part in inference.types:
@@ -281,7 +301,9 @@ def join_rows(rows: Sequence[Iterator[str]]) -> Iterator[str]:
             yield "\t".join((cells[0], *(cell.partition("\t")[2] for cell in cells[1:] if cell))) + "\n"
 
 
-def score_batches(model: Model, dataset: Dataset, mini_batch_size: int) -> Iterator[tuple[Batch, Tensor]]:
+def score_batches(
+    model: Model, dataset: Dataset, mini_batch_size: int, share: slice = slice(None)
+) -> Iterator[tuple[Batch, Tensor]]:
     """Compute the scores of all sentences that have words.
 
     A network is fastest with batches that fit into the cache of the processor. Decoding takes a few small operations
@@ -292,6 +314,7 @@ def score_batches(model: Model, dataset: Dataset, mini_batch_size: int) -> Itera
         model: The model, in evaluation mode.
         dataset: The encoded sentences.
         mini_batch_size: Number of sentences that pass through the network at once.
+        share: Which of the groups of batches to compute.
 
     Yields:
         A batch of one or several times `mini_batch_size` sentences, and what `model.forward` returns for it.
@@ -299,7 +322,7 @@ def score_batches(model: Model, dataset: Dataset, mini_batch_size: int) -> Itera
     if isinstance(dataset, EncodedDataset):  # otherwise each batch has a table of its own
         dataset = replace(dataset, table=model.embeddings.precompute(dataset.table))
     batches = bucketed_batches(dataset.sizes, mini_batch_size)
-    for group in _group(batches, dataset.lengths):
+    for group in list(_group(batches, dataset.lengths))[share]:
         joined = dataset.batch(torch.cat(group))
         if len(group) == 1:
             yield joined, model(joined)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from flairlite.batching import bucketed_batches, even_batches, ordered_batches, plain_batches
+from flairlite.batching import MAX_TOKENS, bucketed_batches, even_batches, ordered_batches, plain_batches
 from flairlite.checks import positions, shown
 from flairlite.errors import SettingError
 from flairlite.samplers import FlairSampler
@@ -26,6 +26,7 @@ class BatchOrder:
         shuffle_first: Whether to do so for the first epoch too.
         bucketing: Whether to put sentences of similar length together when shuffling.
         by_word: Whether words are labelled; batches of long sentences are smaller then.
+        max_tokens: The largest number of words and padding per batch.
         sampler: Yields the positions of the sentences of an epoch, and replaces shuffling; also bucketing, unless it is
             one of flairlite's whose order does not matter (`is_ordered`).
     """
@@ -40,10 +41,12 @@ class BatchOrder:
         shuffle_first: bool = True,
         bucketing: bool,
         by_word: bool = False,
+        max_tokens: int = MAX_TOKENS,
         sampler: Sampler[int] | None = None,
     ) -> None:
         self._lengths, self._batch_size, self._sampler = lengths, batch_size, sampler
         self._shuffle, self._shuffle_first = shuffle, shuffle_first
+        self._max_tokens = max_tokens
         self._make = (even_batches if by_word else bucketed_batches) if bucketing else plain_batches
         self._generator = torch.Generator().manual_seed(seed)
         self._state_before = self._generator.get_state()  # of the generator, before the last epoch was drawn
@@ -75,13 +78,15 @@ class BatchOrder:
                 raise SettingError("sampler must yield the position of at least one sentence that has words")
             return batches
         if self._shuffle and (self._shuffle_first or epoch > 1):
-            return self._make(self._lengths, self._batch_size, generator=self._generator)
-        return plain_batches(self._lengths, self._batch_size)
+            return self._make(self._lengths, self._batch_size, generator=self._generator, max_tokens=self._max_tokens)
+        return plain_batches(self._lengths, self._batch_size, max_tokens=self._max_tokens)
 
     def _batch_sampled(self) -> list[Tensor]:
         if getattr(self._sampler, "is_ordered", True):
-            return ordered_batches(self._sampled, self._lengths, self._batch_size)
-        batches = self._make(self._lengths[self._sampled], self._batch_size, generator=self._generator)
+            return ordered_batches(self._sampled, self._lengths, self._batch_size, max_tokens=self._max_tokens)
+        batches = self._make(
+            self._lengths[self._sampled], self._batch_size, generator=self._generator, max_tokens=self._max_tokens
+        )
         return [self._sampled[batch] for batch in batches]
 
     def state_dict(self, *, is_in_epoch: bool) -> dict[str, Any]:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from flairlite.data import Sentence
-from flairlite.encoding import Batch
+from flairlite.encoding import Batch, Dataset
 from flairlite.errors import TrainingError
 from flairlite.trainers.callbacks.base import Callback
+from flairlite.trainers.data_parallel import DataParallel
 from flairlite.trainers.splits import Split
 from flairlite.trainers.state import TrainingState
 
@@ -29,6 +30,7 @@ def train_epoch(
     max_grad_norm: float | None = 5.0,
     chunk_size: int | None = None,
     use_amp: bool = False,
+    processes: DataParallel | None = None,
 ) -> None:
     """Train on each batch of an epoch once, starting with batch `state.iteration`.
 
@@ -41,6 +43,7 @@ def train_epoch(
         max_grad_norm: The norm to which gradients are clipped, or None.
         chunk_size: Sentences computed at once, if a whole batch does not fit into memory.
         use_amp: Whether to run operations that support it in bfloat16 (autocast); weights stay as they are.
+        processes: The processes that share each batch, or None for one process.
 
     Raises:
         TrainingError: If the loss of a batch is not finite, with its sentences.
@@ -54,13 +57,12 @@ def train_epoch(
     state.optimizer.zero_grad()  # gradients that the caller, or an interrupted run, has left
     parameters = [parameter for group in state.optimizer.param_groups for parameter in group["params"]]
     watch = LossWatch(state, split.sentences)
+    compute = _Gradients(state, split.dataset, generator, watch, chunk_size, use_amp=use_amp)
     for indices in batches[state.iteration :]:
         state.indices = indices
         for callback in callbacks:
             callback.on_batch_begin(state)
-        chunks = (indices,) if chunk_size is None else torch.split(indices, chunk_size)
-        losses = [_backward(state, split.dataset.batch(chunk), generator, watch, use_amp=use_amp) for chunk in chunks]
-        state.batch_loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        state.batch_loss = compute(indices) if processes is None else compute.together(indices, parameters, processes)
         for callback in callbacks:
             callback.on_backward_end(state)
         if max_grad_norm is not None:
@@ -74,17 +76,53 @@ def train_epoch(
     watch.check()
 
 
-def _backward(
-    state: TrainingState, batch: Batch, generator: torch.Generator, watch: LossWatch, *, use_amp: bool
-) -> Tensor:
-    """Add the gradients of a batch's summed loss to those of the weights, and return the loss, ()."""
-    with torch.autocast(state.model.device.type, torch.bfloat16, enabled=use_amp):
-        loss = state.model.loss(state.model(batch, generator), batch)
-    watch.add(loss, batch.indices)
-    loss.backward()  # type: ignore[no-untyped-call]  # the sum, not the mean: the learning rates assume it
-    state.num_words += batch.num_tokens
-    state.num_labels += batch.num_labels
-    return loss.detach()
+class _Gradients:
+    """Computes the gradients of batches; see `train_epoch` for the arguments."""
+
+    def __init__(
+        self,
+        state: TrainingState,
+        dataset: Dataset,
+        generator: torch.Generator,
+        watch: LossWatch,
+        chunk_size: int | None,
+        *,
+        use_amp: bool,
+    ) -> None:
+        self._state, self._dataset, self._generator, self._watch = state, dataset, generator, watch
+        self._chunk_size, self._use_amp = chunk_size, use_amp
+
+    def __call__(self, indices: Tensor) -> Tensor:
+        """Add the gradients of the summed loss of a batch to those of the weights, and return the loss, ()."""
+        return self._add_gradients(indices, self._watch)
+
+    def together(self, indices: Tensor, parameters: Sequence[Tensor], processes: DataParallel) -> Tensor:
+        """Do the same, where each process computes the gradients of a share of the batch."""
+        state = self._state
+        num_words, num_labels = state.num_words, state.num_labels
+        share = processes.take_share(indices, self._dataset.sizes)
+        loss = self._add_gradients(share, None) if len(share) else None
+        own = (state.num_words - num_words, state.num_labels - num_labels)
+        sums = processes.sum_gradients(parameters, loss, *own)
+        state.num_words, state.num_labels = num_words + sums.num_words, num_labels + sums.num_labels
+        self._watch.add(sums.loss, indices)  # the sum is not finite if one share is not
+        return sums.loss
+
+    def _add_gradients(self, indices: Tensor, watch: LossWatch | None) -> Tensor:
+        chunks = (indices,) if self._chunk_size is None else torch.split(indices, self._chunk_size)
+        losses = [self._backward(self._dataset.batch(chunk), watch) for chunk in chunks]
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+
+    def _backward(self, batch: Batch, watch: LossWatch | None) -> Tensor:
+        state = self._state
+        with torch.autocast(state.model.device.type, torch.bfloat16, enabled=self._use_amp):
+            loss = state.model.loss(state.model(batch, self._generator), batch)
+        if watch is not None:
+            watch.add(loss, batch.indices)
+        loss.backward()  # type: ignore[no-untyped-call]  # the sum, not the mean: the learning rates assume it
+        state.num_words += batch.num_tokens
+        state.num_labels += batch.num_labels
+        return loss.detach()
 
 
 class LossWatch:

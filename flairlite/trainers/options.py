@@ -80,7 +80,6 @@ _SCHEDULER = (
 # arguments of Flair's versions: the value that asks for nothing, and what to do for any other
 _OF_FLAIR: Mapping[str, tuple[Any, str]] = {
     "reduce_transformer_vocab": (False, "the vocabulary of a transformer stays whole"),
-    "multi_gpu": (False, "a run trains on one device; choose it with device="),
     "epoch": (0, f"epochs are counted from 1; {_RESUME}"),
     "save_optimizer_state": (False, f"checkpoint.pt has the optimizer's state; {_RESUME}"),
     "gold_label_dictionary_for_eval": (None, "labels that the model does not know count as misses in evaluations"),

@@ -23,7 +23,8 @@ from flairlite.storage.run_files import CHECKPOINT, TRAINING_LOG
 from flairlite.trainers.batch_order import make_sampler
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.callbacks.checkpoint import read_checkpoint
-from flairlite.trainers.callbacks.training_log import logging_to
+from flairlite.trainers.callbacks.training_log import logging_errors_only, logging_to
+from flairlite.trainers.data_parallel import SingleProcess, open_processes
 from flairlite.trainers.plugins.averages import WeightAveragePlugin
 from flairlite.trainers.plugins.base import BasePlugin, Pluggable
 from flairlite.trainers.plugins.events import Events
@@ -101,6 +102,7 @@ class ModelTrainer(Pluggable):
         sampler: _Samplers | None = None,
         resume: bool = False,
         device: str | torch.device | None = None,
+        multi_gpu: bool = False,
         **options: Unpack[TrainingOptions],
     ) -> dict[str, Any]:
         """Train, then evaluate the best model on the test split.
@@ -123,6 +125,11 @@ class ModelTrainer(Pluggable):
                 same model, corpus, plugins and settings the result is the same to the last bit as that of a run that
                 was never interrupted. With a higher `max_epochs` a finished run continues.
             device: The device to train on; None for the default device.
+            multi_gpu: Whether to train in all processes that `flairlite.distributed_utils.launch_distributed` or
+                torchrun has started, one per GPU or several on the CPU. All of them must call `train` with the same
+                model, corpus and settings. Each computes `mini_batch_size` sentences of a step, so that two processes
+                do what one does with twice the batch size; evaluations are shared too. Only the process of rank 0
+                writes files and messages. If a process fails or is killed, all of them end.
             options: Any of the settings (see `flairlite.trainers.TrainingSettings`), such as `max_epochs=10`, and
                 options of the optimizer, such as `weight_decay=0.01`.
 
@@ -136,11 +143,12 @@ class ModelTrainer(Pluggable):
             TrainingError: If there is nothing to train on, `base_path` cannot be written, or the loss is not finite.
         """
         chosen = TrainingSettings.from_options(options, settings)
-        parts = _Parts(plugins, sampler, device)
+        parts = _Parts(plugins, sampler, device, multi_gpu)
         flag("resume", resume)
         chosen.check_metric(self.model)
-        with _open_folder(base_path) as folder:
-            return self._run(folder, chosen, parts, read_checkpoint(folder) if resume else None)
+        with parts.open(self.model) as processes, _open_folder(base_path, processes) as folder:
+            checkpoint = processes.on_main(lambda: read_checkpoint(folder)) if resume else None
+            return self._run(folder, chosen, parts, processes, checkpoint)
 
     @with_settings(FINE_TUNE)
     def fine_tune(
@@ -153,6 +161,7 @@ class ModelTrainer(Pluggable):
         sampler: _Samplers | None = None,
         resume: bool = False,
         device: str | torch.device | None = None,
+        multi_gpu: bool = False,
         **options: Unpack[TrainingOptions],
     ) -> dict[str, Any]:
         """Train in small steps: the learning rate rises for a while, and then falls to nothing with the last step.
@@ -165,6 +174,7 @@ class ModelTrainer(Pluggable):
             sampler: As in `train`.
             resume: As in `train`.
             device: As in `train`.
+            multi_gpu: As in `train`.
             options: As in `train`.
 
         Returns:
@@ -182,6 +192,7 @@ class ModelTrainer(Pluggable):
             sampler=sampler,
             resume=resume,
             device=device,
+            multi_gpu=multi_gpu,
             attach_default_scheduler=False,
         )
 
@@ -197,6 +208,7 @@ class ModelTrainer(Pluggable):
         plugins: Sequence[Callback | BasePlugin] | None = None,
         sampler: _Samplers | None = None,
         device: str | torch.device | None = None,
+        multi_gpu: bool = False,
         **changes: Any,
     ) -> dict[str, Any]:
         """Continue a run with its settings; see `train` with `resume=True`.
@@ -209,6 +221,7 @@ class ModelTrainer(Pluggable):
             plugins: Callbacks like those of the run; they get the state of those.
             sampler: A sampler like that of the run, if it had one; likewise.
             device: The device to train on; None for the default device.
+            multi_gpu: As in `train`; for a run of several processes, of which there must be as many again.
             changes: Settings that may change, such as `max_epochs`.
 
         Returns:
@@ -218,30 +231,44 @@ class ModelTrainer(Pluggable):
             TrainingError: If there is no checkpoint in the folder, another run is writing there, or as in `train`.
             SettingError: If model, corpus, plugins or settings are not those of the run.
         """
-        parts = _Parts(plugins, sampler, device)
-        if not (folder_path("base_path", base_path) / CHECKPOINT).is_file():
-            raise TrainingError(f"no {CHECKPOINT} in {base_path}: there is no run to continue. Use train")
-        with _open_folder(base_path) as folder:
-            checkpoint = read_checkpoint(folder)
+        parts = _Parts(plugins, sampler, device, multi_gpu)
+        path = folder_path("base_path", base_path)
+
+        def check_there_is_one() -> None:
+            if not (path / CHECKPOINT).is_file():
+                raise TrainingError(f"no {CHECKPOINT} in {base_path}: there is no run to continue. Use train")
+
+        with contextlib.ExitStack() as stack:
+            processes = stack.enter_context(parts.open(self.model))
+            processes.on_main(check_there_is_one)
+            folder = stack.enter_context(_open_folder(base_path, processes))
+            checkpoint = processes.on_main(lambda: read_checkpoint(folder))
             if checkpoint is None:
                 raise TrainingError(f"{CHECKPOINT} has just been removed from {folder}. Use train")
             if unknown := ", ".join(sorted(changes.keys() - checkpoint["settings"].keys())):
                 raise SettingError(f"training has no setting {unknown}; those that may change: {', '.join(MAY_CHANGE)}")
             settings = TrainingSettings.from_plain({**checkpoint["settings"], **changes}, optimizer=optimizer)
-            return self._run(folder, settings, parts, checkpoint)
+            return self._run(folder, settings, parts, processes, checkpoint)
 
     def _run(
-        self, folder: Path, settings: TrainingSettings, parts: _Parts, checkpoint: Mapping[str, Any] | None
+        self,
+        folder: Path,
+        settings: TrainingSettings,
+        parts: _Parts,
+        processes: SingleProcess,
+        checkpoint: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
         log_path = folder / TRAINING_LOG if settings.create_file_logs else None
+        logged = logging_to(log_path, opened=False) if processes.is_main else logging_errors_only()
         tuned = tidy_heap() if settings.tune_process else contextlib.nullcontext()
-        with _claim(self.model), logging_to(log_path, opened=False) as log_file, tuned, self._attach(parts.plugins):
+        with _claim(self.model), logged as log_file, tuned, self._attach(parts.plugins):
             settings = settings.for_device(parts.device)
             callbacks = [plugin for plugin in parts.plugins if isinstance(plugin, Callback)]
-            if any(map(self.has_hook, self.valid_events)):
+            has_plugins = processes.size > 1 and self.plugins  # some act in the main process only
+            if has_plugins or any(map(self.has_hook, self.valid_events)):
                 callbacks.append(Events(self, {"base_path": folder, **vars(settings)}))
             model = self.model.to(parts.device)
-            run = TrainingRun(model, self.corpus, settings, folder, callbacks, parts.sampler, log_file)
+            run = TrainingRun(model, self.corpus, settings, folder, callbacks, parts.sampler, log_file, processes)
             with run:
                 run.train(checkpoint)
                 score, history = run.finish(), run.state.history
@@ -275,12 +302,18 @@ class _Parts:
         plugins: Callbacks and plugins.
         sampler: A sampler or its class.
         device: A device.
+        multi_gpu: Whether to train in several processes.
     """
 
-    def __init__(self, plugins: Any, sampler: Any, device: Any) -> None:
+    def __init__(self, plugins: Any, sampler: Any, device: Any, multi_gpu: Any) -> None:
         self.plugins = _check_plugins(plugins)
         self.sampler = make_sampler(sampler)
+        self.multi_gpu: bool = flag("multi_gpu", multi_gpu)
         self.device = _find_device(device)
+
+    def open(self, model: Model) -> contextlib.AbstractContextManager[SingleProcess]:
+        """Return a context manager of the processes that train a model."""
+        return open_processes(model, self.device, multi_gpu=self.multi_gpu)
 
 
 def _check_plugins(plugins: Any) -> list[Callback | BasePlugin]:
@@ -342,8 +375,8 @@ def _claim(model: Model) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _open_folder(base_path: Any) -> Iterator[Path]:
-    """Make the folder of a run and lock it.
+def _open_folder(base_path: Any, processes: SingleProcess) -> Iterator[Path]:
+    """Make the folder of a run and lock it, in the main process.
 
     Raises:
         SettingError: If the path is not one.
@@ -352,9 +385,14 @@ def _open_folder(base_path: Any) -> Iterator[Path]:
     """
     path = folder_path("base_path", base_path).absolute()  # the program may change its working folder meanwhile
     try:
-        folder = make_folder(path)
-        with lock_folder(folder):
-            yield folder
+        with contextlib.ExitStack() as stack:
+
+            def open_folder() -> Path:
+                folder = make_folder(path)
+                stack.enter_context(lock_folder(folder))
+                return folder
+
+            yield processes.on_main(open_folder)
     except RunFolderError:
         raise
     except FileWriteError as error:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from flairlite.batching import MAX_TOKENS
 from flairlite.data import Corpus
 from flairlite.errors import FlairliteError, SettingError
 from flairlite.metrics import Result
@@ -27,7 +28,7 @@ from flairlite.tasks import Decoded
 from flairlite.tokenization import Tokenizer
 from flairlite.trainers.augmentation import Augmentation
 from flairlite.trainers.batch_order import BatchOrder
-from flairlite.trainers.callbacks.base import Callback
+from flairlite.trainers.callbacks.base import Absent, Callback
 from flairlite.trainers.callbacks.best_model import BestModel
 from flairlite.trainers.callbacks.checkpoint import Checkpoints, is_finite, write_checkpoint
 from flairlite.trainers.callbacks.history_file import HistoryFile
@@ -36,6 +37,7 @@ from flairlite.trainers.callbacks.loss_table import LossTable
 from flairlite.trainers.callbacks.report import Report
 from flairlite.trainers.callbacks.scores_table import write_scores
 from flairlite.trainers.callbacks.training_log import LINE, LogFile, TrainingLog, make_header
+from flairlite.trainers.data_parallel import DataParallel, SingleProcess
 from flairlite.trainers.loop import make_not_finite_error, train_epoch
 from flairlite.trainers.optimizers import make_optimizer
 from flairlite.trainers.plugins.averages import WeightAveragePlugin
@@ -71,6 +73,7 @@ class TrainingRun:
         plugins: Callbacks, called after those of every run.
         sampler: Yields the positions of the sentences of each epoch, or None.
         log_file: The file of the log.
+        processes: The processes that train the model together, or the only one.
     """
 
     def __init__(
@@ -82,18 +85,22 @@ class TrainingRun:
         plugins: Sequence[Callback],
         sampler: Sampler[int] | None,
         log_file: LogFile,
+        processes: SingleProcess,
     ) -> None:
         self._started = time.monotonic()
-        self.settings, self.sampler, self.plugins = settings, sampler, plugins
+        self.settings, self.sampler, self.processes = settings, sampler, processes
+        self.plugins = list(map(self._for_process, plugins))
         self._log_file = log_file
         prepare_model(model, corpus, compact=settings.compact_vectors)
+        processes.copy_weights(model)
         splits = encode_splits(model, corpus, settings)
         self.train_split, self.dev, self.test = splits["train"], splits.get("dev"), splits.get("test")
         watched = {"dev", "train_sample", *(["test"] if settings.monitor_test else [])}
         self.monitored = [split for name, split in splits.items() if name in watched]
         self.augmentation = Augmentation(settings, model.tasks, self.train_split) if settings.augments else None
         self.order = self._make_order()
-        self.dropout = torch.Generator(device=model.device).manual_seed(get_seed(settings.seed))
+        seed = processes.seed_for(get_seed(settings.seed))
+        self.dropout = torch.Generator(device=model.device).manual_seed(seed)
         self.state = TrainingState(
             model,
             make_optimizer(
@@ -110,30 +117,37 @@ class TrainingRun:
             sentences=self.train_split.sentences,
             num_batches=self.order.expected_length,
         )
-        self.best = BestModel() if self.dev is not None and not settings.use_final_model_for_eval else None
-        self.signals = Signals()
+        has_best = self.dev is not None and not settings.use_final_model_for_eval
+        self.best = BestModel(writes_file=processes.is_main) if has_best else None
+        self.signals = Signals(is_shared=processes.size > 1)
+        processes.watch(self.signals)
         self._first_batches: list[Tensor] | None = None  # drawn before an earlier run's files are removed
-        self.own_callbacks = self._make_callbacks(corpus)
+        self.own_callbacks = list(map(self._for_process, self._make_callbacks(corpus)))
         checkpoints = Checkpoints(self.save, settings.checkpoint_every, self.signals)
-        callbacks = [*self.own_callbacks, *plugins, checkpoints]
+        callbacks = [*self.own_callbacks, *self.plugins, checkpoints]
         # averages first, so that all others find the average in the model when an epoch ends
         self.callbacks = sorted(callbacks, key=lambda callback: not isinstance(callback, WeightAveragePlugin))
         self.inputs = self._describe_inputs()
+        processes.check_same({"settings": settings.to_plain(), **self.inputs})
         counts = {name: split.count() for name, split in splits.items()}
         self.record = start_run_record(model, corpus, settings.to_plain(), self.inputs, counts)
 
+    def _for_process(self, callback: Callback) -> Callback:
+        return callback if self.processes.is_main or not callback.only_in_main_process else Absent(callback)
+
     def _make_order(self) -> BatchOrder:
-        settings = self.settings
+        settings, size = self.settings, self.processes.size
         if isinstance(self.sampler, FlairSampler):
             self.sampler.set_dataset(self.train_split.sentences)
         return BatchOrder(
             self.train_split.dataset.sizes,
-            settings.mini_batch_size,
+            settings.mini_batch_size * size,  # the settings are those of each process, as in Flair
             get_seed(settings.seed),
             shuffle=settings.shuffle,
             shuffle_first=settings.shuffle_first_epoch,
             bucketing=settings.bucketing,
             by_word=self.train_split.gold.targets.by_word,
+            max_tokens=MAX_TOKENS * size,
             sampler=self.sampler,
         )
 
@@ -142,7 +156,7 @@ class TrainingRun:
         settings = self.settings
         is_annealed = settings.attach_default_scheduler and not any(plugin.schedules for plugin in self.plugins)
         annealing = [settings.make_annealing()] if is_annealed else []
-        header = make_header(self.state, corpus, settings, [*annealing, *self.plugins])
+        header = make_header(self.state, corpus, settings, [*annealing, *self.plugins], self.processes.devices)
         callbacks = [*annealing, LiveDisplay(), TrainingLog(header), HistoryFile()]
         if settings.create_loss_file:
             callbacks.append(LossTable(tuple(split.name for split in self.monitored)))
@@ -185,13 +199,16 @@ class TrainingRun:
                 try:
                     while self._has_next_epoch():
                         self._train_epoch()
+                    self.processes.meet()
                     self.signals.handle()
                 except KeyboardInterrupt:
+                    if self.processes.size > 1 and self.signals.received is None:
+                        raise  # a second Ctrl-C: the other processes are at another step
                     self.state.is_interrupted = True
                     log.info(LINE)
                     log.info("Exiting from training early.")
                 except TrainingInterrupt as interrupt:
-                    self.state.is_interrupted, self.state.stop_reason = True, str(interrupt)
+                    self.state.is_interrupted, self.state.stop_reason = True, self.processes.interrupt(interrupt)
         except BaseException:
             with contextlib.suppress(FlairliteError):  # the first error is the one to report
                 self._leave()
@@ -203,12 +220,16 @@ class TrainingRun:
         for callback in self.callbacks:
             callback.on_train_end(self.state)
         final_weights = hash_weights(self.state.model.state_dict())
-        if self.settings.save_final_model:
+        if self.settings.save_final_model and self.processes.is_main:
             self.state.model.save(self.state.base_path / FINAL_MODEL)
         score = self._evaluate_finally()
         self.record["result"] = describe_result(self.state, final_weights, score)
-        write_run_record(self.state.base_path, self.record)
+        self._write_record()
         return score
+
+    def _write_record(self) -> None:
+        if self.processes.is_main:
+            write_run_record(self.state.base_path, self.record)
 
     def _evaluate_finally(self) -> float | None:
         """Return the main score on the test split, if there is one; without it, the report has the scores on dev."""
@@ -245,14 +266,19 @@ class TrainingRun:
         """
         if not is_finite(self.state.model):
             raise make_not_finite_error(self.state, "a weight became infinite or not a number")
-        content = {
-            "settings": self.settings.to_plain(),
-            "inputs": self.inputs,
-            "state": self.state_dict(),
-            "record": self.record,
-            "log_bytes": self._log_file.size(),
-        }
-        write_checkpoint(self.state.base_path, content)
+        dropouts = self.processes.gather(self.dropout.get_state())
+        if self.processes.is_main:
+            state = self.state_dict()
+            content = {
+                "settings": self.settings.to_plain(),
+                "inputs": self.inputs,
+                "state": state if len(dropouts) == 1 else {**state, "dropouts": dropouts},
+                "record": self.record,
+                "log_bytes": self._log_file.size(),
+            }
+            write_checkpoint(self.state.base_path, content)
+        if self.signals.received is not None:
+            self.processes.meet()  # no process ends, so that all are ended, before the file is complete
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that a run needs to continue, as plain containers and tensors."""
@@ -272,7 +298,7 @@ class TrainingRun:
         self.state.load_state_dict(state["run"])
         self.order.load_state_dict(state["order"])
         try:
-            self.dropout.set_state(state["dropout"])
+            self.dropout.set_state(state.get("dropouts", [state["dropout"]])[self.processes.rank])
         except (RuntimeError, TypeError):  # generators of another kind of device have another kind of state
             log.warning("The run was started on another kind of device: from here on, other values are dropped out")
         for callback, (_, saved) in zip(self.callbacks, state["callbacks"], strict=True):
@@ -294,13 +320,13 @@ class TrainingRun:
         for callback in careful:  # those that may refuse to start
             callback.on_train_begin(self.state)
         if checkpoint is None and self._has_next_epoch():
-            self._first_batches = self.order.draw(1)  # a sampler may yield what makes no sense
+            self._first_batches = self._draw(1)  # a sampler may yield what makes no sense
         self._log_file.open(keep=None if checkpoint is None else checkpoint["log_bytes"])
-        if checkpoint is None:
+        if checkpoint is None and self.processes.is_main:
             clear_folder(self.state.base_path)
         self.record["parts"].append(describe_process(self.state.model.device))
         self._end_phase("preparation", self._started)
-        write_run_record(self.state.base_path, self.record)
+        self._write_record()
         for callback in self.own_callbacks:
             if callback not in careful:
                 callback.on_train_begin(self.state)
@@ -314,6 +340,17 @@ class TrainingRun:
                 "No dev split: the training loss decides about annealing, no best model is kept, and the model of the "
                 "last epoch is the result"
             )
+
+    def _draw(self, epoch: int, *, again: bool = False) -> list[Tensor]:
+        """Draw the batches of an epoch; the main process for all, because a sampler may differ in each of them."""
+        if self.processes.size == 1:
+            return self.order.draw(epoch, again=again)
+
+        def draw() -> tuple[Tensor, list[int]]:
+            batches = self.order.draw(epoch, again=again)
+            return torch.cat(batches), list(map(len, batches))
+
+        return list(torch.split(*self.processes.on_main(draw)))
 
     def _has_next_epoch(self) -> bool:
         state = self.state
@@ -329,14 +366,22 @@ class TrainingRun:
     def _describe_inputs(self) -> dict[str, Any]:
         """Return a description of what must be the same in a resumed run."""
         splits = {"train": self.train_split, "dev": self.dev, "test": self.test}
-        return {
+        described = {
             "model": describe_model(self.state.model),
             "data": {name: split and split.describe() for name, split in splits.items()},
             "plugins": [callback.name_in_checkpoint() for callback in self.callbacks],
             "sampler": None if self.sampler is None else type(self.sampler).__name__,
         }
+        size = self.processes.size
+        return described if size == 1 else {**described, "processes": size}
 
     def _check_inputs(self, previous: Mapping[str, Any]) -> None:
+        size, previous_size = self.processes.size, previous.get("processes", 1)
+        if size != previous_size:
+            raise SettingError(
+                f"the run was started with {previous_size} processes, and there are {size} now, which would draw "
+                f"other batches: start {previous_size}, or start a new run"
+            )
         if found := find_differences(self.inputs, previous):
             raise SettingError(
                 f"this is not what the run was started with: {'; '.join(found)}. Give the same model, corpus and "
@@ -346,7 +391,7 @@ class TrainingRun:
     def _train_epoch(self) -> None:
         state = self.state
         epoch = state.epoch + (not state.is_in_epoch)
-        batches = self._first_batches or self.order.draw(epoch, again=state.is_in_epoch)
+        batches = self._first_batches or self._draw(epoch, again=state.is_in_epoch)
         self._first_batches = None
         train_epoch(
             state,
@@ -357,6 +402,7 @@ class TrainingRun:
             max_grad_norm=self.settings.max_grad_norm,
             chunk_size=self.settings.mini_batch_chunk_size,
             use_amp=self.settings.use_amp is True,
+            processes=self.processes if isinstance(self.processes, DataParallel) else None,
         )
         for callback in self.callbacks:
             callback.on_epoch_trained(state)
@@ -367,19 +413,21 @@ class TrainingRun:
         state.compare_with_best()
         for callback in self.callbacks:
             callback.on_evaluated(state)
+        state.stop_reason = self.processes.agree(state.stop_reason)
         state.goes_back = state.goes_back and self.best is not None  # otherwise there is no model to go back to
         state.end_epoch()
         for callback in self.callbacks:
             callback.on_epoch_end(state)
 
     def _evaluate(self, split: Split, *, with_scores: bool = False) -> Result:
-        folder = self.state.base_path
+        folder, is_main = self.state.base_path, self.processes.is_main
         take_decoded: Callable[[Decoded], None] | None = None
         if with_scores:
 
             def take_decoded(decoded: Decoded) -> None:
-                vocabulary = frozenset(chain.from_iterable(sentence.words for sentence in self.state.sentences))
-                write_scores(folder / scores_name(split.name), split.gold, decoded, vocabulary)
+                if is_main:
+                    vocabulary = frozenset(chain.from_iterable(sentence.words for sentence in self.state.sentences))
+                    write_scores(folder / scores_name(split.name), split.gold, decoded, vocabulary)
 
         return evaluate_dataset(
             self.state.model,
@@ -387,9 +435,10 @@ class TrainingRun:
             split.gold,
             mini_batch_size=self.settings.eval_batch_size,
             main_metric=self.settings.main_evaluation_metric,
-            out_path=folder / predictions_name(split.name),
+            out_path=folder / predictions_name(split.name) if is_main else None,
             exclude=self.settings.exclude_labels or (),
             take_decoded=take_decoded,
+            decode=self.processes.decode,
         )
 
 

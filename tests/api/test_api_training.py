@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -135,15 +136,11 @@ def test_all_arguments(trainer: ModelTrainer, tmp_path: Path) -> None:
     assert (tmp_path / "model_epoch_2.pt").is_file()
 
 
-@row(
-    "`ModelTrainer.train` with epoch, save_optimizer_state, multi_gpu, reduce_transformer_vocab, "
-    "gold_label_dictionary_for_eval"
-)
+@row("`ModelTrainer.train` with epoch, save_optimizer_state, reduce_transformer_vocab, gold_label_dictionary_for_eval")
 def test_unsupported_arguments(trainer: ModelTrainer, tmp_path: Path) -> None:
     unsupported: dict[str, Any] = {
         "epoch": 3,
         "save_optimizer_state": True,
-        "multi_gpu": True,
         "reduce_transformer_vocab": True,
         "gold_label_dictionary_for_eval": Dictionary(),
     }
@@ -202,6 +199,7 @@ def test_base_plugin(trainer: ModelTrainer) -> None:
     assert plugin.pluggable is trainer
     assert plugin.get_state()["__cls__"].endswith("MetricHistoryPlugin")
     assert plugin.attach_to_all_processes
+    assert not WandbLogger(SimpleNamespace(log=print)).attach_to_all_processes
     plugin.detach()
     assert plugin.pluggable is None
     assert BasePlugin.mark_func_as_hook(test_base_plugin, "a") is test_base_plugin
@@ -452,3 +450,21 @@ def test_optimizers_and_schedules() -> None:
     assert not hasattr(flairlite, "optim")
     with pytest.raises(FlairliteError):
         LinearSchedulerPlugin(warmup_fraction=2)
+
+
+# Several processes
+
+
+@row("`launch_distributed`")
+def test_launch_distributed() -> None:
+    assert flairlite.distributed_utils.launch_distributed(sorted, [2, 1], num_processes=1, reverse=True) == [2, 1]
+
+
+@row("`is_main_process`")
+def test_is_main_process() -> None:
+    assert flairlite.distributed_utils.is_main_process()
+
+
+@row("`aggregate`, `validate_corpus_same_each_process`")
+def test_internal_functions_of_processes() -> None:
+    assert_missing("flairlite.distributed_utils", "aggregate", "validate_corpus_same_each_process")

@@ -17,6 +17,7 @@ class Callback:
     """
 
     schedules: ClassVar[bool] = False  # whether it changes the learning rate; it replaces the default annealing then
+    only_in_main_process: ClassVar[bool] = False  # of several that train together, because it writes files or messages
 
     def on_train_begin(self, state: TrainingState) -> None:
         """Called before the first epoch, and before a resumed run continues (`state.is_resumed`)."""
@@ -64,3 +65,18 @@ class Callback:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state that `state_dict` returned; tensors are on the CPU."""
+
+
+class Absent(Callback):
+    """Does nothing in the position of a callback that only the main process calls.
+
+    Args:
+        callback: The callback.
+    """
+
+    def __init__(self, callback: Callback) -> None:
+        self._callback = callback
+
+    def name_in_checkpoint(self) -> str:
+        """Return the name of the callback."""
+        return self._callback.name_in_checkpoint()

@@ -22,9 +22,13 @@ class BestModel(Callback):
 
     During training the file lacks the fixed word vectors: writing tens of megabytes would take a tenth of a short
     epoch. However training ends, `complete` writes the whole model.
+
+    Args:
+        writes_file: Whether to write the file; in one of several processes that train together.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, writes_file: bool = True) -> None:
+        self._writes_file = writes_file
         self._best: dict[str, Tensor] | None = None
         self._current: dict[str, Tensor] = {}  # the weights of the model itself, which training changes
 
@@ -46,13 +50,14 @@ class BestModel(Callback):
             log.info("saving best model")
             self._current = dict(state.model.state_dict())
             self._best = _copy_weights(state.model)
-            state.model.save(state.base_path / BEST_MODEL, whole=False)
+            if self._writes_file:
+                state.model.save(state.base_path / BEST_MODEL, whole=False)
         elif state.goes_back and self.restore(state):
             log.info("resetting to best model")
 
     def complete(self, state: TrainingState) -> None:
         """Write the best model with its word vectors, so that the file needs no other."""
-        if self._best is not None:
+        if self._best is not None and self._writes_file:
             last = _copy_weights(state.model)
             state.model.load_state_dict(self._best)
             state.model.save(state.base_path / BEST_MODEL)

@@ -27,6 +27,8 @@ class HistoryFile(Callback):
     averages) and `accuracy`. A value that is not finite is null.
     """
 
+    only_in_main_process = True
+
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._rates: list[float] = []

@@ -19,6 +19,8 @@ class LiveDisplay(Callback):
     replaces the display, which is drawn again below.
     """
 
+    only_in_main_process = True
+
     def __init__(self) -> None:
         self._bar: Any = None
         self._filter: _BarFilter | None = None

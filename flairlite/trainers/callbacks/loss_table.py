@@ -22,6 +22,8 @@ class LossTable(Callback):
         splits: Names of the splits evaluated after each epoch: `dev`, `test`, `train_sample`.
     """
 
+    only_in_main_process = True
+
     def __init__(self, splits: tuple[str, ...]) -> None:
         self.splits = splits
         self._rows: list[str] = []

@@ -18,6 +18,7 @@ class Report(Callback):
     is complete then, and `write_report` can be called again.
     """
 
+    only_in_main_process = True
     _is_announced = False
 
     def on_close(self, state: TrainingState, error: BaseException | None) -> None:

@@ -36,6 +36,8 @@ class TrainingLog(Callback):
         header: Blocks of lines to begin with; see `make_header`.
     """
 
+    only_in_main_process = True
+
     def __init__(self, header: Sequence[Sequence[str]]) -> None:
         self.header = header
 
@@ -91,11 +93,23 @@ def _format_rates(state: TrainingState) -> str:
 
 
 def make_header(
-    state: TrainingState, corpus: Corpus, settings: TrainingSettings, plugins: Iterable[Callback]
+    state: TrainingState,
+    corpus: Corpus,
+    settings: TrainingSettings,
+    plugins: Iterable[Callback],
+    devices: Sequence[str],
 ) -> list[list[str]]:
-    """Return blocks of lines about the run: first those of Flair's log, then those that its tutorial shows."""
+    """Return blocks of lines about the run: first those of Flair's log, then those that its tutorial shows.
+
+    Args:
+        state: The state of the run.
+        corpus: The corpus.
+        settings: The settings.
+        plugins: The plugins.
+        devices: The device of each process.
+    """
     decoder = settings.decoder_learning_rate
-    device, storage = state.model.device, settings.embeddings_storage_mode
+    device, storage = ", ".join(devices), settings.embeddings_storage_mode
     is_best_tested = not settings.use_final_model_for_eval and not settings.train_with_dev and corpus.dev
     tested = "model from best epoch (best-model.pt)" if is_best_tested else "model after last epoch (final-model.pt)"
     return [
@@ -216,6 +230,21 @@ def logging_to(path: Path | None, *, opened: bool = True) -> Iterator[LogFile]:
         if not any(isinstance(handler, LogFile) for handler in log.handlers):
             level, log.disabled, log.propagate = file.previous
             log.setLevel(level)
+
+
+@contextlib.contextmanager
+def logging_errors_only() -> Iterator[LogFile]:
+    """Pass no message of this thread but errors, in a process that leaves messages to the main process."""
+    is_own = _ThreadFilter().filter
+
+    def is_passed(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR or not is_own(record)
+
+    log.addFilter(is_passed)
+    try:
+        yield LogFile(None)
+    finally:
+        log.removeFilter(is_passed)
 
 
 class _Console(_StreamHandler):

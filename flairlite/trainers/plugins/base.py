@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from flairlite.errors import SettingError
+from flairlite.trainers.process.group import is_main_process
 
 if TYPE_CHECKING:
     from flairlite.data import Corpus
@@ -168,7 +169,7 @@ class BasePlugin:
 
     @property
     def attach_to_all_processes(self) -> bool:
-        """Whether every process of a distributed run attaches the plugin; flairlite trains in a single process."""
+        """Whether the plugin acts in all processes that train together, not only in the main process."""
         return True
 
     def attach_to(self, pluggable: Pluggable) -> None:
@@ -179,7 +180,7 @@ class BasePlugin:
         """
         if self._pluggable is not None:
             raise SettingError(f"{self} is attached already: detach it first, or create another plugin")
-        hooks = list(self._find_hooks())
+        hooks = list(self._find_hooks()) if self.attach_to_all_processes or is_main_process() else []
         pluggable.validate_event(*chain.from_iterable(events for _, events in hooks))
         self._hook_handles = tuple(pluggable.register_hook(function, *events) for function, events in hooks)
         self._pluggable = pluggable

@@ -14,6 +14,7 @@ from flairlite.errors import MissingExtraError, SettingError
 from flairlite.trainers.callbacks.training_log import FORMAT
 from flairlite.trainers.plugins.base import TrainerPlugin
 from flairlite.trainers.plugins.metric_records import MetricName, MetricRecord
+from flairlite.trainers.process.group import is_main_process
 
 log = logging.getLogger("flairlite")
 
@@ -145,7 +146,14 @@ class TensorboardLogger(TrainerPlugin):
             raise MissingExtraError("TensorboardLogger needs tensorboard", extra="tensorboard") from error
         self.log_dir, self.comment, self.tracked_metrics = log_dir, comment, names
         make_writer: Any = SummaryWriter
-        self.writer = make_writer(log_dir=None if log_dir is None else str(log_dir), comment=comment)
+        folder = None if log_dir is None else str(log_dir)
+        # it makes a file at once
+        self.writer: Any = make_writer(log_dir=folder, comment=comment) if is_main_process() else None
+
+    @property
+    def attach_to_all_processes(self) -> bool:
+        """Whether all processes that train together log; only the main process does."""
+        return False
 
     @TrainerPlugin.hook
     def metric_recorded(self, record: MetricRecord) -> None:
@@ -186,6 +194,11 @@ class ClearmlLoggerPlugin(TrainerPlugin):
         elif not hasattr(task_id_or_task, "get_logger"):
             raise SettingError(f"task_id_or_task must be a task of ClearML or its id; got {task_id_or_task!r}")
         self._task = task_id_or_task
+
+    @property
+    def attach_to_all_processes(self) -> bool:
+        """Whether all processes that train together log; only the main process does."""
+        return False
 
     @property
     def logger(self) -> Any:
@@ -232,6 +245,11 @@ class MlflowLogger(TrainerPlugin):
         self._mlflow: Any = mlflow
         self._client: Any = mlflow.MlflowClient()
         self._is_own = self._is_failed = False
+
+    @property
+    def attach_to_all_processes(self) -> bool:
+        """Whether all processes that train together log; only the main process does."""
+        return False
 
     @TrainerPlugin.hook
     def after_setup(self, **parameters: Any) -> None:
@@ -290,6 +308,11 @@ class WandbLogger(TrainerPlugin):
         self.wandb, self.emit_alerts = wandb, flag("emit_alerts", emit_alerts)
         self.alert_level: int = whole_number(least=0)("alert_level", level)
         self._handler: logging.Handler | None = None
+
+    @property
+    def attach_to_all_processes(self) -> bool:
+        """Whether all processes that train together log; only the main process does."""
+        return False
 
     @TrainerPlugin.hook
     def after_setup(self, **parameters: Any) -> None:

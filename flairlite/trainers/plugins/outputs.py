@@ -32,6 +32,8 @@ class CheckpointPlugin(Callback):
         SettingError: If k is not an integer of at least 1, `save_optimizer_state` is set, or `base_path` is not a path.
     """
 
+    only_in_main_process = True
+
     def __init__(
         self, save_model_each_k_epochs: int, save_optimizer_state: bool = False, base_path: str | Path | None = None
     ) -> None:
@@ -63,6 +65,8 @@ class WeightExtractorPlugin(Callback):
     Raises:
         SettingError: If `base_path` is not a path.
     """
+
+    only_in_main_process = True
 
     def __init__(self, base_path: str | Path | None = None) -> None:
         self.base_path = None if base_path is None else folder_path("base_path", base_path)
@@ -101,6 +105,8 @@ class LogFilePlugin(Callback):
     Raises:
         SettingError: If `base_path` is not a path.
     """
+
+    only_in_main_process = True
 
     def __init__(self, base_path: str | Path) -> None:
         self.base_path = folder_path("base_path", base_path)

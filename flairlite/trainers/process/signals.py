@@ -13,10 +13,19 @@ class Signals:
 
     The second signal is handled at once. Handlers that the program has set stay. Outside the main thread, which
     receives all signals, nothing is changed.
+
+    Args:
+        is_shared: Whether several processes must handle a signal at the same step: then only `own` is set here.
+
+    Attributes:
+        own: The signal that this process has received, or None.
+        received: The signal to handle, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_shared: bool = False) -> None:
+        self.own: int | None = None
         self.received: int | None = None
+        self._is_shared = is_shared
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
@@ -44,9 +53,11 @@ class Signals:
             raise _exception(self.received)
 
     def _record(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
+        if self.own is not None:
             raise _exception(number)
-        self.received = number
+        self.own = number
+        if not self._is_shared:
+            self.received = number
 
 
 def _exception(number: int) -> BaseException:
