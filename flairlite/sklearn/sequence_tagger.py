@@ -33,7 +33,8 @@ class Tags(list[list[str]]):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.object_]:
         array = np.empty(len(self), dtype=object)
-        array[:] = self
+        for index, tags in enumerate(self):  # array[:] = self would convert it again
+            array[index] = tags
         return array
 
 
