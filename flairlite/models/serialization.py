@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import tempfile
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -103,6 +104,28 @@ def load_model(
             raise
         raise ModelFileError(f"{path} is damaged: {error!r}. Copy it again, or train again") from error
     return model.to(device).eval()
+
+
+def model_to_bytes(model: Model) -> bytes:
+    """Return the content of the file that `save_model` writes."""
+    with tempfile.TemporaryDirectory(prefix="flairlite-") as folder:
+        path = Path(folder) / "model.pt"
+        save_model(model, path)
+        return path.read_bytes()
+
+
+def model_from_bytes(content: bytes, device: str | torch.device | None = None) -> Model:
+    """Load a model from the content of a file, on a device or, if this machine lacks it, on the default device."""
+    from flairlite.models.model import Model
+
+    try:
+        found = get_device(device)
+    except SettingError:
+        found = get_device()
+    with tempfile.TemporaryDirectory(prefix="flairlite-") as folder:
+        path = Path(folder) / "model.pt"
+        path.write_bytes(content)
+        return load_model(Model, path, found)  # type: ignore[type-abstract]  # a subclass is loaded
 
 
 def convert(old: str | Path, new: str | Path) -> None:

@@ -28,7 +28,8 @@ from flairlite.embeddings import (
 )
 from flairlite.errors import SettingError
 from flairlite.models import Model
-from flairlite.runtime import get_device, get_seed, hide_progress
+from flairlite.models.serialization import model_from_bytes, model_to_bytes
+from flairlite.runtime import get_seed, hide_progress
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
 
 log = logging.getLogger("flairlite")
@@ -112,7 +113,7 @@ class FlairliteEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn h
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if isinstance(state.get("model_"), Model):
-            state["model_"] = _to_bytes(state["model_"])
+            state["model_"] = model_to_bytes(state["model_"])
         if isinstance(state.get("embeddings"), Embeddings):
             state["embeddings"] = copy_embeddings(state["embeddings"]).to("cpu")
         return state
@@ -120,7 +121,7 @@ class FlairliteEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn h
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         if isinstance(state.get("model_"), bytes):
-            state["model_"] = _from_bytes(state["model_"], state.get("device"))
+            state["model_"] = model_from_bytes(state["model_"], state.get("device"))
         super().__setstate__(state)
 
 
@@ -162,22 +163,3 @@ def _quiet(is_quiet: bool) -> Iterator[None]:
             yield
     finally:
         log.removeFilter(passes)
-
-
-def _to_bytes(model: Model) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="flairlite-") as folder:
-        path = Path(folder) / "model.pt"
-        model.save(path)
-        return path.read_bytes()
-
-
-def _from_bytes(content: bytes, device: Any) -> Model:
-    """Return a model on the device, or on the default one if this machine has no such device."""
-    try:
-        found = get_device(device)
-    except SettingError:
-        found = get_device()
-    with tempfile.TemporaryDirectory(prefix="flairlite-") as folder:
-        path = Path(folder) / "model.pt"
-        path.write_bytes(content)
-        return Model.load(path, device=found)

@@ -133,7 +133,7 @@ def test_corpus_of_a_dataset_trains_a_model(dataset: Any, tmp_path: Any) -> None
     assert [(span.text, span.tag) for span in sentence.get_spans("ner")] == [("London", "LOC")]
 
 
-# ----------------------------------------------------------------------------------------------------------------- frames
+# ------------------------------------------------------------------------------------------------------------- frames
 
 
 def pandas_frame(columns: dict[str, Any]) -> Any:
