@@ -208,6 +208,15 @@ def test_heavy_packages_are_imported_where_they_are_used(name: str) -> None:
     assert at_import & HEAVY == BRIDGES.get(part_of(name), set()) & at_import
 
 
+def test_only_the_estimators_import_scikit_learn() -> None:
+    users = {
+        part_of(name)
+        for name, path in MODULES.items()
+        if any(other.split(".")[0] == "sklearn" for other in imported_names(path))
+    }
+    assert users == {"sklearn"}
+
+
 def test_no_module_has_a_catch_all_name() -> None:
     names = {path.relative_to(PACKAGE).as_posix() for path in SOURCES}
     names.remove("training_utils.py")  # an import path of Flair's
