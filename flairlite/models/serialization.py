@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import tempfile
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from flairlite.errors import FlairliteError, LabelError, ModelFileError, Setting
 from flairlite.models.from_flair import read_flair_model
 from flairlite.runtime import get_device
 from flairlite.storage.allocation_limit import AllocationLimit
+from flairlite.storage.atomic import temporary_files
 from flairlite.storage.flair_file import is_flair_file
 from flairlite.storage.model_file import read_model_file, write_model_file
 from flairlite.storage.pickle_reader import ArchiveError
@@ -108,8 +108,8 @@ def load_model(
 
 def model_to_bytes(model: Model) -> bytes:
     """Return the content of the file that `save_model` writes."""
-    with tempfile.TemporaryDirectory(prefix="flairlite-") as folder:
-        path = Path(folder) / "model.pt"
+    with temporary_files() as folder:
+        path = folder / "model.pt"
         save_model(model, path)
         return path.read_bytes()
 
@@ -122,8 +122,8 @@ def model_from_bytes(content: bytes, device: str | torch.device | None = None) -
         found = get_device(device)
     except SettingError:
         found = get_device()
-    with tempfile.TemporaryDirectory(prefix="flairlite-") as folder:
-        path = Path(folder) / "model.pt"
+    with temporary_files() as folder:
+        path = folder / "model.pt"
         path.write_bytes(content)
         return load_model(Model, path, found)  # type: ignore[type-abstract]  # a subclass is loaded
 

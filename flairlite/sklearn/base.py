@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from flairlite.errors import SettingError
 from flairlite.models import Model
 from flairlite.models.serialization import model_from_bytes, model_to_bytes
 from flairlite.runtime import get_seed, hide_progress
+from flairlite.storage.atomic import temporary_files
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
 
 log = logging.getLogger("flairlite")
@@ -80,7 +80,7 @@ class FlairliteEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn h
             **(self.train_options or {}),
         }
         options["plugins"] = [*(options.get("plugins") or ()), _Interruption()]
-        with tempfile.TemporaryDirectory(prefix="flairlite-") as folder, _quiet(not self.verbose):
+        with temporary_files() as folder, _quiet(not self.verbose):
             result = ModelTrainer(model, corpus).train(folder, **options)
         self.history_ = {name: values for name, values in result.items() if name.endswith("_history") and values}
         return model

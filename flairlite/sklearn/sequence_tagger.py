@@ -71,7 +71,7 @@ class SequenceTagger(FlairliteEstimator):
         history_: The loss, and with `validation_fraction` also the score, of each epoch.
 
     Example:
-        >>> tagger = SequenceTagger(max_epochs=5, hidden_size=8)
+        >>> tagger = SequenceTagger(learning_rate=0.05, hidden_size=16)
         >>> tagger.fit([["in", "Rome"], ["in", "Cork"]], [["ADP", "PROPN"], ["ADP", "PROPN"]]).predict([["in", "Rome"]])
         [['ADP', 'PROPN']]
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import warnings
 from typing import Any
 
@@ -58,3 +59,10 @@ def test_estimator_of_texts_is_not_tested_with_numbers() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert repr(TextClassifier(max_epochs=3)) == "TextClassifier(max_epochs=3)"
+
+
+def test_examples_of_the_docstrings_run() -> None:
+    from flairlite.sklearn import sequence_tagger, text_classifier
+
+    for module in (sequence_tagger, text_classifier):
+        assert doctest.testmod(module) == (0, 2)

@@ -9,6 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +301,20 @@ def test_training_is_silent_unless_verbose(capfd: pytest.CaptureFixture[str]) ->
     finally:
         logging.getLogger().handlers = saved
     assert "EPOCH 1 done" in capfd.readouterr().out
+
+
+def test_temporary_files_are_removed_and_never_flushed_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    classifier = quick(max_epochs=2, validation_fraction=0.2).fit(TEXTS, CLASSES)
+    pickle.loads(pickle.dumps(classifier))
+    assert flushed == []
+    assert list(tmp_path.iterdir()) == []
+    classifier.model_.save(tmp_path / "model.pt")
+    assert flushed  # a file that stays is flushed
 
 
 class PressCtrlC(Callback):
