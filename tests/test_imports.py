@@ -307,6 +307,15 @@ def test_seeded_draws_the_same_and_leaves_the_global_state() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_progress_can_be_hidden_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", type("Terminal", (), {"isatty": lambda self: True})())
+    assert runtime.is_interactive()
+    with pytest.raises(ZeroDivisionError), runtime.hide_progress():
+        assert not runtime.is_interactive()
+        _ = 1 / 0
+    assert runtime.is_interactive()
+
+
 def test_parts_are_imported_when_they_are_asked_for() -> None:
     script = """
 import sys
