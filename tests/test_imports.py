@@ -310,9 +310,8 @@ def test_seeded_draws_the_same_and_leaves_the_global_state() -> None:
 def test_progress_can_be_hidden_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", type("Terminal", (), {"isatty": lambda self: True})())
     assert runtime.is_interactive()
-    with pytest.raises(ZeroDivisionError), runtime.hide_progress():
+    with runtime.hide_progress():
         assert not runtime.is_interactive()
-        _ = 1 / 0
     assert runtime.is_interactive()
 
 
