@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,23 @@ if TYPE_CHECKING:  # sentences and corpora work without torch, so it is imported
 _device: torch.device | None = None
 _cache_root: Path | None = None
 _seed = 0
+_is_progress_hidden = ContextVar("is_progress_hidden", default=False)
+
+
+@contextlib.contextmanager
+def hide_progress() -> Iterator[None]:
+    """Show no progress on terminals and in notebooks inside the block."""
+    token = _is_progress_hidden.set(True)
+    try:
+        yield
+    finally:
+        _is_progress_hidden.reset(token)
 
 
 def is_interactive() -> bool:
     """Return whether progress is shown: standard error is a terminal, or the output of a cell in a notebook."""
+    if _is_progress_hidden.get():
+        return False
     if sys.stderr is not None and sys.stderr.isatty():
         return True
     get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)

@@ -57,6 +57,8 @@ ORDER = [
     "trainers",
     "training_utils",
     "serving",
+    "sklearn",
+    "spacy",
     "distributed_utils",
     "cli",
     "__main__",
@@ -64,7 +66,10 @@ ORDER = [
 HEAVY = {"conllu", "gensim", "hypothesis", "matplotlib", "pooch", "pytest", "requests", "scipy", "sklearn", "spacy"}
 HEAVY |= {"jinja2", "mlflow", "onnx", "onnxruntime", "pandas", "syntok", "tensorboard", "tokenizers", "tqdm"}
 HEAVY |= {"openvino", "pyarrow", "ray", "transformers", "wandb"}
-SERVER = {"fastapi", "prometheus_client", "pydantic", "starlette", "uvicorn"}  # flairlite.serving derives classes
+SERVER = {"fastapi", "prometheus_client", "pydantic", "starlette", "uvicorn"}
+HEAVY |= SERVER
+# parts that extend classes of packages, which they import
+BRIDGES = {"serving": SERVER, "sklearn": {"sklearn"}, "spacy": {"spacy"}}
 
 # what a script that trains a tagger does not need
 RARELY_USED = re.compile(
@@ -237,7 +242,16 @@ def test_modules_do_not_import_in_circles() -> None:
 @pytest.mark.parametrize("name", list(MODULES))
 def test_heavy_packages_are_imported_where_they_are_used(name: str) -> None:
     at_import = {other.partition(".")[0] for other in imported_names(MODULES[name], in_functions=False)}
-    assert at_import & (HEAVY if part_of(name) == "serving" else HEAVY | SERVER) == set()
+    assert at_import & HEAVY == BRIDGES.get(part_of(name), set()) & at_import
+
+
+def test_only_the_estimators_import_scikit_learn() -> None:
+    users = {
+        part_of(name)
+        for name, path in MODULES.items()
+        if any(other.split(".")[0] == "sklearn" for other in imported_names(path))
+    }
+    assert users == {"sklearn"}
 
 
 def test_no_module_has_a_catch_all_name() -> None:
@@ -256,6 +270,8 @@ def test_public_names_are_there(name: str) -> None:
     if part_of(name) == "serving":
         pytest.importorskip("fastapi", reason="fastapi is not installed")
         pytest.importorskip("prometheus_client", reason="prometheus-client is not installed")
+    if part_of(name) == "spacy":
+        pytest.importorskip("spacy", reason="spaCy is not installed")
     module = importlib.import_module(name)
     for public in getattr(module, "__all__", ()):
         assert hasattr(module, public)
@@ -329,6 +345,14 @@ def test_seeded_draws_the_same_and_leaves_the_global_state() -> None:
     with pytest.raises(RuntimeError), runtime.seeded(1):
         torch.rand(-1)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_progress_can_be_hidden_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", type("Terminal", (), {"isatty": lambda self: True})())
+    assert runtime.is_interactive()
+    with runtime.hide_progress():
+        assert not runtime.is_interactive()
+    assert runtime.is_interactive()
 
 
 def test_parts_are_imported_when_they_are_asked_for() -> None:

@@ -25,7 +25,7 @@ from flairlite.data.dataset import (
     select,
 )
 from flairlite.data.dictionary import UNKNOWN, Dictionary
-from flairlite.data.examples import Example, make_sentences, rows_of_table
+from flairlite.data.examples import Example, make_sentences
 from flairlite.data.label_values import check_count, check_type, check_value, is_number
 from flairlite.data.sentence import Sentence
 from flairlite.data.statistics import (
@@ -37,6 +37,7 @@ from flairlite.data.statistics import (
     statistics_of,
     uniform_noise,
 )
+from flairlite.data.tables import rows_of_dataset, rows_of_table, splits_of_datasets
 from flairlite.errors import LabelError, SettingError
 from flairlite.runtime import get_seed
 from flairlite.tokenization import Tokenizer
@@ -178,6 +179,49 @@ class Corpus:
             raise SettingError(f"pass label_type, a name for the labels: that of their column is {label!r}")
         label_type = label if label_type is None else label_type
         made = make_sentences(rows, check_type(label_type), use_tokenizer, labels_of, label_names)
+        return Corpus(made.get("train"), made.get("dev"), made.get("test"), **options)
+
+    @classmethod
+    def from_datasets(
+        cls,
+        datasets: Any,
+        *,
+        text: str = "text",
+        label: str = "label",
+        label_type: str | None = None,
+        use_tokenizer: bool | Tokenizer = True,
+        labels_of: str | None = None,
+        label_names: Sequence[str] | None = None,
+        **options: Any,
+    ) -> Corpus:
+        """Make a corpus of Hugging Face's datasets, for the classification of tokens or of texts.
+
+        The ids of a `ClassLabel`, or of a list of them, become the names of their classes; -1 is no label.
+
+        Args:
+            datasets: A `DatasetDict`, as `datasets.load_dataset` returns it, or a dict of datasets, with the splits
+                `train`, `validation` (or `dev`) and `test`; or the `Dataset` of the training split. Streams are read
+                too.
+            text: The column with the texts, or with lists of words, such as `tokens`.
+            label: The column with the labels, such as `ner_tags`; they may have any form of `from_examples`.
+            label_type: The label type, such as `ner`; the name of the column if None.
+            use_tokenizer: Splits texts into words, see `Sentence`.
+            labels_of: As for `from_examples`.
+            label_names: As for `from_examples`; needed if the ids of the column have no names.
+            options: Further arguments of `Corpus`: `name`, `sample_missing_splits`, `random_seed`.
+
+        Raises:
+            SettingError: If `datasets` are no datasets, or no name is one of a split.
+            DataFormatError: If a column is missing, and as `from_examples`.
+
+        Example:
+            >>> Corpus.from_datasets(datasets.load_dataset("conll2003"), text="tokens", label="ner_tags",
+            ...                      label_type="ner")  # doctest: +SKIP
+        """
+        splits = splits_of_datasets(datasets)
+        rows = {name: rows_of_dataset(split, text, label, label_names, name) for name, split in splits.items()}
+        label_type = check_type(label if label_type is None else label_type)
+        made = make_sentences(rows, label_type, use_tokenizer, labels_of, label_names)
         return Corpus(made.get("train"), made.get("dev"), made.get("test"), **options)
 
     @property

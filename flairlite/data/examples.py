@@ -1,4 +1,4 @@
-"""Sentences of plain Python values: pairs of a text or words and labels, and rows of tables."""
+"""Sentences of plain Python values: pairs of a text or words and labels, and rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from flairlite.data.dataset import check_iterators, read_once
@@ -335,45 +334,6 @@ def make_sentences(
             num_inexact,
         )
     return made
-
-
-def rows_of_table(table: Any, text: str, label: str, sentence_id: str | None, split: str) -> list[Any]:
-    """Return the rows of a table as pairs; see `Corpus.from_dataframe`.
-
-    Raises:
-        DataFormatError: If a column is missing, the columns differ in length, or a sentence id is missing.
-    """
-    names = [text, label] if sentence_id is None else [text, label, sentence_id]
-    path = f"the {split} table"
-    columns = [_column(table, name, path) for name in names]
-    if len(set(map(len, columns))) > 1:
-        raise DataFormatError(f"the columns {names} are not of one length", path=path)
-    if sentence_id is None:
-        return list(zip(columns[0], columns[1], strict=True))
-    for line, value in enumerate(columns[2], 1):
-        if is_missing(value):
-            remedy = f"Where only the first row of a sentence has an id, fill it: table[{sentence_id!r}].ffill()"
-            raise DataFormatError(f"no {sentence_id!r} in this row", path=path, line=line, remedy=remedy)
-    groups = (list(group) for _, group in groupby(zip(*columns, strict=True), key=lambda row: row[2]))
-    return [([word for word, _, _ in group], [tag for _, tag, _ in group]) for group in groups]
-
-
-def _column(table: Any, name: Any, path: str) -> list[Any]:
-    known = getattr(table, "column_names", getattr(table, "columns", table if isinstance(table, Mapping) else None))
-    if known is not None and name not in list(known):
-        raise DataFormatError(f"no column {name!r}; it has {', '.join(map(str, known))}", path=path)
-    try:
-        column = table[name]
-    except (LookupError, TypeError, ValueError) as error:
-        raise SettingError(
-            f"{path} must be a DataFrame or a dict of columns, not {table!r:.60}; a list of rows is read by "
-            "Corpus.from_examples"
-        ) from error
-    if getattr(column, "ndim", 1) != 1:
-        raise DataFormatError(f"{name!r} names several columns: give the name of one", path=path)
-    if isinstance(column, (str, bytes, Mapping)) or not isinstance(column, Iterable):
-        raise DataFormatError(f"the column {name!r} must be a list of values, not {column!r:.60}", path=path)
-    return list(column.to_pylist() if hasattr(column, "to_pylist") else column)  # Arrow's tables have the former
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from flairlite.errors import FlairliteError, LabelError, ModelFileError, Setting
 from flairlite.models.tag_heads import TagHeads
 from flairlite.runtime import get_device
 from flairlite.storage.allocation_limit import AllocationLimit
+from flairlite.storage.atomic import temporary_files
 from flairlite.storage.bundled_models import find_bundled, path_of_model
 from flairlite.storage.model_file import read_model_file, write_model_file
 from flairlite.storage.pickle_reader import ArchiveError
@@ -117,6 +118,28 @@ def _read(path: Path) -> dict[str, Any]:
 
         return read_flair_model(path)
     return read_model_file(path)
+
+
+def model_to_bytes(model: Model) -> bytes:
+    """Return the content of the file that `save_model` writes."""
+    with temporary_files() as folder:
+        path = folder / "model.pt"
+        save_model(model, path)
+        return path.read_bytes()
+
+
+def model_from_bytes(content: bytes, device: str | torch.device | None = None) -> Model:
+    """Load a model from the content of a file, on a device or, if this machine lacks it, on the default device."""
+    from flairlite.models.model import Model
+
+    try:
+        found = get_device(device)
+    except SettingError:
+        found = get_device()
+    with temporary_files() as folder:
+        path = folder / "model.pt"
+        path.write_bytes(content)
+        return load_model(Model, path, found)  # type: ignore[type-abstract]  # a subclass is loaded
 
 
 def convert(old: str | Path, new: str | Path) -> None:

@@ -34,7 +34,9 @@ def iterate(sentences: Any) -> Iterator[Any]:
         raise SettingError("a model takes sentences or texts, not a dictionary: give a list of its texts")
     if isinstance(sentences, Corpus):
         raise SettingError("a model takes sentences or texts, not a Corpus: give one of its splits, as corpus.test")
-    if hasattr(sentences, "iterrows"):  # a DataFrame, which would iterate over the names of its columns
+    if hasattr(sentences, "iterrows") or hasattr(
+        sentences, "iter_rows"
+    ):  # of pandas or polars: it iterates over columns
         raise SettingError(
             f"a model takes sentences or texts, not a {type(sentences).__name__}: give the column that has the texts, "
             "as frame['text']"
