@@ -61,10 +61,10 @@ class Layer:
 
 def layers_of(model: Any) -> list[Layer]:
     """Return the label types of a model, or of an exported model."""
-    tasks = getattr(model, "tasks", None)
-    if tasks is None:
-        return [Layer(model.label_type, model.unit, model.label_names)]
-    return [Layer(task.label_type, _unit_of(task), task.label_names) for task in tasks]
+    labelers = getattr(model, "labelers", None)  # of an exported model
+    if labelers is not None:
+        return [Layer(labeler.label_type, labeler.unit, labeler.label_names) for labeler in labelers]
+    return [Layer(task.label_type, _unit_of(task), task.label_names) for task in model.tasks]
 
 
 def to_json(sentence: Sentence, layers: Sequence[Layer], offset: int = 0) -> dict[str, Any]:
