@@ -23,11 +23,11 @@ def read_labelled(
 ) -> Sequence[Sentence]:
     """Read sentences with gold labels.
 
-    | unit | format of the file |
-    |---|---|
-    | word | CoNLL-U |
-    | span | JSON lines if the name ends in `.jsonl`, else columns: the word first, its tag last |
-    | sentence | fastText's format, as in `__label__news It rained.` |
+    The format of the file depends on the unit:
+
+    - `word`: CoNLL-U
+    - `span`: JSON lines if the name ends in `.jsonl`, else columns, the word first and its tag last
+    - `sentence`: fastText's format, as in `__label__news It rained.`
 
     Args:
         path: The file.

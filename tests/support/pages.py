@@ -2,8 +2,8 @@
 
 - `python` blocks run in one namespace, and `sh` blocks in bash, all in one folder.
 - A `text` block is what the block before it prints. In it, a line `...` stands for any lines, `...` within a
-  line for any text, and decimal numbers and times for others, because scores and times depend on the machine. If its
-  last line is an error, such as `flairlite.errors.LabelError: ...`, the code must raise it with this message.
+  line for any text, and decimal numbers and times for others, because scores and times depend on the machine. If it has
+  an error, such as `flairlite.errors.LabelError: ...`, the code must raise it with this message.
 - A `{code-block}` with a caption is the file of that name, and is written.
 - Blocks after a comment `<!-- needs: EXTRA -->` need the packages of an extra, and `sh` blocks those of the extra `cli`.
 - A `sh` block after `<!-- install -->` is not run here: `.ci/run` runs the README's block, which must be the same.
@@ -34,7 +34,7 @@ PACKAGES = {  # the packages that blocks import from each extra
     "transformers": ["transformers"],
 }
 DIRECTIVES = {"eval-rst", "grid", "note", "raw", "tip", "toctree", "warning"}  # of Sphinx, without code
-_ERROR = re.compile(r"((?:\w+\.)*\w*(?:Error|Exception)): (.*)", re.DOTALL)
+_ERROR = re.compile(r"^(?:\w+\.)*\w*Error: ", re.MULTILINE)
 _PATTERNS = {
     "any": ".*",
     "time": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}",
@@ -112,7 +112,7 @@ def run_page(page: Path, folder: Path) -> Iterator[tuple[Block, str]]:
 
 def _run_python(block: Block, page: Path, namespace: dict[str, Any]) -> str:
     code = compile("\n" * (block.line - 1) + block.code, str(page), "exec")  # tracebacks name lines of the page
-    is_error = block.output is not None and _ERROR.match(block.output.strip().splitlines()[-1])
+    is_error = block.output is not None and _ERROR.search(block.output)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         try:

@@ -1,0 +1,43 @@
+"""Settings of Sphinx. `python -m sphinx -W --keep-going -b html docs docs/_build` builds the site (extra `docs`)."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as installed_version
+from typing import Any
+
+project = "flairlite"
+copyright = "the flairlite developers"
+release = version = installed_version("flairlite")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+exclude_patterns = ["_build"]
+# names in backticks link to the reference where there is one, and are code otherwise
+default_role = "py:obj"
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+
+autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_member_order = "bysource"
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+python_maximum_signature_line_length = 88
+
+html_theme = "furo"
+html_title = "flairlite"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+copybutton_exclude = ".linenos, .gp, .go"
+
+
+def keep_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Put an empty comment before the docstring of a property, for napoleon takes a text before a colon as its type."""
+    if what in ("property", "attribute", "data"):
+        lines[:0] = ["..", ""]
+
+
+def setup(app: Any) -> None:
+    """Register the function that changes docstrings, to be called before napoleon's."""
+    app.connect("autodoc-process-docstring", keep_colons, priority=400)
