@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import re
 from pathlib import Path
@@ -31,6 +32,8 @@ def test_page_runs_and_prints_what_it_shows(page: Path, tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(ROOT / "examples"))  # small_transformer
     monkeypatch.setenv("FLAIRLITE_DEVICE", "cpu")
+    # training prints its log unless the program has configured logging, which pytest has
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     for block, printed in run_page(page, tmp_path):
         assert_printed(block, printed, page)
 
