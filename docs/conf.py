@@ -1,4 +1,4 @@
-"""Settings of Sphinx. `python -m sphinx -W --keep-going -b html docs docs/_build` builds the site (extra `docs`)."""
+"""Settings of Sphinx. `python -m sphinx -W --keep-going docs build/site` builds the site (extra `docs`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ copyright = "the flairlite developers"
 release = version = installed_version("flairlite")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
-exclude_patterns = ["_build"]
 # names in backticks link to the reference where there is one, and are code otherwise
 default_role = "py:obj"
 

@@ -1,4 +1,4 @@
-"""docs/flair-calls.md is complete and correct: each row has a test, and each public name of Flair in scope has a row."""
+"""docs/flair-calls.md is complete and correct: each row has a test, and each public name of Flair has a row."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from pages import PACKAGES, assert_printed, read_blocks, run_page
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+PAGES = sorted(DOCS.rglob("*.md"))
 
 pytestmark = pytest.mark.skipif(not PAGES, reason="docs/ is not next to tests/")
 

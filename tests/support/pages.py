@@ -5,7 +5,7 @@
   line for any text, and decimal numbers and times for others, because scores and times depend on the machine. If it has
   an error, such as `flairlite.errors.LabelError: ...`, the code must raise it with this message.
 - A `{code-block}` with a caption is the file of that name, and is written.
-- Blocks after a comment `<!-- needs: EXTRA -->` need the packages of an extra, and `sh` blocks those of the extra `cli`.
+- Blocks after a comment `<!-- needs: EXTRA -->` need the packages of an extra; `sh` blocks need the extra `cli`.
 - A `sh` block after `<!-- install -->` is not run here: `.ci/run` runs the README's block, which must be the same.
 """
 
@@ -72,8 +72,10 @@ def read_blocks(text: str) -> list[Block]:
         block = _make_block(fence[2], fence[3], lines[position:end], position + 1, comment)
         position, comment = end + 1, ""
         if block is not None and block.language == "text" and not block.file:
-            assert blocks and blocks[-1].output is None, f"line {block.line}: no block prints this text"
-            blocks[-1].output = block.code
+            printing = blocks[-1] if blocks else None
+            assert printing is not None, f"line {block.line}: no block prints this text"
+            assert printing.output is None, f"line {block.line}: the block before it prints another text"
+            printing.output = block.code
         elif block is not None:
             blocks.append(block)
     return blocks
@@ -159,7 +161,8 @@ def assert_printed(block: Block, printed: str, page: Path) -> None:
         return
     if re.fullmatch(_to_pattern(block.output), _tidy(printed)) is None:
         shown = textwrap.indent(_tidy(printed), "    ")
-        raise AssertionError(f"{page.name}, line {block.line}: the block should print\n{block.output}\nIt printed\n{shown}")
+        problem = f"the block should print\n{block.output}\nIt printed\n{shown}"
+        raise AssertionError(f"{page.name}, line {block.line}: {problem}")
 
 
 def _tidy(text: str) -> str:
