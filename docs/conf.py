@@ -5,6 +5,13 @@ from __future__ import annotations
 from importlib.metadata import version as installed_version
 from typing import Any
 
+from docutils.nodes import Node
+from sphinx.util.docutils import SphinxDirective
+
+from flairlite import datasets
+from flairlite.datasets.prepared import PreparedCorpus
+from flairlite.datasets.treebanks import Treebank
+
 project = "flairlite"
 copyright = "the flairlite developers"
 release = version = installed_version("flairlite")
@@ -37,6 +44,25 @@ def keep_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: l
         lines[:0] = ["..", ""]
 
 
+class PreparedCorpora(SphinxDirective):
+    """Describes the corpora that are rows of tables, and so have no docstrings."""
+
+    def run(self) -> list[Node]:
+        """Return an entry for each corpus."""
+        corpora = {name: getattr(datasets, name) for name in sorted(datasets.__all__)}
+        lines = []
+        for name, corpus in corpora.items():
+            if isinstance(corpus, Treebank):
+                text = f"The treebank {corpus.repository} of Universal Dependencies, release {corpus.release}."
+            elif isinstance(corpus, PreparedCorpus):
+                text = f"{corpus.repository or 'Files that cannot be downloaded'}; licence: {corpus.licence}."
+            else:
+                continue
+            lines += [f".. py:data:: flairlite.datasets.{name}", "", f"   {text}", ""]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
 def setup(app: Any) -> None:
-    """Register the function that changes docstrings, to be called before napoleon's."""
+    """Register the directive, and the function that changes docstrings, to be called before napoleon's."""
+    app.add_directive("prepared-corpora", PreparedCorpora)
     app.connect("autodoc-process-docstring", keep_colons, priority=400)

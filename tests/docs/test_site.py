@@ -126,44 +126,44 @@ def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
         assert [source for source in sources.found if re.match(r"(?:https?:)?//", source)] == []
 
 
-class TestBrowser:
-    """Pages in headless Chromium. Needs the package playwright and a browser."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium, from the package playwright and an installed browser."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield chromium
+        chromium.close()
 
-    @pytest.fixture(scope="class")
-    def browser(self) -> Iterator[Any]:
-        playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-        if CHROMIUM is None:
-            pytest.skip("chromium is not installed")
-        with playwright.sync_playwright() as started:
-            chromium = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
-            yield chromium
-            chromium.close()
 
-    @pytest.mark.parametrize("name", ["index", "tutorial", "internals", "guide/command-line", "reference/trainers"])
-    def test_pages_fit_a_phone(self, browser: Any, site: Path, name: str) -> None:
-        page = browser.new_page(viewport={"width": 390, "height": 800})
-        page.goto((site / f"{name}.html").as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        page.close()
+@pytest.mark.parametrize("name", ["index", "tutorial", "internals", "guide/command-line", "reference/trainers"])
+def test_pages_fit_a_phone(browser: Any, site: Path, name: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto((site / f"{name}.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.close()
 
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_drawing_has_the_colours_of_the_theme(self, browser: Any, site: Path, scheme: str) -> None:
-        page = browser.new_page(color_scheme=scheme)
-        requests: list[str] = []
-        problems: list[str] = []
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.goto((site / "internals.html").as_uri())
-        background, box, text = page.evaluate(
-            """() => {
-                const style = (selector, name) => getComputedStyle(document.querySelector(selector))[name];
-                return [style("body", "backgroundColor"), style(".data-flow .box rect", "fill"),
-                        style(".data-flow text", "fill")];
-            }"""
-        )
-        brightness = [sum(map(int, re.findall(r"\\d+", colour)[:3])) for colour in (background, box, text)]
-        is_dark = scheme == "dark"
-        assert [value < 382 for value in brightness] == [is_dark, is_dark, not is_dark]
-        assert {request.split(":")[0] for request in requests} <= {"file", "data"}
-        assert problems == []
-        page.close()
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_drawing_has_the_colours_of_the_theme(browser: Any, site: Path, scheme: str) -> None:
+    page = browser.new_page(color_scheme=scheme)
+    requests: list[str] = []
+    problems: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto((site / "internals.html").as_uri())
+    background, box, text = page.evaluate(
+        """() => {
+            const style = (selector, name) => getComputedStyle(document.querySelector(selector))[name];
+            return [style("body", "backgroundColor"), style(".data-flow .box rect", "fill"),
+                    style(".data-flow text", "fill")];
+        }"""
+    )
+    brightness = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (background, box, text)]
+    is_dark = scheme == "dark"
+    assert [value < 382 for value in brightness] == [is_dark, is_dark, not is_dark]
+    assert {request.split(":")[0] for request in requests} <= {"file", "data"}
+    assert problems == []
+    page.close()
