@@ -22,6 +22,7 @@ default_role = "py:obj"
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
+smartquotes = False  # messages are searched as they are printed
 
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"
@@ -35,7 +36,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
-copybutton_exclude = ".linenos, .gp, .go"
+copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"  # code, not what it prints
 
 
 def keep_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -50,7 +51,7 @@ class PreparedCorpora(SphinxDirective):
     def run(self) -> list[Node]:
         """Return an entry for each corpus."""
         corpora = {name: getattr(datasets, name) for name in sorted(datasets.__all__)}
-        lines = []
+        lines = [".. py:currentmodule:: flairlite.datasets", ""]
         for name, corpus in corpora.items():
             if isinstance(corpus, Treebank):
                 text = f"The treebank {corpus.repository} of Universal Dependencies, release {corpus.release}."
@@ -58,7 +59,7 @@ class PreparedCorpora(SphinxDirective):
                 text = f"{corpus.repository or 'Files that cannot be downloaded'}; licence: {corpus.licence}."
             else:
                 continue
-            lines += [f".. py:data:: flairlite.datasets.{name}", "", f"   {text}", ""]
+            lines += [f".. py:data:: {name}", "", f"   {text}", ""]
         return self.parse_text_to_nodes("\n".join(lines))
 
 
