@@ -27,11 +27,11 @@ def read_labelled(
 ) -> Sequence[Sentence]:
     """Read sentences with gold labels.
 
-    | unit | format of the file |
-    |---|---|
-    | word | CoNLL-U |
-    | span | JSON lines if the name ends in `.jsonl`, else columns: the word first, its tag last |
-    | sentence | a table if the name ends in `.csv` or `.tsv`, else fastText's format: `__label__news It rained.` |
+    The format of the file depends on the unit:
+
+    - `word`: CoNLL-U
+    - `span`: JSON lines if the name ends in `.jsonl`, else columns, the word first and its tag last
+    - `sentence`: a table if the name ends in `.csv` or `.tsv`, else fastText's format, as in `__label__news It rained.`
 
     In a table, the columns `text` and `label` of its header have the texts and their classes; without such a header,
     the first and the last column.

@@ -1,4 +1,4 @@
-"""Test the rows of API.md about sentences, tokenizers, corpora and data sets."""
+"""Test the rows of flair-calls.md about sentences, tokenizers, corpora and data sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test the rows of API.md about embeddings, layers and models."""
+"""Test the rows of flair-calls.md about embeddings, layers and models."""
 
 from __future__ import annotations
 

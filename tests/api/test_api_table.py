@@ -1,4 +1,4 @@
-"""docs/API.md is complete and correct: each row has a test, and each public name of Flair in scope has a row."""
+"""docs/flair-calls.md is complete and correct: each row has a test, and each public name of Flair has a row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import test_api_training
 from api_rows import ROWS
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLE = ROOT / "docs" / "API.md"
+TABLE = ROOT / "docs" / "flair-calls.md"
 STATUSES = ("same", "differs", "not offered")
 MODULES = (test_api_data, test_api_models, test_api_training)
 # attributes that constructors set, so the classes do not have them
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(not TABLE.is_file(), reason="the tests were copi
 
 @dataclass(frozen=True)
 class Row:
-    """A row of API.md."""
+    """A row of flair-calls.md."""
 
     module: str
     title: str
@@ -118,4 +118,4 @@ def test_the_table_of_counts_is_right(rows: list[Row]) -> None:
     for module in dict.fromkeys(row.module for row in rows):
         counts = Counter(row.status for row in rows if row.module == module)
         line = f"| `{module}` | {' | '.join(str(counts[status]) for status in STATUSES)} |"
-        assert line in text, f"API.md should have the row: {line}"
+        assert line in text, f"flair-calls.md should have the row: {line}"

@@ -1,4 +1,4 @@
-"""Test the rows of API.md about training, plugins, utilities, plots and samplers."""
+"""Test the rows of flair-calls.md about training, plugins, utilities, plots and samplers."""
 
 from __future__ import annotations
 
