@@ -1,8 +1,8 @@
 """Evaluate part-of-speech taggers on UD_English-EWT: by genre, on unknown words, and how fast they predict.
 
-    python benchmarks/tagging_quality.py MODEL... [--split dev|test] [--errors 10] [--raw FOLDER]
+    python benchmarks/tagging_quality.py MODEL... [--split dev|test] [--errors 10] [--raw FILE]
 
-A MODEL is a file or the name of a bundled tagger. A word is unknown if the training split does not have it, in any case.
+A MODEL is a file or the name of a bundled tagger. A word is unknown if the training split lacks it, in any case.
 `--raw` also tags the text of the split, which flairlite splits into sentences and words, and writes the result in
 CoNLL-U, for the measure of the CoNLL 2018 shared task: `eval.py -v en_ewt-ud-test.conllu FILE` of
 github.com/UniversalDependencies/tools.
