@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
+from flairlite.bundled import path_of_model
 from flairlite.data import Sentence
 from flairlite.datasets import UD_ENGLISH
 from flairlite.models import SequenceTagger
 from flairlite.splitter import SegtokSentenceSplitter
-from flairlite.storage.bundled_models import path_of_model
 
 GENRES = ("answers", "email", "newsgroup", "reviews", "weblog")
 

@@ -32,7 +32,6 @@ READ_TIMEOUT = 30.0  # seconds without a byte; FLAIRLITE_TIMEOUT replaces both
 RETRIES = 2  # after a failure that may be temporary: no connection, time-out, truncated response, 5xx
 BACKOFF = 0.5  # seconds before the first retry, doubled before each further one
 
-_PACKAGE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -57,18 +56,6 @@ class _Source:
 
     address: Path | str
     known_hash: str | None
-
-
-def bundled_path(name: str) -> Path:
-    """Return the path of a bundled file or folder, in an installed package or in a checkout.
-
-    Raises:
-        DataUnavailableError: If the package is incomplete.
-    """
-    for root in (_PACKAGE / "resources", _PACKAGE.parent / "resources"):
-        if (root / name).exists():
-            return root / name
-    raise DataUnavailableError(f"the bundled data {name!r} is missing beside {_PACKAGE}: install flairlite again")
 
 
 def fetch(resource: Resource) -> Path:

@@ -32,6 +32,7 @@ ORDER = [
     "errors",
     "checks",
     "version",
+    "bundled",
     "lookup",
     "single_chain",
     "runtime",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import flairlite
-from flairlite.download import bundled_path
+from flairlite.bundled import bundled_path
 
 PACKAGE = Path(flairlite.__file__).parent
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,7 +90,7 @@ def test_bundled_data_state_their_source_and_licence(project: dict[str, Any]) ->
 
 
 def test_licences_of_the_package_are_those_of_its_data(project: dict[str, Any]) -> None:
-    assert project["project"]["license"].split(" AND ") == ["MIT", "PDDL-1.0"]
+    assert project["project"]["license"].split(" AND ") == ["MIT", "CC-BY-SA-4.0", "PDDL-1.0"]
     assert read("LICENSE").startswith("MIT License")
 
 

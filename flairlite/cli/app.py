@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from flairlite.bundled import BUNDLED_MODELS
 from flairlite.cli.process import CommandGroup, warnings_on_stderr
-from flairlite.storage.bundled_models import BUNDLED_MODELS
 from flairlite.version import __version__
 
 app = typer.Typer(

@@ -9,8 +9,8 @@ from typing import Any
 
 import typer
 
+from flairlite.bundled import path_of_model
 from flairlite.errors import ModelFileError
-from flairlite.storage.bundled_models import path_of_model
 from flairlite.storage.model_file import describe_model_file
 from flairlite.storage.pickle_inspector import TensorInfo
 

@@ -8,13 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from flairlite.bundled import bundled_path
 from flairlite.data.corpus import SPLITS, Corpus
 from flairlite.datasets.conllu import read_conllu
 from flairlite.datasets.corpora import ClassificationCorpus, ColumnCorpus
 from flairlite.datasets.splits import Splits, find_files
 from flairlite.datasets.text_file import to_path
 from flairlite.datasets.universal_dependencies import ConlluCorpus
-from flairlite.download import Resource, bundled_path, fetch
+from flairlite.download import Resource, fetch
 
 __all__ = [
     "SAMPLE_ENGLISH",

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Generator, Tensor, nn
 
+from flairlite.bundled import bundled_path
 from flairlite.checks import flag
-from flairlite.download import Resource, bundled_path, fetch
+from flairlite.download import Resource, fetch
 from flairlite.embeddings.base import Inputs, TokenEmbeddings, register_embeddings
 from flairlite.embeddings.vector_cache import load_cached_vectors, load_vectors
 from flairlite.embeddings.vectors import WordVectors

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
+from flairlite.bundled import find_bundled, path_of_model
 from flairlite.checks import file_path
 from flairlite.embeddings.base import embedding_from_params, embedding_to_params
 from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
@@ -19,7 +20,6 @@ from flairlite.models.tag_heads import TagHeads
 from flairlite.runtime import get_device
 from flairlite.storage.allocation_limit import AllocationLimit
 from flairlite.storage.atomic import temporary_files
-from flairlite.storage.bundled_models import find_bundled, path_of_model
 from flairlite.storage.model_file import read_model_file, write_model_file
 from flairlite.storage.pickle_reader import ArchiveError
 from flairlite.tokenization import Tokenizer

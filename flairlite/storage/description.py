@@ -6,7 +6,7 @@ import difflib
 import zipfile
 from pathlib import Path
 
-from flairlite.storage.bundled_models import BUNDLED_MODELS
+from flairlite.bundled import BUNDLED_MODELS
 
 EXPORT_MAGIC = b"flairlite export\n"  # near the beginning of the files that `Model.export` writes
 

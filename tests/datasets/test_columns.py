@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flairlite.bundled import bundled_path
 from flairlite.data import Sentence
 from flairlite.data.tag_schemes import TagSpan, tags_of
 from flairlite.datasets import ColumnCorpus, ColumnDataset, MultiFileColumnCorpus
-from flairlite.download import bundled_path
 from flairlite.embeddings import WordEmbeddings
 from flairlite.errors import DataFormatError, SettingError
 from flairlite.models import SequenceTagger

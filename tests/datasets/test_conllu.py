@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flairlite.bundled import bundled_path
 from flairlite.data import Sentence
 from flairlite.datasets import conllu as reader
 from flairlite.datasets import iterate_conllu, read_conllu
 from flairlite.datasets.conllu import FIELDS, LABEL_TYPES
-from flairlite.download import bundled_path
 from flairlite.errors import DataFormatError, FlairliteError
 
 EWT = "ud_english/r2.16/en_ewt-ud-{}.conllu"

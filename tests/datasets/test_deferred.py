@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flairlite.bundled import bundled_path
 from flairlite.data import Corpus, Sentence
 from flairlite.datasets import conllu, read_conllu
 from flairlite.datasets.deferred import DeferredPart, DeferredSentences
-from flairlite.download import bundled_path
 
 NUM_SENTENCES = 7
 

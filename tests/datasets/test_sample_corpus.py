@@ -8,10 +8,10 @@ from collections import Counter
 
 import pytest
 
+from flairlite.bundled import bundled_path
 from flairlite.data import Corpus, Sentence
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets import SAMPLE_ENGLISH
-from flairlite.download import bundled_path
 from flairlite.errors import DataUnavailableError
 
 OPEN_CLASSES = {"ADJ", "ADV", "INTJ", "NOUN", "PROPN", "VERB"}

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
+from flairlite.bundled import bundled_path
 from flairlite.data import Sentence
 from flairlite.datasets import SAMPLE_NER, SAMPLE_REVIEWS, SAMPLE_TOPICS
-from flairlite.download import bundled_path
 
 SPLITS = ("train", "dev", "test")
 ENTITIES = {"PER", "LOC", "ORG", "MISC"}

@@ -10,10 +10,11 @@ import pytest
 from loopback_server import LoopbackServer
 
 import flairlite
+from flairlite.bundled import bundled_path
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets import UD_CZECH, UD_ENGLISH, UD_KAZAKH, iterate_conllu, read_conllu, treebanks
 from flairlite.datasets.treebanks import Treebank
-from flairlite.download import Resource, bundled_path
+from flairlite.download import Resource
 from flairlite.errors import DataUnavailableError
 
 TREEBANKS = {name: value for name, value in vars(treebanks).items() if isinstance(value, Treebank)}

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flairlite.bundled import bundled_path
 from flairlite.data import Sentence
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets import UniversalDependenciesCorpus, UniversalDependenciesDataset, read_conllu
-from flairlite.download import bundled_path
 from flairlite.errors import DataFormatError
 
 BLANK = "_"

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from vector_files import vectors_of
 
+from flairlite.bundled import bundled_path
 from flairlite.data import Corpus, Sentence
-from flairlite.download import bundled_path
 from flairlite.embeddings import StackedEmbeddings, TokenEmbeddings, WordEmbeddings, base, load_embeddings
 from flairlite.embeddings.base import embedding_from_params, embedding_to_params, register_embeddings
 from flairlite.embeddings.vectors import WordVectors

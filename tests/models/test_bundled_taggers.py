@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from flairlite.bundled import BUNDLED_MODELS, bundled_path
 from flairlite.data import Sentence
 from flairlite.datasets import SAMPLE_ENGLISH, UD_ENGLISH
-from flairlite.download import bundled_path
 from flairlite.errors import ModelFileError
 from flairlite.models import Classifier, SequenceTagger
-from flairlite.storage.bundled_models import BUNDLED_MODELS
 
 FOLDER = bundled_path("english_taggers")
 

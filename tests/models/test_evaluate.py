@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentences import tagged
 
+from flairlite.bundled import bundled_path
 from flairlite.data import Corpus, Dictionary, Sentence
-from flairlite.download import bundled_path
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import FileWriteError, FlairliteError, LabelError, SettingError

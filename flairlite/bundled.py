@@ -1,11 +1,25 @@
-"""The trained models that are part of the package, which `load` finds by name."""
+"""What is part of the package besides code: sample data, word vectors, and trained models that load by name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-_FOLDER = "english_taggers"
+from flairlite.errors import DataUnavailableError
+
+_PACKAGE = Path(__file__).parent
+
+
+def bundled_path(name: str) -> Path:
+    """Return the path of a bundled file or folder, in an installed package or in a checkout.
+
+    Raises:
+        DataUnavailableError: If the package is incomplete.
+    """
+    for root in (_PACKAGE / "resources", _PACKAGE.parent / "resources"):
+        if (root / name).exists():
+            return root / name
+    raise DataUnavailableError(f"the bundled data {name!r} is missing beside {_PACKAGE}: install flairlite again")
 
 
 @dataclass(frozen=True)
@@ -25,9 +39,7 @@ class BundledModel:
     @property
     def path(self) -> Path:
         """The path of the file."""
-        from flairlite.download import bundled_path  # not needed to list the names
-
-        return bundled_path(f"{_FOLDER}/{self.file}")
+        return bundled_path(f"english_taggers/{self.file}")
 
 
 BUNDLED_MODELS = {
