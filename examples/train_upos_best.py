@@ -28,14 +28,14 @@ for label_type in label_types:
     SoftLabels.load(FOLDER / f"{label_type}.pt").attach(texts, f"{label_type}_teacher")
 
 # 2. make the embeddings: a part of GloVe in four bits a value, a trained table, spelling and lexica
-glove = WordEmbeddings("glove").vectors.keep(30_000 if small else 60_000).compact(4)
-options = {"min_freq": 2, "lower_case": True, "zero_digits": True, "unk_alpha": 0.25}
-table = OneHotEmbeddings.from_corpus(treebank, embedding_length=32 if small else 80, **options)
+glove = WordEmbeddings("glove").vectors.keep(20_000 if small else 60_000).compact(4)
+options = {"min_freq": 3 if small else 2, "lower_case": True, "zero_digits": True, "unk_alpha": 0.25}
+table = OneHotEmbeddings.from_corpus(treebank, embedding_length=24 if small else 80, **options)
 embeddings = StackedEmbeddings([WordEmbeddings(glove, name="glove"), table, *word_features(small=small)])
 
 # 3. make the tagger
 labels = {label_type: treebank.make_label_dictionary(label_type, add_unk=False) for label_type in label_types}
-network = {"hidden_size": 128, "locked_dropout": 0.2}
+network = {"hidden_size": 112, "locked_dropout": 0.2}
 if not small:
     network = {"hidden_size": 192, "locked_dropout": 0.3, "rnn_layers": 2, "rnn_dropout": 0.3, "rnn_residual": True}
 soft_labels = {label_type: f"{label_type}_teacher" for label_type in label_types}

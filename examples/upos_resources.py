@@ -33,7 +33,7 @@ def word_features(*, small: bool = False) -> list[TokenEmbeddings]:
             AffixEmbeddings(embedding_length=8, num_embeddings=15_000),
             WordShapeEmbeddings(8, num_embeddings=500),
             LexiconEmbeddings(read_parts_of_speech(), 32, name="parts-of-speech"),
-            ClusterEmbeddings(read_clusters(60_000), 8),
+            ClusterEmbeddings(read_clusters(40_000), 8),
         ]
     return [
         CharacterCNNEmbeddings(),
