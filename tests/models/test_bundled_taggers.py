@@ -84,7 +84,10 @@ def test_the_test_split_of_ewt_has_the_accuracy_of_the_model_card(name: str, acc
 
 def test_a_new_process_needs_nothing_but_the_file(tmp_path: Path) -> None:
     script = (
-        "import socket; socket.socket = None\n"
+        "import sys\n"
+        "def watch(event, args):\n"
+        "    if event in ('socket.connect', 'socket.getaddrinfo'): sys.exit(event)\n"
+        "sys.addaudithook(watch)\n"
         "from flairlite.models import SequenceTagger\n"
         "print(SequenceTagger.load('upos-fast').predict('I love Berlin').to_tagged_string())\n"
     )
