@@ -449,7 +449,7 @@ class LengthEmbeddings(TokenEmbeddings):
         return inputs
 
 
-class OtherTagger(SequenceTagger):
+class FurtherTagger(SequenceTagger):
     """A subclass, which may compute something else."""
 
 
@@ -462,7 +462,7 @@ class OtherPool(DocumentPoolEmbeddings):
     [
         (lambda: tagger(LengthEmbeddings()), "the embeddings LengthEmbeddings"),
         (lambda: tagger(StackedEmbeddings([HashEmbeddings(), LengthEmbeddings()])), "the embeddings LengthEmbeddings"),
-        (lambda: OtherTagger(WordEmbeddings(vectors()), labels_of("a b"), "tag"), "the model OtherTagger"),
+        (lambda: FurtherTagger(WordEmbeddings(vectors()), labels_of("a b"), "tag"), "the model FurtherTagger"),
         (lambda: classifier(OtherPool(WordEmbeddings(vectors()))), "the embeddings OtherPool"),
     ],
     ids=["embeddings", "in a stack", "model", "document embeddings"],
