@@ -100,7 +100,10 @@ def test_predicted_classes_have_the_type_of_those_learned(y: Any, dtype: Any) ->
     assert predicted.tolist() == classes.tolist()
 
 
-@pytest.mark.parametrize("make", [tuple, np.array, lambda texts: np.array(texts, object), iter], ids=str)
+COLLECTIONS = {"tuple": tuple, "array": np.array, "objects": lambda texts: np.array(texts, object), "iterator": iter}
+
+
+@pytest.mark.parametrize("make", COLLECTIONS.values(), ids=COLLECTIONS)
 def test_texts_may_come_in_any_collection(make: Any, fitted: TextClassifier) -> None:
     assert fitted.predict(make(TEXTS)).tolist() == CLASSES
 
