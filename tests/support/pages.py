@@ -6,8 +6,8 @@
   an error, such as `flairlite.errors.LabelError: ...`, the code must raise it with this message.
 - A `{code-block}` with a caption is the file of that name, and is written.
 - Blocks after a comment `<!-- needs: EXTRA -->` need the packages of an extra; `sh` blocks need the extra `cli`.
-- A `sh` block after `<!-- background -->` is one command, such as a server, that runs until the end of the page. The next
-  block is run when it has printed its first line, which is what a `text` block after it shows.
+- A `sh` block after `<!-- background -->` is one command, such as a server, that runs until the end of the page. The
+  next block is run when it has printed its first line, which is what a `text` block after it shows.
 - A `sh` block after `<!-- install -->` is not run here: `.ci/run` runs the README's block, which must be the same.
 """
 
