@@ -1,4 +1,4 @@
-"""Tag a corpus that is too large for one machine, with Ray Data; docs/LARGE_CORPORA.md is about clusters and cost.
+"""Tag a corpus that is too large for one machine, with Ray Data; see docs/guide/large-corpora.md.
 
     python examples/tag_with_ray.py tagger.onnx texts/ tagged/ 64
 

@@ -1,4 +1,4 @@
-"""Tag a corpus that is too large for one machine, with Spark; docs/LARGE_CORPORA.md is about clusters and cost.
+"""Tag a corpus that is too large for one machine, with Spark; see docs/guide/large-corpora.md.
 
     spark-submit examples/tag_with_spark.py tagger.onnx texts/ tagged/
 

@@ -276,6 +276,7 @@ def test_public_names_are_there(name: str) -> None:
     module = importlib.import_module(name)
     for public in getattr(module, "__all__", ()):
         assert hasattr(module, public)
+        assert public in dir(module), "names that are imported on first use need __dir__"
 
 
 def test_version_is_that_of_the_installed_package() -> None:

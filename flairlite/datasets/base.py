@@ -25,6 +25,10 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 class FlairDatapointDataset(FlairDataset):
     """A list of sentences as a dataset.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -34,8 +35,9 @@ def test_page_runs_and_prints_what_it_shows(page: Path, tmp_path: Path, monkeypa
     monkeypatch.setenv("FLAIRLITE_DEVICE", "cpu")
     # training prints its log unless the program has configured logging, which pytest has
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    for block, printed in run_page(page, tmp_path):
-        assert_printed(block, printed, page)
+    with contextlib.closing(run_page(page, tmp_path)) as outputs:
+        for block, printed in outputs:
+            assert_printed(block, printed, page)
 
 
 @pytest.mark.skipif(not (ROOT / ".ci").is_dir(), reason="README.md is not next to tests/")
@@ -90,6 +92,7 @@ class TestReadBlocks:
             "```\na\n```\n",
             "```{code-block} python\na\n```\n",
             "<!-- needs: unknown -->\n```python\na\n```\n",
+            "<!-- background -->\n```python\na\n```\n",
         ],
     )
     def test_blocks_that_would_not_be_tested_are_errors(self, text: str) -> None:
@@ -101,8 +104,9 @@ class TestRunPage:
     def run(self, text: str, folder: Path) -> None:
         page = folder / "page.md"
         page.write_text(text, encoding="utf-8")
-        for block, printed in run_page(page, folder):
-            assert_printed(block, printed, page)
+        with contextlib.closing(run_page(page, folder)) as outputs:
+            for block, printed in outputs:
+                assert_printed(block, printed, page)
 
     @pytest.mark.parametrize(
         ("code", "output"),
@@ -170,3 +174,16 @@ hello
         self.run(text, tmp_path)
         with pytest.raises(AssertionError, match="exit code 3"):
             self.run("```sh\nexit 3\n```\n", tmp_path)
+
+    @pytest.mark.skipif(os.name == "nt", reason="needs bash")
+    @pytest.mark.parametrize("code", ["pass", "1 / 0"])
+    def test_commands_in_the_background_run_until_the_page_ends_or_fails(self, code: str, tmp_path: Path) -> None:
+        command = 'python -c "import os, time; print(os.getpid(), flush=True); time.sleep(1e6)"'
+        page = tmp_path / "page.md"
+        page.write_text(f"<!-- background -->\n```sh\n{command}\n```\n```python\n{code}\n```\n", encoding="utf-8")
+        with contextlib.suppress(ZeroDivisionError), contextlib.closing(run_page(page, tmp_path)) as outputs:
+            process_id = int(next(outputs)[1])
+            os.kill(process_id, 0)  # it exists
+            assert [printed for _, printed in outputs] == [""]
+        with pytest.raises(ProcessLookupError):
+            os.kill(process_id, 0)

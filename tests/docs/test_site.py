@@ -24,12 +24,16 @@ MODULES = [
     "flairlite.data",
     "flairlite.datasets",
     "flairlite.deploy",
+    "flairlite.distributed_utils",
     "flairlite.embeddings",
     "flairlite.errors",
     "flairlite.metrics",
     "flairlite.models",
     "flairlite.nn",
     "flairlite.samplers",
+    "flairlite.serving",
+    "flairlite.sklearn",
+    "flairlite.spacy",
     "flairlite.splitter",
     "flairlite.tokenization",
     "flairlite.trainers",
@@ -138,7 +142,9 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-@pytest.mark.parametrize("name", ["index", "tutorial", "internals", "guide/command-line", "reference/trainers"])
+@pytest.mark.parametrize(
+    "name", ["index", "tutorial", "internals", "guide/command-line", "guide/large-corpora", "reference/trainers"]
+)
 def test_pages_fit_a_phone(browser: Any, site: Path, name: str) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 800})
     page.goto((site / f"{name}.html").as_uri())

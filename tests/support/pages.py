@@ -6,6 +6,8 @@
   an error, such as `flairlite.errors.LabelError: ...`, the code must raise it with this message.
 - A `{code-block}` with a caption is the file of that name, and is written.
 - Blocks after a comment `<!-- needs: EXTRA -->` need the packages of an extra; `sh` blocks need the extra `cli`.
+- A `sh` block after `<!-- background -->` is one command, such as a server, that runs until the end of the page. The
+  next block is run when it has printed its first line, which is what a `text` block after it shows.
 - A `sh` block after `<!-- install -->` is not run here: `.ci/run` runs the README's block, which must be the same.
 """
 
@@ -27,10 +29,15 @@ import flairlite
 
 PACKAGES = {  # the packages that blocks import from each extra
     "cli": ["typer"],
+    "datasets": ["datasets"],
     "deploy": ["onnx", "onnxruntime"],
+    "openvino": ["openvino"],
     "pandas": ["pandas"],
     "plot": ["matplotlib"],
+    "polars": ["polars"],
     "report": ["jinja2"],
+    "serve": ["fastapi", "prometheus_client", "uvicorn"],
+    "spacy": ["spacy"],
     "transformers": ["transformers"],
 }
 DIRECTIVES = {"eval-rst", "grid", "note", "raw", "tip", "toctree", "warning"}  # of Sphinx, without code
@@ -54,6 +61,7 @@ class Block:
     needs: set[str] = field(default_factory=set)
     output: str | None = None
     is_install: bool = False
+    is_background: bool = False
 
 
 def read_blocks(text: str) -> list[Block]:
@@ -92,24 +100,33 @@ def _make_block(kind: str, argument: str, content: list[str], line: int, comment
         return Block(argument, "\n".join(content[len(options) :]).strip("\n") + "\n", line, file=file, needs=needs)
     assert kind in ("python", "sh", "text"), f"line {line}: blocks of {kind!r} are not run"
     is_install = comment == "<!-- install -->"
+    is_background = comment.startswith("<!-- background")
+    assert kind == "sh" or not is_background, f"line {line}: only sh blocks run in the background"
     if kind == "sh" and not is_install:
         needs.add("cli")
     assert needs <= PACKAGES.keys(), f"line {line}: unknown extra in {needs}"
-    return Block(kind, "\n".join(content) + "\n", line, needs=needs, is_install=is_install)
+    code = "\n".join(content) + "\n"
+    return Block(kind, code, line, needs=needs, is_install=is_install, is_background=is_background)
 
 
 def run_page(page: Path, folder: Path) -> Iterator[tuple[Block, str]]:
-    """Run the blocks of a page in a folder, and yield each with what it printed."""
+    """Run the blocks of a page in a folder, and yield each with what it printed.
+
+    Close the generator to end what runs in the background.
+    """
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    for block in read_blocks(page.read_text(encoding="utf-8")):
-        if block.file:
-            path = folder / block.file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.code, encoding="utf-8")
-        elif block.language == "python":
-            yield block, _run_python(block, page, namespace)
-        elif not block.is_install:
-            yield block, _run_shell(block, page, folder)
+    with contextlib.ExitStack() as stack:
+        for block in read_blocks(page.read_text(encoding="utf-8")):
+            if block.file:
+                path = folder / block.file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(block.code, encoding="utf-8")
+            elif block.language == "python":
+                yield block, _run_python(block, page, namespace)
+            elif block.is_background:
+                yield block, stack.enter_context(_run_in_background(block, folder))
+            elif not block.is_install:
+                yield block, _run_shell(block, page, folder)
 
 
 def _run_python(block: Block, page: Path, namespace: dict[str, Any]) -> str:
@@ -129,6 +146,25 @@ def _run_python(block: Block, page: Path, namespace: dict[str, Any]) -> str:
 
 
 def _run_shell(block: Block, page: Path, folder: Path) -> str:
+    with _start_shell(block.code, folder) as process:
+        printed, _ = process.communicate()
+    assert process.returncode == 0, f"{page}, line {block.line}: exit code {process.returncode}\n{printed}"
+    return printed
+
+
+@contextlib.contextmanager
+def _run_in_background(block: Block, folder: Path) -> Iterator[str]:
+    """Start a command, wait until it has printed its first line, and end it by SIGTERM on exit."""
+    with _start_shell(f"exec {block.code}", folder) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline()
+        finally:
+            process.terminate()
+            process.stdout.read()  # a full pipe would block it
+
+
+def _start_shell(code: str, folder: Path) -> subprocess.Popen[str]:
     programs = folder / ".bin"
     programs.mkdir(exist_ok=True)
     for name, module in (("flairlite", "-m flairlite "), ("python", "")):
@@ -142,17 +178,14 @@ def _run_shell(block: Block, page: Path, folder: Path) -> str:
         "PYTHONIOENCODING": "utf-8",
         "COLUMNS": "100",
     }
-    process = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block.code],
+    return subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", code],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
-        check=False,
     )
-    assert process.returncode == 0, f"{page}, line {block.line}: exit code {process.returncode}\n{process.stdout}"
-    return process.stdout
 
 
 def assert_printed(block: Block, printed: str, page: Path) -> None:

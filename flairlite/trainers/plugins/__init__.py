@@ -53,3 +53,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:  # a logger, imported on first use, because few programs need one
         return getattr(importlib.import_module("flairlite.trainers.plugins.loggers"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
