@@ -33,7 +33,6 @@ RETRIES = 2  # after a failure that may be temporary: no connection, time-out, t
 BACKOFF = 0.5  # seconds before the first retry, doubled before each further one
 
 
-
 @dataclass(frozen=True)
 class Resource:
     """A data file with its official address.
