@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,10 @@ HAS_TORCH = importlib.util.find_spec("torch") is not None
 # One thread: the models are tiny, and threads that wait for a busy core make training many times slower. This must come
 # before the import of torch. Processes that tests start inherit the variable.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# a shell lets programs in the background ignore Ctrl-C, and the processes that they start
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if HAS_TORCH:
     import torch

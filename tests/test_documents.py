@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import itertools
 import re
 from pathlib import Path
@@ -100,9 +101,10 @@ def assert_is_public(name: str) -> None:
     """Check that `flairlite.a.b` is a module or an attribute of one."""
     module, _, attribute = name.rpartition(".")
     try:
-        importlib.import_module(name)
-    except ModuleNotFoundError:
-        assert hasattr(importlib.import_module(module), attribute), name
+        is_module = importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the part before the last dot is no package
+        is_module = False
+    assert is_module or hasattr(importlib.import_module(module), attribute), name
 
 
 def test_environment_variables_are_used(document: Path, source: str) -> None:

@@ -24,7 +24,9 @@ def read_page(text: str) -> list[tuple[str, str, str | None]]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS).with_suffix("")))
-def test_page_runs_and_prints_what_it_shows(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_runs_and_prints_what_it_shows(
+    page: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     blocks = read_blocks(page.read_text(encoding="utf-8"))
     for extra in sorted(set().union(*(block.needs for block in blocks))):
         for package in PACKAGES[extra]:
@@ -33,6 +35,7 @@ def test_page_runs_and_prints_what_it_shows(page: Path, tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(ROOT / "examples"))  # small_transformer
     monkeypatch.setenv("FLAIRLITE_DEVICE", "cpu")
+    monkeypatch.setenv("FLAIRLITE_CACHE_ROOT", str(tmp_path_factory.mktemp("cache")))  # other tests may have real data
     # training prints its log unless the program has configured logging, which pytest has
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     with contextlib.closing(run_page(page, tmp_path)) as outputs:
