@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import multiprocessing
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -227,6 +228,8 @@ class _RemoteTraceback(Exception):
 def _work(job: _Job, rank: int, pipe: Connection) -> None:
     """Call the function of a job in this process, which was started for it."""
     code = 1
+    has_ended = threading.Event()
+    atexit.register(_skip_end_of_interpreter, has_ended)  # called last, because it is registered first
     try:
         _set_up(job, rank)
         function, args, kwargs = pickle.loads(job.call)
@@ -234,9 +237,11 @@ def _work(job: _Job, rank: int, pipe: Connection) -> None:
         if rank == 0:
             pipe.send_bytes(pickle.dumps(_Outcome(_dump_result(value))))
         dist.destroy_process_group()
+        has_ended.set()
         return
     except SystemExit as error:
         if error.code is None or error.code == 0:
+            has_ended.set()
             return
         code = error.code if isinstance(error.code, int) else 1
         if not isinstance(error.code, int):
@@ -246,10 +251,20 @@ def _work(job: _Job, rank: int, pipe: Connection) -> None:
     except BaseException as error:
         outcome = _Outcome(_dump_error(error), traceback.format_exc(), isinstance(error, LostProcessError))
         pipe.send_bytes(pickle.dumps(outcome))
+    _exit(code)  # connections to processes that have ended could make the regular end wait
+
+
+def _skip_end_of_interpreter(has_ended: threading.Event) -> None:
+    """End a process that has done its work: the regular end aborts in one of twenty, after all Python code has run."""
+    if has_ended.is_set():
+        _exit(0)
+
+
+def _exit(code: int) -> NoReturn:
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # connections to processes that have ended could make the regular end wait
+    os._exit(code)
 
 
 def _set_up(job: _Job, rank: int) -> None:
