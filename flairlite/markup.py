@@ -58,7 +58,8 @@ def mark(inner: str, label: str, *, score: float = 1.0, color: str | None = None
     return (
         f'<mark style="background:{background};color:{INK};padding:.2em .4em;margin:0 .1em;border-radius:.35em;'
         f'line-height:2;-webkit-box-decoration-break:clone;box-decoration-break:clone"><bdi>{inner}</bdi>'
-        f'<span style="font-size:.72em;font-weight:bold;margin-left:.5em"> {escape(label)}{shown}</span></mark>'
+        '<span style="font-size:.72em;font-weight:bold;margin-left:.5em;white-space:nowrap">'
+        f" {escape(label)}{shown}</span></mark>"
     )
 
 

@@ -458,7 +458,7 @@ class Corpus:
         splits = {"train": self.train, "dev": self.dev, "test": self.test}
         rows = [(name, "–" if split is None else len(split)) for name, split in splits.items()]
         first = next((split[0] for split in splits.values() if split), None)
-        example = "" if first is None else f"<small>the first sentence</small>{sentence_html(first)}"
+        example = "" if first is None else f"<div><small>the first sentence</small></div>{sentence_html(first)}"
         return table((self.name, "sentences"), rows) + example
 
     def __repr__(self) -> str:
