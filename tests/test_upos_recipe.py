@@ -1,0 +1,119 @@
+"""The recipe of the bundled taggers: what `examples/upos_resources.py` reads."""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from zipfile import ZipFile
+
+import pytest
+from mirror import MIRROR
+
+from flairlite.data import Sentence
+from flairlite.datasets import UD_ENGLISH
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+@pytest.fixture
+def resources(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    return importlib.import_module("upos_resources")
+
+
+@pytest.fixture
+def lexica(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages with the names and the form of those that the recipe reads."""
+    files = {
+        "lemminflect/resources/lemma_lu.csv.gz": "runs,noun,run\nruns,verb,run\nrun,verb,run\nas well,adv,as well\n",
+        "spacy_lookups_data/data/en_lemma_index.json.gz": json.dumps({"noun": ["run", "ice_cream"], "adj": ["red"]}),
+        "spacy_lookups_data/data/en_lexeme_prob.json.gz": json.dumps({"run": -8.5, "Red": -9.0, "red": -7.0, "x": -19}),
+        "spacy_lookups_data/data/en_lexeme_cluster.json.gz": json.dumps({"run": 6, "Red": 0, "red": 1, "x": 2}),
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name.split("/")[0] / "__init__.py").touch()
+        path.write_bytes(gzip.compress(text.encode()))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for package in ("lemminflect", "spacy_lookups_data"):
+        monkeypatch.delitem(sys.modules, package, raising=False)
+
+
+@pytest.mark.usefixtures("lexica")
+class TestLexica:
+    def test_parts_of_speech_of_both_lexica_are_joined(self, resources: ModuleType) -> None:
+        assert resources.read_parts_of_speech() == {
+            "runs": ["noun form", "verb form"],
+            "run": ["verb lemma", "wordnet noun"],
+            "red": ["wordnet adj"],
+        }
+
+    def test_the_most_frequent_words_are_kept(self, resources: ModuleType) -> None:
+        assert resources.read_log_frequencies(2) == {"red": -7.0, "run": -8.5}
+
+    def test_a_cluster_is_a_path_from_the_lowest_bit_on(self, resources: ModuleType) -> None:
+        assert resources.read_clusters(2) == {"red": "1" + 19 * "0", "run": "011" + 17 * "0"}
+
+    def test_the_embeddings_know_the_words(self, resources: ModuleType) -> None:
+        for small in (False, True):
+            parts = resources.word_features(small=small)
+            assert len({part.name for part in parts}) == len(parts)
+            for part in parts:
+                part.embed(Sentence("run red"))
+
+
+def test_a_missing_package_is_named_with_the_command(resources: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match=r"lemminflect is missing.*pip install --no-deps lemminflect==0\.2\.3"):
+        resources.read_parts_of_speech()
+
+
+def test_texts_lose_their_tags_and_what_they_share_with_held_out_sentences(
+    resources: ModuleType, tmp_path: Path
+) -> None:
+    shared = "one two three four five six seven eight"
+    lines = [
+        "It_PRP rained_VBD ._.",
+        "Zero_CD " + " ".join(f"{word}_CD" for word in shared.title().split()) + " nine_CD",  # in another case
+        "a_b_DT _NN word",  # a word with an underscore, no word, and no tag
+        " ".join(f"w{number}_NN" for number in range(130)),
+        "We_PRP were_VBD all_RB here_RB ._.",  # short, and the same as a whole
+    ]
+    path = tmp_path / "texts.zip"
+    with ZipFile(path, "w") as archive:
+        archive.writestr("masc_tagged/written/b.txt", "\n".join(lines))
+        archive.writestr("masc_tagged/spoken/a.txt", "Yes_UH\n\n")
+        archive.writestr("masc_tagged/categories.txt", "not_NN a_DT text_NN")
+    held_out = [Sentence(shared.split()), Sentence(["we", "were", "all", "here", "."])]
+    found = [sentence.words for sentence in resources.read_masc(path, held_out)]
+    assert found[:3] == [["Yes"], ["It", "rained", "."], ["a_b"]]
+    assert [len(words) for words in found[3:]] == [60, 60, 10]
+
+
+@pytest.mark.mirror
+def test_texts_of_masc_share_no_eight_words_with_dev_and_test(resources: ModuleType, mirror: Path) -> None:
+    path = MIRROR / "masc" / "masc_tagged.zip"
+    if not path.is_file():
+        pytest.skip("the mirror has no MASC")
+    corpus = UD_ENGLISH()
+    held_out = [*corpus.dev, *corpus.test]
+    texts = resources.read_masc(path, held_out)
+    assert sum(map(len, texts)) == 591_715
+    runs = {
+        tuple(map(str.lower, words[start : start + 8])) for words in map(_words, held_out) for start in _starts(words)
+    }
+    for words in map(_words, texts):
+        assert not any(tuple(map(str.lower, words[start : start + 8])) in runs for start in _starts(words))
+
+
+def _words(sentence: Sentence) -> list[str]:
+    return sentence.words
+
+
+def _starts(words: list[str]) -> range:
+    return range(max(0, len(words) - 7))
