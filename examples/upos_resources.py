@@ -21,6 +21,7 @@ from flairlite.embeddings import (
     WordShapeEmbeddings,
 )
 
+_INSTALL = "pip install --no-deps lemminflect==0.2.3 spacy-lookups-data==1.0.5"
 _LONGEST = 60  # words of a sentence; those of speeches in MASC are longer
 _SHARED = 8  # words in a row that no text may share with a held-out split
 
@@ -107,5 +108,5 @@ def _lookup(name: str) -> dict:
 def _file(package: str, name: str) -> Path:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise SystemExit(f"The package {package} is missing. {__doc__}")
+        raise SystemExit(f"The package {package} is missing: {_INSTALL}")
     return Path(spec.origin).parent / name

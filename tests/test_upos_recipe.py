@@ -69,7 +69,7 @@ class TestLexica:
 
 def test_a_missing_package_is_named_with_the_command(resources: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "find_spec", lambda name: None)
-    with pytest.raises(SystemExit, match=r"lemminflect is missing.*pip install --no-deps lemminflect==0\.2\.3"):
+    with pytest.raises(SystemExit, match=r"lemminflect is missing: pip install --no-deps lemminflect==0\.2\.3"):
         resources.read_parts_of_speech()
 
 
@@ -104,16 +104,10 @@ def test_texts_of_masc_share_no_eight_words_with_dev_and_test(resources: ModuleT
     held_out = [*corpus.dev, *corpus.test]
     texts = resources.read_masc(path, held_out)
     assert sum(map(len, texts)) == 591_715
-    runs = {
-        tuple(map(str.lower, words[start : start + 8])) for words in map(_words, held_out) for start in _starts(words)
-    }
-    for words in map(_words, texts):
-        assert not any(tuple(map(str.lower, words[start : start + 8])) in runs for start in _starts(words))
+    known = {run for sentence in held_out for run in runs_of(sentence)}
+    assert not any(run in known for sentence in texts for run in runs_of(sentence))
 
 
-def _words(sentence: Sentence) -> list[str]:
-    return sentence.words
-
-
-def _starts(words: list[str]) -> range:
-    return range(max(0, len(words) - 7))
+def runs_of(sentence: Sentence) -> list[tuple[str, ...]]:
+    words = [word.lower() for word in sentence.words]
+    return [tuple(words[start : start + 8]) for start in range(len(words) - 7)]
