@@ -81,12 +81,17 @@ class TestEvaluate:
 
 
 class TestBundledModels:
-    def test_every_command_takes_a_name_in_place_of_a_file(self, gold: dict[str, Path], tmp_path: Path) -> None:
+    def test_every_command_takes_a_name_in_place_of_a_file(self, gold: dict[str, Path]) -> None:
         assert invoke("tag", "upos-fast", stdin="I love Berlin").out.split() == ["I/PRON", "love/VERB", "Berlin/PROPN"]
         assert invoke("tag", "pos", stdin="I love Berlin").out.split() == ["I/PRP", "love/VBP", "Berlin/NNP"]
         assert "upos-fast.pt: SequenceTagger" in invoke("info", "upos-fast").out
         assert 0 <= json.loads(invoke("evaluate", "upos-fast", gold["words"], "--json").out)["main_score"] <= 1
+
+    def test_a_bundled_tagger_can_be_exported(self, tmp_path: Path) -> None:
+        for package in ("onnx", "onnxruntime"):
+            pytest.importorskip(package, reason=f"{package} is not installed")
         assert invoke("export", "upos-fast", tmp_path / "tagger.onnx").code == 0
+        assert invoke("tag", tmp_path / "tagger.onnx", stdin="I love Berlin").out.split()[2] == "Berlin/PROPN"
 
     def test_help_and_errors_list_the_names(self) -> None:
         assert "upos, pos, upos-fast" in " ".join(invoke("tag", "--help").out.replace("│", " ").split())
