@@ -78,9 +78,10 @@ class FlairliteComponent(Pipe):  # type: ignore[misc]  # spaCy's class has no ty
         self._model: Model | None = None
         self._tokenizer: Any = None  # of the model, which labels the words of spaCy instead
 
-    @property
-    def model(self) -> Model:
-        """The model, which is loaded when it is first read.
+    def get_model(self) -> Model:
+        """Return the model, which the first call loads.
+
+        It is no attribute `model`, because spaCy reads that before `from_disk` to find out what a component is.
 
         Raises:
             ModelFileError: If there is no model, or its file is missing or damaged.
@@ -128,7 +129,7 @@ class FlairliteComponent(Pipe):  # type: ignore[misc]  # spaCy's class has no ty
 
     def to_bytes(self, *, exclude: Sequence[str] = ()) -> bytes:
         """Return the model as bytes."""
-        model = self.model
+        model = self.get_model()
         model.tokenizer = self._tokenizer
         try:
             return model_to_bytes(model)
@@ -189,7 +190,7 @@ class FlairliteComponent(Pipe):  # type: ignore[misc]  # spaCy's class has no ty
 
     def _label(self, docs: Sequence[Doc]) -> None:
         by_doc = [(doc, self._split(doc)) for doc in docs]
-        self.model.predict(
+        self.get_model().predict(
             [sentence for _, parts in by_doc for _, sentence in parts],
             mini_batch_size=self.mini_batch_size,
             return_probabilities_for_all_classes="cats" in self._targets.values(),
@@ -206,7 +207,7 @@ class FlairliteComponent(Pipe):  # type: ignore[misc]  # spaCy's class has no ty
 
     def _split(self, doc: Doc) -> list[_Part]:
         """Return the sentences of a document with their tokens, without those of white space."""
-        has_sentences = self.model.task.by_word and doc.has_annotation("SENT_START")
+        has_sentences = self.get_model().task.by_word and doc.has_annotation("SENT_START")
         found = []
         for part in doc.sents if has_sentences else [doc]:
             tokens = [token for token in part if not token.is_space]

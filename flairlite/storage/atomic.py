@@ -54,8 +54,8 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             f"{path} cannot be written: it is {kind}. Give the path of a file", path=path, errno=errno.EISDIR
         )
     temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.tmp"
-    sink = _Sink(temporary)
-    try:
+    try:  # the first statement that creates the file, as Ctrl-C may come at any time
+        sink = _Sink(temporary)
         with io.BufferedWriter(sink, _BUFFER_SIZE) as file:
             yield file
         if sink.error is None:

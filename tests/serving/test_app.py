@@ -22,6 +22,7 @@ class Model:
 
     def __init__(self) -> None:
         self.tokenizer = None
+        self.labelers = (self,)
         self.may_run = threading.Event()
         self.may_run.set()
         self.batches: list[list[str]] = []
