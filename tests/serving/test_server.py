@@ -211,3 +211,13 @@ class TestErrors:
         with pytest.raises(SettingError) as caught:
             ServingSettings(api_key="s3crét")
         assert "s3cr" not in str(caught.value)
+
+
+def test_connections_send_the_parts_of_an_answer_at_once() -> None:
+    from flairlite.serving.server import bind
+
+    with closing(bind("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert client.recv(1) == b""
