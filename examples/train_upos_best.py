@@ -17,6 +17,8 @@ from flairlite.samplers import MultiCorpusSampler
 from flairlite.trainers import ModelTrainer
 from flairlite.trainers.plugins import OneCycleSchedulerPlugin
 
+if len(sys.argv) < 3:
+    raise SystemExit(__doc__)
 name, path, seed = sys.argv[1], sys.argv[2], int([*sys.argv, 1][3])
 small, label_types = name == "upos-fast", ("upos", "xpos")
 flairlite.set_seed(seed)

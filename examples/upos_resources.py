@@ -49,7 +49,9 @@ def word_features(*, small: bool = False) -> list[TokenEmbeddings]:
 def read_parts_of_speech() -> dict[str, list[str]]:
     """Read the parts of speech of English words: of inflected forms and lemmas (lemminflect), and WordNet's lemmas."""
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for line in gzip.decompress(_file("lemminflect", "resources/lemma_lu.csv.gz").read_bytes()).decode().splitlines():
+    for line in (
+        gzip.decompress(package_file("lemminflect", "resources/lemma_lu.csv.gz").read_bytes()).decode().splitlines()
+    ):
         word, part, lemmas = line.split(",")
         found[word] |= {f"{part} {'lemma' if lemma == word else 'form'}" for lemma in lemmas.split("/")}
     for part, words in _lookup("en_lemma_index").items():
@@ -102,11 +104,12 @@ def _most_frequent(words: Iterable[str], count: int) -> list[str]:
 
 
 def _lookup(name: str) -> dict:
-    return json.loads(gzip.decompress(_file("spacy_lookups_data", f"data/{name}.json.gz").read_bytes()))
+    return json.loads(gzip.decompress(package_file("spacy_lookups_data", f"data/{name}.json.gz").read_bytes()))
 
 
-def _file(package: str, name: str) -> Path:
+def package_file(package: str, name: str, command: str = _INSTALL) -> Path:
+    """Return the path of a file in an installed package; without the package, end with the command that installs it."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise SystemExit(f"The package {package} is missing: {_INSTALL}")
+        raise SystemExit(f"The package {package} is missing: {command}")
     return Path(spec.origin).parent / name

@@ -51,7 +51,7 @@ BUNDLED_MODELS = {
 
 def find_bundled(path: Path) -> BundledModel | None:
     """Return the bundled model of a name, or None if there is none, or if it is the path of a file."""
-    return None if path.exists() else BUNDLED_MODELS.get(str(path))
+    return None if path.is_file() else BUNDLED_MODELS.get(str(path))
 
 
 def path_of_model(path: Path) -> Path:

@@ -137,7 +137,7 @@ def add_rnn(
         projection: A linear layer between the features and the network. Their weights are multiplied here, which saves
             the layer.
         only_last: Return the state after the last word, and in the other direction that after the first, (B, H) or
-            (B, 2 H), instead of all states.
+            (B, 2 H), instead of all states; for a network without residual connections.
 
     Returns:
         The name of the states, (T, B, H) or (T, B, 2 H), 0 on padding.

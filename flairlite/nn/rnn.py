@@ -68,6 +68,8 @@ class PaddedRNN(nn.Module):
             raise SettingError(f"rnn_type must be one of {', '.join(_TYPES)}; it is {rnn_type!r}")
         if not isinstance(bidirectional, bool):
             raise SettingError(f"bidirectional must be True or False; it is {bidirectional!r:.80}")
+        if not isinstance(residual, bool):
+            raise SettingError(f"residual must be True or False; it is {residual!r:.80}")
         input_size, hidden_size = check_size("input_size", input_size), check_size("hidden_size", hidden_size)
         num_layers = check_size("num_layers", num_layers)
         new_rnn = _TYPES[rnn_type](

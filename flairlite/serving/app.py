@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _BODY_SECONDS = 30  # for which a client may send one request
 _RETRY_SECONDS = "1"
 _LONG_TEXT = 2000  # characters of a request from which it is split into words in a thread, to keep the event loop free
-_CLIENT_GONE = 499  # nobody receives this status; it is counted
+_CLIENT_GONE = 499  # no client receives this status; it is counted
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

@@ -135,7 +135,7 @@ class Batcher(Generic[Item, Answer]):
                 await self._collect()
                 if batch := self._take():
                     await self._answer(batch)
-        finally:  # the task was cancelled: nobody waits for ever
+        finally:  # the task was cancelled: no request waits for ever
             for answer in list(self._waiting):
                 if not answer.done():
                     answer.set_exception(ClosedError())

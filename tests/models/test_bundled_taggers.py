@@ -51,6 +51,12 @@ def test_a_file_with_such_a_name_is_loaded_instead(tmp_path: Path, monkeypatch: 
         SequenceTagger.load("upos")
 
 
+def test_a_folder_with_such_a_name_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("upos-fast").mkdir()
+    assert SequenceTagger.load("upos-fast").label_types == ("upos",)
+
+
 def test_an_unknown_name_lists_the_names() -> None:
     with pytest.raises(ModelFileError, match="the models that load by name are upos, pos, upos-fast"):
         SequenceTagger.load("pos-fast")

@@ -612,3 +612,8 @@ def test_dropout_and_residual_connections_are_those_of_single_layers(
 def test_networks_without_gates_have_nothing_between_layers(options: Any, other: Any) -> None:
     with pytest.raises(SettingError, match="need an LSTM or a GRU"):
         PaddedRNN(SIZE, HIDDEN, num_layers=2, **options, **other)
+
+
+def test_residual_is_true_or_false() -> None:
+    with pytest.raises(SettingError, match="residual must be True or False; it is 'no'"):
+        PaddedRNN(SIZE, HIDDEN, residual="no")  # type: ignore[arg-type]
