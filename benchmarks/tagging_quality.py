@@ -15,6 +15,7 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -40,49 +41,75 @@ def main() -> None:
     known = {word.lower() for sentence in corpus.train for word in sentence.words}
     for model in options.models:
         tagger = SequenceTagger.load(model)
-        print(f"{model}: {path_of_model(Path(model)).stat().st_size / 1e6:.1f} MB, {speed_of(tagger, sentences)}")
+        size = path_of_model(Path(model)).stat().st_size / 1e6
+        print(f"{model}: {size:.1f} MB, {speed_of(tagger, sentences):,.0f} words/s")
         for label_type in tagger.label_types:
-            report(tagger, label_type, sentences, known, options.errors)
+            report(compare(tagger, label_type, sentences, known), label_type, options.errors)
         if options.raw:
             write_raw(tagger, sentences, options.raw)
 
 
-def speed_of(tagger: SequenceTagger, sentences: Sequence[Sentence]) -> str:
-    """Return the speed of prediction, the best of three runs over new sentences."""
+def speed_of(tagger: SequenceTagger, sentences: Sequence[Sentence]) -> float:
+    """Return the words per second of prediction, the best of three runs over new sentences."""
     seconds = []
     for _ in range(3):
         copies = [Sentence(list(sentence.words)) for sentence in sentences]
         start = time.perf_counter()
         tagger.predict(copies, mini_batch_size=128)
         seconds.append(time.perf_counter() - start)
-    return f"{sum(map(len, sentences)) / min(seconds):,.0f} words/s"
+    return sum(map(len, sentences)) / min(seconds)
 
 
-def report(
-    tagger: SequenceTagger, label_type: str, sentences: Sequence[Sentence], known: set[str], num_errors: int
-) -> None:
-    """Print the accuracy of a label type on all words, unknown words and each genre, and what is confused."""
-    right: defaultdict[str, list[bool]] = defaultdict(list)
-    errors: list[tuple[str, str, str]] = []
+@dataclass
+class Prediction:
+    """A word with its gold and its predicted label."""
+
+    gold: str
+    found: str
+    genre: str
+    is_known: bool
+    context: str  # the word in brackets, between its neighbors
+
+
+def compare(
+    tagger: SequenceTagger, label_type: str, sentences: Sequence[Sentence], known: set[str]
+) -> list[Prediction]:
+    """Predict the labels of copies of sentences, and compare them with those of the sentences."""
+    predictions = []
     genre = ""
     copies = [Sentence(list(sentence.words)) for sentence in sentences]
     tagger.predict(copies, mini_batch_size=128, label_types=[label_type])
-    for gold, found in zip(sentences, copies, strict=True):
-        genre = next((name for name in GENRES if str(gold.get_metadata("sent_id")).startswith(name)), genre)
-        for token, other in zip(gold, found, strict=True):
-            expected, predicted = (item.get_label(label_type).value for item in (token, other))
-            for group in ("all", genre, "known" if token.text.lower() in known else "unknown"):
-                right[group].append(expected == predicted)
-            if expected != predicted:
-                words = [item.text for item in gold]
-                words[token.idx - 1] = f"[{token.text}]"
-                errors.append((expected, predicted, " ".join(words[max(0, token.idx - 8) : token.idx + 6])))
-    figures = [f"{group} {sum(right[group]) / len(right[group]):.4f}" for group in ("all", "known", "unknown", *GENRES)]
-    print(f"  {label_type}: {', '.join(figures)}; {len(right['unknown']):,} of {len(right['all']):,} words are unknown")
-    pairs = Counter((expected, predicted) for expected, predicted, _ in errors).most_common(12)
-    print("  gold > predicted:", ", ".join(f"{gold} > {other} {count}" for (gold, other), count in pairs))
-    for expected, predicted, context in random.Random(0).sample(errors, min(num_errors, len(errors))):
-        print(f"    {expected} > {predicted}: {context}")
+    for sentence, copy in zip(sentences, copies, strict=True):
+        genre = next((name for name in GENRES if str(sentence.get_metadata("sent_id")).startswith(name)), genre)
+        words = sentence.words
+        for index, (token, other) in enumerate(zip(sentence, copy, strict=True)):
+            gold, found = (item.get_label(label_type).value for item in (token, other))
+            context = [*words[max(0, index - 7) : index], f"[{token.text}]", *words[index + 1 : index + 7]]
+            predictions.append(Prediction(gold, found, genre, token.text.lower() in known, " ".join(context)))
+    return predictions
+
+
+def accuracy_by_group(predictions: Sequence[Prediction]) -> dict[str, float]:
+    """Return the accuracy on all words, known and unknown words, and the words of each genre."""
+    right: defaultdict[str, list[bool]] = defaultdict(list)
+    for word in predictions:
+        for group in ("all", word.genre, "known" if word.is_known else "unknown"):
+            right[group].append(word.gold == word.found)
+    return {
+        group: sum(right[group]) / len(right[group]) for group in ("all", "known", "unknown", *GENRES) if group in right
+    }
+
+
+def report(predictions: Sequence[Prediction], label_type: str, num_errors: int) -> None:
+    """Print the accuracy of a label type by group, what is confused, and some errors drawn at random."""
+    figures = ", ".join(f"{group} {accuracy:.4f}" for group, accuracy in accuracy_by_group(predictions).items())
+    num_unknown = sum(not word.is_known for word in predictions)
+    print(f"  {label_type}: {figures}; {num_unknown:,} of {len(predictions):,} words are unknown")
+    errors = [word for word in predictions if word.gold != word.found]
+    pairs = Counter((word.gold, word.found) for word in errors).most_common(12)
+    print("  gold > predicted:", ", ".join(f"{gold} > {found} {count}" for (gold, found), count in pairs))
+    for word in random.Random(0).sample(errors, min(num_errors, len(errors))):
+        print(f"    {word.gold} > {word.found}: {word.context}")
 
 
 def write_raw(tagger: SequenceTagger, sentences: Sequence[Sentence], path: Path) -> None:
