@@ -165,7 +165,7 @@ def _path(name: str, value: Any, kind: str) -> Path:
 
 
 def can_be_path(text: str) -> bool:
-    """Return whether the system can have a file of this name: without NUL and lone surrogates that no byte stands for."""
+    """Return whether a file can have this name: without NUL, and without a surrogate that stands for no byte."""
     try:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:

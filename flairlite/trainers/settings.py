@@ -233,6 +233,11 @@ class TrainingSettings:
             restarts=self.anneal_with_restarts,
         )
 
+    def changed_annealing(self) -> list[str]:
+        """Return the names of the settings of the default annealing that do not have their default values."""
+        names = ("anneal_factor", "patience", "min_learning_rate", "initial_extra_patience", "anneal_with_restarts")
+        return [item.name for item in fields(self) if item.name in names and getattr(self, item.name) != item.default]
+
     def check_metric(self, model: Model) -> None:
         """Check that evaluations of a model have the main metric.
 

@@ -27,7 +27,7 @@ from flairlite.storage.run_files import FINAL_MODEL, predictions_name, scores_na
 from flairlite.tasks import Decoded
 from flairlite.tokenization import Tokenizer
 from flairlite.trainers.augmentation import Augmentation
-from flairlite.trainers.batch_order import BatchOrder
+from flairlite.trainers.batch_order import BatchOrder, describe_sampler
 from flairlite.trainers.callbacks.base import Absent, Callback
 from flairlite.trainers.callbacks.best_model import BestModel
 from flairlite.trainers.callbacks.checkpoint import Checkpoints, is_finite, write_checkpoint
@@ -156,6 +156,8 @@ class TrainingRun:
         settings = self.settings
         is_annealed = settings.attach_default_scheduler and not any(plugin.schedules for plugin in self.plugins)
         annealing = [settings.make_annealing()] if is_annealed else []
+        if not is_annealed and (unused := settings.changed_annealing()):
+            log.warning("The default annealing is off or replaced, so %s change nothing", " and ".join(unused))
         header = make_header(self.state, corpus, settings, [*annealing, *self.plugins], self.processes.devices)
         callbacks = [*annealing, LiveDisplay(), TrainingLog(header), HistoryFile()]
         if settings.create_loss_file:
@@ -370,7 +372,7 @@ class TrainingRun:
             "model": describe_model(self.state.model),
             "data": {name: split and split.describe() for name, split in splits.items()},
             "plugins": [callback.name_in_checkpoint() for callback in self.callbacks],
-            "sampler": None if self.sampler is None else type(self.sampler).__name__,
+            "sampler": None if self.sampler is None else describe_sampler(self.sampler),
         }
         size = self.processes.size
         return described if size == 1 else {**described, "processes": size}
