@@ -17,7 +17,6 @@ from flairlite.data.dataset import Subset, is_in_memory
 from flairlite.errors import LabelError, SettingError
 from flairlite.runtime import get_seed
 
-
 _MAX_WEIGHT = 1e6  # the positions of an epoch are in memory
 
 

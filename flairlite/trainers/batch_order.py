@@ -106,8 +106,8 @@ class BatchOrder:
             self._sampler.load_state_dict(state["sampler"])
         elif self._sampler is not None and not isinstance(self._sampler, Sequence):
             log.warning(
-                "%s is no FlairSampler, so checkpoints lack its state: the resumed run may draw other sentences than an "
-                "uninterrupted one",
+                "%s is no FlairSampler, so checkpoints lack its state: the resumed run may draw other sentences than "
+                "an uninterrupted one",
                 type(self._sampler).__name__,
             )
 

@@ -196,8 +196,8 @@ class ModelTrainer(Pluggable):
             own.insert(0, schedule)
         elif warmup_fraction != _WARMUP:
             raise SettingError(
-                f"warmup_fraction={warmup_fraction} is for the schedule of fine_tune, which this run does not have: give "
-                "it to the plugin that changes the learning rate, or leave it out"
+                f"warmup_fraction={warmup_fraction} is for the schedule of fine_tune, which this run does not have: "
+                "give it to the plugin that changes the learning rate, or leave it out"
             )
         return self.train(
             base_path,

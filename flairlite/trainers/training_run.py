@@ -261,13 +261,15 @@ class TrainingRun:
         phases[name] = {"seconds": seconds, "peak_memory": peak_memory(self.state.model.device)}
 
     def save(self) -> None:
-        """Write a checkpoint.
+        """Write a checkpoint, unless the settings ask for none.
 
         Raises:
             TrainingError: If it cannot be written, or a weight is not finite; the previous checkpoint is kept.
         """
         if not is_finite(self.state.model):
             raise make_not_finite_error(self.state, "a weight became infinite or not a number")
+        if self.settings.checkpoint_every == 0:
+            return
         dropouts = self.processes.gather(self.dropout.get_state())
         if self.processes.is_main:
             state = self.state_dict()
