@@ -92,8 +92,8 @@ class SequenceTagger(FlairliteEstimator):
 
         Args:
             X: A list of words for each sentence.
-            y: A list of tags for each sentence, one a word; None for a word without a tag. Tags may be numbers; then those
-                that are predicted are too.
+            y: A list of tags for each sentence, one a word; None for a word without a tag. Tags may be numbers; then
+                those that are predicted are too.
 
         Raises:
             SettingError: If a parameter is invalid, or a sentence has not one tag a word.
@@ -232,7 +232,7 @@ def _find_values(given: Sequence[list[Any]], columns: Sequence[list[str | None]]
     values: dict[str, Any] = {}
     for name, value in pairs:
         known = values.setdefault(name, value) if name is not None else value
-        if isinstance(known, str) != isinstance(value, str) or type(known) is not type(value) and known != value:
+        if isinstance(known, str) != isinstance(value, str) or (type(known) is not type(value) and known != value):
             raise LabelError(f"y has the tags {known!r} and {value!r}, which are the same for the model: use strings")
     if all(isinstance(value, str) for value in values.values()):
         return {}

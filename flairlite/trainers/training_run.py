@@ -37,7 +37,7 @@ from flairlite.trainers.callbacks.loss_table import LossTable
 from flairlite.trainers.callbacks.report import Report
 from flairlite.trainers.callbacks.scores_table import write_scores
 from flairlite.trainers.callbacks.training_log import LINE, LogFile, TrainingLog, make_header
-from flairlite.trainers.data_parallel import DataParallel, SingleProcess
+from flairlite.trainers.data_parallel import SingleProcess
 from flairlite.trainers.loop import make_not_finite_error, train_epoch
 from flairlite.trainers.optimizers import make_optimizer
 from flairlite.trainers.plugins.averages import WeightAveragePlugin
@@ -403,10 +403,10 @@ class TrainingRun:
             batches,
             self.dropout,
             self.callbacks,
+            self.processes,
             max_grad_norm=self.settings.max_grad_norm,
             chunk_size=self.settings.mini_batch_chunk_size,
             use_amp=self.settings.use_amp is True,
-            processes=self.processes if isinstance(self.processes, DataParallel) else None,
         )
         for callback in self.callbacks:
             callback.on_epoch_trained(state)
