@@ -156,12 +156,20 @@ def _path(name: str, value: Any, kind: str) -> Path:
         text = os.fsdecode(value)
     except TypeError:
         text = ""
-    if not text or "\0" in text or max(len(part) for part in os.fsencode(text).split(b"/")) > 255:
+    if not text or not can_be_path(text) or max(len(part) for part in os.fsencode(text).split(b"/")) > 255:
         raise SettingError(f"{name} must be the path of a {kind}; it is {shown(value)}")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise SettingError(f"{name} is in the home folder of an unknown user: {text}") from error
+
+
+def can_be_path(text: str) -> bool:
+    """Return whether a file can have this name: without NUL, and without a surrogate that stands for no byte."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def positions(name: str, values: Iterable[Any], size: int) -> list[int]:

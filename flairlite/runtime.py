@@ -55,7 +55,10 @@ def get_device(device: str | torch.device | None = None) -> torch.device:
     import torch
 
     if device is not None:
-        return _to_device(device)
+        found = _to_device(device)
+        if found.type == "meta":
+            raise SettingError("device 'meta' holds no values: use cpu, cuda or cuda:N")
+        return found
     if _device is not None:
         return _device
     if name := os.environ.get("FLAIRLITE_DEVICE"):

@@ -17,6 +17,8 @@ from flairlite.data.dataset import Subset, is_in_memory
 from flairlite.errors import LabelError, SettingError
 from flairlite.runtime import get_seed
 
+_MAX_WEIGHT = 1e6  # the positions of an epoch are in memory
+
 
 class FlairSampler(Sampler[int]):
     """Yields the positions of data points, anew for each epoch. Subclasses define `__iter__`.
@@ -31,17 +33,23 @@ class FlairSampler(Sampler[int]):
     is_ordered: ClassVar[bool] = True  # False: training may put sentences of similar length together, which is faster
 
     def __init__(self, *, seed: int | None = None) -> None:
-        self.generator = torch.Generator().manual_seed(get_seed(check_seed("seed", seed)))
+        self._seed = get_seed(check_seed("seed", seed))
+        self.generator = torch.Generator().manual_seed(self._seed)
         self.data_source: Sequence[Sentence] = ()
 
     def set_dataset(self, data_source: Sequence[Sentence]) -> None:
-        """Set the data to draw from; called by training."""
+        """Set the data to draw from, and begin anew; called by training, so that each run draws the same."""
         self.data_source = data_source
+        self.generator.manual_seed(self._seed)
 
     @property
     def num_samples(self) -> int:
         """The number of positions per epoch."""
         return len(self.data_source)
+
+    def options(self) -> dict[str, Any]:
+        """Return what else decides the draws, as plain values; a resumed run needs a sampler with the same options."""
+        return {}
 
     def __len__(self) -> int:
         return self.num_samples
@@ -74,6 +82,10 @@ class ImbalancedClassificationDatasetSampler(FlairSampler):
         if not isinstance(label_type, (str, type(None))):
             raise SettingError(f"label_type must be a label type or None; it is {shown(label_type)}")
         self.label_type = label_type
+
+    def options(self) -> dict[str, Any]:
+        """Return the label type."""
+        return {"label_type": self.label_type}
 
     def set_dataset(self, data_source: Sequence[Sentence]) -> None:
         """Set the data to draw from, and count its classes.
@@ -114,7 +126,7 @@ class MultiCorpusSampler(FlairSampler):
         seed: The seed of random draws; None for the process's default seed.
 
     Raises:
-        SettingError: If the weights are not numbers of at least 0 by names.
+        SettingError: If the weights are not numbers from 0 to below a million by names.
     """
 
     is_ordered = False
@@ -125,9 +137,13 @@ class MultiCorpusSampler(FlairSampler):
             raise SettingError(
                 f"weights must map task ids to weights, as {{'Task_1': 0.5}} does; it is {shown(weights)}"
             )
-        check = number(least=0)
+        check = number(least=0, below=_MAX_WEIGHT)
         self.weights = {name: float(check(f"the weight of {name}", weight)) for name, weight in weights.items()}
         self._positions: dict[str | None, Tensor] = {}  # of the sentences of each corpus
+
+    def options(self) -> dict[str, Any]:
+        """Return the weights."""
+        return {"weights": self.weights}
 
     def set_dataset(self, data_source: Sequence[Sentence]) -> None:
         """Set the data to draw from.
@@ -181,6 +197,10 @@ class ChunkSampler(FlairSampler):
         self.block_size: int = whole_number(least=1)("block_size", block_size)
         self.plus_window: int = whole_number(least=0)("plus_window", plus_window)
 
+    def options(self) -> dict[str, Any]:
+        """Return the sizes."""
+        return {"block_size": self.block_size, "plus_window": self.plus_window}
+
     def __iter__(self) -> Iterator[int]:
         more = int(torch.randint(self.plus_window + 1, (), generator=self.generator))
         return _shuffle_blocks(self.num_samples, self.block_size + more, self.generator)
@@ -200,6 +220,15 @@ class ExpandingChunkSampler(FlairSampler):
     def __init__(self, step: int = 3, *, seed: int | None = None) -> None:
         super().__init__(seed=seed)
         self.step: int = whole_number(least=1)("step", step)
+        self.epoch_count = 0
+
+    def options(self) -> dict[str, Any]:
+        """Return the step."""
+        return {"step": self.step}
+
+    def set_dataset(self, data_source: Sequence[Sentence]) -> None:
+        """Set the data to draw from, and begin with blocks of one data point."""
+        super().set_dataset(data_source)
         self.epoch_count = 0
 
     @property

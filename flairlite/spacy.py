@@ -9,10 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from flairlite.checks import file_path, flag, shown
 from flairlite.data import Sentence
 from flairlite.errors import LabelError, MissingExtraError, ModelFileError, SettingError
 from flairlite.models import Model
 from flairlite.models.serialization import model_from_bytes, model_to_bytes
+from flairlite.prediction.sentences import check_count
+from flairlite.storage.atomic import atomic_write
 from flairlite.tasks import Task
 
 try:
@@ -58,8 +61,11 @@ class FlairliteComponent(Pipe):  # type: ignore[misc]  # spaCy's class has no ty
         attributes: For single label types, another attribute: `pos`, `tag`, `morph` or `extension` for labels of words,
             `ents` or `spans` for spans, and `cats` for texts.
         overwrite: Whether to replace what earlier components have written to the same attributes; otherwise only tokens
-            without a value get one, and entities that overlap earlier ones are left out.
+            and categories without a value get one, and entities that overlap earlier ones are left out.
         mini_batch_size: Number of sentences that pass through the network at once.
+
+    Raises:
+        SettingError: If an argument has the wrong type.
     """
 
     def __init__(
@@ -72,9 +78,11 @@ class FlairliteComponent(Pipe):  # type: ignore[misc]  # spaCy's class has no ty
         mini_batch_size: int = 64,
     ) -> None:
         self.name = name
-        self.path = None if model is None else Path(model)
-        self.attributes, self.overwrite = dict(attributes or {}), overwrite
-        self.mini_batch_size = mini_batch_size
+        self.path = None if model is None else file_path("model", model)
+        if not isinstance(attributes, (Mapping, type(None))):
+            raise SettingError(f"attributes must map label types to attributes of spaCy; it is {shown(attributes)}")
+        self.attributes, self.overwrite = dict(attributes or {}), flag("overwrite", overwrite)
+        self.mini_batch_size = check_count("mini_batch_size", mini_batch_size)
         self._model: Model | None = None
         self._tokenizer: Any = None  # of the model, which labels the words of spaCy instead
 
@@ -145,7 +153,8 @@ class FlairliteComponent(Pipe):  # type: ignore[misc]  # spaCy's class has no ty
         """Write the model into a folder."""
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / _MODEL_FILE).write_bytes(self.to_bytes())
+        with atomic_write(folder / _MODEL_FILE) as file:
+            file.write(self.to_bytes())
 
     def from_disk(self, path: str | Path, *, exclude: Sequence[str] = ()) -> FlairliteComponent:
         """Load the model that `to_disk` wrote."""
@@ -167,6 +176,11 @@ class FlairliteComponent(Pipe):  # type: ignore[misc]  # spaCy's class has no ty
         for label_type, target in self._targets.items():
             if target == "extension" and not Token.has_extension(label_type):
                 Token.set_extension(label_type, default=None)
+            elif target == "extension" and _is_computed(*Token.get_extension(label_type)):
+                raise SettingError(
+                    f"token._.{label_type} is computed by a function, so labels cannot be written to it: remove the "
+                    "extension, or write to another attribute"
+                )
         self._tokenizer, model.tokenizer = model.tokenizer, None
         self._model = model
 
@@ -199,7 +213,8 @@ class FlairliteComponent(Pipe):  # type: ignore[misc]  # spaCy's class has no ty
             for label_type, target in self._targets.items():
                 if target == "cats":
                     labels = [label for _, sentence in parts for label in sentence.get_labels(label_type)]
-                    doc.cats.update({label.value: label.score for label in labels})
+                    found = {label.value: label.score for label in labels}
+                    doc.cats.update(found if self.overwrite else {**found, **doc.cats})
                 elif target in _ATTRIBUTES["span"]:
                     self._write_spans(doc, parts, label_type, target)
                 else:
@@ -240,7 +255,8 @@ class FlairliteComponent(Pipe):  # type: ignore[misc]  # spaCy's class has no ty
         for index, value in values.items():
             token = doc[index]
             if target == "extension":
-                token._.set(label_type, value)
+                if self.overwrite or token._.get(label_type) is None:
+                    token._.set(label_type, value)
             elif self.overwrite or not (token.has_morph() if target == "morph" else getattr(token, target)):
                 shown = "" if value == _NONE else value
                 token.set_morph(shown) if target == "morph" else setattr(token, f"{target}_", shown)
@@ -259,6 +275,11 @@ def make_component(
 ) -> FlairliteComponent:
     """Make the component for `nlp.add_pipe`; see `FlairliteComponent` for the configuration."""
     return FlairliteComponent(name, model, attributes=attributes, overwrite=overwrite, mini_batch_size=mini_batch_size)
+
+
+def _is_computed(default: Any, method: Any, getter: Any, setter: Any) -> bool:
+    """Return whether an extension of spaCy with these parts cannot be set."""
+    return method is not None or (getter is not None and setter is None)
 
 
 def _restore(name: str, path: Path | None, options: dict[str, Any], content: bytes | None) -> FlairliteComponent:

@@ -29,6 +29,7 @@ from flairlite.embeddings import (
 from flairlite.models import Model, SequenceTagger, TextClassifier
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers.batch_order import BatchOrder
+from flairlite.trainers.data_parallel import SingleProcess
 from flairlite.trainers.loop import train_epoch
 from flairlite.trainers.splits import encode_split
 
@@ -174,7 +175,7 @@ def test_no_step_of_training_waits_for_the_device(
     batches = BatchOrder(split.dataset.lengths, 8, 0, shuffle=True, bucketing=True).draw(1)
     assert 5 < len(batches) < 50, "losses are read every 50 batches"
     dropout = torch.Generator(device=model.device).manual_seed(0)
-    train_epoch(run, split, batches, dropout, [ForbidWaiting()], use_amp=use_amp)
+    train_epoch(run, split, batches, dropout, [ForbidWaiting()], SingleProcess(model.device), use_amp=use_amp)
     assert run.iteration == len(batches)
 
 

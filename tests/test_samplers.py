@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,13 @@ from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import SettingError
 from flairlite.models import SequenceTagger
-from flairlite.samplers import MultiCorpusSampler
+from flairlite.samplers import (
+    ChunkSampler,
+    ExpandingChunkSampler,
+    FlairSampler,
+    ImbalancedClassificationDatasetSampler,
+    MultiCorpusSampler,
+)
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
 
 
@@ -92,10 +99,32 @@ def test_a_corpus_that_is_not_there_is_an_error(sentences: Any, known: str) -> N
         MultiCorpusSampler({"Task_1": 2}).set_dataset(sentences)
 
 
-@pytest.mark.parametrize("weights", [None, [1, 2], "Task_1", {0: 1}, {"a": -1}, {"a": "1"}, {"a": float("inf")}])
+@pytest.mark.parametrize(
+    "weights", [None, [1, 2], "Task_1", {0: 1}, {"a": -1}, {"a": "1"}, {"a": float("inf")}, {"a": 1e30}]
+)
 def test_weights_are_numbers_by_names(weights: Any) -> None:
     with pytest.raises(SettingError, match="weight"):
         MultiCorpusSampler(weights)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ChunkSampler(2, 3, seed=1),
+        lambda: ExpandingChunkSampler(1, seed=1),
+        lambda: ImbalancedClassificationDatasetSampler("topic", seed=1),
+        lambda: MultiCorpusSampler({}, seed=1),
+    ],
+    ids=["chunk", "expanding", "imbalanced", "multi"],
+)
+def test_each_run_with_a_sampler_draws_the_same(make: Callable[[], FlairSampler]) -> None:
+    data = [tagged("a/X").add_label("topic", "ab"[number % 3 == 0]) for number in range(20)]
+    used = make()
+    for _ in range(2):  # runs
+        new = make()
+        for sampler in (used, new):
+            sampler.set_dataset(data)
+        assert [list(used) for _ in range(3)] == [list(new) for _ in range(3)]
 
 
 class Batches(Callback):

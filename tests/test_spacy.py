@@ -273,3 +273,45 @@ def test_spacy_can_ask_what_the_component_is_before_its_model_is_read(tmp_path: 
     component = bridge.FlairliteComponent("names", tmp_path / "gone.pt")
     for name in names:
         getattr(component, name)
+
+
+def test_categories_and_extensions_of_earlier_components_are_kept(tmp_path: Path) -> None:
+    dictionary = Dictionary.from_items(["good", "bad"], add_unk=False)
+    vectors = WordEmbeddings({"fine": [1.0, 0.0]})
+    texts = with_identity(TextClassifier(DocumentPoolEmbeddings([vectors]), "mood", dictionary))
+    words = of_words("sense", {"fine": "adjective", "work": "noun"})
+    if not spacy.tokens.Token.has_extension("sense"):
+        spacy.tokens.Token.set_extension("sense", default=None)
+    for overwrite in (True, False):
+        classifier = pipeline(texts, tmp_path, overwrite=overwrite)
+        doc = classifier.make_doc("fine work")
+        doc.cats = {"good": 0.25, "other": 0.5}
+        doc = classifier(doc)
+        assert set(doc.cats) == {"good", "bad", "other"}
+        assert (doc.cats["good"] == 0.25) is not overwrite
+        tagger = pipeline(words, tmp_path, overwrite=overwrite)
+        doc = tagger.make_doc("fine work")
+        doc[0]._.sense = "earlier"
+        assert [token._.sense for token in tagger(doc)] == ["adjective" if overwrite else "earlier", "noun"]
+
+
+def test_an_extension_that_is_computed_is_not_written_to(tmp_path: Path) -> None:
+    spacy.tokens.Token.set_extension("computed", getter=lambda token: 1, force=True)
+    with pytest.raises(SettingError, match=r"token._.computed is computed by a function"):
+        pipeline(of_words("computed", UPOS), tmp_path)("Ada")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": 5}, "model must be the path of a file"),
+        ({"attributes": "pos"}, "attributes must map label types"),
+        ({"overwrite": "no"}, "overwrite must be True or False"),
+        ({"mini_batch_size": 0}, "mini_batch_size must be at least 1"),
+        ({"mini_batch_size": "64"}, "mini_batch_size must be a whole number"),
+    ],
+    ids=str,
+)
+def test_arguments_of_the_component_are_checked(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        bridge.FlairliteComponent("tagger", **arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +40,8 @@ class InputFormat(str, Enum):
     words = "words"
     conllu = "conllu"
     jsonl = "jsonl"
+    csv = "csv"
+    tsv = "tsv"
 
 
 class OutputFormat(str, Enum):
@@ -50,6 +53,7 @@ class OutputFormat(str, Enum):
     jsonl = "jsonl"
 
 
+_KEY_VARIABLE = "FLAIRLITE_API_KEY"
 _MODEL_HELP = f"A model, such as best-model.pt, or the name of a bundled one: {', '.join(BUNDLED_MODELS)}."
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help=_MODEL_HELP, show_default=False)]
 RunFileArgument = Annotated[
@@ -175,7 +179,8 @@ def tag(
             "-i",
             help="**text**: running text, split into sentences and words; **lines**: a sentence in each line; "
             "**words**: likewise, with spaces between words; **conllu**; **jsonl**: objects with text or "
-            "words. By default from the name of the file, else text (for a classifier of texts, lines).",
+            "words; **csv**, **tsv**: tables, with the texts in the column text of the header, else in the first. By "
+            "default from the name of the file, else text (for a classifier of texts, lines).",
             show_default=False,
         ),
     ] = None,
@@ -234,7 +239,7 @@ def serve(
     api_key: Annotated[
         str | None,
         typer.Option(
-            envvar="FLAIRLITE_API_KEY",
+            envvar=_KEY_VARIABLE,
             metavar="KEY",
             help="Requests must have it, as `Authorization: Bearer KEY`. Use the variable: other users of the machine "
             "can read options.",
@@ -263,8 +268,11 @@ def serve(
     ```
     """
     from flairlite.cli.serve import serve_models
+    from flairlite.errors import SettingError
     from flairlite.serving.settings import ServingSettings
 
+    if api_key is None and os.environ.get(_KEY_VARIABLE) == "":  # as after a command that found no secret
+        raise SettingError(f"{_KEY_VARIABLE} is empty: give the key, or unset the variable to serve without one")
     settings = ServingSettings(
         batch_size=batch_size,
         max_delay=max_delay / 1000,

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from flairlite.cli.inputs import check_not_read
 from flairlite.errors import SettingError
 from flairlite.version import __version__
 
@@ -27,6 +28,7 @@ def convert_model(old: Path, new: Path) -> None:
     Raises:
         FlairliteError: If the model cannot be read, or the file cannot be written.
     """
+    check_not_read(new, [old])
     _find("flairlite.models.serialization", "convert", "conversion of models")(old, new)
     typer.echo(str(new))
 
@@ -39,6 +41,7 @@ def export_model(path: Path, out: Path) -> None:
     """
     from flairlite.models import Model
 
+    check_not_read(out, [path])
     Model.load(path, device="cpu").export(out)
     typer.echo(str(out))
 

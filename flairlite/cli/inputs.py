@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flairlite.cli.parsers import Item, Parser
-from flairlite.errors import DataFormatError, FlairliteError
+from flairlite.errors import DataFormatError, FlairliteError, SettingError
 
 _PIECE = 1 << 18  # bytes per read
 _CHUNK = 2048  # sentences passed on at once while more input is ready, so that batches have similar lengths
@@ -97,6 +97,18 @@ def check_data_file(path: Path) -> None:
         raise DataFormatError(f"cannot be read: {error.strerror or error}", path=path, remedy=remedy) from error
     if head == b"PK\3\4" and path.suffix == ".pt":
         raise DataFormatError("this is a model, not data", path=path, remedy="The model comes first, then the data")
+
+
+def check_not_read(out: Path, sources: Iterable[Path]) -> None:
+    """Check that a command does not replace a file that it reads.
+
+    Raises:
+        SettingError: If the file to write is one of those to read.
+    """
+    for source in sources:
+        with contextlib.suppress(OSError):  # one of them does not exist
+            if out.samefile(source):
+                raise SettingError(f"{out} is the file to read too: name another file to write")
 
 
 def read_chunks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from abc import ABC, abstractmethod
@@ -207,6 +208,55 @@ class ConlluParser(Parser):
             for label_type in self._label_types:
                 sentence.remove_labels(label_type)
         yield Item(sentence, raw=tuple(block))
+
+
+class TableParser(Parser):
+    """A table with a text in each row, in the column `text` of its header, or else in the first column.
+
+    Quoted texts may span lines; rows without a text are ignored.
+
+    Args:
+        path: As for `Parser`.
+        tokenizer: As for `Parser`.
+        delimiter: What separates the columns.
+    """
+
+    def __init__(self, path: Path, tokenizer: Tokenizer | None = None, *, delimiter: str = ",") -> None:
+        super().__init__(path, tokenizer)
+        self._delimiter = delimiter
+        self._column: int | None = None  # of the texts, when the first row was read
+        self._row: list[str] = []  # the lines of a row that is not complete
+        self._num_quotes = 0  # in them
+
+    def _parse(self, text: str, line: bytes) -> Iterator[Item]:
+        self._row.append(f"{text}\n")
+        self._num_quotes += text.count('"')
+        if self._num_quotes % 2 == 0:
+            yield from self._end()
+
+    def _end(self) -> Iterator[Item]:
+        lines, self._row, self._num_quotes = self._row, [], 0
+        limit = csv.field_size_limit(_MAX_LINE)  # of the process, so it is restored
+        try:
+            rows = list(csv.reader(lines, delimiter=self._delimiter, skipinitialspace=True, strict=True))
+        except csv.Error as error:
+            first = self._line - len(lines) + 1
+            raise self._error(
+                f"the row that begins here is not valid CSV: {error}", first, "Check the quotes"
+            ) from error
+        finally:
+            csv.field_size_limit(limit)
+        for row in filter(None, rows):
+            is_header = False
+            if self._column is None:
+                names = [cell.strip().lower() for cell in row]
+                is_header = "text" in names
+                self._column = names.index("text") if is_header else 0
+            if len(row) <= self._column:
+                raise self._error(f"the row has {len(row)} columns, and the texts are in column {self._column + 1}")
+            text = row[self._column].strip()
+            if text and not is_header:
+                yield Item(Sentence(text, True if self.tokenizer is None else self.tokenizer))
 
 
 class JsonParser(Parser):

@@ -9,15 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from flairlite.cli.inputs import Source, check_data_file, read_chunks
+from flairlite.cli.inputs import Source, check_data_file, check_not_read, read_chunks
 from flairlite.cli.load import load_model
-from flairlite.cli.parsers import ConlluParser, JsonParser, LineParser, Parser, TextParser, WordParser
+from flairlite.cli.parsers import ConlluParser, JsonParser, LineParser, Parser, TableParser, TextParser, WordParser
 from flairlite.cli.writers import ConlluWriter, JsonWriter, TextWriter, TsvWriter, Writer
+from flairlite.datasets.read_labelled import DELIMITERS
+from flairlite.datasets.text_file import JSON_LINES
 from flairlite.errors import FileWriteError, SettingError
 from flairlite.prediction.layers import Layer, layers_of
 from flairlite.storage.atomic import atomic_write
 
-_FORMATS = {".conllu": "conllu", ".jsonl": "jsonl"}  # of files, by their ending
+# of files, by their ending
+_FORMATS = {".conllu": "conllu", **dict.fromkeys(JSON_LINES, "jsonl"), **{ending: ending[1:] for ending in DELIMITERS}}
+_NOT_TEXT = (".bio", ".conll", ".conllx", ".html", ".iob", ".json", ".xml")  # endings of formats that are not read
 
 
 def tag_files(
@@ -48,6 +52,10 @@ def tag_files(
     for path in paths:
         if path != Path("-"):
             check_data_file(path)  # before the model is loaded
+        if input_format is None and path.suffix.lower() in _NOT_TEXT:
+            raise SettingError(f"{path}: {path.suffix} files are not read as such: name their format with --input")
+    if out is not None:
+        check_not_read(out, [model_path, *paths])
     if out is None and sys.stdout is None:
         raise SettingError("standard output is closed: name a file to write with --out")
     model = load_model(model_path, device)
@@ -55,11 +63,13 @@ def tag_files(
     tokenizer, model.tokenizer = model.tokenizer, None  # the parser splits texts, and given words stay
 
     def make_parser(source: Source) -> Parser:
-        name = input_format or _FORMATS.get(source.path.suffix, "lines" if layers[0].unit == "sentence" else "text")
+        name = input_format or _format_of(source.path) or ("lines" if layers[0].unit == "sentence" else "text")
         if name == "conllu":
             return ConlluParser(source.path, [layer.label_type for layer in layers])
         if name == "text":
             return TextParser(source.path, tokenizer, ends_at_lines=source.is_terminal())
+        if f".{name}" in DELIMITERS:
+            return TableParser(source.path, tokenizer, delimiter=DELIMITERS[f".{name}"])
         kinds: dict[str, type[LineParser | WordParser | JsonParser]] = {
             "lines": LineParser,
             "words": WordParser,
@@ -67,15 +77,20 @@ def tag_files(
         }
         return kinds[name](source.path, tokenizer)
 
-    formats = {input_format or _FORMATS.get(path.suffix, "text") for path in paths}
-    inferred = formats.pop() if len(formats) == 1 and formats <= {"conllu", "jsonl"} else "text"
-    writer = _make_writer(output_format or inferred, layers, is_coloured=out is None and _has_colours())
+    formats = {input_format or _format_of(path) for path in paths}
+    inferred = next(iter(formats)) if len(formats) == 1 and formats <= {"conllu", "jsonl"} else "text"
+    writer = _make_writer(output_format or inferred or "text", layers, is_coloured=out is None and _has_colours())
     with _open_output(out) as output, _progress(paths, out) as on_read:
         for chunk in read_chunks(paths, make_parser, on_read):
             for _ in model.predict_stream([item.sentence for item in chunk if item.sentence is not None], batch_size):
                 pass
             output.write(b"".join(map(writer.format, chunk)))
             output.flush()
+
+
+def _format_of(path: Path) -> str | None:
+    """Return the format that the name of a file tells, or None."""
+    return _FORMATS.get(path.suffix.lower())
 
 
 def _make_writer(name: str, layers: Sequence[Layer], *, is_coloured: bool) -> Writer:

@@ -12,7 +12,8 @@ from itertools import chain
 from types import GenericAlias
 from typing import Any, ClassVar
 
-from flairlite.checks import flag, whole_number
+from flairlite.checks import flag, shown, whole_number
+from flairlite.checks import seed as check_seed
 from flairlite.data.dataset import (
     ConcatDataset,
     FlairDataset,
@@ -86,7 +87,9 @@ class Corpus:
             raise SettingError(
                 f"sample_missing_splits must be True, False, 'only_dev' or 'only_test', not {sample_missing_splits!r}"
             )
-        self.name = name
+        if not isinstance(name, str):
+            raise SettingError(f"name must be a string; it is {shown(name)}")
+        self.name, random_seed = name, check_seed("random_seed", random_seed)
         check_iterators(dict(zip(SPLITS, (train, dev, test), strict=True)))
         self.train, self.dev, self.test = map(check_split, SPLITS, (train, dev, test))
         for split in ("test", "dev"):  # in Flair's order

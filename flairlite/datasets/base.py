@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from flairlite.checks import shown
 from flairlite.data.dataset import FlairDataset
 from flairlite.data.sentence import Sentence
 from flairlite.datasets.splits import find_train_dev_test_files
+from flairlite.errors import SettingError
 from flairlite.tokenization import SpaceTokenizer, Tokenizer
 
 if TYPE_CHECKING:
@@ -34,10 +36,13 @@ class FlairDatapointDataset(FlairDataset):
 
     Args:
         datapoints: One sentence or several.
+
+    Raises:
+        SettingError: If anything else is given.
     """
 
     def __init__(self, datapoints: Sentence | Iterable[Sentence]) -> None:
-        self.datapoints = [datapoints] if isinstance(datapoints, Sentence) else list(datapoints)
+        self.datapoints = [datapoints] if isinstance(datapoints, Sentence) else _to_list("sentences", datapoints)
 
     def sentence_at(self, index: int) -> Sentence:
         """Return the sentence at an index."""
@@ -61,10 +66,13 @@ class StringDataset(FlairDataset):
     Args:
         texts: One text or several.
         use_tokenizer: The tokenizer, as for `Sentence`; splits at spaces when None.
+
+    Raises:
+        SettingError: If anything else is given.
     """
 
     def __init__(self, texts: str | Iterable[str], use_tokenizer: bool | Tokenizer | None = None) -> None:
-        self.texts = [texts] if isinstance(texts, str) else list(texts)
+        self.texts = [texts] if isinstance(texts, str) else _to_list("texts", texts)
         self.use_tokenizer = SpaceTokenizer() if use_tokenizer is None else use_tokenizer
 
     def is_in_memory(self) -> bool:
@@ -77,3 +85,9 @@ class StringDataset(FlairDataset):
 
     def __len__(self) -> int:
         return len(self.texts)
+
+
+def _to_list(kind: str, given: Any) -> list[Any]:
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise SettingError(f"a dataset is made of one or several {kind}, not of {shown(given)}")
+    return list(given)

@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from flairlite.checks import strings, whole_number
+from flairlite.checks import flag, one_of, strings, whole_number
+from flairlite.data.label_values import check_value
 from flairlite.data.sentence import Sentence
 from flairlite.datasets.column_labels import check_column_map, check_label_names
 from flairlite.datasets.text_file import FileDataset, Record, TextFile, split_lines
@@ -67,8 +68,7 @@ class ClassificationDataset(FileDataset):
         allow_examples_without_labels: bool = False,
         encoding: str = "utf-8",
     ) -> None:
-        if memory_mode not in MEMORY_MODES:
-            raise SettingError(f"memory_mode must be one of {', '.join(MEMORY_MODES)}, not {memory_mode!r}")
+        memory_mode = one_of(*MEMORY_MODES)("memory_mode", memory_mode)
         super().__init__(TextFile(path_to_file, encoding), in_memory=memory_mode != "disk")
         self.label_type, self.tokenizer = label_type, tokenizer
         self.max_tokens = _limit("truncate_to_max_tokens", truncate_to_max_tokens)
@@ -77,7 +77,7 @@ class ClassificationDataset(FileDataset):
         self.label_name_map = check_label_names(label_name_map)
         skipped = [skip_labels] if isinstance(skip_labels, str) else skip_labels
         self.skip_labels = frozenset(strings()("skip_labels", skipped))
-        self.allow_examples_without_labels = allow_examples_without_labels
+        self.allow_examples_without_labels = flag("allow_examples_without_labels", allow_examples_without_labels)
         self._left_out: dict[str, list[int]] = {}  # lines by the reason
         self._store(self._survey())
         for reason, lines in self._left_out.items():
@@ -183,8 +183,8 @@ class CSVClassificationDataset(FileDataset):
         self.column_name_map, self.label_type = check_column_map(column_name_map), label_type
         self.max_tokens = _limit("max_tokens_per_doc", max_tokens_per_doc)
         self.max_chars = _limit("max_chars_per_doc", max_chars_per_doc)
-        self.tokenizer, self.skip_header = tokenizer, skip_header
-        self.no_class_label = None if no_class_label is None else str(no_class_label).strip()
+        self.tokenizer, self.skip_header = tokenizer, flag("skip_header", skip_header)
+        self.no_class_label = None if no_class_label is None else check_value(no_class_label).strip()
         self.text_columns = [index for index, name in self.column_name_map.items() if name == "text"]
         self.label_columns = [index for index, name in self.column_name_map.items() if name.startswith("label")]
         if not self.text_columns or not self.label_columns or min(self.column_name_map) < 0:

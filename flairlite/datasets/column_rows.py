@@ -6,7 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from flairlite.checks import shown
 from flairlite.datasets.column_labels import TEXT
 from flairlite.datasets.text_file import Record, TextFile, is_blank, split_lines
 from flairlite.errors import SettingError
@@ -65,6 +67,8 @@ class RowReader:
         separator: str | None,
         is_document: bool,
     ) -> None:
+        for name, text in {"comment_symbol": comment_symbol, "document_separator_token": separator}.items():
+            _check_text(name, text, file.encoding)
         if is_document and not separator:
             raise SettingError("documents_as_sentences needs a document_separator_token, such as -DOCSTART-")
         self.file, self.columns = file, columns
@@ -73,8 +77,9 @@ class RowReader:
         self.comment_symbol, self.separator, self.is_document = comment_symbol, separator, is_document
         self._may_have_ids = 0 not in columns
         self._comment_start = (comment_symbol or "").strip()
+        pattern = None if delimiter is None else _compile(delimiter)
         self.delimiter = delimiter if delimiter is not None else self._detect_delimiter()
-        self._pattern = None if self.delimiter in ("\t", r"\t") else _compile(self.delimiter)
+        self._pattern = None if self.delimiter in ("\t", r"\t") else pattern or _compile(self.delimiter)
 
     @property
     def is_border(self) -> Callable[[bytes], bool]:
@@ -207,8 +212,18 @@ class RowReader:
         return "\t" if 2 * num_tabbed > num_rows else WHITE_SPACE
 
 
+def _check_text(name: str, text: Any, encoding: str) -> None:
+    """Check a text that is searched for in a file of an encoding, or None."""
+    try:
+        is_valid = text is None or bool(isinstance(text, str) and text.encode(encoding))
+    except UnicodeEncodeError:
+        is_valid = False
+    if not is_valid:
+        raise SettingError(f"{name} must be None or a text in {encoding} that is not empty; it is {shown(text)}")
+
+
 def _compile(delimiter: str) -> re.Pattern[str]:
     try:
-        return re.compile(delimiter)
-    except (re.error, TypeError) as error:
+        return re.compile(delimiter + "")  # no bytes
+    except (re.error, TypeError, ValueError) as error:
         raise SettingError(f"column_delimiter must be a regular expression, not {delimiter!r}: {error}") from error

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from sys import intern
 
+from flairlite.checks import flag, strings, whole_number
 from flairlite.data.sentence import Sentence
 from flairlite.data.tag_schemes import NOTHING, OUTSIDE, TagForm, is_tag
 from flairlite.datasets.column_labels import (
@@ -100,13 +101,15 @@ class ColumnDataset(FileDataset):
         tag_to_bioes: str | Collection[str] | None = None,
         require_labels: bool = False,
     ) -> None:
-        super().__init__(TextFile(path_to_column_file, encoding, skip_lines=int(skip_first_line)), in_memory)
+        file = TextFile(path_to_column_file, encoding, skip_lines=int(flag("skip_first_line", skip_first_line)))
+        super().__init__(file, in_memory)
         self.column_name_map = check_columns(column_name_map)
-        self.banned_sentences = as_names(banned_sentences)
+        self.banned_sentences = _check_names("banned_sentences", banned_sentences)
         self.label_name_map = check_label_names(label_name_map)
-        self.default_whitespace_after = default_whitespace_after
+        self.default_whitespace_after: int = whole_number(least=0)("default_whitespace_after", default_whitespace_after)
         self.document_separator_token = document_separator_token
-        self.every_sentence_is_independent = every_sentence_is_independent or documents_as_sentences
+        is_independent = flag("every_sentence_is_independent", every_sentence_is_independent)
+        self.every_sentence_is_independent = flag("documents_as_sentences", documents_as_sentences) or is_independent
         self.use_tokenizer = use_tokenizer
         self._reader = RowReader(
             self.file,
@@ -121,11 +124,11 @@ class ColumnDataset(FileDataset):
         self._left_out: dict[str, list[int]] = {}  # lines by the reason
         self._first_words: list[str] = []
         self._store(self._survey())
-        is_map = isinstance(span_label_types, Mapping)
-        wanted = span_label_types if span_label_types is None or is_map else as_names(span_label_types)
-        self._forms = self._detect_forms(wanted, as_names(tag_to_bioes))
+        is_map = span_label_types is None or isinstance(span_label_types, Mapping)
+        wanted = span_label_types if is_map else _check_names("span_label_types", span_label_types)
+        self._forms = self._detect_forms(wanted, _check_names("tag_to_bioes", tag_to_bioes))
         self.unlabelled = {column.name: column.describe() for column in self._columns if not column.has_labels}
-        self._report(require_labels, wanted is None)
+        self._report(flag("require_labels", require_labels), wanted is None)
 
     @property
     def span_label_types(self) -> list[str]:
@@ -305,9 +308,8 @@ class ColumnDataset(FileDataset):
         return None if name == OUTSIDE and label != OUTSIDE else name
 
 
-def as_names(names: str | Collection[str] | None) -> list[str]:
-    """Return one name or several as a list."""
-    return [names] if isinstance(names, str) else list(names or ())
+def _check_names(name: str, value: str | Collection[str] | None) -> tuple[str, ...]:
+    return strings(allow_one=True)(name, value)  # type: ignore[no-any-return]
 
 
 def _is_label(name: str) -> bool:

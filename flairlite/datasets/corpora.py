@@ -164,7 +164,14 @@ class ColumnCorpus(MultiFileColumnCorpus):
     ) -> None:
         files = find_files(data_folder, Splits(train_file, dev_file, test_file), autofind_splits)
         options |= {"comment_symbol": comment_symbol, "use_tokenizer": use_tokenizer}
-        super().__init__(column_format, files.train, files.test, files.dev, name=name or str(data_folder), **options)
+        super().__init__(
+            column_format,
+            files.train,
+            files.test,
+            files.dev,
+            name=str(data_folder) if name is None else name,
+            **options,
+        )
 
 
 class MultiFileJsonlCorpus(FileCorpus):
@@ -251,7 +258,7 @@ class JsonlCorpus(MultiFileJsonlCorpus):
             metadata_column_name=metadata_column_name,
             label_type=label_type,
             use_tokenizer=use_tokenizer,
-            name=name or str(data_folder),
+            name=str(data_folder) if name is None else name,
             **options,
         )
 
@@ -298,7 +305,7 @@ class ClassificationCorpus(FileCorpus):
     ) -> None:
         super().__init__(
             find_files(data_folder, Splits(train_file, dev_file, test_file)),
-            name=name or str(data_folder),
+            name=str(data_folder) if name is None else name,
             sample_missing_splits=sample_missing_splits,
             random_seed=random_seed,
             label_type=label_type,

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from flairlite.checks import flag, shown
 from flairlite.data.sentence import Sentence
 from flairlite.data.serialization import label_characters
 from flairlite.datasets.text_file import FileDataset, Record, TextFile
-from flairlite.errors import DataFormatError, LabelError
+from flairlite.errors import DataFormatError, LabelError, SettingError
 from flairlite.tokenization import Tokenizer
 
 log = logging.getLogger("flairlite")
@@ -68,8 +69,10 @@ class JsonlDataset(FileDataset):
         require_labels: bool = False,
     ) -> None:
         super().__init__(TextFile(path_to_jsonl_file, encoding), in_memory)
-        self.text_column_name, self.label_column_name = text_column_name, label_column_name
-        self.metadata_column_name = metadata_column_name
+        self.text_column_name = _check_key("text_column_name", text_column_name)
+        self.label_column_name = _check_key("label_column_name", label_column_name)
+        self.metadata_column_name = _check_key("metadata_column_name", metadata_column_name)
+        is_required = flag("require_labels", require_labels)
         self.label_type, self.use_tokenizer = label_type, use_tokenizer
         self._num_spans = 0
         self._inexact: list[int] = []  # the line of each span that begins or ends inside a word
@@ -78,7 +81,7 @@ class JsonlDataset(FileDataset):
         path = self.file.path
         if not self._num_spans:
             problem = f"no line has a span under {self.label_column_name!r}"
-            if require_labels:
+            if is_required:
                 raise self.file.error(problem, remedy=_REMEDY)
             log.warning("%s: %s", path, problem)
         if self._inexact:
@@ -158,6 +161,12 @@ class JsonlDataset(FileDataset):
 
     def _line_error(self, record: Record, problem: str) -> DataFormatError:
         return self.file.error(problem, record.line, _REMEDY)
+
+
+def _check_key(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise SettingError(f"{name} must be a key of the objects in the file; it is {shown(value)}")
+    return value
 
 
 def _parse_span(span: Any) -> tuple[int, int, str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from flairlite.datasets.text_file import TextFile
+from flairlite.datasets.text_file import JSON_LINES, TextFile
 
 log = logging.getLogger("flairlite")
 
@@ -149,7 +149,7 @@ def _read_object(text: str, key: str) -> tuple[Any, list[Any]]:
 
 
 def _is_json(file: TextFile) -> bool:
-    return file.path.suffix.lower() in (".jsonl", ".ndjson")
+    return file.path.suffix.lower() in JSON_LINES
 
 
 def _to_number(value: Any) -> float | None:

@@ -47,12 +47,18 @@ _MASAKHA_POS = PreparedCorpus(
     revision="a42273eb27d37f3dedfc3914bfccb88199e10454",
     options={"comment_symbol": None},  # `#` is a word
 )
+_WHOLES = (_ICDAR_EUROPEANA, _MASAKHANE, _MASAKHA_POS)
 _CODES = {  # Flair's names of languages
     "akan_twi": "twi", "amharic": "amh", "bambara": "bam", "chichewa": "nya", "chishona": "sna", "ghomala": "bbj",
     "hausa": "hau", "igbo": "ibo", "isixhosa": "xho", "isizulu": "zul", "kinyarwanda": "kin", "kiswahili": "swa",
     "luganda": "lug", "mossi": "mos", "naija": "pcm", "setswana": "tsn", "swahili": "swa", "wolof": "wol",
     "yoruba": "yor",
 }  # fmt: skip
+
+
+def parts_by_corpus() -> dict[str, list[PreparedCorpus]]:
+    """Return the parts of each corpus of this module, whose names are like `NER_MASAKHANE/v2/hau`."""
+    return {whole.name: list(_parts(whole).values()) for whole in _WHOLES}
 
 
 def NER_ICDAR_EUROPEANA(

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from flairlite.data.label_values import check_type
 from flairlite.data.sentence import Sentence
 from flairlite.datasets.classification import ClassificationDataset, CSVClassificationDataset
 from flairlite.datasets.columns import ColumnDataset
 from flairlite.datasets.conllu import read_conllu
 from flairlite.datasets.jsonl import JsonlDataset
-from flairlite.datasets.text_file import TextFile, split_lines
+from flairlite.datasets.text_file import JSON_LINES, TextFile, split_lines, to_path
 from flairlite.errors import SettingError
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+DELIMITERS = {".csv": ",", ".tsv": "\t"}  # of tables, by the ending of their names
 
 
 def read_labelled(
@@ -30,7 +31,7 @@ def read_labelled(
     The format of the file depends on the unit:
 
     - `word`: CoNLL-U
-    - `span`: JSON lines if the name ends in `.jsonl`, else columns, the word first and its tag last
+    - `span`: JSON lines if the name ends in `.jsonl` or `.ndjson`, else columns, the word first and its tag last
     - `sentence`: a table if the name ends in `.csv` or `.tsv`, else fastText's format, as in `__label__news It rained.`
 
     In a table, the columns `text` and `label` of its header have the texts and their classes; without such a header,
@@ -44,16 +45,17 @@ def read_labelled(
 
     Raises:
         DataFormatError: If the file cannot be read or does not have this format.
-        SettingError: If the unit is unknown.
+        SettingError: If the unit is unknown, or another argument has the wrong type.
     """
+    suffix, label_type = to_path(path).suffix.lower(), check_type(label_type)
     if unit == "word":
         return read_conllu(path)
     if unit == "span":
-        if Path(path).suffix == ".jsonl":
+        if suffix in JSON_LINES:
             return JsonlDataset(path, label_type=label_type)
         return ColumnDataset(path, {0: "text", -1: label_type})
-    if unit == "sentence" and Path(path).suffix in _DELIMITERS:
-        return _read_table(path, label_type, _DELIMITERS[Path(path).suffix])
+    if unit == "sentence" and suffix in DELIMITERS:
+        return _read_table(path, label_type, DELIMITERS[suffix])
     if unit == "sentence":
         return ClassificationDataset(path, label_type, allow_examples_without_labels=allow_unlabelled)
     raise SettingError(f"unit must be word, span or sentence, not {unit!r}")

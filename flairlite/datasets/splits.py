@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from flairlite.checks import flag
 from flairlite.data.corpus import SPLITS
 from flairlite.datasets.text_file import to_path
 from flairlite.errors import DataFormatError, SettingError
@@ -82,6 +83,7 @@ def find_files(
 ) -> Splits[Path | None]:
     """Return the files of a corpus in a folder; see `find_train_dev_test_files`."""
     folder = to_path(data_folder, "data_folder").expanduser()
+    search = flag("autofind_splits", search)
     names = _files_in(folder, suffix) if search and given.train is None else []
 
     def find(file: str | Path | None, split: str) -> Path | None:

@@ -15,10 +15,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from flairlite.checks import can_be_path, flag, shown, whole_number
 from flairlite.data.dataset import FlairDataset
 from flairlite.data.sentence import Sentence
 from flairlite.datasets.deferred import no_garbage_collection
 from flairlite.errors import DataFormatError, SettingError
+
+JSON_LINES = (".jsonl", ".ndjson")  # endings of names
 
 _SENTENCES_AT_ONCE = 1024  # made before the first of them is yielded
 _CHUNK = 1 << 20  # bytes per read
@@ -69,11 +72,12 @@ class TextFile:
 
     Raises:
         DataFormatError: If the file cannot be opened.
-        SettingError: If `path` is not a path, or the encoding is unknown or not like ASCII.
+        SettingError: If `path` is not a path, the encoding is unknown or not like ASCII, or `skip_lines` is no number.
     """
 
     def __init__(self, path: str | Path, encoding: str = "utf-8", skip_lines: int = 0) -> None:
-        self.path, self.encoding, self.skip_lines = to_path(path), _check_encoding(encoding), skip_lines
+        self.path, self.encoding = to_path(path), _check_encoding(encoding)
+        self.skip_lines: int = whole_number(least=0)("skip_lines", skip_lines)
         with self.open() as file:
             self._state = _state_of(file)
 
@@ -165,10 +169,12 @@ def to_path(path: Any, name: str = "path") -> Path:
     """Return a path of a file.
 
     Raises:
-        SettingError: If `path` is not a text or a `Path`.
+        SettingError: If `path` is not a text or a `Path`, or no file can have this name.
     """
     if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
         raise SettingError(f"{name} must be one path, a str or a pathlib.Path, not {type(path).__name__}: {path!r:.80}")
+    if not can_be_path(os.fspath(path)):
+        raise SettingError(f"{name} must be a path, which has no NUL and no lone surrogate; it is {shown(path)}")
     return Path(path)
 
 
@@ -207,7 +213,7 @@ def _check_encoding(encoding: str) -> str:
     try:
         encoded = "\n\t A".encode(encoding)
         name = codecs.lookup(encoding).name
-    except (LookupError, TypeError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise SettingError(
             f"no text encoding is named {encoding!r}: use utf-8, latin-1 or another of Python's"
         ) from error
@@ -225,7 +231,7 @@ class FileDataset(FlairDataset):
 
     def __init__(self, file: TextFile, in_memory: bool) -> None:
         self.file = file
-        self.in_memory = in_memory
+        self.in_memory = flag("in_memory", in_memory)
         self._records: list[Record | None] = []  # None once the sentence exists
         self._sentences: dict[int, Sentence] = {}
         self._positions: Positions = np.empty((0, 3), dtype=np.int64)  # (S, 3) start, end and line

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from flairlite.checks import flag
 from flairlite.data.dataset import FlairDataset
 from flairlite.data.sentence import Sentence
 from flairlite.datasets.conllu import parse_sentences, read_conllu
@@ -35,7 +36,8 @@ class UniversalDependenciesDataset(FlairDataset):
 
     def __init__(self, path_to_conll_file: str | Path, in_memory: bool = True, split_multiwords: bool = True) -> None:
         self.path_to_conll_file = to_path(path_to_conll_file)
-        self.in_memory, self.split_multiwords = in_memory, split_multiwords
+        self.in_memory = flag("in_memory", in_memory)
+        self.split_multiwords = flag("split_multiwords", split_multiwords)
         self._sentences: Sequence[Sentence]
         if not in_memory:
             self._sentences = _ConlluOnDisk(TextFile(path_to_conll_file))
@@ -99,7 +101,7 @@ class UniversalDependenciesCorpus(ConlluCorpus):
     ) -> None:
         files = find_files(data_folder, Splits(train_file, dev_file, test_file), suffix=".conllu")
         options |= {"in_memory": in_memory, "split_multiwords": split_multiwords}
-        super().__init__(files, name=name or str(data_folder), **options)
+        super().__init__(files, name=str(data_folder) if name is None else name, **options)
 
 
 class _ConlluOnDisk(FileDataset):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -199,7 +200,7 @@ def _encode_numbers(
                 f"all words of a lexicon must have tags, or the same count of numbers; {words[0]!r:.60} has "
                 f"{shown(rows[0])}, {word!r:.60} has {shown(row)}"
             )
-    matrix = np.array(rows, dtype=np.float64)  # (V, F)
+    matrix = np.array([list(map(_to_float, row)) for row in rows])  # (V, F)
     with np.errstate(over="ignore", invalid="ignore"):
         deviation = matrix.std(axis=0)
     if not np.isfinite(matrix).all() or not np.isfinite(deviation).all():
@@ -210,3 +211,11 @@ def _encode_numbers(
     step = (high - low) / _MAX_CODE
     codes = np.rint((matrix - low) / np.where(step > 0, step, 1)).astype(np.uint8)
     return codes, low.astype(np.float32), step.astype(np.float32)
+
+
+def _to_float(value: Any) -> float:
+    """Return a number as a float: infinity for an integer that is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf

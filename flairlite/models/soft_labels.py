@@ -22,7 +22,7 @@ from flairlite.encoding import EncodedDataset
 from flairlite.errors import LabelError, ModelFileError, SettingError
 from flairlite.models.inference import check_finite, decode_dataset
 from flairlite.models.model import Model
-from flairlite.prediction.sentences import check_count, check_name, not_a_sentence, to_sentences
+from flairlite.prediction.sentences import check_count, check_name, iterate, not_a_sentence, to_sentences
 from flairlite.storage.model_file import read_model_file, write_model_file
 
 _KIND = "soft labels"
@@ -137,6 +137,7 @@ class SoftLabels:
         Raises:
             SettingError: If there is none.
         """
+        parts = list(parts) if isinstance(parts, Iterable) else []
         if not parts or not all(isinstance(part, SoftLabels) for part in parts):
             raise SettingError("SoftLabels.join needs a list of at least one SoftLabels")
         names = tuple(dict.fromkeys(name for part in parts for name in part.names))
@@ -176,8 +177,9 @@ class SoftLabels:
         listed = to_sentences(sentences)
         num_found = 0
         for sentence in listed:
-            if (row := self._row_of.get(_key_of(sentence))) is not None:
-                words = slice(self.ends[row] - len(sentence.words), self.ends[row])
+            row = self._row_of.get(_key_of(sentence))
+            words = slice(0) if row is None else slice(self.ends[row - 1] if row else 0, self.ends[row])
+            if row is not None and words.stop - words.start == len(sentence.words):
                 sentence.set_tag_distributions(name, self.names, self.probabilities[words], self.class_ids[words])
                 num_found += 1
         if listed and not num_found:
@@ -284,11 +286,13 @@ def _check_teachers(models: Any, label_types: Any) -> list[tuple[Model, list[int
     if not listed or not all(isinstance(model, Model) and model.task.by_word for model in listed):
         raise SettingError("models must be a model that labels words or spans, or a list of at least one")
     names = strings(allow_one=True)("label_types", [listed[0].label_type] if label_types is None else label_types)
+    if not names:
+        raise SettingError("label_types must name at least one label type, or be None for the main one")
     return [(model, [model.type_indices("label_types", [name])[0] for name in names]) for model in listed]
 
 
 def _read_chunks(sentences: Iterable[Sentence]) -> Iterator[list[Sentence]]:
-    iterator = iter([sentences] if isinstance(sentences, Sentence) else sentences)
+    iterator = iterate([sentences] if isinstance(sentences, Sentence) else sentences)
     while chunk := list(islice(iterator, _CHUNK)):
         for sentence in chunk:
             if not isinstance(sentence, Sentence):
@@ -311,5 +315,8 @@ def _decode(model: Model, dataset: EncodedDataset, batch_size: int, types: Seque
 
 def _key_of(sentence: Sentence) -> bytes:
     """Return the hash of the words of a sentence."""
-    text = "\x1f".join(sentence.words).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(text, digest_size=_DIGEST_SIZE).digest()
+    words = sentence.words
+    text = "\x1f".join(words)
+    if text.count("\x1f") >= len(words):  # some are in words: the text could be that of other words
+        return hashlib.blake2b(repr(words).encode(), digest_size=_DIGEST_SIZE, person=b"words").digest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_SIZE).digest()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +39,7 @@ log = logging.getLogger("flairlite")
 AnyModel = TypeVar("AnyModel", bound=Model)
 
 
+@dataclass(eq=False, repr=False)  # scikit-learn reads the parameters from the constructor, and has a repr
 class FlairliteEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Trains a model on lists of Python values; the subclasses say which model.
 
@@ -44,17 +47,19 @@ class FlairliteEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn h
     model was trained on.
     """
 
-    embeddings: Any
-    max_epochs: int
-    learning_rate: float
-    mini_batch_size: int
-    optimizer: Any
-    validation_fraction: float
-    train_options: Mapping[str, Any] | None
-    device: Any
-    random_state: Any
-    verbose: bool
-    model_: Model
+    embeddings: Any = None
+    _: KW_ONLY
+    max_epochs: int = 20
+    learning_rate: float = 0.01
+    mini_batch_size: int = 32
+    optimizer: Any = "Adam"
+    validation_fraction: float = 0.0
+    model_options: Mapping[str, Any] | None = None
+    train_options: Mapping[str, Any] | None = None
+    device: Any = None
+    random_state: Any = None
+    verbose: bool = False
+    model_: Model = field(init=False)
 
     def _train(self, make_model: Callable[[int], AnyModel], sentences: Sequence[Sentence]) -> AnyModel:
         """Train a model that a function makes of a seed, and set `history_`."""
@@ -77,13 +82,29 @@ class FlairliteEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn h
             "create_file_logs": False,
             "create_loss_file": False,
             "save_final_model": False,
-            **(self.train_options or {}),
+            "checkpoint_every": 0,
+            **_check_options("train_options", self.train_options, {"base_path"}),
         }
-        options["plugins"] = [*(options.get("plugins") or ()), _Interruption()]
+        given = options.get("plugins") or ()
+        if not isinstance(given, (list, tuple)):
+            raise SettingError(f"plugins in train_options must be a list; it is {shown(given)}")
+        options["plugins"] = [*given, _Interruption()]
         with temporary_files() as folder, _quiet(not self.verbose):
             result = ModelTrainer(model, corpus).train(folder, **options)
         self.history_ = {name: values for name, values in result.items() if name.endswith("_history") and values}
         return model
+
+    def _read_model_options(self, model: type[Model]) -> dict[str, Any]:
+        """Return the further arguments of a class of models.
+
+        Raises:
+            SettingError: If the class has no such argument, or the estimator gives it itself.
+        """
+        known = inspect.signature(model).parameters
+        options = _check_options("model_options", self.model_options, set(list(known)[:3]))
+        if unknown := [name for name in options if name not in known]:
+            raise SettingError(f"model_options has {', '.join(unknown)}, but {model.__name__} takes {', '.join(known)}")
+        return options
 
     def _draw_seed(self) -> int:
         if self.random_state is None:
@@ -123,6 +144,15 @@ class FlairliteEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn h
         if isinstance(state.get("model_"), bytes):
             state["model_"] = model_from_bytes(state["model_"], state.get("device"))
         super().__setstate__(state)
+
+
+def _check_options(name: str, given: Any, own: Collection[str]) -> dict[str, Any]:
+    """Return a parameter that has arguments of a function, without those that the estimator gives itself."""
+    if not isinstance(given, (Mapping, type(None))) or not all(isinstance(key, str) for key in given or ()):
+        raise SettingError(f"{name} must be a dict of names and values of arguments; it is {shown(given)}")
+    if taken := [key for key in given or () if key in own]:
+        raise SettingError(f"{name} must not have {', '.join(taken)}, which the estimator gives itself")
+    return dict(given or {})
 
 
 Given = TypeVar("Given", bound=Embeddings)

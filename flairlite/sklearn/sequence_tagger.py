@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -38,6 +39,7 @@ class Tags(list[list[str]]):
         return array
 
 
+@dataclass(eq=False, repr=False)
 class SequenceTagger(FlairliteEstimator):
     """Tags the words of sentences, or finds spans such as named entities.
 
@@ -76,57 +78,32 @@ class SequenceTagger(FlairliteEstimator):
         [['ADP', 'PROPN']]
     """
 
-    classes_: NDArray[Any]
-    scheme_: str | None
-    model_: models.SequenceTagger
-
-    def __init__(
-        self,
-        embeddings: Any = None,
-        *,
-        max_epochs: int = 20,
-        learning_rate: float = 0.01,
-        mini_batch_size: int = 32,
-        optimizer: Any = "Adam",
-        hidden_size: int = 128,
-        validation_fraction: float = 0.0,
-        labels_of: str | None = None,
-        label_type: str = "tag",
-        model_options: Mapping[str, Any] | None = None,
-        train_options: Mapping[str, Any] | None = None,
-        device: Any = None,
-        random_state: Any = None,
-        verbose: bool = False,
-    ) -> None:
-        self.embeddings = embeddings
-        self.max_epochs = max_epochs
-        self.learning_rate = learning_rate
-        self.mini_batch_size = mini_batch_size
-        self.optimizer = optimizer
-        self.hidden_size = hidden_size
-        self.validation_fraction = validation_fraction
-        self.labels_of = labels_of
-        self.label_type = label_type
-        self.model_options = model_options
-        self.train_options = train_options
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
+    _: KW_ONLY
+    hidden_size: int = 128
+    labels_of: str | None = None
+    label_type: str = "tag"
+    classes_: NDArray[Any] = field(init=False)
+    scheme_: str | None = field(init=False)
+    _values: dict[str, Any] = field(init=False)
+    model_: models.SequenceTagger = field(init=False)
 
     def fit(self, X: Any, y: Any) -> SequenceTagger:
         """Train on S sentences.
 
         Args:
             X: A list of words for each sentence.
-            y: A list of tags for each sentence, one a word; None for a word without a tag.
+            y: A list of tags for each sentence, one a word; None for a word without a tag. Tags may be numbers; then
+                those that are predicted are too.
 
         Raises:
             SettingError: If a parameter is invalid, or a sentence has not one tag a word.
             LabelError: If there is no tag, or a tag of spans is not one.
             ValueError: If `X` and `y` differ in length.
         """
-        rows, columns = _read_rows(X, "X", "words"), _read_tags(y)
+        rows, given = _read_rows(X, "X", "words"), _read_rows(y, "y", "tags")
+        columns = _read_tags(given)
         check_consistent_length(rows, columns)
+        self._values = _find_values(given, columns)
         counts = Counter(tag for tag in chain.from_iterable(columns) if tag is not None)
         if not counts:
             raise LabelError("y has no tag: give a list of tags for each sentence, one a word")
@@ -137,8 +114,8 @@ class SequenceTagger(FlairliteEstimator):
         self.scheme_ = None if pairs is None else detect_scheme(pairs)
         sentences = self._make_sentences(rows, columns)
         if self.scheme_ is None:
-            labels = sorted(counts)
-            self.classes_ = np.array(labels)
+            labels = sorted(counts, key=self._value_of)
+            self.classes_ = np.array(list(map(self._value_of, labels)))
         else:
             labels = sorted({label for row in sentences for _, _, label in row.span_labels(self.label_type)})
             self.classes_ = np.array(sorted(tags_for(labels, self.scheme_)))
@@ -146,9 +123,10 @@ class SequenceTagger(FlairliteEstimator):
         dictionary.span_labels = has_spans
 
         def make_model(seed: int) -> models.SequenceTagger:
-            options = {"hidden_size": self.hidden_size, "seed": seed, **(self.model_options or {})}
-            embeddings = self._make_embeddings(seed)
-            return models.SequenceTagger(embeddings, dictionary, self.label_type, tag_format="BIOES", **options)
+            options = {"hidden_size": self.hidden_size, "seed": seed, **self._read_model_options(models.SequenceTagger)}
+            if options.setdefault("tag_format", "BIOES") != "BIOES":
+                raise SettingError("tag_format in model_options must be BIOES; predicted tags are in the scheme of y")
+            return models.SequenceTagger(self._make_embeddings(seed), dictionary, self.label_type, **options)
 
         self.model_ = self._train(make_model, sentences)
         return self
@@ -165,7 +143,7 @@ class SequenceTagger(FlairliteEstimator):
         self.model_.predict(sentences)
         if self.scheme_ is None:
             columns = (sentence.token_labels(self.label_type) or [] for sentence in sentences)
-            return Tags([[str(tag) for tag in column] for column in columns])
+            return Tags([[self._value_of(str(tag)) for tag in column] for column in columns])
         return Tags([tags_of(row.span_labels(self.label_type), len(row), self.scheme_) for row in sentences])
 
     def predict_proba(self, X: Any) -> list[NDArray[np.float64]]:
@@ -184,7 +162,8 @@ class SequenceTagger(FlairliteEstimator):
         names = self.model_.task.class_names
         prefixes = _PREFIXES.get(self.scheme_ or "", {})
         written = [prefixes.get(name[0], name[0]) + name[1:] if self.scheme_ else name for name in names]
-        sums = np.array([[name == tag for tag in self.classes_.tolist()] for name in written], dtype=np.float64)
+        classes = self.classes_.tolist()
+        sums = np.array([[self._value_of(name) == tag for tag in classes] for name in written], dtype=np.float64)
         distributions = [sentence.tag_distributions(self.label_type) for sentence in sentences]
         tables = [np.empty((0, len(names))) if row is None else row.probabilities for row in distributions]
         return [table @ sums for table in tables]
@@ -203,6 +182,10 @@ class SequenceTagger(FlairliteEstimator):
         check_consistent_length(rows, columns)
         result = self.model_.evaluate(self._make_sentences(rows, columns), return_loss=False)
         return result.accuracy if self.scheme_ is None else result.main_score
+
+    def _value_of(self, tag: str) -> Any:
+        """Return a tag of the model as `y` had it, for example as a number."""
+        return self._values.get(tag, tag)
 
     def _make_sentences(self, rows: Sequence[list[Any]], columns: Sequence[list[str | None]]) -> list[Sentence]:
         sentences = []
@@ -237,6 +220,25 @@ def _read_rows(given: Any, name: str, kind: str) -> list[list[Any]]:
         if isinstance(row, (str, bytes, Mapping)) or not isinstance(row, Iterable):
             raise SettingError(f"{name}[{index}] must be a list of {kind}, not {row!r:.60} ({type(row).__name__})")
     return [row.tolist() if isinstance(row, np.ndarray) else list(row) for row in rows]
+
+
+def _find_values(given: Sequence[list[Any]], columns: Sequence[list[str | None]]) -> dict[str, Any]:
+    """Return the value of each tag that is no string, by the string that the model has for it.
+
+    Raises:
+        LabelError: If some tags are strings and others are not, or two have the same string.
+    """
+    pairs = zip(chain.from_iterable(columns), chain.from_iterable(given), strict=True)
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        known = values.setdefault(name, value) if name is not None else value
+        if isinstance(known, str) != isinstance(value, str) or (type(known) is not type(value) and known != value):
+            raise LabelError(f"y has the tags {known!r} and {value!r}, which are the same for the model: use strings")
+    if all(isinstance(value, str) for value in values.values()):
+        return {}
+    if any(isinstance(value, str) for value in values.values()):
+        raise LabelError("y has strings and other values as tags: use strings")
+    return values
 
 
 def _read_tags(given: Any) -> list[list[str | None]]:

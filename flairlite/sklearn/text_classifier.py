@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from flairlite.sklearn.base import FlairliteEstimator
 _INDICATOR = "multilabel-indicator"
 
 
+@dataclass(eq=False, repr=False)
 class TextClassifier(ClassifierMixin, FlairliteEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Classifies texts.
 
@@ -54,38 +55,11 @@ class TextClassifier(ClassifierMixin, FlairliteEstimator):  # type: ignore[misc]
         array([1])
     """
 
-    classes_: NDArray[Any]
-    class_prior_: NDArray[np.float64]
-    model_: models.TextClassifier
-
-    def __init__(
-        self,
-        embeddings: Any = None,
-        *,
-        max_epochs: int = 20,
-        learning_rate: float = 0.01,
-        mini_batch_size: int = 32,
-        optimizer: Any = "Adam",
-        validation_fraction: float = 0.0,
-        label_type: str = "class",
-        model_options: Mapping[str, Any] | None = None,
-        train_options: Mapping[str, Any] | None = None,
-        device: Any = None,
-        random_state: Any = None,
-        verbose: bool = False,
-    ) -> None:
-        self.embeddings = embeddings
-        self.max_epochs = max_epochs
-        self.learning_rate = learning_rate
-        self.mini_batch_size = mini_batch_size
-        self.optimizer = optimizer
-        self.validation_fraction = validation_fraction
-        self.label_type = label_type
-        self.model_options = model_options
-        self.train_options = train_options
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
+    _: KW_ONLY
+    label_type: str = "class"
+    classes_: NDArray[Any] = field(init=False)
+    class_prior_: NDArray[np.float64] = field(init=False)
+    model_: models.TextClassifier = field(init=False)
 
     def fit(self, X: Any, y: Any) -> TextClassifier:
         """Train on S texts.
@@ -108,7 +82,8 @@ class TextClassifier(ClassifierMixin, FlairliteEstimator):  # type: ignore[misc]
             embeddings = self._make_embeddings(seed)
             if not isinstance(embeddings, DocumentEmbeddings):
                 embeddings = DocumentPoolEmbeddings(embeddings)
-            options = {"multi_label": self._is_multi_label, "seed": seed, **(self.model_options or {})}
+            options = self._read_model_options(models.TextClassifier)
+            options = {"multi_label": self._is_multi_label, "seed": seed, **options}
             dictionary = Dictionary.from_items(names, add_unk=False)
             return models.TextClassifier(embeddings, self.label_type, dictionary, **options)
 

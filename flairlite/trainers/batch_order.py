@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sized
+import logging
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from flairlite.batching import MAX_TOKENS, bucketed_batches, even_batches, order
 from flairlite.checks import positions, shown
 from flairlite.errors import SettingError
 from flairlite.samplers import FlairSampler
+
+log = logging.getLogger("flairlite")
 
 
 class BatchOrder:
@@ -101,6 +104,12 @@ class BatchOrder:
         self._sampled = state["drawn"]
         if isinstance(self._sampler, FlairSampler):
             self._sampler.load_state_dict(state["sampler"])
+        elif self._sampler is not None and not isinstance(self._sampler, Sequence):
+            log.warning(
+                "%s is no FlairSampler, so checkpoints lack its state: the resumed run may draw other sentences than "
+                "an uninterrupted one",
+                type(self._sampler).__name__,
+            )
 
 
 def make_sampler(sampler: Any) -> Sampler[int] | None:
@@ -121,6 +130,12 @@ def make_sampler(sampler: Any) -> Sampler[int] | None:
     if sampler is not None:
         _length_of(sampler)
     return sampler  # type: ignore[return-value]  # any iterable with a length will do
+
+
+def describe_sampler(sampler: Sampler[int]) -> str:
+    """Return a text by which a resumed run recognises its sampler."""
+    options = sampler.options() if isinstance(sampler, FlairSampler) else {}
+    return f"{type(sampler).__name__}({', '.join(f'{name}={value!r}' for name, value in options.items())})"
 
 
 def _length_of(sampler: Any) -> int:

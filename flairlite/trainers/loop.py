@@ -12,7 +12,7 @@ from flairlite.data import Sentence
 from flairlite.encoding import Batch, Dataset
 from flairlite.errors import TrainingError
 from flairlite.trainers.callbacks.base import Callback
-from flairlite.trainers.data_parallel import DataParallel
+from flairlite.trainers.data_parallel import DataParallel, SingleProcess
 from flairlite.trainers.splits import Split
 from flairlite.trainers.state import TrainingState
 
@@ -26,11 +26,11 @@ def train_epoch(
     batches: Sequence[Tensor],
     generator: torch.Generator,
     callbacks: Sequence[Callback],
+    processes: SingleProcess,
     *,
     max_grad_norm: float | None = 5.0,
     chunk_size: int | None = None,
     use_amp: bool = False,
-    processes: DataParallel | None = None,
 ) -> None:
     """Train on each batch of an epoch once, starting with batch `state.iteration`.
 
@@ -40,10 +40,10 @@ def train_epoch(
         batches: Positions of the sentences of each batch.
         generator: Draws dropout masks, on the model's device.
         callbacks: Called before, within and after each step.
+        processes: The processes that share each batch, or the only one.
         max_grad_norm: The norm to which gradients are clipped, or None.
         chunk_size: Sentences computed at once, if a whole batch does not fit into memory.
         use_amp: Whether to run operations that support it in bfloat16 (autocast); weights stay as they are.
-        processes: The processes that share each batch, or None for one process.
 
     Raises:
         TrainingError: If the loss of a batch is not finite, with its sentences.
@@ -62,7 +62,10 @@ def train_epoch(
         state.indices = indices
         for callback in callbacks:
             callback.on_batch_begin(state)
-        state.batch_loss = compute(indices) if processes is None else compute.together(indices, parameters, processes)
+        if isinstance(processes, DataParallel):
+            state.batch_loss = compute.together(indices, parameters, processes)
+        else:
+            state.batch_loss = compute(indices)
         for callback in callbacks:
             callback.on_backward_end(state)
         if max_grad_norm is not None:

@@ -130,7 +130,8 @@ class TrainingSettings:
         save_final_model: Whether to write final-model.pt.
         compact_vectors: Whether to round fixed word vectors to twelve bits per value, in the model and its files. The
             files are less than half as large then, and predict the same as the model in memory.
-        checkpoint_every: Steps between checkpoints, besides those at the end of each epoch.
+        checkpoint_every: Steps between checkpoints, besides those at the end of each epoch; 0 writes none at all, so
+            that the run cannot be resumed.
         save_model_each_k_epochs: Epochs between files model_epoch_N.pt; 0 writes none.
         create_file_logs: Whether to write training.log.
         create_loss_file: Whether to write loss.tsv.
@@ -178,7 +179,7 @@ class TrainingSettings:
     use_amp: bool | str = _setting(False, _check_amp)
     save_final_model: bool = _setting(True, flag, may_change=True)
     compact_vectors: bool = _setting(True, flag)
-    checkpoint_every: int | None = _setting(None, whole_number(least=1, optional=True), may_change=True)
+    checkpoint_every: int | None = _setting(None, whole_number(least=0, optional=True), may_change=True)
     save_model_each_k_epochs: int = _setting(0, whole_number(least=0))
     create_file_logs: bool = _setting(True, flag)
     create_loss_file: bool = _setting(True, flag)
@@ -232,6 +233,11 @@ class TrainingSettings:
             initial_extra_patience=self.initial_extra_patience,
             restarts=self.anneal_with_restarts,
         )
+
+    def changed_annealing(self) -> list[str]:
+        """Return the names of the settings of the default annealing that do not have their default values."""
+        names = ("anneal_factor", "patience", "min_learning_rate", "initial_extra_patience", "anneal_with_restarts")
+        return [item.name for item in fields(self) if item.name in names and getattr(self, item.name) != item.default]
 
     def check_metric(self, model: Model) -> None:
         """Check that evaluations of a model have the main metric.

@@ -21,6 +21,7 @@ from flairlite.runtime import get_device
 from flairlite.storage.atomic import make_folder
 from flairlite.storage.run_files import CHECKPOINT, TRAINING_LOG
 from flairlite.trainers.batch_order import make_sampler
+from flairlite.trainers.callbacks.annealing import Annealing
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.callbacks.checkpoint import read_checkpoint
 from flairlite.trainers.callbacks.training_log import logging_errors_only, logging_to
@@ -28,7 +29,7 @@ from flairlite.trainers.data_parallel import SingleProcess, open_processes
 from flairlite.trainers.plugins.averages import WeightAveragePlugin
 from flairlite.trainers.plugins.base import BasePlugin, Pluggable
 from flairlite.trainers.plugins.events import Events
-from flairlite.trainers.plugins.schedules import LinearSchedulerPlugin
+from flairlite.trainers.plugins.schedules import LinearSchedulerPlugin, StepSchedule
 from flairlite.trainers.process.malloc import tidy_heap
 from flairlite.trainers.process.run_folder import RunFolderError, lock_folder
 from flairlite.trainers.settings import FINE_TUNE, MAY_CHANGE, TrainingSettings, with_settings
@@ -44,6 +45,11 @@ log = logging.getLogger("flairlite")
 _in_training: set[int] = set()  # ids of the models that are being trained
 _lock = threading.Lock()  # of this set
 
+_SINGLE: Mapping[Any, str] = {  # plugins of which a run has one at most
+    WeightAveragePlugin: "average of the weights",
+    (StepSchedule, Annealing): "schedule of the learning rate",
+}
+_WARMUP = 0.1
 _Samplers = Sampler[int] | type[Sampler[int]]  # what `sampler` may be
 
 
@@ -155,7 +161,7 @@ class ModelTrainer(Pluggable):
         self,
         base_path: str | Path,
         *,
-        warmup_fraction: float = 0.1,
+        warmup_fraction: float = _WARMUP,
         settings: TrainingSettings | None = None,
         plugins: Sequence[Callback | BasePlugin] | None = None,
         sampler: _Samplers | None = None,
@@ -179,12 +185,20 @@ class ModelTrainer(Pluggable):
 
         Returns:
             What `train` returns.
+
+        Raises:
+            SettingError: As `train`, or if `warmup_fraction` is given for a run that has another schedule.
         """
         chosen = TrainingSettings.from_options(options, FINE_TUNE if settings is None else settings)
         schedule = LinearSchedulerPlugin(warmup_fraction)
         own = _check_plugins(plugins)
         if chosen.attach_default_scheduler and not any(getattr(plugin, "schedules", False) for plugin in own):
             own.insert(0, schedule)
+        elif warmup_fraction != _WARMUP:
+            raise SettingError(
+                f"warmup_fraction={warmup_fraction} is for the schedule of fine_tune, which this run does not have: "
+                "give it to the plugin that changes the learning rate, or leave it out"
+            )
         return self.train(
             base_path,
             settings=chosen,
@@ -330,9 +344,9 @@ def _check_plugins(plugins: Any) -> list[Callback | BasePlugin]:
             _warn_about_hooks(plugin)
     if len(set(map(id, found))) < len(found):
         raise SettingError("plugins must be different objects: one of them is in the list twice")
-    averages = [type(plugin).__name__ for plugin in found if isinstance(plugin, WeightAveragePlugin)]
-    if len(averages) > 1:
-        raise SettingError(f"a run has one average of the weights, and plugins has {', '.join(averages)}: choose one")
+    for kinds, what in _SINGLE.items():
+        if len(names := [type(plugin).__name__ for plugin in found if isinstance(plugin, kinds)]) > 1:
+            raise SettingError(f"a run has one {what}, and plugins has {', '.join(names)}: choose one")
     return found
 
 
@@ -352,8 +366,6 @@ def _find_device(device: Any) -> torch.device:
     except (TypeError, RuntimeError, AssertionError, NotImplementedError) as error:  # torch raises all of these
         reason = str(error).partition("\n")[0]
         raise SettingError(f"device {shown(device)} cannot be used: {reason}. Use cpu, cuda or cuda:N") from error
-    if found.type == "meta":
-        raise SettingError("device 'meta' holds no values: use cpu, cuda or cuda:N")
     return found
 
 

@@ -27,7 +27,7 @@ from flairlite.storage.run_files import FINAL_MODEL, predictions_name, scores_na
 from flairlite.tasks import Decoded
 from flairlite.tokenization import Tokenizer
 from flairlite.trainers.augmentation import Augmentation
-from flairlite.trainers.batch_order import BatchOrder
+from flairlite.trainers.batch_order import BatchOrder, describe_sampler
 from flairlite.trainers.callbacks.base import Absent, Callback
 from flairlite.trainers.callbacks.best_model import BestModel
 from flairlite.trainers.callbacks.checkpoint import Checkpoints, is_finite, write_checkpoint
@@ -37,7 +37,7 @@ from flairlite.trainers.callbacks.loss_table import LossTable
 from flairlite.trainers.callbacks.report import Report
 from flairlite.trainers.callbacks.scores_table import write_scores
 from flairlite.trainers.callbacks.training_log import LINE, LogFile, TrainingLog, make_header
-from flairlite.trainers.data_parallel import DataParallel, SingleProcess
+from flairlite.trainers.data_parallel import SingleProcess
 from flairlite.trainers.loop import make_not_finite_error, train_epoch
 from flairlite.trainers.optimizers import make_optimizer
 from flairlite.trainers.plugins.averages import WeightAveragePlugin
@@ -156,6 +156,8 @@ class TrainingRun:
         settings = self.settings
         is_annealed = settings.attach_default_scheduler and not any(plugin.schedules for plugin in self.plugins)
         annealing = [settings.make_annealing()] if is_annealed else []
+        if not is_annealed and (unused := settings.changed_annealing()):
+            log.warning("The default annealing is off or replaced, so %s change nothing", " and ".join(unused))
         header = make_header(self.state, corpus, settings, [*annealing, *self.plugins], self.processes.devices)
         callbacks = [*annealing, LiveDisplay(), TrainingLog(header), HistoryFile()]
         if settings.create_loss_file:
@@ -259,13 +261,15 @@ class TrainingRun:
         phases[name] = {"seconds": seconds, "peak_memory": peak_memory(self.state.model.device)}
 
     def save(self) -> None:
-        """Write a checkpoint.
+        """Write a checkpoint, unless the settings ask for none.
 
         Raises:
             TrainingError: If it cannot be written, or a weight is not finite; the previous checkpoint is kept.
         """
         if not is_finite(self.state.model):
             raise make_not_finite_error(self.state, "a weight became infinite or not a number")
+        if self.settings.checkpoint_every == 0:
+            return
         dropouts = self.processes.gather(self.dropout.get_state())
         if self.processes.is_main:
             state = self.state_dict()
@@ -370,7 +374,7 @@ class TrainingRun:
             "model": describe_model(self.state.model),
             "data": {name: split and split.describe() for name, split in splits.items()},
             "plugins": [callback.name_in_checkpoint() for callback in self.callbacks],
-            "sampler": None if self.sampler is None else type(self.sampler).__name__,
+            "sampler": None if self.sampler is None else describe_sampler(self.sampler),
         }
         size = self.processes.size
         return described if size == 1 else {**described, "processes": size}
@@ -399,10 +403,10 @@ class TrainingRun:
             batches,
             self.dropout,
             self.callbacks,
+            self.processes,
             max_grad_norm=self.settings.max_grad_norm,
             chunk_size=self.settings.mini_batch_chunk_size,
             use_amp=self.settings.use_amp is True,
-            processes=self.processes if isinstance(self.processes, DataParallel) else None,
         )
         for callback in self.callbacks:
             callback.on_epoch_trained(state)

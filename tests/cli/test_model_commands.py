@@ -144,8 +144,19 @@ class TestDownload:
     def test_names_are_listed_without_a_name(self) -> None:
         outcome = invoke("download")
         assert outcome.code == 0
-        for part in ("UD_GERMAN ", "UD_German-GSD r2.16", "glove "):
+        for part in ("UD_GERMAN ", "UD_German-GSD r2.16", "glove ", "NER_MASAKHANE  ", "NER_MASAKHANE/v2/hau"):
             assert part in outcome.out
+
+    @pytest.mark.parametrize(
+        ("name", "count"), [("NER_ICDAR_EUROPEANA", 6), ("ner_masakhane/v2/hau", 3), ("MASAKHA_POS/v1/bam", 3)]
+    )
+    def test_corpora_of_several_languages_are_fetched_whole_or_in_parts(
+        self, name: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fetched: list[str] = []
+        monkeypatch.setattr("flairlite.cli.download.fetch", lambda resource: fetched.append(resource.url) or tmp_path)
+        outcome = invoke("download", name)
+        assert (outcome.code, outcome.out.count("\n"), len(set(fetched))) == (0, count, count)
 
     def test_files_are_copied_from_the_mirror(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         import hashlib

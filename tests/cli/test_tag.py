@@ -159,6 +159,77 @@ class TestFormats:
         assert "tokens" in json.loads(invoke("tag", models["words"], tmp_path / "b.jsonl").out)
         assert invoke("tag", models["texts"], tmp_path / "c.txt").out.count("\n") == 2  # a text in each line
 
+    @pytest.mark.parametrize(
+        ("name", "other"), [("a.conllu", "A.CONLLU"), ("a.jsonl", "A.JSONL"), ("a.jsonl", "a.ndjson")]
+    )
+    def test_endings_may_be_in_upper_case(self, name: str, other: str, models: dict[str, Path], tmp_path: Path) -> None:
+        for file in (name, other):
+            content = CONLLU if name.endswith("conllu") else '{"text": "in Cork"}'
+            (tmp_path / file).write_text(content, encoding="utf-8")
+        expected = invoke("tag", models["words"], tmp_path / name)
+        assert (expected.code, invoke("tag", models["words"], tmp_path / other)) == (0, expected)
+
+    @pytest.mark.parametrize("ending", [".json", ".conll", ".CONLL", ".iob", ".xml"])
+    def test_files_of_other_formats_are_not_read_as_text(
+        self, ending: str, models: dict[str, Path], tmp_path: Path
+    ) -> None:
+        path = tmp_path / f"a{ending}"
+        path.write_text("in Cork", encoding="utf-8")
+        assert "name their format with --input" in fail("tag", models["words"], path)
+        assert invoke("tag", models["words"], path, "-i", "lines").code == 0
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("a.csv", 'text,label\n"It rained, in Cork.",good\n"She said ""no"".\nTwice.",bad\n,bad\n\n'),
+            ("a.CSV", '\ufeffid,Text\r\n1,"It rained, in Cork."\r\n2,"She said ""no"".\r\nTwice."\r\n'),
+            ("a.csv", '"It rained, in Cork.",good\n"She said ""no"".\nTwice.",bad\n'),
+            ("a.tsv", 'label\ttext\ngood\tIt rained, in Cork.\nbad\t"She said ""no"".\nTwice."\n'),
+            ("a.tsv", 'It rained, in Cork.\tgood\n"She said ""no"".\nTwice."\n'),
+        ],
+    )
+    def test_the_texts_of_a_table_are_tagged_and_nothing_else(
+        self, name: str, content: str, models: dict[str, Path], tmp_path: Path
+    ) -> None:
+        path = tmp_path / name
+        path.write_bytes(content.encode())
+        texts = ["It rained, in Cork.", 'She said "no".\nTwice.']
+        for kind in ("words", "texts"):
+            lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+            expected = invoke("tag", models[kind], "-i", "jsonl", "-o", "tsv", stdin=lines)
+            assert invoke("tag", models[kind], path, "-o", "tsv") == expected
+            assert invoke("tag", models[kind], "-i", name[-3:].lower(), "-o", "tsv", stdin=content) == expected
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ('text\nfine\n"not closed\nat all\n', "line 3: the row that begins here is not valid CSV"),
+            ("id,text\n1\n", "line 2: the row has 1 columns, and the texts are in column 2"),
+            ("text\n", "there is no sentence in it"),
+        ],
+    )
+    def test_damaged_tables_are_an_error(
+        self, content: str, message: str, models: dict[str, Path], tmp_path: Path
+    ) -> None:
+        path = tmp_path / "a.csv"
+        path.write_text(content, encoding="utf-8")
+        assert message in fail("tag", models["texts"], path, "--out", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    def test_what_is_read_is_not_replaced(self, models: dict[str, Path], tmp_path: Path) -> None:
+        path, link, model = tmp_path / "a.txt", tmp_path / "link", tmp_path / "model.pt"
+        path.write_text("in Cork", encoding="utf-8")
+        link.symlink_to(path)
+        model.write_bytes(models["words"].read_bytes())
+        for out in (path, link, model):
+            assert "is the file to read too" in fail("tag", model, path, "--out", out)
+        for command in ("export", "convert"):
+            assert "is the file to read too" in fail(command, model, model)
+        assert path.read_text(encoding="utf-8") == "in Cork"
+        assert model.read_bytes() == models["words"].read_bytes()
+        for _ in range(2):  # a file that is there already
+            assert invoke("tag", model, path, "--out", tmp_path / "out").code == 0
+
     def test_files_are_read_in_order_and_a_hyphen_is_standard_input(
         self, models: dict[str, Path], tmp_path: Path
     ) -> None:

@@ -222,6 +222,7 @@ def test_tensors_of_no_lexicon_are_refused(tensors: dict[str, Any], message: str
         (lambda: LexiconEmbeddings({"a": "A", "b": 1}), r"'a' has \['A'\], 'b' has \[1\]"),
         (lambda: LexiconEmbeddings({"a": [1, 2], "b": 1}), r"'b' has \[1\]"),
         (lambda: LexiconEmbeddings({"a": 1, "b": float("nan")}), "must be finite; 'b'"),
+        (lambda: LexiconEmbeddings({"a": 1, "b": 10**400}), "must be finite; 'b'"),
         (lambda: LexiconEmbeddings({"a": []}), "1 to 1,000 different tags; it has 0"),
         (lambda: LexiconEmbeddings({str(n): str(n) for n in range(1001)}), "it has 1,001"),
         (lambda: LexiconEmbeddings(TAGS, 0), "embedding_length must be at least 1"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,22 @@ class TestPrediction:
         empty = SoftLabels.predict(make_tagger(embeddings), [])
         assert (len(empty.keys), empty.class_ids.shape, empty.attach([], "teacher")) == (0, (0, 4), 0)
 
+    @pytest.mark.parametrize("given", [5, None, "text", {"text": "w1"}, Corpus([]), b"w1"], ids=["5", "None", *"tdcb"])
+    def test_only_sentences_are_predicted(self, given: Any, embeddings: WordEmbeddings) -> None:
+        with pytest.raises(SettingError, match="a model takes sentences"):
+            SoftLabels.predict(make_tagger(embeddings), given)
+
+    def test_a_set_of_label_types_has_one_at_least(self, embeddings: WordEmbeddings) -> None:
+        with pytest.raises(SettingError, match="at least one label type"):
+            SoftLabels.predict_types(make_tagger(embeddings), make_sentences([2]), [])
+
+    def test_any_iterable_of_parts_is_joined_and_nothing_else(self, embeddings: WordEmbeddings) -> None:
+        soft: Any = SoftLabels.predict(make_tagger(embeddings), make_sentences([2, 3]))
+        assert SoftLabels.join(part for part in (soft, soft)).keys.shape == (4, 16)  # type: ignore[arg-type]
+        for given in (soft, None, 5, [], [None]):
+            with pytest.raises(SettingError, match="a list of at least one SoftLabels"):
+                SoftLabels.join(given)
+
     @pytest.mark.parametrize("kind", ["none", "a name", "a classifier", "another type", "texts", "no classes"])
     def test_what_makes_no_sense_is_refused(self, kind: str, embeddings: WordEmbeddings) -> None:
         tagger: Any = make_tagger(embeddings)
@@ -203,6 +220,33 @@ class TestAttach:
             soft.attach([other], "teacher")
         with pytest.raises(SettingError, match="name must be a string"):
             soft.attach([other], "")
+
+    @pytest.mark.parametrize("is_first", [False, True])
+    @pytest.mark.parametrize(
+        ("words", "others"),
+        [
+            (["w1\x1fw2"], ["w1", "w2"]),
+            (["w1\x1fw2", "w3"], ["w1", "w2\x1fw3"]),
+            (["\x1f"], ["", ""]),
+            ([], [""]),
+            (["a", ""], ["a\x1f"]),
+        ],
+        ids=ascii,
+    )
+    def test_words_with_control_characters_are_not_taken_for_others(
+        self, words: list[str], others: list[str], is_first: bool, embeddings: WordEmbeddings
+    ) -> None:
+        known, unknown = (others, words) if is_first else (words, others)
+        soft = SoftLabels.predict(make_tagger(embeddings), [Sentence(known)])
+        assert soft.attach([Sentence(known)], "teacher") == 1
+        with pytest.raises(LabelError, match="none of the 1 sentences"):
+            soft.attach([Sentence(unknown)], "teacher")
+
+    def test_a_row_of_another_length_is_of_another_sentence(self, embeddings: WordEmbeddings) -> None:
+        soft = SoftLabels.predict(make_tagger(embeddings), make_sentences([2, 3]))
+        changed = replace(soft, ends=np.array([1, 5]))  # as if two sentences had one key
+        with pytest.raises(LabelError, match="none of the 2 sentences"):
+            changed.attach(make_sentences([2, 3]), "teacher")
 
     def test_sentences_that_are_read_at_each_access_are_refused(
         self, embeddings: WordEmbeddings, tmp_path: Path

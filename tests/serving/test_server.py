@@ -199,6 +199,10 @@ class TestErrors:
     def test_wrong_arguments_are_one_line(self, arguments: list[Any], reason: str) -> None:
         assert reason in fail("serve", *arguments, "--port", 0)
 
+    def test_an_empty_variable_for_the_key_does_not_open_the_server(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FLAIRLITE_API_KEY", "")
+        assert "FLAIRLITE_API_KEY is empty: give the key, or unset the variable" in fail("serve", WORDS, "--port", 0)
+
     def test_missing_packages_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from flairlite.serving import extra
 

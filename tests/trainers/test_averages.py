@@ -159,6 +159,13 @@ def test_a_run_has_one_average(tmp_path: Path) -> None:
         train(make_trainer(), tmp_path, EMAPlugin(), SWAPlugin())
 
 
+def test_a_start_after_the_last_epoch_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    train(make_trainer(), tmp_path, SWAPlugin(EPOCHS))
+    assert "averages nothing" not in caplog.text
+    train(make_trainer(), tmp_path, SWAPlugin(EPOCHS + 1))
+    assert f"SWAPlugin(start={EPOCHS + 1}) averages nothing: the run has {EPOCHS} epochs" in caplog.text
+
+
 @pytest.mark.parametrize("plugin", [EMAPlugin(), SWAPlugin(1)], ids=str)
 def test_an_interrupted_run_ends_with_the_average(plugin: Callback, tmp_path: Path) -> None:
     class Interrupt(Callback):

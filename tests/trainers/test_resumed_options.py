@@ -124,3 +124,45 @@ def test_the_sampler_must_be_given_again(tmp_path: Path) -> None:
         trainer.train(tmp_path, sampler=ChunkSampler, max_epochs=3, mini_batch_size=4, plugins=[Kill(4)])
     with pytest.raises(SettingError, match="sampler"):
         make_trainer().resume(tmp_path, plugins=[Kill(None)])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"plugins": EMAPlugin(0.9)}, {"plugins": EMAPlugin(0.5)}),
+        ({"plugins": SWAPlugin(1)}, {"plugins": SWAPlugin(2)}),
+        ({"plugins": LinearSchedulerPlugin(0.1)}, {"plugins": LinearSchedulerPlugin(0.9)}),
+        ({"plugins": CosineSchedulerPlugin(0.1)}, {"plugins": CosineSchedulerPlugin(0.2)}),
+        ({"plugins": OneCycleSchedulerPlugin(0.3, 25)}, {"plugins": OneCycleSchedulerPlugin(0.3, 20)}),
+        ({"sampler": ChunkSampler(2, 0)}, {"sampler": ChunkSampler(7, 0)}),
+        ({"sampler": ExpandingChunkSampler(1)}, {"sampler": ExpandingChunkSampler(2)}),
+        (
+            {"sampler": ImbalancedClassificationDatasetSampler()},
+            {"sampler": ImbalancedClassificationDatasetSampler("topic")},
+        ),
+        ({"sampler": MultiCorpusSampler({"b": 0.5})}, {"sampler": MultiCorpusSampler({"b": 1})}),
+    ],
+    ids=["EMA", "SWA", "linear", "cosine", "one cycle", "chunk", "expanding", "imbalanced", "multi"],
+)
+def test_plugins_and_samplers_must_have_the_settings_of_the_run(
+    first: dict[str, Any], second: dict[str, Any], tmp_path: Path
+) -> None:
+    def parts(given: dict[str, Any]) -> dict[str, Any]:
+        return {**given, "plugins": [given["plugins"]] if "plugins" in given else []}
+
+    make_trainer().train(tmp_path, **parts(first), max_epochs=2, mini_batch_size=8, seed=0)
+    ((name, _),) = first.items()
+    with pytest.raises(SettingError, match=f"this is not what the run was started with: {name}"):
+        make_trainer().resume(tmp_path, **parts(second), max_epochs=3)
+
+
+def test_a_sampler_without_state_is_reported_when_a_run_is_resumed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_trainer().train(tmp_path, sampler=[0, 1], max_epochs=1, mini_batch_size=4)
+    make_trainer().resume(tmp_path, sampler=[0, 1], max_epochs=2)
+    assert "may draw other sentences" not in caplog.text
+    draw = torch.utils.data.RandomSampler([0, 1, 2])
+    make_trainer().train(tmp_path, sampler=draw, max_epochs=1, mini_batch_size=4)
+    make_trainer().resume(tmp_path, sampler=draw, max_epochs=2)
+    assert "RandomSampler is no FlairSampler, so checkpoints lack its state" in caplog.text

@@ -20,7 +20,12 @@ from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import SettingError
 from flairlite.models import SequenceTagger
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
-from flairlite.trainers.plugins import CosineSchedulerPlugin, LinearSchedulerPlugin, OneCycleSchedulerPlugin
+from flairlite.trainers.plugins import (
+    AnnealingPlugin,
+    CosineSchedulerPlugin,
+    LinearSchedulerPlugin,
+    OneCycleSchedulerPlugin,
+)
 from flairlite.trainers.plugins.schedules import StepSchedule
 
 PLUGINS = (LinearSchedulerPlugin, CosineSchedulerPlugin, OneCycleSchedulerPlugin)
@@ -109,6 +114,14 @@ class TestArguments:
             plugin(warmup_fraction=fraction)
 
 
+def make_trainer() -> ModelTrainer:
+    texts = ["the/DET dog/NOUN", "the/DET dog/NOUN sleeps/VERB", "sleeps/VERB"] * 4
+    corpus = Corpus(*(list(map(tagged, texts)) for _ in range(3)))
+    embeddings = WordEmbeddings(WordVectors(["the", "dog"], np.eye(2)), fine_tune=True)
+    tagger = SequenceTagger(embeddings, corpus.make_label_dictionary("pos"), "pos", hidden_size=2, seed=0)
+    return ModelTrainer(tagger, corpus)
+
+
 class TestRuns:
     @pytest.mark.parametrize("plugin", PLUGINS)
     def test_each_step_of_each_group_and_no_annealing(self, plugin: type[StepSchedule], tmp_path: Path) -> None:
@@ -118,11 +131,7 @@ class TestRuns:
             def on_batch_begin(self, state: TrainingState) -> None:
                 found.append([group["lr"] for group in state.optimizer.param_groups])
 
-        texts = ["the/DET dog/NOUN", "the/DET dog/NOUN sleeps/VERB", "sleeps/VERB"] * 4
-        corpus = Corpus(*(list(map(tagged, texts)) for _ in range(3)))
-        embeddings = WordEmbeddings(WordVectors(["the", "dog"], np.eye(2)), fine_tune=True)
-        tagger = SequenceTagger(embeddings, corpus.make_label_dictionary("pos"), "pos", hidden_size=2, seed=0)
-        ModelTrainer(tagger, corpus).train(
+        make_trainer().train(
             tmp_path,
             max_epochs=3,
             mini_batch_size=4,
@@ -136,3 +145,35 @@ class TestRuns:
         text = (tmp_path / "training.log").read_text()
         assert f" - {plugin(warmup_fraction=0.3)}" in text
         assert "AnnealOnPlateau" not in text
+
+    @pytest.mark.parametrize(
+        ("plugins", "message"),
+        [
+            ([LinearSchedulerPlugin(), CosineSchedulerPlugin()], "has LinearSchedulerPlugin, CosineSchedulerPlugin"),
+            ([AnnealingPlugin(), OneCycleSchedulerPlugin()], "has AnnealingPlugin, OneCycleSchedulerPlugin"),
+            ([AnnealingPlugin(), AnnealingPlugin()], "has AnnealingPlugin, AnnealingPlugin"),
+        ],
+        ids=["two", "with annealing", "annealing twice"],
+    )
+    def test_a_run_has_one_schedule(self, plugins: list[Any], message: str, tmp_path: Path) -> None:
+        for name in ("train", "fine_tune"):
+            with pytest.raises(SettingError, match=f"a run has one schedule of the learning rate.* {message}: choose"):
+                getattr(make_trainer(), name)(tmp_path, plugins=plugins)
+
+    def test_the_warm_up_of_a_schedule_that_is_replaced_is_refused(self, tmp_path: Path) -> None:
+        for options in ({"plugins": [CosineSchedulerPlugin()]}, {"attach_default_scheduler": False}):
+            with pytest.raises(SettingError, match=r"warmup_fraction=0.5 is for the schedule of fine_tune"):
+                make_trainer().fine_tune(tmp_path, warmup_fraction=0.5, **options)
+
+    def test_settings_of_annealing_that_a_schedule_replaces_are_reported(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        options: dict[str, Any] = {"max_epochs": 1, "patience": 5, "anneal_with_restarts": True}
+        make_trainer().train(tmp_path, **options)
+        make_trainer().train(tmp_path, max_epochs=1, plugins=[CosineSchedulerPlugin()])
+        make_trainer().train(tmp_path, max_epochs=1, plugins=[AnnealingPlugin(patience=1)])
+        assert "change nothing" not in caplog.text
+        for changed in ({"plugins": [CosineSchedulerPlugin()]}, {"attach_default_scheduler": False}):
+            caplog.clear()
+            make_trainer().train(tmp_path, **options, **changed)
+            assert "so patience and anneal_with_restarts change nothing" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from flairlite.checks import number, shown
 from flairlite.errors import SettingError
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.state import TrainingState
+
+log = logging.getLogger("flairlite")
 
 
 class WeightAveragePlugin(Callback):
@@ -106,6 +109,10 @@ class EMAPlugin(WeightAveragePlugin):
     def __str__(self) -> str:
         return f"EMA | decay: '{self.decay}'"
 
+    def name_in_checkpoint(self) -> str:
+        """Return the name with the decay, without which a resumed run would have another result."""
+        return f"{type(self).__name__}(decay={self.decay})"
+
     def on_batch_end(self, state: TrainingState) -> None:
         """Add the weights after a step to the average."""
         self.update(min(self.decay, (1 + self._count) / (10 + self._count)))
@@ -138,6 +145,16 @@ class SWAPlugin(WeightAveragePlugin):
 
     def __str__(self) -> str:
         return f"SWA | start: '{self.start}'"
+
+    def name_in_checkpoint(self) -> str:
+        """Return the name with the start, without which a resumed run would have another result."""
+        return f"{type(self).__name__}(start={self.start})"
+
+    def on_train_begin(self, state: TrainingState) -> None:
+        """Begin without an average, with a warning if the run ends before there is one."""
+        if self.start > state.max_epochs:
+            log.warning("SWAPlugin(start=%s) averages nothing: the run has %s epochs", self.start, state.max_epochs)
+        super().on_train_begin(state)
 
     def on_epoch_trained(self, state: TrainingState) -> None:
         """Add the weights after an epoch to the average, and give the model the average."""

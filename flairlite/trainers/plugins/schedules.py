@@ -67,6 +67,18 @@ class StepSchedule(Callback, ABC):
         self._step = self._num_steps = 0
         self._rates: list[float] = []
 
+    def __str__(self) -> str:
+        settings = ", ".join(f"{name}: '{value}'" for name, value in self.settings().items())
+        return f"{type(self).__name__.removesuffix('Plugin')} | {settings}"
+
+    def name_in_checkpoint(self) -> str:
+        """Return the name with the settings, without which a resumed run would have other learning rates."""
+        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in self.settings().items())})"
+
+    def settings(self) -> dict[str, float]:
+        """Return the settings by name."""
+        return {"warmup_fraction": self.warmup_fraction}
+
     @abstractmethod
     def factor(self, step: int, num_steps: int) -> float:
         """Return the factor of a step, from 0 to below `num_steps`."""
@@ -113,9 +125,6 @@ class LinearSchedulerPlugin(StepSchedule):
     def __init__(self, warmup_fraction: float = 0.1) -> None:
         super().__init__(warmup_fraction=warmup_fraction)
 
-    def __str__(self) -> str:
-        return f"LinearScheduler | warmup_fraction: '{self.warmup_fraction}'"
-
     def factor(self, step: int, num_steps: int) -> float:
         """Return the factor of a step."""
         warmup = int(num_steps * self.warmup_fraction)
@@ -139,9 +148,6 @@ class CosineSchedulerPlugin(StepSchedule):
 
     def __init__(self, warmup_fraction: float = 0.1) -> None:
         super().__init__(warmup_fraction=warmup_fraction)
-
-    def __str__(self) -> str:
-        return f"CosineScheduler | warmup_fraction: '{self.warmup_fraction}'"
 
     def factor(self, step: int, num_steps: int) -> float:
         """Return the factor of a step."""
@@ -174,11 +180,9 @@ class OneCycleSchedulerPlugin(StepSchedule):
         self.div_factor: float = number(least=1)("div_factor", div_factor)
         self.final_div_factor: float = number(least=1)("final_div_factor", final_div_factor)
 
-    def __str__(self) -> str:
-        return (
-            f"OneCycleScheduler | warmup_fraction: '{self.warmup_fraction}', div_factor: '{self.div_factor}', "
-            f"final_div_factor: '{self.final_div_factor}'"
-        )
+    def settings(self) -> dict[str, float]:
+        """Return the settings by name."""
+        return {**super().settings(), "div_factor": self.div_factor, "final_div_factor": self.final_div_factor}
 
     def factor(self, step: int, num_steps: int) -> float:
         """Return the factor of a step."""
