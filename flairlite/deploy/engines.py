@@ -15,7 +15,7 @@ from flairlite.errors import MissingExtraError, ModelFileError, SettingError
 
 Floats = NDArray[np.float32]
 Inputs = Mapping[str, NDArray[Any]]
-Session = Callable[[Inputs], Floats]
+Session = Callable[[Inputs], list[Floats]]
 
 _RECURRENT = {"LSTMSequence", "GRUSequence", "RNNSequence"}  # types of OpenVINO's operators
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # and their names in OpenVINO
@@ -36,7 +36,7 @@ class Engine:
     num_threads: int
 
     def make_session(self, network: bytes) -> Session:
-        """Return a function from the named inputs of a network in ONNX's format to its output; threads may share it.
+        """Return a function from the named inputs of a network in ONNX's format to its outputs; threads may share it.
 
         Raises:
             MissingExtraError: If the library is not installed.
@@ -78,9 +78,9 @@ def _onnxruntime_session(network: bytes, num_threads: int) -> Session:
     except Exception as error:  # ONNX Runtime raises types of its own
         raise ModelFileError(f"onnxruntime {onnxruntime.__version__} cannot load the network: {error}") from error
 
-    def run(inputs: Inputs) -> Floats:
-        output: Floats = session.run(None, inputs)[0]
-        return output
+    def run(inputs: Inputs) -> list[Floats]:
+        outputs: list[Floats] = session.run(None, inputs)
+        return outputs
 
     return run
 
@@ -92,7 +92,8 @@ class OpenVinoSession:
     a network has such layers, the sequences of a batch are therefore computed in groups of equal length.
 
     Args:
-        network: The network in ONNX's format; its inputs include `lengths` (B,), and those of type integer (T, B).
+        network: The network in ONNX's format. If `lengths` (B,) are among its inputs, others of integers are (T, B),
+            and it has one output.
         precision: `f32` or `bf16`.
         num_threads: Threads that compute one batch.
     """
@@ -117,16 +118,18 @@ class OpenVinoSession:
         self._reads_padding = any(operator.get_type_name() in _RECURRENT for operator in model.get_ops())
         self._local = threading.local()  # a request computes one batch at a time
 
-    def __call__(self, inputs: Inputs) -> Floats:
-        """Return the output of a batch: (T, B, K), zero on padding, or (B, K)."""
+    def __call__(self, inputs: Inputs) -> list[Floats]:
+        """Return the outputs of a batch; with `lengths`, (T, B, K), zero on padding, or (B, K)."""
+        if not self._reads_padding or "lengths" not in inputs:
+            return self._run(inputs)
         lengths = inputs["lengths"]  # (B,)
         distinct = np.unique(lengths).tolist()
-        if len(distinct) == 1 or not self._reads_padding:
+        if len(distinct) == 1:
             return self._run(inputs)
         output: Floats | None = None
         for length in distinct[::-1]:  # the longest first, whose output has the shape of all
             columns = np.flatnonzero(lengths == length)
-            part = self._run({name: _take(value, length, columns) for name, value in inputs.items()})
+            [part] = self._run({name: _take(value, length, columns) for name, value in inputs.items()})
             if output is None:
                 output = np.zeros((*part.shape[:-2], len(lengths), part.shape[-1]), np.float32)
             if part.ndim == 3:
@@ -134,13 +137,13 @@ class OpenVinoSession:
             else:
                 output[columns] = part
         assert output is not None
-        return output
+        return [output]
 
-    def _run(self, inputs: Inputs) -> Floats:
+    def _run(self, inputs: Inputs) -> list[Floats]:
         if not hasattr(self._local, "request"):
             self._local.request = self._compiled.create_infer_request()
-        output: Floats = self._local.request.infer(dict(inputs))[0].copy()  # the next batch overwrites it
-        return output
+        found = self._local.request.infer(dict(inputs))
+        return [found[output].copy() for output in self._compiled.outputs]  # the next batch overwrites them
 
 
 def _take(value: NDArray[Any], length: int, columns: NDArray[np.int64]) -> NDArray[Any]:

@@ -209,21 +209,24 @@ class TransformerEmbeddings(Embeddings):
         self._check_sizes(torch.from_numpy(layout.lengths.sum(axis=1)), indices)
         return layout
 
-    def _read(self, input_ids: Tensor, mask: Tensor, generator: Generator | None) -> Tensor:
-        """Return the chosen layers of all subwords, (W * L, D)."""
-        last = self.model.config.num_hidden_layers
-        with drawing_from(generator if self.training else None):
-            output = self.model(
-                input_ids=input_ids,
-                attention_mask=mask.long(),
-                output_hidden_states=self._layers != (last,),
-                return_dict=True,
-            )
+    def join_layers(self, model: Any, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """Return the chosen layers of a transformer like this one, (W, L, D)."""
+        last = model.config.num_hidden_layers
+        output = model(
+            input_ids=input_ids,
+            attention_mask=mask.long(),
+            output_hidden_states=self._layers != (last,),
+            return_dict=True,
+        )
         states = [
             output.last_hidden_state if layer == last else output.hidden_states[layer] for layer in self._layers
         ]  # each (W, L, D)
-        joined = torch.stack(states).mean(0) if self.layer_mean else torch.cat(states, dim=2)
-        return joined.flatten(0, 1)
+        return torch.stack(states).mean(0) if self.layer_mean else torch.cat(states, dim=2)
+
+    def _read(self, input_ids: Tensor, mask: Tensor, generator: Generator | None) -> Tensor:
+        """Return the chosen layers of all subwords, (W * L, D)."""
+        with drawing_from(generator if self.training else None):
+            return self.join_layers(self.model, input_ids, mask).flatten(0, 1)
 
     def _hash(self, dataset: EncodedDataset) -> str:
         """Return a hash of all that the vectors of a data set depend on."""
