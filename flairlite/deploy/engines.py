@@ -115,6 +115,8 @@ class OpenVinoSession:
             self._compiled: Any = core.compile_model(model, "CPU", settings)
         except Exception as error:  # OpenVINO raises types of its own
             raise ModelFileError(f"openvino {openvino.__version__} cannot load the network: {error}") from error
+        # inputs that nothing is computed from are not part of the compiled network
+        self._names = {name for port in self._compiled.inputs for name in port.get_names()}
         self._reads_padding = any(operator.get_type_name() in _RECURRENT for operator in model.get_ops())
         self._local = threading.local()  # a request computes one batch at a time
 
@@ -142,7 +144,7 @@ class OpenVinoSession:
     def _run(self, inputs: Inputs) -> list[Floats]:
         if not hasattr(self._local, "request"):
             self._local.request = self._compiled.create_infer_request()
-        found = self._local.request.infer(dict(inputs))
+        found = self._local.request.infer({name: inputs[name] for name in inputs if name in self._names})
         return [found[output].copy() for output in self._compiled.outputs]  # the next batch overwrites them
 
 

@@ -91,6 +91,8 @@ class ExportedModel:
         self._columns = [slice(*bounds) for bounds in pairwise([0, *ends])]  # of each label type in the scores
         fields = tuple(map(str, settings["fields"]))
         self._vectors = Vectors(settings["features"], content.arrays, fields, engine)
+        if not self._vectors.by_word and any(labeler.unit != "sentence" for labeler in self.labelers):
+            raise ValueError("words are labelled, but only sentences have vectors")
         self._network = Network(content.network, engine)
         self._tokenizer = _make_tokenizer(settings["tokenizer"])
         self._check()

@@ -65,6 +65,9 @@ class Vectors:
         fields: The label types of tokens that are read.
         engine: What computes networks.
 
+    Attributes:
+        by_word: Whether words have vectors, not sentences.
+
     Raises:
         KeyError: If the settings name an unknown kind of embeddings, or an array or a setting is missing.
     """
@@ -83,8 +86,8 @@ class Vectors:
             else:
                 self._alone.append((columns, KINDS[part["kind"]](part, own, engine)))
         features = [each for _, each in self._in_sentences]
-        self._by_word = all(each.by_word for each in features)
-        if not self._by_word and len(settings) > 1:
+        self.by_word = all(each.by_word for each in features)
+        if not self.by_word and len(settings) > 1:
             raise ValueError("vectors of sentences stand alone")
         self._reads_context = next((each for each in features if each.context), None)
 
@@ -139,7 +142,7 @@ class Vectors:
         is_word = steps < lengths[:, None]  # (B, T)
         positions = np.where(is_word, chunk.offsets[indices][:, None] + steps, len(chunk.word_ids) - 1)
         word_ids = chunk.word_ids[positions].astype(np.int64)
-        table = np.zeros(((lengths.sum() if self._by_word else len(lengths)) + 1, self._length), np.float32)
+        table = np.zeros(((lengths.sum() if self.by_word else len(lengths)) + 1, self._length), np.float32)
         alone = chunk.table[np.append(word_ids[is_word], -1)] if self._alone else chunk.table
         end = 0
         for columns, _ in self._alone:
@@ -151,4 +154,4 @@ class Vectors:
             if vectors.shape != table[:-1, columns].shape:  # NumPy would repeat a single column
                 raise ValueError(f"vectors have the shape {vectors.shape}")
             table[:-1, columns] = vectors
-        return lengths if self._by_word else np.ones_like(lengths), table
+        return lengths if self.by_word else np.ones_like(lengths), table

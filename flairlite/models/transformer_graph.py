@@ -109,7 +109,7 @@ def _example(encoder: _Encoder, windows: int, length: int) -> tuple[Tensor, Tens
 
 
 def _simplify(onnx: Any, model: Any) -> None:
-    """Turn constants into weights, and remove texts that say nothing about the network."""
+    """Turn constants into weights, declare inputs that no layer uses, and remove descriptions."""
     graph, nodes = model.graph, []
     for node in graph.node:
         node.ClearField("doc_string")
@@ -127,6 +127,9 @@ def _simplify(onnx: Any, model: Any) -> None:
     del graph.node[:]
     graph.node.extend(nodes)
     del graph.value_info[:]
+    for name in set(_INPUTS) - {value.name for value in graph.input}:
+        integers = onnx.TensorProto.INT64
+        graph.input.append(onnx.helper.make_tensor_value_info(name, integers, ("windows", "subwords")))
     model.ClearField("metadata_props")
 
 
