@@ -2,8 +2,8 @@
 
     python benchmarks/deploy.py [--spacy PYTHON] [--rounds 3] [--epochs 10] [--cpu-time] [--json FILE] [--sample]
 
-The model is that of the tutorial. Each figure is measured in a process of its own, with one thread, and the columns take
-turns; the table has medians over the rounds. PYTHON is the interpreter of an environment with spaCy, whose own tagger is
+The model is that of the tutorial. Each figure is measured in a process of its own with one thread, and the columns take
+turns. The table has medians over the rounds. PYTHON is the interpreter of an environment with spaCy, whose tagger is
 trained for three epochs; without it, or without OpenVINO, their columns are left out. `--cpu-time` measures the time of
 the processor instead of that of the clock: on a busy machine, only the ratios of such times say something. `--sample`
 uses the bundled data.

@@ -112,7 +112,7 @@ def test_all_kinds_of_transformers_predict_equally(kind: str, folder: Path, tmp_
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 def test_settings_of_words_are_exported(kind: str, options: dict[str, Any], folder: Path, tmp_path: Path) -> None:
     embeddings = TransformerWordEmbeddings(folder / kind, **options)
-    model = tagger(embeddings, spans=True, use_rnn=False)  # a network over the words could hide differences
+    model = tagger(embeddings, use_rnn=False)  # a network over the words could hide differences
     check_predictions(model, tmp_path)
     expected, found = (each.n_best(sentences(), 3) for each in (model, load(tmp_path / "model.onnx")))
     assert [[labeling.tags for labeling in each] for each in found] == [
