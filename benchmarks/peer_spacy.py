@@ -25,8 +25,16 @@ def tagger(options: Options) -> Figures:
     figures: Figures = {}
     with timing(figures, "import_s"):
         import spacy
+    nlp = train_pipeline(options, figures)
+    test = workloads.read_tagged(options.treebank("test"))
+    figures |= workloads.measure_prediction(adapt(nlp), test, (*workloads.BATCH_SIZES, 512))
+    figures["versions"] = {**measuring.versions("thinc"), "spacy": spacy.__version__}
+    return figures
+
+
+def train_pipeline(options: Options, figures: Figures) -> Any:
+    """Train spaCy's morphologizer, and store its speed and its accuracy on the development split in `figures`."""
     from spacy.cli.init_config import init_config
-    from spacy.tokens import Doc
     from spacy.util import load_model_from_config
     from thinc.api import fix_random_seed
 
@@ -35,18 +43,22 @@ def tagger(options: Options) -> Figures:
     nlp = load_model_from_config(config, auto_fill=True)
     train, dev = _examples(nlp, options, "train"), _examples(nlp, options, "dev")
     nlp.initialize(lambda: train)
-    figures["train_tokens_per_s"] = _train(nlp, random.Random(options.seed).sample(train, 1254), options.seed)
+    sample = random.Random(options.seed).sample(train, min(1254, len(train)))
+    figures["train_tokens_per_s"] = _train(nlp, sample, options.seed)
     figures["dev_accuracy"] = nlp.evaluate(dev)["pos_acc"]
-    spacy_tagger = Tagger(
+    return nlp
+
+
+def adapt(nlp: Any) -> Tagger:
+    """Adapt a pipeline of spaCy."""
+    from spacy.tokens import Doc
+
+    return Tagger(
         make=lambda words: Doc(nlp.vocab, words=words),
         predict=lambda docs, size: list(nlp.pipe(docs, batch_size=size)),
         predict_one=nlp,
         tags=lambda doc: [token.pos_ for token in doc],
     )
-    test = workloads.read_tagged(options.treebank("test"))
-    figures |= workloads.measure_prediction(spacy_tagger, test, (*workloads.BATCH_SIZES, 512))
-    figures["versions"] = {**measuring.versions("thinc"), "spacy": spacy.__version__}
-    return figures
 
 
 def _examples(nlp: Any, options: Options, split: str) -> list[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -407,18 +406,9 @@ class Encoder:
         self._ids.append(self._distinct.add(sentences))
         self._lengths.append(count_words(sentences))
         if self._context is not None:
-            rows = [self._read_context(sentence, self._context) for sentence in sentences]
-            self._context_ids.append(np.array(rows, dtype=np.int32).reshape(len(rows), -1))
-
-    def _read_context(self, sentence: Sentence, window: ContextWindow) -> Ids:
-        """Return the ids of the words before and after a sentence, (2 C,), -1 for none."""
-        found = np.full((2, window.length), -1, dtype=np.int32)
-        for row, step in enumerate((-1, 1)):
-            neighbours = sentence.neighbours(step, window.respect_document_boundaries)
-            items = chain.from_iterable(list(self._distinct.items(item))[::step] for item in neighbours)
-            ids = self._distinct.add_items(islice(items, window.length))[::step]
-            found[row, : len(ids)] = ids
-        return found.ravel()
+            window = self._context
+            rows = self._distinct.add_context(sentences, window.length, window.respect_document_boundaries)
+            self._context_ids.append(rows.reshape(len(rows), -1))
 
     def words(self) -> list[str]:
         """Return the N words."""

@@ -331,14 +331,25 @@ def test_exported_models_are_measured_without_torch(tmp_path: Path) -> None:
     tagger = SequenceTagger(WordEmbeddings({"the": [1.0, 2.0], "dog": [2.0, 0.5]}), labels, "upos", hidden_size=4)
     tagger.export(tmp_path / "model.onnx")
     figures: dict[str, Any] = {}
-    for part in ("start", "predict"):
+    for part in ("start export", "predict export"):
         process = run_benchmark("deploy.py", "--sample", "--part", part, "--folder", str(tmp_path))
         assert process.returncode == 0, process.stderr
         figures |= json.loads(process.stdout.splitlines()[-1])
     assert 0 < figures["num_modules"] < 600
-    assert 0 < figures["peak_rss_mb"] < figures["predict_peak_rss_mb"] * 2
+    assert 0 < figures["start_rss_mb"] < figures["peak_rss_mb"] * 2
+    assert 50 < figures["installed_mb"] < 1000
     assert all(figures[name] > 0 for name in ("first_sentence_s", "latency_ms", "predict_tokens_per_s"))
-    assert 0 <= figures["whole_test_accuracy"] <= 1
+    assert 0 <= figures["accuracy"] <= 1
+
+
+def test_the_table_of_exported_models_has_ratios_to_torch() -> None:
+    figures = {
+        "torch": {"predict_tokens_per_s": 50_000.0, "accuracy": 0.5, "changed_labels": 0},
+        "export": {"predict_tokens_per_s": 75_000.0, "accuracy": 0.25, "changed_labels": 3},
+    }
+    table = load("deploy").format_table(figures)
+    assert "| whole test split, tokens/s | 50,000 | 75,000 (1.50) |" in table
+    assert "| accuracy on the whole test split | 0.5000 | 0.2500 |" in table
 
 
 @pytest.fixture(scope="module")

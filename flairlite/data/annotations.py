@@ -155,7 +155,10 @@ class SentenceAnnotations(DataPoint):
 
     def has_label(self, label_type: str) -> bool:
         """Tell whether the sentence, a token or a span has a label of this type."""
-        return any(self._labels.others(check_type(label_type))) or self._labels.column(label_type) is not None
+        name = check_type(label_type)
+        if self._labels is NO_LABELS:  # as before most predictions
+            return False
+        return any(self._labels.others(name)) or self._labels.column(name) is not None
 
     def get_spans(self, label_type: str | None = None) -> list[Span]:
         """Return the spans with a label of one type, or of any, by position."""

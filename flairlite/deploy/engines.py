@@ -15,9 +15,12 @@ from flairlite.errors import MissingExtraError, ModelFileError, SettingError
 
 Floats = NDArray[np.float32]
 Inputs = Mapping[str, NDArray[Any]]
-Session = Callable[[Inputs], Floats]
+Session = Callable[[Inputs], list[Floats]]
 
 _RECURRENT = {"LSTMSequence", "GRUSequence", "RNNSequence"}  # types of OpenVINO's operators
+# the gate, in OpenVINO's order, that must be closed or opened to keep a state of zero, and its input for this
+_CLOSED_GATES = {"LSTMSequence": (1, -10_000.0), "GRUSequence": (0, 10_000.0)}
+_WIDTH = 32  # a multiple of which the features are: instructions for bfloat16 take as many at once
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # and their names in OpenVINO
 
 
@@ -36,7 +39,7 @@ class Engine:
     num_threads: int
 
     def make_session(self, network: bytes) -> Session:
-        """Return a function from the named inputs of a network in ONNX's format to its output; threads may share it.
+        """Return a function from the named inputs of a network in ONNX's format to its outputs; threads may share it.
 
         Raises:
             MissingExtraError: If the library is not installed.
@@ -78,9 +81,9 @@ def _onnxruntime_session(network: bytes, num_threads: int) -> Session:
     except Exception as error:  # ONNX Runtime raises types of its own
         raise ModelFileError(f"onnxruntime {onnxruntime.__version__} cannot load the network: {error}") from error
 
-    def run(inputs: Inputs) -> Floats:
-        output: Floats = session.run(None, inputs)[0]
-        return output
+    def run(inputs: Inputs) -> list[Floats]:
+        outputs: list[Floats] = session.run(None, inputs)
+        return outputs
 
     return run
 
@@ -88,11 +91,13 @@ def _onnxruntime_session(network: bytes, num_threads: int) -> Session:
 class OpenVinoSession:
     """Computes a network with OpenVINO.
 
-    OpenVINO's recurrent layers read the padding of shorter sequences too, although the network gives their lengths. If
-    a network has such layers, the sequences of a batch are therefore computed in groups of equal length.
+    OpenVINO's recurrent layers read the padding of shorter sequences too, although the network gives their lengths.
+    LSTMs and GRUs that begin with the state zero therefore get a feature that keeps the state at zero on padding, as in
+    `PaddedRNN`. With other recurrent layers, the sequences of a batch are computed in groups of equal length.
 
     Args:
-        network: The network in ONNX's format; its inputs include `lengths` (B,), and those of type integer (T, B).
+        network: The network in ONNX's format. If `lengths` (B,) are among its inputs, others of integers are (T, B),
+            and it has one output.
         precision: `f32` or `bf16`.
         num_threads: Threads that compute one batch.
     """
@@ -111,22 +116,26 @@ class OpenVinoSession:
         core = openvino.Core()
         try:
             model = core.read_model(network)
+            self._reads_padding = not close_gates(model)
             self._compiled: Any = core.compile_model(model, "CPU", settings)
         except Exception as error:  # OpenVINO raises types of its own
             raise ModelFileError(f"openvino {openvino.__version__} cannot load the network: {error}") from error
-        self._reads_padding = any(operator.get_type_name() in _RECURRENT for operator in model.get_ops())
+        # inputs that nothing is computed from are not part of the compiled network
+        self._names = {name for port in self._compiled.inputs for name in port.get_names()}
         self._local = threading.local()  # a request computes one batch at a time
 
-    def __call__(self, inputs: Inputs) -> Floats:
-        """Return the output of a batch: (T, B, K), zero on padding, or (B, K)."""
+    def __call__(self, inputs: Inputs) -> list[Floats]:
+        """Return the outputs of a batch: with `lengths`, (T, B, K), meaningless on padding, or (B, K)."""
+        if not self._reads_padding or "lengths" not in inputs:
+            return self._run(inputs)
         lengths = inputs["lengths"]  # (B,)
         distinct = np.unique(lengths).tolist()
-        if len(distinct) == 1 or not self._reads_padding:
+        if len(distinct) == 1:
             return self._run(inputs)
         output: Floats | None = None
         for length in distinct[::-1]:  # the longest first, whose output has the shape of all
             columns = np.flatnonzero(lengths == length)
-            part = self._run({name: _take(value, length, columns) for name, value in inputs.items()})
+            [part] = self._run({name: _take(value, length, columns) for name, value in inputs.items()})
             if output is None:
                 output = np.zeros((*part.shape[:-2], len(lengths), part.shape[-1]), np.float32)
             if part.ndim == 3:
@@ -134,13 +143,69 @@ class OpenVinoSession:
             else:
                 output[columns] = part
         assert output is not None
-        return output
+        return [output]
 
-    def _run(self, inputs: Inputs) -> Floats:
+    def _run(self, inputs: Inputs) -> list[Floats]:
         if not hasattr(self._local, "request"):
             self._local.request = self._compiled.create_infer_request()
-        output: Floats = self._local.request.infer(dict(inputs))[0].copy()  # the next batch overwrites it
-        return output
+        named = {name: value for name, value in inputs.items() if name in self._names}
+        found = self._local.request.infer(named, share_inputs=True)
+        return [found[output].copy() for output in self._compiled.outputs]  # the next batch overwrites them
+
+
+def close_gates(model: Any) -> bool:
+    """Add the feature that keeps the states of recurrent layers at zero on padding to a network of OpenVINO.
+
+    Returns:
+        Whether its recurrent layers, if there are any, do not depend on padding now.
+    """
+    layers = [operator for operator in model.get_ops() if operator.get_type_name() in _RECURRENT]
+    lengths = [port for port in model.inputs if "lengths" in port.get_names()]
+    if not layers or not lengths:
+        return True
+    if not all(layer.get_type_name() in _CLOSED_GATES and _begins_with_zero(layer) for layer in layers):
+        return False
+    for layer in layers:
+        _close_gates_of(layer, lengths[0])
+    return True
+
+
+def _begins_with_zero(layer: Any) -> bool:
+    """Return whether the initial states of a layer are not computed from weights: the exported network gives none."""
+    count = 2 if layer.get_type_name() == "LSTMSequence" else 1
+    for state in (layer.input_value(1 + index) for index in range(count)):
+        sources, seen = [state.get_node()], set()
+        while sources:
+            node = sources.pop()
+            if node.get_name() in seen:
+                continue
+            seen.add(node.get_name())
+            if node.get_type_name() == "Constant" and node.get_element_type().is_real() and np.any(node.get_data()):
+                return False
+            if node.get_type_name() == "ShapeOf":  # what it depends on is a shape, not a value
+                continue
+            sources += [value.get_node() for value in node.input_values()]
+    return True
+
+
+def _close_gates_of(layer: Any, lengths: Any) -> None:
+    from openvino import opset8 as ops
+
+    gate, value = _CLOSED_GATES[layer.get_type_name()]
+    position = layer.get_input_size() - 3  # of the weights for the input, before those for the state and the biases
+    features, weights = layer.input_value(0), layer.input_value(position)  # (B, T, D), (directions, gates * H, D)
+    shape = weights.get_partial_shape()
+    directions, rows, width = (shape[axis].get_length() for axis in range(3))
+    size = layer.get_attributes()["hidden_size"]
+    columns = np.zeros((directions, rows, -width % _WIDTH or _WIDTH), np.float32)
+    columns[:, gate * size : (gate + 1) * size, 0] = value
+    num_steps = ops.gather(ops.shape_of(features, "i32"), np.int32(1), np.int32(0))
+    steps = ops.range(np.int32(0), num_steps, np.int32(1), "i32")  # (T,)
+    is_padding = ops.greater_equal(steps, ops.unsqueeze(lengths, np.int32(1)))  # (B, T)
+    ones = np.ones((1, 1, columns.shape[2]), np.float32)
+    padding = ops.multiply(ops.convert(ops.unsqueeze(is_padding, np.int32(2)), "f32"), ones)  # (B, T, columns)
+    layer.input(0).replace_source_output(ops.concat([features, padding], 2).output(0))
+    layer.input(position).replace_source_output(ops.concat([weights, columns], 2).output(0))
 
 
 def _take(value: NDArray[Any], length: int, columns: NDArray[np.int64]) -> NDArray[Any]:

@@ -285,39 +285,6 @@ KINDS = {
 }
 
 
-class WordFeatures:
-    """The vectors of words, in which those of several embeddings are concatenated.
-
-    Args:
-        settings: The settings of each embedding, in order.
-        arrays: The arrays of the file; those of the embedding at index n begin with `n.`.
-        engine: What computes networks.
-
-    Raises:
-        KeyError: If the settings name an unknown kind of embeddings, or an array or a setting is missing.
-    """
-
-    def __init__(self, settings: Sequence[Settings], arrays: Arrays, engine: Engine) -> None:
-        self._parts: list[tuple[slice, Features]] = []
-        self.length = 0
-        for index, part in enumerate(settings):
-            own = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{index}.")}
-            start, self.length = self.length, self.length + int(part["length"])
-            self._parts.append((slice(start, self.length), KINDS[part["kind"]](part, own, engine)))
-
-    def __call__(self, words: Sequence[str], fields: FieldValues) -> Floats:
-        """Return the vectors of U distinct words and, in the last row, of padding, (U + 1, D)."""
-        table = np.zeros((len(words) + 1, self.length), np.float32)
-        if len(self._parts) == 1:
-            self._parts[0][1].fill(table, words, fields)
-            return table
-        for columns, part in self._parts:
-            vectors = np.zeros((len(table), columns.stop - columns.start), np.float32)
-            part.fill(vectors, words, fields)
-            table[:, columns] = vectors
-        return table
-
-
 def _words_of(arrays: Arrays) -> PackedWords:
     return PackedWords(arrays["words"], arrays["offsets"], HashIndex(arrays["hashes"], arrays["order"]))
 

@@ -31,7 +31,7 @@ from flairlite.storage.atomic import atomic_write
 from flairlite.storage.description import EXPORT_MAGIC, describe_format, describe_missing
 from flairlite.version import __version__
 
-FORMAT_VERSION = 2  # 2: several label types; more kinds of embeddings
+FORMAT_VERSION = 3  # 2: several label types; more kinds of embeddings; 3: transformers, language models
 Arrays = Mapping[str, NDArray[Any]]
 
 _HEADER_FIELD, _ARRAYS_FIELD = 30_001, 30_002  # ONNX's fields have numbers below 100

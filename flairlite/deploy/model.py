@@ -14,10 +14,10 @@ from flairlite.checks import file_path
 from flairlite.data import Sentence
 from flairlite.deploy.batches import group_batches
 from flairlite.deploy.engines import Engine, read_engine
-from flairlite.deploy.features import WordFeatures
 from flairlite.deploy.file_format import ExportedFile, read_export
 from flairlite.deploy.labelers import Labeler, Predictions, make_labelers
 from flairlite.deploy.network import Network
+from flairlite.deploy.vectors import NetworkInput, Vectors
 from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
 from flairlite.prediction.label_types import choose_types, names_to_write
 from flairlite.prediction.n_best import Hypothesis
@@ -30,7 +30,6 @@ from flairlite.prediction.sentences import (
     read_chunks,
     show_progress,
 )
-from flairlite.prediction.words import DistinctWords
 from flairlite.tokenization import Tokenizer
 
 Ids = NDArray[np.int64]
@@ -45,7 +44,7 @@ def load(
         path: The path of the file.
         num_threads: Threads that compute one batch. A server does more work with one thread in each of its processes.
         engine: What computes the network: `onnxruntime`, or `openvino` (extra `openvino`). The labels are the same.
-            ONNX Runtime is faster unless many sentences are predicted in bfloat16; see docs/guide/large-corpora.md.
+            ONNX Runtime is faster unless sentences are predicted in batches in bfloat16; see docs/guide/large-corpora.md.
         precision: `float32`, or `bfloat16` with OpenVINO, which is faster on processors with instructions for it, and
             changes a few labels in ten thousand.
 
@@ -90,8 +89,10 @@ class ExportedModel:
         self.label_type = self.label_types[0]
         ends = np.cumsum([len(labeler.class_names) for labeler in self.labelers]).tolist()
         self._columns = [slice(*bounds) for bounds in pairwise([0, *ends])]  # of each label type in the scores
-        self._fields: tuple[str, ...] = tuple(map(str, settings["fields"]))
-        self._features = WordFeatures(settings["features"], content.arrays, engine)
+        fields = tuple(map(str, settings["fields"]))
+        self._vectors = Vectors(settings["features"], content.arrays, fields, engine)
+        if not self._vectors.by_word and any(labeler.unit != "sentence" for labeler in self.labelers):
+            raise ValueError("words are labelled, but only sentences have vectors")
         self._network = Network(content.network, engine)
         self._tokenizer = _make_tokenizer(settings["tokenizer"])
         self._check()
@@ -323,20 +324,20 @@ class ExportedModel:
         self, sentences: Sequence[Sentence], lengths: Ids, batch_size: int
     ) -> Iterator[tuple[list[Ids], list[NDArray[np.float32]]]]:
         """Yield groups of batches (see `group_batches`), and the scores of each batch."""
-        distinct = DistinctWords(self._fields)
-        word_ids = np.append(distinct.add(sentences), np.int32(len(distinct)))  # (N + 1,); the last is for padding
-        table = self._features(*distinct.columns())  # (U + 1, D)
-        offsets = np.cumsum(lengths) - lengths
+        chunk = self._vectors.read(sentences, lengths)
         for group in group_batches(lengths, batch_size):
-            yield group, [self._run(table, word_ids, lengths[batch], offsets[batch]) for batch in group]
+            yield group, [self._run(inputs) for inputs in self._vectors.batches(chunk, group)]
 
-    def _run(self, table: NDArray[np.float32], word_ids: NDArray[np.int32], lengths: Ids, offsets: Ids) -> Any:
+    def _run(self, inputs: NetworkInput) -> NDArray[np.float32]:
         """Return the scores of B sentences, of the classes of all label types: (T, B, K) of words, or (B, K)."""
+        lengths, rows = inputs.lengths, inputs.rows
         steps = np.arange(lengths[0])[:, None]  # (T, 1)
-        positions = offsets + steps  # (T, B)
+        positions = inputs.offsets + steps  # (T, B)
         if lengths[-1] < lengths[0]:
-            positions = np.where(steps < lengths, positions, len(word_ids) - 1)
-        scores = self._network({"table": table, "word_ids": word_ids[positions], "lengths": lengths.astype(np.int32)})
+            positions = np.where(steps < lengths, positions, len(rows) - 1)
+        scores = self._network(
+            {"table": inputs.table, "word_ids": rows[positions], "lengths": lengths.astype(np.int32)}
+        )
         if scores.shape[-1] != self._columns[-1].stop:
             raise ValueError(f"the network has {scores.shape[-1]} classes, not {self._columns[-1].stop}")
         return scores

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from weakref import WeakSet
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairlite.deploy.engines import Engine, Session
-from flairlite.deploy.network_check import check_network
+from flairlite.deploy.network_check import OPERATORS, check_network
 
 Floats = NDArray[np.float32]
 
@@ -21,30 +21,35 @@ _lock = threading.Lock()  # held while a session is made, and during a fork
 
 
 class Network:
-    """A network with one output; threads may run it at the same time.
+    """A network; threads may run it at the same time.
 
     A session of an engine cannot be used after a fork, and not even be freed: its threads exist only in the parent, and
     a lock that another thread of the parent holds is never released. Sessions are therefore released before a fork, and
     parent and child make new ones when they next run the network.
 
     Args:
-        model: The network in ONNX's format.
+        model: The network in ONNX's format; large ones stay mapped from the file.
         engine: What computes it.
+        operators: Those that it may have.
 
     Raises:
         ModelFileError: If the network has other operators than exported models have, or cannot be loaded.
         MissingExtraError: If the engine is not installed.
     """
 
-    def __init__(self, model: bytes, engine: Engine) -> None:
-        check_network(model)
+    def __init__(self, model: bytes | memoryview, engine: Engine, operators: Collection[str] = OPERATORS) -> None:
+        check_network(model, operators)
         self._model, self._engine = model, engine
         self._session: Session | None = None
         self._get_session()
         _networks.add(self)
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> Floats:
-        """Return the output for named inputs."""
+        """Return the first output for named inputs."""
+        return self.run(inputs)[0]
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[Floats]:
+        """Return all outputs for named inputs."""
         session = self._session or self._get_session()
         return session(inputs)
 
@@ -55,7 +60,7 @@ class Network:
     def _get_session(self) -> Session:
         with _lock:
             if self._session is None:
-                self._session = self._engine.make_session(self._model)
+                self._session = self._engine.make_session(bytes(self._model))
             return self._session
 
 

@@ -9,19 +9,27 @@ The fields of the messages are those of https://github.com/onnx/onnx/blob/main/o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from flairlite.errors import ModelFileError
 
 OPERATORS = frozenset(
     (
         "Add", "Cast", "Concat", "Conv", "Div", "Expand", "GRU", "Gather", "GatherND", "LSTM", "Less", "MatMul", "Max",
-        "RNN", "Range", "ReduceMax", "ReduceMin", "ReduceSum", "Relu", "Reshape", "Shape", "Sub", "Transpose",
-        "Unsqueeze", "Where",
+        "RNN", "Range", "ReduceMax", "ReduceMin", "ReduceSum", "Relu", "Reshape", "Shape", "Squeeze", "Sub",
+        "Transpose", "Unsqueeze", "Where",
     )
 )  # fmt: skip
-# bytes of a value by its type: float, int32, int64, bool
-_ITEM_SIZES = {1: 4, 6: 4, 7: 8, 9: 1}
+# those of transformers; like the others, they compute their outputs from their inputs alone, without loops
+TRANSFORMER_OPERATORS = OPERATORS | frozenset(
+    (
+        "Abs", "And", "Clip", "Cos", "CumSum", "Equal", "Erf", "Exp", "Flatten", "GatherElements", "Gemm", "Greater",
+        "GreaterOrEqual", "Identity", "LayerNormalization", "LessOrEqual", "Log", "Min", "Mul", "Neg", "Not", "Or",
+        "Pow", "ReduceMean", "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "Split", "Sqrt", "Tanh", "Tile",
+    )
+)  # fmt: skip
+# bytes of a value by its type: float, int32, int64, bool, double
+_ITEM_SIZES = {1: 4, 6: 4, 7: 8, 9: 1, 11: 8}
 
 _MODEL_GRAPH, _MODEL_FUNCTIONS = 7, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE_INITIALIZER = 1, 5, 15
@@ -31,8 +39,12 @@ _ATTRIBUTE_NAME, _ATTRIBUTE_TYPE = 1, 20
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
 
 
-def check_network(model: bytes) -> None:
+def check_network(model: bytes | memoryview, operators: Collection[str] = OPERATORS) -> None:
     """Check that a network is one that `Model.export` could have written.
+
+    Args:
+        model: The network in ONNX's format.
+        operators: Those that it may have.
 
     Raises:
         ModelFileError: If it has other operators, nested graphs, or weights that are not in it.
@@ -44,7 +56,7 @@ def check_network(model: bytes) -> None:
             raise ValueError("it does not have exactly one graph, without functions")
         for number, content in _fields(_as_message(graphs[0])):
             if number == _GRAPH_NODE:
-                _check_node(_as_message(content))
+                _check_node(_as_message(content), operators)
             elif number == _GRAPH_INITIALIZER:
                 _check_tensor(_as_message(content))
             elif number == _GRAPH_SPARSE_INITIALIZER:
@@ -56,9 +68,9 @@ def check_network(model: bytes) -> None:
         ) from error
 
 
-def _check_node(node: memoryview) -> None:
+def _check_node(node: memoryview, operators: Collection[str]) -> None:
     for number, content in _fields(node):
-        if number == _NODE_OPERATOR and (name := bytes(_as_message(content)).decode()) not in OPERATORS:
+        if number == _NODE_OPERATOR and (name := bytes(_as_message(content)).decode()) not in operators:
             raise ValueError(f"it has the operator {name!r:.40}")
         if number == _NODE_DOMAIN and len(_as_message(content)):
             raise ValueError("it has an operator that is not one of ONNX's")

@@ -19,6 +19,7 @@ from flairlite.embeddings.language_model import CharacterLanguageModel, load_lan
 from flairlite.encoding import Batch, EncodedDataset, Table
 from flairlite.errors import SettingError
 from flairlite.lookup.packing import Ragged
+from flairlite.lookup.texts import TextReader
 from flairlite.runtime import get_device
 from flairlite.tensors import copy_to, map_tensors
 
@@ -77,7 +78,6 @@ class FlairEmbeddings(TokenEmbeddings):
         if isinstance(model, str) and "impresso-hipe" in model.lower():
             self.is_lower = True  # these models were trained on lower-cased texts
         self.name = str(model) if name is None and isinstance(model, (str, Path)) else name or "flair"
-        self._start = torch.from_numpy(self.lm.encode([self.lm.settings["document_delimiter"]]).values)  # (C,)
         self.lm.requires_grad_(self.fine_tune)
         self.to(get_device())
         self.eval()
@@ -93,6 +93,18 @@ class FlairEmbeddings(TokenEmbeddings):
         return self.lm.is_forward_lm
 
     @property
+    def reader(self) -> TextReader:
+        """How sentences are read."""
+        return TextReader(
+            self.lm.characters,
+            self.lm.settings["document_delimiter"],
+            is_forward=self.is_forward_lm,
+            with_whitespace=self.with_whitespace,
+            is_lower=self.is_lower,
+            chunk_size=self.chars_per_chunk,
+        )
+
+    @property
     def is_contextual(self) -> bool:
         """Whether the vector of a word depends on its sentence."""
         return True
@@ -106,8 +118,7 @@ class FlairEmbeddings(TokenEmbeddings):
 
         Padding has no characters.
         """
-        texts = [word.lower() for word in words] if self.is_lower else words
-        return self.lm.encode([*(f"{text if self.is_forward_lm else text[::-1]} " for text in texts), ""])
+        return self.reader.index(words)
 
     def select(self, table: Table, word_ids: Tensor) -> Inputs:
         """Return the inputs of sentences with word ids (B, T).
@@ -116,34 +127,8 @@ class FlairEmbeddings(TokenEmbeddings):
             (B, T) the row of each word among the outputs of the language model, from 1, or 0 for padding; and the
             arguments of `CharacterLanguageModel`.
         """
-        characters: Ragged = table
-        ids = word_ids.cpu().long()  # (B, T); waits for the device if the data set is on it
-        is_word = ids < len(characters) - 1
-        if not self.is_forward_lm:
-            ids, is_word = ids.flip(1), is_word.flip(1)
-        lengths = torch.from_numpy(characters.lengths(ids.numpy()))  # (B, T)
-        ends = len(self._start) + lengths.cumsum(1)  # (B, T)
-        joined, _ = characters.join(ids.flatten().numpy())
-        texts = self._lay_out(torch.from_numpy(joined), lengths.sum(1))  # (C, B)
-        sentence = torch.arange(len(ids)).unsqueeze(1)
-        positions = (ends - (1 if self.with_whitespace else 2)).clamp_min(0)  # (B, T)
-        chunks, rows, count = [], torch.zeros_like(ids), 1
-        for begin in range(0, len(texts), self.chars_per_chunk):
-            part = texts[begin : begin + self.chars_per_chunk]
-            is_inside = is_word & (positions >= begin) & (positions < begin + len(part))
-            chosen = ((positions - begin) * len(ids) + sentence)[is_inside]  # (M,)
-            rows[is_inside] = torch.arange(count, count + len(chosen))
-            count += len(chosen)
-            chunks.append((part, chosen))
-        return rows if self.is_forward_lm else rows.flip(1), tuple(chunks)
-
-    def _lay_out(self, characters: Tensor, sizes: Tensor) -> Tensor:
-        """Return B texts of `sizes` (B,) characters, with the start before them, as columns (C, B)."""
-        start = len(self._start)
-        texts = torch.zeros(len(sizes), start + int(sizes.max()), dtype=torch.int64)  # (B, C); 0 after the end
-        texts[:, :start] = self._start
-        texts[:, start:][torch.arange(texts.shape[1] - start) < sizes.unsqueeze(1)] = characters
-        return texts.t().contiguous()
+        rows, chunks = self.reader.read(table, word_ids.cpu().long().numpy())  # waits for the device
+        return torch.from_numpy(rows), tuple((torch.from_numpy(part), torch.from_numpy(at)) for part, at in chunks)
 
     def select_batch(self, batch: Batch, generator: Generator | None = None) -> Inputs:
         """Return the inputs of a batch; see `select`; or the vectors (B, T, D) that `prepare` has computed."""

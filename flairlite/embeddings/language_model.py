@@ -8,14 +8,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
 from flairlite.download import Resource, fetch
 from flairlite.embeddings.flair_weights import FlairWeights, read_dictionary
 from flairlite.errors import ModelFileError, UnknownNameError
-from flairlite.lookup.packing import Ragged, to_code_points
+from flairlite.lookup.parts import CharacterIds
 from flairlite.nn import FeatureDropout
 from flairlite.runtime import seeded
 from flairlite.storage.flair_file import read_flair_file
@@ -40,6 +39,9 @@ class CharacterLanguageModel(nn.Module):
         document_delimiter: What it reads before a text.
         dropout: The dropout rate of characters and outputs, for training.
         recurrent_type: LSTM or GRU.
+
+    Attributes:
+        characters: The ids of characters.
     """
 
     def __init__(
@@ -74,9 +76,8 @@ class CharacterLanguageModel(nn.Module):
             self.rnn = _RNN_TYPES[recurrent_type.upper()](embedding_size, hidden_size, nlayers)
             self.proj = None if nout is None else nn.Linear(hidden_size, nout)
         self.drop = FeatureDropout(dropout)
-        ids = {ord(item): index for index, item in reversed(list(enumerate(characters))) if len(item) == 1}
-        self._codes = np.array(sorted(ids), dtype=np.int64)
-        self._ids = np.array([ids[code] for code in sorted(ids)], dtype=np.int64)
+        ids = {item: index for index, item in reversed(list(enumerate(characters)))}
+        self.characters = CharacterIds(ids, 0)
 
     @property
     def is_forward_lm(self) -> bool:
@@ -87,16 +88,6 @@ class CharacterLanguageModel(nn.Module):
     def output_size(self) -> int:
         """Features D of an output."""
         return int(self.settings["nout"] or self.settings["hidden_size"])
-
-    def encode(self, texts: Sequence[str]) -> Ragged:
-        """Return the ids of the characters of texts, 0 for unknown ones."""
-        codes, lengths = to_code_points(texts)
-        ids = np.zeros(len(codes), dtype=np.int64)
-        if len(self._codes):
-            positions = np.searchsorted(self._codes, codes).clip(max=len(self._codes) - 1)
-            is_known = self._codes[positions] == codes
-            ids[is_known] = self._ids[positions[is_known]]
-        return Ragged.pack(ids, lengths)
 
     def forward(self, chunks: Sequence[tuple[Tensor, Tensor]], generator: Generator | None = None) -> Tensor:
         """Read B texts in parts, and return some of the outputs.

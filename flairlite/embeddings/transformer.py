@@ -14,11 +14,12 @@ from torch.nn.functional import embedding_bag
 
 from flairlite.checks import flag, number, one_of, whole_number
 from flairlite.embeddings.base import DocumentEmbeddings, Inputs, TokenEmbeddings, register_embeddings
-from flairlite.embeddings.transformer_base import TransformerEmbeddings
+from flairlite.embeddings.transformer_base import TransformerEmbeddings, to_inputs
 from flairlite.embeddings.transformer_files import Pretrained
 from flairlite.encoding import Batch, ContextWindow, EncodedDataset, Table
 from flairlite.errors import SettingError
 from flairlite.lookup.packing import Ragged
+from flairlite.lookup.subwords import pool_sentences, pool_words, surround
 from flairlite.tensors import copy_to
 
 log = logging.getLogger("flairlite")
@@ -161,12 +162,8 @@ class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
         begin, width = 0, rows.shape[1]
         if context is not None:
             rows, begin = self._surround(table, rows, context, generator)
-        layout, lengths = self._lay_out(table, rows, indices)
-        is_pooled = torch.zeros_like(rows, dtype=torch.bool)
-        is_pooled[:, begin : begin + width] = True
-        positions = layout.positions[is_pooled.flatten().repeat_interleave(lengths.flatten())]
-        lengths = lengths[:, begin : begin + width]
-        return layout.input_ids, layout.mask, *_pool(positions, lengths, self.subtoken_pooling)
+        layout = self._lay_out(table, rows, indices)
+        return to_inputs(layout, pool_words(layout, begin, begin + width, self.subtoken_pooling))
 
     def _surround(
         self, table: Ragged, rows: Tensor, context: Tensor, generator: Generator | None
@@ -177,11 +174,8 @@ class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
         if self.training and self.context_dropout:
             is_dropped = _draw((len(sides), 2, 1), generator) < self.context_dropout
             sides = sides.masked_fill(is_dropped, separator - 1)  # the row of padding
-        parts = [sides[:, 0], rows, sides[:, 1]]
-        if self.use_context_separator:
-            column = torch.full((len(rows), 1), separator)
-            parts = [parts[0], column, rows, column, parts[2]]
-        return torch.cat(parts, dim=1), sum(part.shape[1] for part in parts[: len(parts) // 2])
+        with_context, begin = surround(rows.numpy(), sides.numpy(), separator if self.use_context_separator else None)
+        return torch.from_numpy(with_context), begin
 
     def _count(self, dataset: EncodedDataset) -> Tensor:
         sizes = super()._count(dataset)
@@ -305,42 +299,9 @@ class TransformerDocumentEmbeddings(TransformerEmbeddings, DocumentEmbeddings):
         return len(dataset.lengths)
 
     def _select(self, table: Ragged, rows: Tensor, indices: Tensor) -> Inputs:
-        layout, lengths = self._lay_out(table, rows, indices)
-        if self.cls_pooling == "cls":
-            positions = layout.begins if self.pretrained.begins_with_cls else layout.ends
-            return layout.input_ids, layout.mask, positions, torch.arange(len(rows))
-        tokenizer, sizes = self.pretrained.tokenizer, lengths.sum(1)
-        before = layout.begins.unsqueeze(1) + torch.arange(len(tokenizer.prefix))  # (B, special tokens)
-        after = layout.ends.unsqueeze(1) - torch.arange(len(tokenizer.suffix))
-        positions = torch.cat((before.flatten(), layout.positions, after.flatten()))
-        sentence = torch.arange(len(rows))
-        counts = [torch.full_like(sizes, before.shape[1]), sizes, torch.full_like(sizes, after.shape[1])]
-        owners = torch.cat([sentence.repeat_interleave(count) for count in counts])
-        total = sizes + tokenizer.num_special
-        return layout.input_ids, layout.mask, positions[torch.argsort(owners, stable=True)], total.cumsum(0) - total
-
-
-def _pool(positions: Tensor, lengths: Tensor, pooling: str) -> tuple[Tensor, Tensor]:
-    """Choose the subwords that make the vector of each word, as arguments of `embedding_bag`.
-
-    Args:
-        positions: (M,) the positions of all subwords.
-        lengths: (B, T) the number of subwords of each word.
-        pooling: See `TransformerWordEmbeddings`.
-
-    Returns:
-        The chosen positions, and where those of each word begin, (B, T, 1), or (B, T, 2) for two parts of a vector.
-    """
-    ends = lengths.flatten().cumsum(0)  # (B * T,)
-    starts = ends - lengths.flatten()
-    if pooling == "mean":
-        return positions, starts.view(*lengths.shape, 1)
-    is_there = starts < ends
-    firsts, lasts = starts[is_there], ends[is_there] - 1
-    parts = {"first": (firsts,), "last": (lasts,), "first_last": (firsts, lasts)}[pooling]
-    before = (is_there.cumsum(0) - is_there.long()) * len(parts)  # (B * T,) positions chosen for earlier words
-    steps = torch.arange(len(parts)) * is_there.unsqueeze(1)  # (B * T, P)
-    return positions[torch.stack(parts, dim=1).flatten()], (before.unsqueeze(1) + steps).view(*lengths.shape, -1)
+        layout = self._lay_out(table, rows, indices)
+        tokenizer, with_cls = self.pretrained.tokenizer, self.pretrained.begins_with_cls
+        return to_inputs(layout, pool_sentences(layout, tokenizer, self.cls_pooling, begins_with_cls=with_cls))
 
 
 def _draw(shape: tuple[int, ...], generator: Generator | None) -> Tensor:

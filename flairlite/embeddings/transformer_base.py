@@ -18,10 +18,10 @@ from flairlite.checks import flag, shown, whole_number
 from flairlite.embeddings.base import Embeddings
 from flairlite.embeddings.computed_vectors import load_or_compute
 from flairlite.embeddings.transformer_files import Pretrained, find_layers, load_pretrained
-from flairlite.embeddings.transformer_subwords import Layout, Windows, lay_out
 from flairlite.encoding import Batch, EncodedDataset, Table
 from flairlite.errors import SettingError
 from flairlite.lookup.packing import Ragged
+from flairlite.lookup.subwords import Bags, Layout, Windows, check_sizes, lay_out
 from flairlite.nn.functional import drawing_from
 from flairlite.runtime import get_device
 from flairlite.tensors import copy_to, map_tensors
@@ -200,39 +200,33 @@ class TransformerEmbeddings(Embeddings):
         return ends[dataset.offsets + dataset.lengths] - ends[dataset.offsets]
 
     def _check_sizes(self, sizes: Tensor, indices: Tensor) -> None:
-        if self.windows is None or self.allow_long_sentences or not len(sizes):
-            return
-        longest = int(sizes.argmax())
-        if int(sizes[longest]) > self.windows.capacity:
-            raise SettingError(
-                f"sentence {int(indices[longest]) + 1} has {int(sizes[longest]):,} subwords, but {self.name} reads at "
-                f"most {self.windows.capacity:,} at once: give allow_long_sentences=True, which reads it in "
-                "overlapping windows, or split the sentence"
-            )
+        if not self.allow_long_sentences:
+            check_sizes(sizes.numpy(), indices.numpy(), self.windows, self.name)
 
-    def _lay_out(self, subwords: Ragged, rows: Tensor, indices: Tensor) -> tuple[Layout, Tensor]:
-        """Return the inputs of sentences whose words have `rows` (B, T), and the subwords of each word (B, T)."""
-        lengths = torch.from_numpy(subwords.lengths(rows.numpy()))  # (B, T)
-        sizes = lengths.sum(1)  # (B,)
-        self._check_sizes(sizes, indices)
-        ids, _ = subwords.join(rows.flatten().numpy())
-        return lay_out(torch.from_numpy(ids), sizes, self.pretrained.tokenizer, self.windows), lengths
+    def _lay_out(self, subwords: Ragged, rows: Tensor, indices: Tensor) -> Layout:
+        """Return the inputs of sentences whose words have `rows` (B, T)."""
+        layout = lay_out(subwords, rows.numpy(), self.pretrained.tokenizer, self.windows)
+        self._check_sizes(torch.from_numpy(layout.lengths.sum(axis=1)), indices)
+        return layout
 
-    def _read(self, input_ids: Tensor, mask: Tensor, generator: Generator | None) -> Tensor:
-        """Return the chosen layers of all subwords, (W * L, D)."""
-        last = self.model.config.num_hidden_layers
-        with drawing_from(generator if self.training else None):
-            output = self.model(
-                input_ids=input_ids,
-                attention_mask=mask.long(),
-                output_hidden_states=self._layers != (last,),
-                return_dict=True,
-            )
+    def join_layers(self, model: Any, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """Return the chosen layers of a transformer like this one, (W, L, D)."""
+        last = model.config.num_hidden_layers
+        output = model(
+            input_ids=input_ids,
+            attention_mask=mask.long(),
+            output_hidden_states=self._layers != (last,),
+            return_dict=True,
+        )
         states = [
             output.last_hidden_state if layer == last else output.hidden_states[layer] for layer in self._layers
         ]  # each (W, L, D)
-        joined = torch.stack(states).mean(0) if self.layer_mean else torch.cat(states, dim=2)
-        return joined.flatten(0, 1)
+        return torch.stack(states).mean(0) if self.layer_mean else torch.cat(states, dim=2)
+
+    def _read(self, input_ids: Tensor, mask: Tensor, generator: Generator | None) -> Tensor:
+        """Return the chosen layers of all subwords, (W * L, D)."""
+        with drawing_from(generator if self.training else None):
+            return self.join_layers(self.model, input_ids, mask).flatten(0, 1)
 
     def _hash(self, dataset: EncodedDataset) -> str:
         """Return a hash of all that the vectors of a data set depend on."""
@@ -263,3 +257,9 @@ def _check_layers(layers: Any, count: int) -> tuple[str, tuple[int, ...]]:
             f"layers must be 'all', or indices from {-count - 1} to {count} such as '-1,-2'; it is {shown(layers)}"
         )
     return ",".join(map(str, found)), tuple(layer % (count + 1) for layer in found)
+
+
+def to_inputs(layout: Layout, bags: Bags) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the subwords (W, L), whether they are subwords, and `bags`, as tensors."""
+    ids, mask, positions, starts = map(torch.from_numpy, (layout.input_ids, layout.mask, bags.positions, bags.starts))
+    return ids, mask, positions, starts

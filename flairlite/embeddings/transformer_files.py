@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from flairlite.checks import shown
-from flairlite.embeddings.transformer_subwords import SubwordTokenizer
 from flairlite.errors import (
     DataUnavailableError,
     FlairliteError,
@@ -25,6 +24,7 @@ from flairlite.errors import (
     SettingError,
     UnknownNameError,
 )
+from flairlite.lookup.subwords import SubwordTokenizer
 from flairlite.runtime import seeded
 
 log = logging.getLogger("flairlite")

@@ -19,14 +19,18 @@ from flairlite.embeddings import (
     CharacterCNNEmbeddings,
     CharacterEmbeddings,
     ClusterEmbeddings,
+    DocumentCNNEmbeddings,
     DocumentPoolEmbeddings,
     DocumentRNNEmbeddings,
+    FlairEmbeddings,
     HashEmbeddings,
     LexiconEmbeddings,
     OneHotEmbeddings,
     StackedEmbeddings,
     SubwordEmbeddings,
     TokenEmbeddings,
+    TransformerDocumentEmbeddings,
+    TransformerWordEmbeddings,
     WordEmbeddings,
     WordShapeEmbeddings,
 )
@@ -41,7 +45,9 @@ from flairlite.models.onnx_graph import (
     add_linear,
     add_pooling,
     add_rnn,
+    add_word_convolutions,
     characters_network,
+    language_model_network,
     words_network,
 )
 from flairlite.models.sequence_tagger import SequenceTagger
@@ -118,7 +124,7 @@ def _type_labels(task: Task, chain: LinearChainCRF | None) -> tuple[Settings, Ar
 def _word_features(model: Model) -> tuple[list[Settings], Arrays]:
     """Return the settings of each embedding of words, and the arrays of all; see `WordFeatures`."""
     words = model.embeddings
-    if type(words) in (DocumentPoolEmbeddings, DocumentRNNEmbeddings):
+    if type(words) in (DocumentPoolEmbeddings, DocumentRNNEmbeddings, DocumentCNNEmbeddings):
         words = words.embeddings  # type: ignore[assignment]
     settings: list[Settings] = []
     arrays: Arrays = {}
@@ -161,6 +167,10 @@ def _export_embedding(embedding: TokenEmbeddings) -> tuple[Settings, Arrays]:
         return _export_clusters(embedding)  # type: ignore[arg-type]
     if kind in (CharacterEmbeddings, CharacterCNNEmbeddings):
         return _export_characters(embedding)
+    if kind is FlairEmbeddings:
+        return _export_language_model(embedding)  # type: ignore[arg-type]
+    if kind in (TransformerWordEmbeddings, TransformerDocumentEmbeddings):
+        return _export_transformer(embedding)
     raise _unsupported("the embeddings", kind.__name__)
 
 
@@ -214,6 +224,47 @@ def _export_characters(embedding: Any) -> tuple[Settings, Arrays]:
     return settings, {"network": np.frombuffer(network, np.uint8)}
 
 
+def _export_language_model(embedding: FlairEmbeddings) -> tuple[Settings, Arrays]:
+    model, reader = embedding.lm, embedding.reader
+    settings = {
+        "kind": "language_model",
+        "characters": model.settings["characters"],
+        "start": reader.start,
+        "is_forward": reader.is_forward,
+        "with_whitespace": reader.with_whitespace,
+        "is_lower": reader.is_lower,
+        "chunk_size": reader.chunk_size,
+        "states": [(model.rnn.num_layers, model.rnn.hidden_size)] * (2 if isinstance(model.rnn, nn.LSTM) else 1),
+    }
+    return settings, {"network": np.frombuffer(language_model_network(model), np.uint8)}
+
+
+def _export_transformer(embedding: Any) -> tuple[Settings, Arrays]:
+    from flairlite.models.transformer_graph import transformer_network
+
+    tokenizer, windows = embedding.pretrained.tokenizer, embedding.windows
+    settings = {
+        "name": embedding.name,
+        "pad_id": tokenizer.pad_id,
+        "capacity": windows and windows.capacity,
+        "stride": windows and windows.stride,
+        "allow_long_sentences": embedding.allow_long_sentences,
+    }
+    if isinstance(embedding, TransformerWordEmbeddings):
+        settings |= {
+            "kind": "transformer",
+            "pooling": embedding.subtoken_pooling,
+            "context": embedding.use_context,
+            "respect_document_boundaries": embedding.respect_document_boundaries,
+            "separator": embedding.use_context_separator,
+        }
+    else:
+        with_cls = embedding.pretrained.begins_with_cls
+        settings |= {"kind": "transformer_sentences", "pooling": embedding.cls_pooling, "begins_with_cls": with_cls}
+    parts = {"tokenizer": tokenizer.definition.encode("utf-8"), "network": transformer_network(embedding)}
+    return settings, {name: np.frombuffer(part, np.uint8) for name, part in parts.items()}
+
+
 def _index(words: PackedWords) -> Arrays:
     """Return the index of words by hash, so that it need not be computed when the file is loaded."""
     return {"hashes": words.index.hashes, "order": words.index.order.astype(np.int32)}
@@ -261,6 +312,11 @@ def _add_classifier(graph: Graph, features: str, model: DefaultClassifier) -> st
     elif type(embedding) is DocumentRNNEmbeddings:
         states = add_rnn(graph, features, "lengths", embedding.rnn, projection=embedding.reprojection)
         features = add_ends(graph, states, "lengths", with_first=embedding.bidirectional)  # (B, D)
+    elif type(embedding) is DocumentCNNEmbeddings:
+        layers: Any = embedding.convs
+        features = add_word_convolutions(graph, features, "lengths", list(layers), embedding.reprojection)  # (B, D)
+    elif type(embedding) is TransformerDocumentEmbeddings:
+        features = graph.node("Gather", features, graph.scalar(0), axis=0)  # (B, D): a sentence is the only step
     elif not model.task.by_word:
         raise _unsupported("the embeddings", type(embedding).__name__)
     return add_linear(graph, features, model.decoder)  # (T, B, K) or (B, K)
@@ -274,6 +330,5 @@ def _to_array(tensor: Tensor) -> NDArray[np.float32]:
 def _unsupported(part: str, name: str) -> ModelFileError:
     return ModelFileError(
         f"{part} {name} cannot be exported: export models of the classes SequenceTagger, TokenClassifier and "
-        "TextClassifier over word, character, subword, affix, shape, hash, one-hot, lexicon, cluster, stacked, pooled "
-        "and recurrent embeddings"
+        "TextClassifier over the embeddings in docs/guide/deploy.md, not over subclasses of them"
     )

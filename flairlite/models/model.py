@@ -403,16 +403,17 @@ class Model(LabelTypes, nn.Module, ABC):
     def export(self, path: str | Path) -> None:
         """Write the model to one ONNX file, to predict without torch; see `flairlite.deploy`.
 
-        The file contains the network, the words and vectors, the labels and the tokenizer. Fixed vectors have as many
-        bits a value as in the model: twelve after training.
+        The file contains the networks, the words and vectors, the labels and the tokenizers. Fixed vectors have as many
+        bits a value as in the model: twelve after training. Networks compute in float32.
 
         Args:
             path: The path of the file, such as `tagger.onnx`.
 
         Raises:
             FileWriteError: If the file cannot be written.
-            MissingExtraError: If onnx is not installed.
-            ModelFileError: If the model, or its embeddings, are of a class that cannot be exported.
+            MissingExtraError: If onnx is not installed, or onnxruntime, with which the network of a transformer is checked.
+            ModelFileError: If the model, its embeddings or its transformer are of a kind that cannot be exported, or a
+                network has more than 2 GB.
 
         Example:
             >>> model.export("tagger.onnx")  # doctest: +SKIP

@@ -1,14 +1,14 @@
 """Write the networks of models as ONNX graphs.
 
-The nodes are written one by one, not traced by torch's exporter. ONNX's recurrent operators take the lengths of the
-sentences, so the padding feature of `PaddedRNN` and packed sequences, which only torch needs, are not exported. onnx is
-the only package needed.
+The nodes are written one by one, not traced by torch's exporter, except for transformers. ONNX's recurrent operators
+take the lengths of the sentences, so the padding feature of `PaddedRNN` and packed sequences, which only torch needs,
+are not exported. onnx is the only package needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 from flairlite.errors import MissingExtraError, ModelFileError
 from flairlite.nn import PaddedRNN, PooledConvolutions
+
+if TYPE_CHECKING:
+    from flairlite.embeddings.language_model import CharacterLanguageModel
 
 Array = NDArray[Any]
 Shape = Sequence[str | int]  # a dimension that varies has a name
@@ -56,6 +59,13 @@ class Graph:
         self._nodes.append(self._onnx.helper.make_node(operator, inputs, outputs, name=name, **attributes))
         return name
 
+    def nodes(self, operator: str, *inputs: str, num_outputs: int, **attributes: Any) -> list[str]:
+        """Add a node, and return the names of all its outputs."""
+        name = f"{operator}_{len(self._nodes)}"
+        outputs = [f"{name}_{index}" for index in range(num_outputs)]
+        self._nodes.append(self._onnx.helper.make_node(operator, inputs, outputs, name=name, **attributes))
+        return outputs
+
     def constant(self, value: Array | Tensor) -> str:
         """Add a weight or another constant, floating-point numbers in float32, and return its name."""
         array = value.detach().float().cpu().numpy() if isinstance(value, Tensor) else value
@@ -77,26 +87,27 @@ class Graph:
         """Convert numbers to another type, and return the name of the result."""
         return self.node("Cast", value, to=to)
 
-    def to_bytes(self, inputs: dict[str, tuple[int, Shape]], output: str, shape: Shape) -> bytes:
+    def to_bytes(self, inputs: dict[str, tuple[int, Shape]], outputs: dict[str, tuple[str, Shape]]) -> bytes:
         """Return the network in ONNX's format.
 
         Args:
             inputs: The type and the shape of each input.
-            output: The name of the last node's output, which becomes `output`.
-            shape: Its shape.
+            outputs: The value and the shape of each output, all of floating-point numbers.
 
         Raises:
             ModelFileError: If the weights are too large for the format.
         """
-        if (size := sum(len(weight.raw_data) for weight in self._weights)) > _MAX_SIZE:
-            raise ModelFileError(f"the network has {size:,} bytes of weights, but ONNX's format at most {_MAX_SIZE:,}")
+        check_size(sum(len(weight.raw_data) for weight in self._weights))
         helper = self._onnx.helper
-        self._nodes[-1].output[:] = ["output" if name == output else name for name in self._nodes[-1].output]
+        for name, (value, _) in outputs.items():
+            for node in self._nodes:
+                node.input[:] = [name if each == value else each for each in node.input]
+                node.output[:] = [name if each == value else each for each in node.output]
         graph = helper.make_graph(
             self._nodes,
             "flairlite",
             [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
-            [helper.make_tensor_value_info("output", _FLOAT, shape)],
+            [helper.make_tensor_value_info(name, _FLOAT, shape) for name, (_, shape) in outputs.items()],
             self._weights,
         )
         opsets = [helper.make_opsetid("", _OPSET)]
@@ -104,6 +115,19 @@ class Graph:
         self._onnx.checker.check_model(model)
         content: bytes = model.SerializeToString()
         return content
+
+
+def check_size(size: int) -> None:
+    """Check that ONNX's format can hold the weights of a network.
+
+    Raises:
+        ModelFileError: If it cannot.
+    """
+    if size > _MAX_SIZE:
+        raise ModelFileError(
+            f"the network has {size:,} bytes of weights, but ONNX's format at most {_MAX_SIZE:,}: use a smaller "
+            "network, or keep predicting with torch"
+        )
 
 
 def add_linear(graph: Graph, features: str, *layers: nn.Linear) -> str:
@@ -173,6 +197,50 @@ def add_rnn(
     return states
 
 
+def language_model_network(model: CharacterLanguageModel) -> bytes:
+    """Return the network that reads a part of B texts.
+
+    The inputs are `characters` (C, B) int64, `positions` (M,) int64 of the outputs to return, of C * B, and the states
+    that the previous part ended with: `state_0`, and `state_1` of an LSTM's cells, each (layers, B, H). The outputs are
+    `output` (M, D) and the states at the end, `end_0` and `end_1`.
+    """
+    graph, rnn = Graph(), model.rnn
+    num_states = 2 if isinstance(rnn, nn.LSTM) else 1
+    starts = [f"state_{index}" for index in range(num_states)]
+    states = graph.node("Gather", graph.constant(model.encoder.weight), "characters")  # (C, B, D)
+    ends: list[list[str]] = []
+    for layer in range(rnn.num_layers):
+        weights = [graph.constant(part[None]) for part in _direction(rnn, f"l{layer}", None)]  # W, R, B
+        own = [graph.node("Gather", start, graph.integers(layer), axis=0) for start in starts]  # (1, B, H)
+        attributes = {} if num_states == 2 else {"linear_before_reset": 1}
+        states, *own = graph.nodes(
+            type(rnn).__name__,
+            states,
+            *weights,
+            "",  # the texts are padded after their ends, which no output depends on
+            *own,
+            num_outputs=1 + num_states,
+            hidden_size=rnn.hidden_size,
+            **attributes,
+        )  # (C, 1, B, H), and (1, B, H) of the last states
+        ends.append(own)
+        states = graph.node("Squeeze", states, graph.integers(1))  # (C, B, H)
+    rows = graph.node("Reshape", states, graph.integers(-1, rnn.hidden_size))
+    output = graph.node("Gather", rows, "positions")  # (M, H)
+    if model.proj is not None:
+        output = add_linear(graph, output, model.proj)
+    shape = (rnn.num_layers, "batch", rnn.hidden_size)
+    outputs: dict[str, tuple[str, Shape]] = {"output": (output, ("words", model.output_size))}
+    for index, parts in enumerate(zip(*ends, strict=True)):
+        outputs[f"end_{index}"] = (graph.node("Concat", *parts, axis=0), shape)
+    inputs: dict[str, tuple[int, Shape]] = {
+        "characters": (_INT64, ("time", "batch")),
+        "positions": (_INT64, ("words",)),
+        **{start: (_FLOAT, shape) for start in starts},
+    }
+    return graph.to_bytes(inputs, outputs)
+
+
 def _direction(rnn: nn.LSTM | nn.GRU | nn.RNN, suffix: str, projection: nn.Linear | None) -> tuple[Array, Array, Array]:
     """Return the weights of one layer in one direction, in ONNX's order: from input, from state, and both biases."""
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -211,7 +279,7 @@ def words_network(graph: Graph, num_features: int, output: str, shape: Shape) ->
         "word_ids": (_INT32, ("time", "batch")),
         "lengths": (_INT32, ("batch",)),
     }
-    return graph.to_bytes(inputs, output, shape)
+    return graph.to_bytes(inputs, {"output": (output, shape)})
 
 
 def characters_network(embedding: nn.Embedding, network: PaddedRNN | PooledConvolutions) -> bytes:
@@ -226,15 +294,12 @@ def characters_network(embedding: nn.Embedding, network: PaddedRNN | PooledConvo
     else:
         output = add_pooled_convolutions(graph, features, "lengths", network)
     inputs: dict[str, tuple[int, Shape]] = {"characters": (_INT64, ("time", "batch")), "lengths": (_INT32, ("batch",))}
-    return graph.to_bytes(inputs, output, ("batch", network.output_size))
+    return graph.to_bytes(inputs, {"output": (output, ("batch", network.output_size))})
 
 
 def add_pooling(graph: Graph, features: str, lengths: str, pooling: str) -> str:
     """Add the mean, maximum or minimum over the words of each sentence: from (T, B, D) to (B, D)."""
-    num_steps = graph.node("Gather", graph.node("Shape", features), graph.scalar(0))  # ()
-    steps = graph.node("Range", graph.scalar(0), num_steps, graph.scalar(1))  # (T,)
-    column = graph.node("Unsqueeze", graph.cast(steps, _INT32), graph.integers(1))  # (T, 1)
-    is_word = graph.node("Unsqueeze", graph.node("Less", column, lengths), graph.integers(2))  # (T, B, 1)
+    is_word = graph.node("Unsqueeze", _is_inside(graph, features, lengths), graph.integers(2))  # (T, B, 1)
     fill = {"mean": 0.0, "max": -np.inf, "min": np.inf}[pooling]
     masked = graph.node("Where", is_word, features, graph.scalar(fill))
     if pooling != "mean":
@@ -249,9 +314,41 @@ def add_pooled_convolutions(graph: Graph, items: str, lengths: str, network: Poo
     The items after the last of a sequence must be zero, and there must be as many items as the widest filter takes.
     """
     features = graph.node("Transpose", items, perm=(1, 2, 0))  # (V, E, C)
-    pooled = []
     layers: Iterable[Any] = network.layers
-    for width, layer in zip(network.widths, layers, strict=True):
+    return _add_pooled_windows(graph, features, lengths, zip(network.widths, layers, strict=True))
+
+
+def add_word_convolutions(
+    graph: Graph, words: str, lengths: str, layers: Sequence[nn.Conv1d], projection: nn.Linear | None
+) -> str:
+    """Add convolutions over words and the maximum over their windows: from (T, B, D) to (B, K).
+
+    A sentence that is shorter than the widest convolution is filled up with zeros, before the projection.
+    """
+    widths = [layer.kernel_size[0] for layer in layers]
+    is_word = graph.node("Unsqueeze", _is_inside(graph, words, lengths), graph.integers(2))  # (T, B, 1)
+    masked = graph.node("Where", is_word, words, graph.scalar(0.0))
+    shape = graph.node("Concat", graph.integers(max(widths) - 1), graph.node("Shape", words, start=1), axis=0)
+    padded = graph.node("Concat", masked, graph.node("Expand", graph.scalar(0.0), shape), axis=0)
+    if projection is not None:
+        padded = add_linear(graph, padded, projection)
+    features = graph.node("Transpose", padded, perm=(1, 2, 0))  # (B, D, T + padding)
+    sizes = graph.node("Max", lengths, graph.constant(np.array(max(widths), np.int32)))
+    return _add_pooled_windows(graph, features, sizes, zip(widths, layers, strict=True))
+
+
+def _is_inside(graph: Graph, features: str, lengths: str) -> str:
+    """Add which steps are within sequences of `lengths` (B,): (T, B)."""
+    num_steps = graph.node("Gather", graph.node("Shape", features), graph.scalar(0))  # ()
+    steps = graph.node("Range", graph.scalar(0), num_steps, graph.scalar(1))  # (T,)
+    column = graph.node("Unsqueeze", graph.cast(steps, _INT32), graph.integers(1))  # (T, 1)
+    return graph.node("Less", column, lengths)
+
+
+def _add_pooled_windows(graph: Graph, features: str, lengths: str, layers: Iterable[tuple[int, Any]]) -> str:
+    """Add convolutions of some widths, and the maximum of 0 and the windows inside: from (V, E, C) to (V, D)."""
+    pooled = []
+    for width, layer in layers:
         outputs = graph.node("Conv", features, graph.constant(layer.weight), graph.constant(layer.bias))  # (V, F, W)
         num_steps = graph.node("Gather", graph.node("Shape", outputs), graph.scalar(2))  # ()
         steps = graph.cast(graph.node("Range", graph.scalar(0), num_steps, graph.scalar(1)), _INT32)  # (W,)

@@ -42,6 +42,19 @@ class DistinctWords:
         """Return the ids of N results of `items`, (N,)."""
         return np.fromiter(map(self._id_of.__getitem__, items), dtype=np.int32)
 
+    def add_context(
+        self, sentences: Sequence[Sentence], length: int, respect_document_boundaries: bool
+    ) -> NDArray[np.int32]:
+        """Return the ids of up to `length` words before, and after, each sentence, (S, 2, length), then -1 for none."""
+        found = np.full((len(sentences), 2, length), -1, dtype=np.int32)
+        for rows, sentence in zip(found, sentences, strict=True):
+            for row, step in zip(rows, (-1, 1), strict=True):
+                neighbours = sentence.neighbours(step, respect_document_boundaries)
+                items = chain.from_iterable(list(self.items(item))[::step] for item in neighbours)
+                ids = self.add_items(islice(items, length))[::step]
+                row[: len(ids)] = ids
+        return found
+
     def add_variants(self, function: Callable[[str], str], num_words: int) -> NDArray[np.int32]:
         """Return the ids (U,) of the results of a function for the first U words; labels stay the same."""
         rows = list(islice(self._id_of, num_words))

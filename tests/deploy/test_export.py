@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from exports import ODD, check_equal, export, random_words, sharpen
-from tiny_transformers import save_transformer
 from torch import nn
 
 from flairlite.data import Corpus, Dictionary, Sentence
@@ -31,8 +30,6 @@ from flairlite.embeddings import (
     StackedEmbeddings,
     SubwordEmbeddings,
     TokenEmbeddings,
-    TransformerDocumentEmbeddings,
-    TransformerWordEmbeddings,
     WordEmbeddings,
     WordShapeEmbeddings,
     register_embeddings,
@@ -59,6 +56,17 @@ def labels_of(names: str, *, spans: bool = False) -> Dictionary:
 def vectors(dim: int = 6) -> dict[str, Any]:
     generator = np.random.default_rng(3)
     return {word: generator.normal(size=dim) for word in VOCABULARY}
+
+
+FLAIR_MODELS = Path(__file__).parents[1] / "data" / "flair"
+
+
+def language_model(direction: str = "forward", **options: Any) -> FlairEmbeddings:
+    return FlairEmbeddings(FLAIR_MODELS / f"lm-{direction}.pt", **options)
+
+
+def gated_language_model() -> FlairEmbeddings:
+    return FlairEmbeddings(FLAIR_MODELS / "lm-gru.pt")
 
 
 def tagger(embeddings: TokenEmbeddings | None = None, *, spans: bool = False, **options: Any) -> SequenceTagger:
@@ -205,6 +213,32 @@ MODELS: dict[str, Callable[[], Model]] = {
     "document RNN": lambda: classifier(
         DocumentRNNEmbeddings(WordEmbeddings(vectors()), 5, rnn_type="RNN", reproject_words=False)
     ),
+    "convolutions over words": lambda: classifier(DocumentCNNEmbeddings(WordEmbeddings(vectors()), ((3, 2), (4, 7)))),
+    "convolutions without a projection": lambda: classifier(
+        DocumentCNNEmbeddings(all_words_embeddings(), ((3, 1), (2, 1)), reproject_words=False)
+    ),
+    "convolutions over a smaller projection": lambda: classifier(
+        DocumentCNNEmbeddings([WordEmbeddings(vectors())], ((3, 30),), reproject_words_dimension=3)
+    ),
+    "language model": lambda: tagger(language_model()),
+    "language model that reads backwards in parts": lambda: tagger(language_model("backward", chars_per_chunk=7)),
+    "language model in lower case": lambda: tagger(language_model(is_lower=True, with_whitespace=False)),
+    "language models among others": lambda: tagger(
+        StackedEmbeddings(
+            [
+                HashEmbeddings(9, 3),
+                language_model(chars_per_chunk=1),
+                WordEmbeddings(vectors()),
+                language_model("backward"),
+            ]
+        ),
+        spans=True,
+    ),
+    "language models of several label types": lambda: types(embeddings=language_model(fine_tune=True)),
+    "language models, pooled": lambda: classifier(
+        DocumentPoolEmbeddings([language_model(), WordEmbeddings(vectors())])
+    ),
+    "language models in convolutions": lambda: classifier(DocumentCNNEmbeddings([language_model()], ((3, 2),))),
     "multi-label": lambda: classifier(multi_label=True, multi_label_threshold={"default": 0.4, "bad": 0.6}),
 }
 
@@ -473,39 +507,12 @@ def test_other_classes_are_named(model: Callable[[], Model], name: str, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-FLAIR_MODELS = Path(__file__).parents[1] / "data" / "flair"
-UNSUPPORTED: dict[str, Callable[[], TokenEmbeddings]] = {
-    "FlairCharacterEmbeddings": FlairCharacterEmbeddings,
-    "FlairEmbeddings": lambda: FlairEmbeddings(FLAIR_MODELS / "lm-forward.pt"),
-}
-
-
-@pytest.mark.parametrize("name", UNSUPPORTED)
-def test_embeddings_without_an_export_are_named(name: str, tmp_path: Path) -> None:
-    stack = StackedEmbeddings([HashEmbeddings(9, 4), UNSUPPORTED[name]()])
+def test_embeddings_without_an_export_are_named(tmp_path: Path) -> None:
+    stack = StackedEmbeddings([HashEmbeddings(9, 4), FlairCharacterEmbeddings()])
     for model in (tagger(stack), classifier(DocumentPoolEmbeddings(stack))):
-        with pytest.raises(ModelFileError, match=f"the embeddings {name} cannot be exported: export models of the cl"):
+        with pytest.raises(ModelFileError, match="the embeddings FlairCharacterEmbeddings cannot be exported: exp"):
             model.export(tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_document_embeddings_without_an_export_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="the embeddings DocumentCNNEmbeddings cannot be exported"):
-        classifier(DocumentCNNEmbeddings(HashEmbeddings(9, 4))).export(tmp_path / "model.onnx")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_transformers_are_named(tmp_path: Path) -> None:
-    pytest.importorskip("transformers", reason="transformers is not installed")
-    folder = save_transformer("bert", tmp_path / "bert")
-    models = {
-        "TransformerWordEmbeddings": tagger(TransformerWordEmbeddings(folder)),
-        "TransformerDocumentEmbeddings": classifier(TransformerDocumentEmbeddings(folder)),
-    }
-    for name, model in models.items():
-        with pytest.raises(ModelFileError, match=f"the embeddings {name} cannot be exported"):
-            model.export(tmp_path / "model.onnx")
-    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_network_that_is_too_large_for_the_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,10 +120,58 @@ def test_sequences_of_a_batch_are_computed_in_groups_of_equal_length(monkeypatch
         lengths.append(inputs["lengths"].tolist())
         return run(self, inputs)
 
-    model = load(path, engine="openvino")
+    texts = ["a b c", "a b c", "a", "a b", "a b"]
     monkeypatch.setattr(engines.OpenVinoSession, "_run", count)
-    model.predict(["a b c", "a b c", "a", "a b", "a b"])
+    model = load(path, engine="openvino")
+    lengths.clear()
+    model.predict(texts)
+    assert lengths == [[3, 3, 2, 2, 1]]
+    monkeypatch.setattr(engines, "close_gates", lambda network: False)  # as for other recurrent layers
+    model = load(path, engine="openvino")
+    lengths.clear()
+    model.predict(texts)
     assert lengths == [[3, 3], [2, 2], [1]]
+
+
+@pytest.mark.parametrize(
+    ("options", "is_one_batch"),
+    [
+        ({}, True),
+        ({"rnn_layers": 3, "rnn_residual": True}, True),
+        ({"rnn_type": "GRU", "rnn_layers": 2}, True),
+        ({"bidirectional": False}, True),
+        ({"use_rnn": False}, True),
+        ({"rnn_type": "RNN"}, False),
+        ({"train_initial_hidden_state": True}, False),
+        ({"train_initial_hidden_state": True, "rnn_type": "GRU"}, False),
+    ],
+    ids=["LSTM", "residual", "GRU", "one direction", "no RNN", "RNN", "learned start", "learned start of a GRU"],
+)
+def test_padding_changes_no_score(
+    options: dict[str, Any], is_one_batch: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    from exports import check_equal, random_words, sharpen
+
+    from flairlite.data import Dictionary
+    from flairlite.embeddings import HashEmbeddings
+    from flairlite.models import SequenceTagger
+
+    labels = Dictionary.from_items(["<unk>", "A", "B", "C"])
+    embeddings = HashEmbeddings(20, 6)
+    sharpen(SequenceTagger(embeddings, labels, "tag", hidden_size=7, **options)).export(tmp_path / "model.onnx")
+    expected, model = load(tmp_path / "model.onnx"), load(tmp_path / "model.onnx", engine="openvino")
+    widths, run = [], engines.OpenVinoSession._run
+
+    def count(self: engines.OpenVinoSession, inputs: engines.Inputs) -> Any:
+        widths.append(len(inputs["lengths"]))
+        return run(self, inputs)
+
+    monkeypatch.setattr(engines.OpenVinoSession, "_run", count)
+    words = random_words(30)
+    found = model.predict(map(Sentence, words))
+    assert check_equal(expected.predict(map(Sentence, words)), found, "tag") > 300
+    assert (widths == [30]) == is_one_batch
 
 
 def test_other_settings_are_refused() -> None:

@@ -29,9 +29,9 @@ from flairlite.embeddings import (
     load_embeddings,
 )
 from flairlite.embeddings.transformer_files import load_pretrained
-from flairlite.embeddings.transformer_subwords import SubwordTokenizer
 from flairlite.encoding import encode
 from flairlite.errors import DataUnavailableError, MissingExtraError, ModelFileError, SettingError, UnknownNameError
+from flairlite.lookup.subwords import SubwordTokenizer
 from flairlite.tensors import map_tensors
 
 ODD = [

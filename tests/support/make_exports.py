@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from exports import sharpen
+from tiny_transformers import save_transformer
 
 from flairlite.data import Dictionary, Sentence
 from flairlite.deploy.file_format import FORMAT_VERSION
@@ -21,16 +23,21 @@ from flairlite.embeddings import (
     CharacterCNNEmbeddings,
     CharacterEmbeddings,
     ClusterEmbeddings,
+    DocumentCNNEmbeddings,
     DocumentPoolEmbeddings,
+    FlairEmbeddings,
     HashEmbeddings,
     LexiconEmbeddings,
     StackedEmbeddings,
     SubwordEmbeddings,
+    TransformerDocumentEmbeddings,
+    TransformerWordEmbeddings,
     WordEmbeddings,
     WordShapeEmbeddings,
 )
 from flairlite.models import Model, SequenceTagger, TextClassifier
 
+FLAIR = Path(__file__).resolve().parents[1] / "data" / "flair"
 WORDS = ["the", "dog", "été", "中文", "##", "00", "Ada", "Lovelace", "London", "lives", "in", "."]
 TEXTS = [
     "The dog lives in London.",
@@ -43,7 +50,7 @@ TEXTS = [
 
 
 def make_models() -> dict[str, Model]:
-    """Return a model of words, one of spans, one of sentences, and one of two label types."""
+    """Return models of words, of spans, of sentences, and of two label types."""
     generator = np.random.default_rng(0)
     vectors = WordEmbeddings(dict(zip(WORDS, generator.normal(size=(len(WORDS), 6)), strict=True)))
     labels = Dictionary.from_items(["<unk>", "A", "B", "C"])
@@ -68,6 +75,16 @@ def make_models() -> dict[str, Model]:
             StackedEmbeddings(of_words), {"pos": labels, "ner": spans}, "pos", hidden_size=5, use_crf={"ner": False}
         ),
     }
+    with tempfile.TemporaryDirectory() as folder:
+        transformer = save_transformer("bert", Path(folder, "bert"))
+        parts = [TransformerWordEmbeddings(transformer, use_context=3), FlairEmbeddings(FLAIR / "lm-backward.pt")]
+        models["transformer-words"] = SequenceTagger(StackedEmbeddings([vectors, *parts]), labels, "pos", use_rnn=False)
+        models["transformer-sentences"] = TextClassifier(
+            TransformerDocumentEmbeddings(transformer, cls_pooling="mean", allow_long_sentences=True), "topic", labels
+        )
+    models["convolutions"] = TextClassifier(
+        DocumentCNNEmbeddings([vectors, FlairEmbeddings(FLAIR / "lm-gru.pt")], ((3, 2), (3, 3))), "topic", labels
+    )
     for model in models.values():
         model.compact()
         sharpen(model)
