@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -374,6 +374,14 @@ class LazyDataset:
         batch = encoded.batch(torch.arange(len(indices)))
         _, positions = _pad_positions(batch.lengths, self._offsets[indices], self._num_words)
         return replace(batch, indices=indices, positions=positions)
+
+    def parts(self, size: int = 1024) -> Iterator[EncodedDataset]:
+        """Yield all sentences in their order, `size` of them at a time."""
+        for start in range(0, len(self.lengths), size):
+            indices = range(start, min(start + size, len(self.lengths)))
+            encoded = self._encode([self.sentences[index] for index in indices])
+            variation = self._variation
+            yield encoded if variation is None else encoded.vary(variation.of(torch.tensor(indices)))
 
     def vary(self, variation: Variation) -> LazyDataset:
         """Return the data set with other words, or without the last words, of some sentences."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flairlite.embeddings.document import DocumentCNNEmbeddings, DocumentPoolEmbeddings, DocumentRNNEmbeddings
     from flairlite.embeddings.flair import FlairEmbeddings
     from flairlite.embeddings.lexicon_embeddings import ClusterEmbeddings, LexiconEmbeddings
+    from flairlite.embeddings.pooled_flair import PooledFlairEmbeddings
     from flairlite.embeddings.shapes import WordShapeEmbeddings
     from flairlite.embeddings.stacked import StackedEmbeddings
     from flairlite.embeddings.subwords import AffixEmbeddings, SubwordEmbeddings
@@ -42,6 +43,7 @@ __all__ = [
     "HashEmbeddings",
     "LexiconEmbeddings",
     "OneHotEmbeddings",
+    "PooledFlairEmbeddings",
     "StackedEmbeddings",
     "SubwordEmbeddings",
     "TokenEmbeddings",

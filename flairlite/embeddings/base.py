@@ -82,6 +82,11 @@ class Embeddings(nn.Module, ABC):
         return False
 
     @property
+    def has_memory(self) -> bool:
+        """Whether vectors depend on the sentences that were read before; see `remember`."""
+        return False
+
+    @property
     def static_embeddings(self) -> bool:
         """Whether training does not change the vectors."""
         return not any(weight.requires_grad for weight in self.parameters())
@@ -130,6 +135,13 @@ class Embeddings(nn.Module, ABC):
         """
         return dataset.table
 
+    def remember(self, dataset: EncodedDataset) -> Table:
+        """Let embeddings with a memory take up all words of a data set before any is predicted; return the table.
+
+        The table may contain vectors that were computed for this.
+        """
+        return dataset.table
+
     def compact(self) -> None:
         """Round tables of fixed vectors to the precision of a model file."""
 
@@ -142,8 +154,13 @@ class Embeddings(nn.Module, ABC):
         return {}
 
     @abstractmethod
-    def embed(self, data_points: Sentence | Iterable[Sentence]) -> list[Sentence]:
-        """Compute vectors without dropout and gradients, and store them in the tokens or the sentences."""
+    def embed(self, data_points: Sentence | Iterable[Sentence], *, remember: bool = True) -> list[Sentence]:
+        """Compute vectors without dropout and gradients, and store them in the tokens or the sentences.
+
+        Args:
+            data_points: The sentences.
+            remember: Add them to the memory of the embeddings first, if there is one.
+        """
 
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:
         """Return the settings and fixed vectors, without the weights, as plain containers and tensors.
@@ -179,9 +196,11 @@ class Embeddings(nn.Module, ABC):
         encoded = encode(sentences, self.index, fields=self.fields, context=self.context)
         return replace(encoded, subwords=self.count_subwords(encoded))
 
-    def _embed_batches(self, dataset: EncodedDataset) -> Iterator[tuple[Batch, Tensor]]:
+    def _embed_batches(self, dataset: EncodedDataset, *, remember: bool) -> Iterator[tuple[Batch, Tensor]]:
         """Yield batches with their vectors, (B, T, D) or (B, D), in evaluation mode."""
         with evaluating(self):
+            if remember:
+                dataset = replace(dataset, table=self.remember(dataset))
             dataset = replace(dataset, table=self.precompute(dataset.table))
             for indices in bucketed_batches(dataset.sizes, _BATCH_SIZE):
                 batch = dataset.batch(indices)
@@ -213,15 +232,20 @@ class TokenEmbeddings(Embeddings):
         return list(self.lengths_by_name())
 
     @torch.no_grad()
-    def embed(self, data_points: Sentence | Iterable[Sentence]) -> list[Sentence]:
-        """Compute the vector of every token: `token.embedding`, a row of its sentence's matrix (T, D)."""
+    def embed(self, data_points: Sentence | Iterable[Sentence], *, remember: bool = True) -> list[Sentence]:
+        """Compute the vector of every token: `token.embedding`, a row of its sentence's matrix (T, D).
+
+        Args:
+            data_points: The sentences.
+            remember: Add them to the memory of the embeddings first, if there is one.
+        """
         sentences = _to_sentences(data_points)
         if not any(sentence.words for sentence in sentences):
             return sentences
         encoded = self._encode(sentences)
         if self.is_contextual:
             vectors = torch.zeros(len(encoded.word_ids), self.embedding_length, device=self._device)  # (N + 1, D)
-            for batch, batch_vectors in self._embed_batches(encoded):
+            for batch, batch_vectors in self._embed_batches(encoded, remember=remember):
                 vectors[copy_to(batch.positions, vectors.device)] = batch_vectors.to(vectors.dtype)
             vectors = vectors[:-1]
         else:
@@ -266,6 +290,11 @@ class DocumentEmbeddings(Embeddings):
         """
 
     @property
+    def has_memory(self) -> bool:
+        """Whether the vectors of the words depend on the sentences that were read before."""
+        return self.embeddings.has_memory
+
+    @property
     def fields(self) -> tuple[str, ...]:
         """The label types of tokens that the embeddings of the words need."""
         return self.embeddings.fields
@@ -304,6 +333,10 @@ class DocumentEmbeddings(Embeddings):
         """Return the table of a data set that is read many times."""
         return self.embeddings.prepare(dataset)
 
+    def remember(self, dataset: EncodedDataset) -> Table:
+        """Let the embeddings of the words take up all words of a data set; see `Embeddings.remember`."""
+        return self.embeddings.remember(dataset)
+
     def unknown_words(self, table: Table) -> dict[str, Tensor]:
         """Return which words the embeddings of the words have no vector for."""
         return self.embeddings.unknown_words(table)
@@ -319,11 +352,16 @@ class DocumentEmbeddings(Embeddings):
         return vectors if weight is None else vectors.to(weight.dtype)
 
     @torch.no_grad()
-    def embed(self, data_points: Sentence | Iterable[Sentence]) -> list[Sentence]:
-        """Compute the vector (D,) of every sentence: `sentence.embedding`."""
+    def embed(self, data_points: Sentence | Iterable[Sentence], *, remember: bool = True) -> list[Sentence]:
+        """Compute the vector (D,) of every sentence: `sentence.embedding`.
+
+        Args:
+            data_points: The sentences.
+            remember: Add them to the memory of the embeddings first, if there is one.
+        """
         sentences = _to_sentences(data_points)
         vectors = torch.zeros(len(sentences), self.embedding_length, device=self._device)  # (S, D)
-        for batch, batch_vectors in self._embed_batches(self._encode(sentences)):
+        for batch, batch_vectors in self._embed_batches(self._encode(sentences), remember=remember):
             vectors[batch.indices.to(vectors.device)] = batch_vectors.to(vectors.dtype)
         for sentence, vector in zip(sentences, vectors, strict=True):
             sentence.set_embedding(self.name, vector)

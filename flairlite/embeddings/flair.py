@@ -152,16 +152,20 @@ class FlairEmbeddings(TokenEmbeddings):
         if isinstance(dataset.table, Tensor) or not self.static_embeddings:
             return dataset.table
 
-        @torch.no_grad()
         def compute(vectors: Tensor) -> None:
-            for indices in bucketed_batches(dataset.lengths, _BATCH_SIZE):
-                batch = dataset.batch(indices)
-                inputs = map_tensors(lambda tensor: copy_to(tensor, self._device), self.select_batch(batch))
-                found = self(inputs, batch.lengths).float().cpu()  # (B, T, D)
-                is_word = batch.mask.cpu()
-                vectors[batch.positions.cpu()[is_word]] = found[is_word]
+            self.compute_vectors(dataset, vectors)
 
         return load_or_compute(self._hash(dataset), (len(dataset.word_ids), self.embedding_length), compute)
+
+    @torch.no_grad()
+    def compute_vectors(self, dataset: EncodedDataset, vectors: Tensor) -> None:
+        """Write the vectors of all words into a tensor (N + 1, D) on the CPU, whose last row stays as it is."""
+        for indices in bucketed_batches(dataset.lengths, _BATCH_SIZE):
+            batch = dataset.batch(indices)
+            inputs = map_tensors(lambda tensor: copy_to(tensor, self._device), self.select_batch(batch))
+            found = self(inputs, batch.lengths).float().cpu()  # (B, T, D)
+            is_word = batch.mask.cpu()
+            vectors[batch.positions.cpu()[is_word]] = found[is_word]
 
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:
         """Return the settings, and those of the language model."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from flairlite.data.dictionary import UNKNOWN
 from flairlite.embeddings.flair_weights import FlairWeights, read_dictionary, take_rnn
 from flairlite.embeddings.language_model import convert_language_model
+from flairlite.embeddings.pooled_flair import WordMemory
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import ModelFileError
 
@@ -153,6 +154,27 @@ def _convert_flair(params: Mapping[str, Any], weights: FlairWeights) -> Converte
     )
 
 
+def _convert_pooled_flair(params: Mapping[str, Any], weights: FlairWeights) -> Converted:
+    """Convert the embeddings with an empty memory: Flair does not store it, and begins with an empty one too."""
+    inner = params["contextual_embeddings"]
+    if not isinstance(inner, Mapping) or inner.get("__cls__") != "FlairEmbeddings":
+        raise ModelFileError("its PooledFlairEmbeddings have no FlairEmbeddings: copy it again")
+    words = _convert_flair(inner, weights.under("context_embeddings"))
+    if words.params["fine_tune"]:
+        raise ModelFileError("its PooledFlairEmbeddings train their language model, which flairlite does not offer")
+    pooling, only_capitalized = params["pooling"], bool(params["only_capitalized"])
+    name = f"{words.params['name']}-context"
+    settings = {"pooling": pooling, "only_capitalized": only_capitalized, "contextual_embeddings": words.params}
+    size = words.params["language_model"]["nout"] or words.params["language_model"]["hidden_size"]
+    return Converted(
+        {"class": "PooledFlairEmbeddings", "given_name": name, **settings},
+        {
+            **prefixed("context_embeddings", words.weights),
+            **prefixed("memory", WordMemory(size, pooling).state_dict()),
+        },
+    )
+
+
 def _convert_transformer(params: Mapping[str, Any], weights: FlairWeights) -> Converted:
     from flairlite.embeddings.transformers_from_flair import convert_transformer
 
@@ -163,6 +185,11 @@ def _convert_stack(params: Mapping[str, Any], weights: FlairWeights) -> Converte
     parts = params["embeddings"]
     if not isinstance(parts, list) or not parts:
         raise ModelFileError("its StackedEmbeddings have no parts: copy it again")
+    if any(isinstance(part, Mapping) and part.get("__cls__") == "PooledFlairEmbeddings" for part in parts):
+        raise ModelFileError(
+            "it stacks PooledFlairEmbeddings with others, whose vectors Flair joins in another order in training than "
+            "after loading: train the model with flairlite"
+        )
     # Flair joins the vectors in the order of their names, which begin with the position: "10-" is less than "2-"
     order = sorted(range(len(parts)), key=lambda index: f"{index}-")
     converted = [convert_embedding(parts[index], weights.under(f"list_embedding_{index}")) for index in order]
@@ -263,6 +290,7 @@ _CONVERTERS: dict[str, Callable[[Mapping[str, Any], FlairWeights], Converted]] =
     "HashEmbeddings": _convert_hash,
     "StackedEmbeddings": _convert_stack,
     "FlairEmbeddings": _convert_flair,
+    "PooledFlairEmbeddings": _convert_pooled_flair,
     "TransformerWordEmbeddings": _convert_transformer,
     "TransformerDocumentEmbeddings": _convert_transformer,
     "DocumentPoolEmbeddings": _convert_pool,

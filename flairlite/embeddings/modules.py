@@ -13,6 +13,7 @@ MODULES = {
     "HashEmbeddings": "flairlite.embeddings.trained",
     "LexiconEmbeddings": "flairlite.embeddings.lexicon_embeddings",
     "OneHotEmbeddings": "flairlite.embeddings.trained",
+    "PooledFlairEmbeddings": "flairlite.embeddings.pooled_flair",
     "StackedEmbeddings": "flairlite.embeddings.stacked",
     "SubwordEmbeddings": "flairlite.embeddings.subwords",
     "TransformerDocumentEmbeddings": "flairlite.embeddings.transformer",

@@ -74,6 +74,11 @@ class StackedEmbeddings(TokenEmbeddings):
         """Whether the vectors of a part depend on the sentence."""
         return any(part.is_contextual for part in self.parts)
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether the vectors of a part depend on the sentences that were read before."""
+        return any(part.has_memory for part in self.parts)
+
     def lengths_by_name(self) -> dict[str, int]:
         """Return the features of each part, in order."""
         width = len(str(len(self.parts) - 1))  # sorted by name, the parts keep their order
@@ -107,6 +112,11 @@ class StackedEmbeddings(TokenEmbeddings):
         """Return the tables of the parts for a data set that is read many times."""
         pairs = zip(self.parts, dataset.table, strict=True)
         return tuple(part.prepare(replace(dataset, table=rows)) for part, rows in pairs)
+
+    def remember(self, dataset: EncodedDataset) -> Table:
+        """Let the parts take up all words of a data set; see `Embeddings.remember`."""
+        pairs = zip(self.parts, dataset.table, strict=True)
+        return tuple(part.remember(replace(dataset, table=rows)) for part, rows in pairs)
 
     def forward(self, inputs: Inputs, lengths: Tensor | None = None, generator: Generator | None = None) -> Tensor:
         """Return the vectors (B, T, D)."""

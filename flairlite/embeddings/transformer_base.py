@@ -79,6 +79,11 @@ class TransformerEmbeddings(Embeddings):
         return True
 
     @property
+    def has_memory(self) -> bool:
+        """Whether vectors depend on the sentences that were read before: they do not."""
+        return False
+
+    @property
     def _hidden_size(self) -> int:
         return int(self.model.config.hidden_size) * (1 if self.layer_mean else len(self._layers))
 
@@ -95,6 +100,10 @@ class TransformerEmbeddings(Embeddings):
         if isinstance(dataset.table, Tensor):
             return None
         return (self._count(dataset) + max(1, self.pretrained.tokenizer.num_special)) * dataset.lengths.sign()
+
+    def remember(self, dataset: EncodedDataset) -> Table:
+        """Return the table itself: there is no memory."""
+        return dataset.table
 
     def precompute(self, table: Table) -> Table:
         """Return the table itself: vectors depend on whole sentences."""

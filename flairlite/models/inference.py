@@ -13,7 +13,7 @@ from torch import Tensor
 from flairlite.batching import bucketed_batches
 from flairlite.checks import file_path
 from flairlite.data import Sentence
-from flairlite.encoding import Batch, Dataset, EncodedDataset
+from flairlite.encoding import Batch, Dataset, EncodedDataset, LazyDataset
 from flairlite.metrics import AVERAGES, DEFAULT_METRIC, Result, join_results
 from flairlite.models.inputs import STORAGE_MODES as STORAGE_MODES
 from flairlite.nn.functional import evaluating
@@ -319,6 +319,8 @@ def score_batches(
     Yields:
         A batch of one or several times `mini_batch_size` sentences, and what `model.forward` returns for it.
     """
+    if model.embeddings.has_memory:
+        dataset = _remember(model, dataset)
     if isinstance(dataset, EncodedDataset):  # otherwise each batch has a table of its own
         dataset = replace(dataset, table=model.embeddings.precompute(dataset.table))
     batches = bucketed_batches(dataset.sizes, mini_batch_size)
@@ -328,6 +330,16 @@ def score_batches(
             yield joined, model(joined)
         else:
             yield joined, _join_scores([model(part) for part in _split(joined, list(map(len, group)))])
+
+
+def _remember(model: Model, dataset: Dataset) -> Dataset:
+    """Let embeddings with a memory take up all words before any is scored, so that scores do not depend on batches."""
+    if isinstance(dataset, LazyDataset):
+        for part in dataset.parts():
+            model.embeddings.remember(part)
+        return dataset
+    assert isinstance(dataset, EncodedDataset)
+    return replace(dataset, table=model.embeddings.remember(dataset))
 
 
 def _group(batches: Sequence[Tensor], lengths: Tensor) -> Iterator[list[Tensor]]:

@@ -274,7 +274,7 @@ class Model(LabelTypes, nn.Module, ABC):
                 loss = loss + self.join_losses([part.loss for part in types], [part.index for part in types])
             num_labels += max(part.num_labels for part in inference.types)
         if storage_mode != "none":
-            self.embeddings.embed(labelled)
+            self.embeddings.embed(labelled, remember=False)  # prediction has done that
             for sentence in labelled:
                 sentence.to("cpu" if storage_mode == "cpu" else self.device)
         if return_loss:

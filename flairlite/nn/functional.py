@@ -16,8 +16,9 @@ from flairlite.tensors import UNLABELLED, copy_to
 
 _lock = threading.Lock()
 _generator_lock = threading.Lock()  # of the global generators
-# for each module in training mode that is evaluated now: the ids of the threads that evaluate it
-_evaluating: WeakKeyDictionary[nn.Module, list[int]] = WeakKeyDictionary()
+# for each module in training mode that is evaluated now: the ids of the threads that evaluate it, and its parts that
+# were in training mode
+_evaluating: WeakKeyDictionary[nn.Module, tuple[list[int], list[nn.Module]]] = WeakKeyDictionary()
 
 
 def class_loss(scores: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -48,15 +49,18 @@ def last_states(states: Tensor, lengths: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module into evaluation mode, and back into training mode if it was in it.
+    """Put a module into evaluation mode, and those of its parts back into training mode that were in it.
 
-    Several threads may evaluate one module at the same time; the last one restores training mode.
+    The parts' modes are set, and their method `train` is not called. Several threads may evaluate one module at the
+    same time; the last one restores training mode.
     """
     thread = threading.get_ident()
     with _lock:
         is_counted = module.training or module in _evaluating
         if is_counted:
-            _evaluating.setdefault(module, []).append(thread)
+            if module not in _evaluating:
+                _evaluating[module] = ([], [part for part in module.modules() if part.training])
+            _evaluating[module][0].append(thread)
         if module.training:
             module.eval()
     try:
@@ -68,16 +72,18 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def _remove(module: nn.Module, threads: list[int]) -> None:
+    own, parts = _evaluating[module]
     for thread in threads:
-        _evaluating[module].remove(thread)
-    if not _evaluating[module]:
+        own.remove(thread)
+    if not own:
         del _evaluating[module]
-        module.train()
+        for part in parts:
+            part.training = True
 
 
 def _forget_other_threads() -> None:
     """Remove the threads of the parent, which do not exist in a forked child."""
-    for module, threads in list(_evaluating.items()):
+    for module, (threads, _) in list(_evaluating.items()):
         _remove(module, [thread for thread in threads if thread != threading.get_ident()])
 
 

@@ -201,7 +201,16 @@ class DataParallel(SingleProcess):
         return str(interrupt)
 
     def copy_weights(self, model: Model) -> None:
-        """Give the model the weights that it has in the main process."""
+        """Give the model the weights that it has in the main process.
+
+        Raises:
+            SettingError: If its embeddings have a memory, which each process would fill with other sentences.
+        """
+        if model.embeddings.has_memory:
+            raise SettingError(
+                "embeddings with a memory, such as PooledFlairEmbeddings, are trained by one process: leave out "
+                "multi_gpu=True"
+            )
         self._meet()
         self._group.copy_from_main(list(model.state_dict().values()))
 

@@ -48,12 +48,14 @@ def train_epoch(
     Raises:
         TrainingError: If the loss of a batch is not finite, with its sentences.
     """
-    if not state.is_in_epoch:  # a resumed run continues within its epoch
+    is_resumed = state.is_in_epoch  # a resumed run continues within its epoch
+    if not is_resumed:
         state.num_batches = len(batches)
         state.begin_epoch()
         for callback in callbacks:
             callback.on_epoch_begin(state)
-    state.model.train()
+    if not (is_resumed and state.model.training):  # entering training mode would empty a memory that was restored
+        state.model.train()
     state.optimizer.zero_grad()  # gradients that the caller, or an interrupted run, has left
     parameters = [parameter for group in state.optimizer.param_groups for parameter in group["params"]]
     watch = LossWatch(state, split.sentences)

@@ -297,6 +297,8 @@ class TrainingRun:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state that `state_dict` returned."""
+        if state["run"]["is_in_epoch"]:
+            self.state.model.train()  # first, because it empties the memory of embeddings
         self.state.model.load_state_dict(state["model"])
         self.state.optimizer.load_state_dict(state["optimizer"])
         self.state.load_state_dict(state["run"])

@@ -29,6 +29,7 @@ from flair.embeddings import (
     FlairEmbeddings,
     HashEmbeddings,
     OneHotEmbeddings,
+    PooledFlairEmbeddings,
     StackedEmbeddings,
     TransformerDocumentEmbeddings,
     TransformerWordEmbeddings,
@@ -48,6 +49,11 @@ TEXTS = [  # no word occurs twice in a sentence: Flair gives repeated words the 
     "unheard-of words such as qwxyz are here",
     "New York",
     "Bob sees Anna in the city of Berlin",
+]
+BATCHES = [  # of sentences that are embedded one batch after the other; words recur within and across sentences
+    ["Anna sees Anna and the dog sees Bob", "the dog sees the cat"],
+    ["Bob sees the city of New York", "New York New York", "a"],
+    ["the city of Berlin , Bob and Anna"],
 ]
 VOCABULARY = ["the", "dog", "sleeps", "in", "berlin", ".", "Anna", "sees", "##", "cats", "0000", "york", "city", "été"]
 TAGS = ["NOUN", "VERB", "PROPN", "X"]
@@ -192,6 +198,46 @@ def embed(folder: Path, name: str) -> dict[str, Any]:
     return vectors
 
 
+def embed_pooled(folder: Path) -> dict[str, Any]:
+    """Return the vectors of words that `PooledFlairEmbeddings` have for batches, before and after `train()`."""
+    found = {}
+    for pooling in ("min", "max", "mean", "fade"):
+        for only_capitalized in (False, True):
+            embedding = PooledFlairEmbeddings(str(folder / "lm-forward.pt"), pooling, only_capitalized)
+            batches = []
+            for is_training in (False, True):
+                if is_training:
+                    embedding.train()
+                for texts in BATCHES:
+                    data = [Sentence(text.split(" ")) for text in texts]
+                    embedding.embed(data)
+                    batches.append([[round_all(token.embedding) for token in sentence] for sentence in data])
+            found[f"{pooling} {only_capitalized}"] = batches
+    return found
+
+
+def round_all(vector: torch.Tensor) -> list[float]:
+    return [round(value, 7) for value in vector.tolist()]
+
+
+def make_pooled(folder: Path) -> None:
+    """Write what `PooledFlairEmbeddings` compute, and a tagger over them with what it predicts after loading."""
+    embedding = PooledFlairEmbeddings(str(folder / "lm-backward.pt"), "mean")
+    embedding.context_embeddings.name = "lm"  # not the folder
+    embedding.name = "lm-context"
+    tagger = train(SequenceTagger(embedding, dictionary(TAGS), "tag", hidden_size=8), "words")
+    tagger.save(folder / "pooled.pt")
+    tagger, data = SequenceTagger.load(folder / "pooled.pt"), sentences()
+    tagger.predict(data, mini_batch_size=len(data))  # all at once: the memory is that of the batch
+    content = {
+        "sentences": [text.split(" ") for text in TEXTS],
+        "predicted": [[describe(label) for label in sentence.get_labels("tag")] for sentence in data],
+        "batches": [[text.split(" ") for text in texts] for texts in BATCHES],
+        "vectors": embed_pooled(folder),
+    }
+    (folder / "pooled.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
 def transformer(kind: Any, folder: Path, **options: Any) -> Any:
     """Return an embedding of a small BERT with random weights."""
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "dog", "sl", "##ee", "##ps", "in", "bob", "."]
@@ -277,6 +323,7 @@ def main(folder: Path) -> None:
         content = {"sentences": [text.split(" ") for text in TEXTS], **predict(model)}
         (folder / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
         flair.set_seed(1)  # so that no model depends on those before it
+    make_pooled(folder)
 
 
 if __name__ == "__main__":
