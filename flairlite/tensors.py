@@ -26,6 +26,12 @@ def copy_to(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device)
 
 
+def copy_into(target: Tensor, tensor: Tensor) -> None:
+    """Overwrite `target` by a tensor of its shape; a copy to CUDA is asynchronous."""
+    is_upload = target.device.type == "cuda" and tensor.device.type == "cpu"
+    target.copy_(tensor.pin_memory() if is_upload else tensor, non_blocking=is_upload)
+
+
 def map_tensors(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
     """Apply a function to each tensor in nested tuples, and leave other values as they are."""
     if isinstance(tree, Tensor):

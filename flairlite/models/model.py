@@ -118,6 +118,11 @@ class Model(LabelTypes, nn.Module, ABC):
         """The device of the weights."""
         return self._device_probe.device
 
+    @property
+    def has_fixed_steps(self) -> bool:
+        """Whether the operations of a training step depend on the shape of its batch alone, as CUDA graphs require."""
+        return False
+
     # Strings to integers, integers to vectors
 
     def encode(
@@ -149,6 +154,8 @@ class Model(LabelTypes, nn.Module, ABC):
 
     def inputs(self, batch: Batch, generator: torch.Generator | None = None) -> Any:
         """Return the inputs of the embeddings for a batch, on the model's device."""
+        if batch.inputs is not None:
+            return batch.inputs
         inputs = self.embeddings.select_batch(batch, generator)
         return map_tensors(lambda tensor: copy_to(tensor, self.device), inputs)
 

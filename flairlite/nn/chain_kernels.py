@@ -128,8 +128,8 @@ def _gradient_kernel(
 ) -> None:
     """Compute the gradient of the loss over some words of one sentence: marginals of all sequences less those of gold.
 
-    Axis 0 of the grid is the sentence; axis 1 the part of its words. The gradients of transitions, start and end scores,
-    K + 2 rows, are summed over the words of a program; the caller sums them over programs.
+    Axis 0 of the grid is the sentence; axis 1 the part of its words. The gradients of transitions, start and end
+    scores, K + 2 rows, are summed over the words of a program; the caller sums them over programs.
     """
     sentence = tl.program_id(0).to(tl.int64)
     part = tl.program_id(1)

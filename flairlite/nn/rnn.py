@@ -92,6 +92,11 @@ class PaddedRNN(nn.Module):
                 "dropout and residual connections between layers need an LSTM or a GRU without a learned initial state"
             )
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether sentences are packed, for which their lengths must be known on the CPU."""
+        return self.rnn.bidirectional and (self.rnn.mode == "RNN_TANH" or self.start is not None)
+
     def forward(self, inputs: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Compute the states of every word.
 
