@@ -309,7 +309,7 @@ class EncodedDataset:
         labels: tuple[BatchTargets, ...] = ()
         num_labels = 0
         if self.targets is not None:
-            num_words = int(lengths.sum())
+            num_words = int(lengths.sum()) + (shape is not None)  # the sentences that are added have no labels
             labels = tuple(part.gather(indices, positions, num_words) for part in (self.targets, *self.targets.others))
             is_plain = len(labels) == 1 and labels[0].soft is None
             num_labels = labels[0].num_labels if is_plain else self.targets.count_units(indices)

@@ -120,10 +120,7 @@ class StepGraphs:
         state = self._state
         lengths = dataset.lengths[indices]
         batch = dataset.batch(indices, round_shape(len(indices), int(lengths.max())))
-        inputs = state.model.embeddings.select_batch(batch, self._generator)
-        batch = replace(
-            batch, inputs=inputs, labels=tuple(replace(part, is_partial=True) for part in batch.labels)
-        )  # further sentences have no label
+        batch = replace(batch, inputs=state.model.embeddings.select_batch(batch, self._generator))
         self._set_rates()
         results = self._take_step(batch)  # (2,)
         if self._max_grad_norm is not None:
