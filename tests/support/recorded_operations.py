@@ -15,6 +15,20 @@ LAUNCH_NOTHING |= {"new_empty", "new_empty_strided", "permute", "promote_types",
 LAUNCH_NOTHING |= {"split_with_sizes", "squeeze", "transpose", "unbind", "unsqueeze", "_unsafe_view", "view"}
 
 
+class CountLaunches(TorchDispatchMode):
+    """Notes the names of the operations that launch something on a device: no views, and no empty tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        package, _, name = function._schema.name.partition("::")
+        if package != "profiler" and name not in LAUNCH_NOTHING:
+            self.names.append(name)
+        return function(*args, **(kwargs or {}))
+
+
 class Recorder(TorchDispatchMode):
     """Notes each operation with its arguments and results, and copies of what it overwrites."""
 
@@ -22,12 +36,6 @@ class Recorder(TorchDispatchMode):
         super().__init__()
         self.operations: list[tuple[Any, Any, Any, Any, bool]] = []
         self._copies: dict[int, tuple[Tensor, Tensor]] = {}
-
-    @property
-    def launches(self) -> list[str]:
-        """The names of the operations that compute something: no views, and no empty tensors."""
-        names = [function._schema.name for function, *_ in self.operations]
-        return [name.partition("::")[2] for name in names if name.partition("::")[2] not in LAUNCH_NOTHING]
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
