@@ -270,6 +270,13 @@ class Chain:
         )
         return states, log_partitions
 
+    def compute_marginals(self) -> Tensor:
+        """Compute the probability of each tag at each word, (B, T, K); zero on padding."""
+        states, _ = self.run_recursions(None)
+        steps = torch.arange(self.emissions.shape[1], device=self.lengths.device)  # (T,)
+        is_padding = (steps >= self.lengths.unsqueeze(1)).unsqueeze(2)  # (B, T, 1)
+        return (states[0] + states[1]).softmax(2).masked_fill(is_padding, 0.0)
+
     def compute_gradient(self, tags: Tensor, states: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the gradients of the losses of B sentences with weights (B,).
 
