@@ -10,24 +10,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-LAUNCH_NOTHING = {"alias", "as_strided", "detach", "empty", "empty_like", "empty_strided", "expand", "lift_fresh"}
-LAUNCH_NOTHING |= {"new_empty", "new_empty_strided", "permute", "promote_types", "select", "slice", "split", "t"}
-LAUNCH_NOTHING |= {"split_with_sizes", "squeeze", "transpose", "unbind", "unsqueeze", "_unsafe_view", "view"}
-
-
-class CountLaunches(TorchDispatchMode):
-    """Notes the names of the operations that launch something on a device: no views, and no empty tensors."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: list[str] = []
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        package, _, name = function._schema.name.partition("::")
-        if package != "profiler" and name not in LAUNCH_NOTHING:
-            self.names.append(name)
-        return function(*args, **(kwargs or {}))
-
 
 class Recorder(TorchDispatchMode):
     """Notes each operation with its arguments and results, and copies of what it overwrites."""
@@ -56,12 +38,11 @@ class Recorder(TorchDispatchMode):
         """Repeat the operations: they read and write the tensors of the first time, and know its numbers only."""
         with torch._C._AutoDispatchBelowAutograd():  # where they were recorded
             for function, args, kwargs, results, has_gradients in self.operations:
-                if function._schema.name.partition("::")[2] not in LAUNCH_NOTHING:
-                    with torch.set_grad_enabled(has_gradients):  # the LSTM keeps more with gradients
-                        again = function(*args, **kwargs)
-                    for first, new in zip(tree_leaves(results), tree_leaves(again), strict=True):
-                        if isinstance(first, Tensor) and first.data_ptr() != new.data_ptr():
-                            first.copy_(new)
+                with torch.set_grad_enabled(has_gradients):  # the LSTM keeps more with gradients
+                    again = function(*args, **kwargs)
+                for first, new in zip(tree_leaves(results), tree_leaves(again), strict=True):
+                    if isinstance(first, Tensor) and first.data_ptr() != new.data_ptr():  # not a view
+                        first.copy_(new)
 
 
 def _overwritten(function: Any, args: Any, kwargs: Any) -> Iterator[Tensor]:
