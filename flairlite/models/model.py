@@ -240,8 +240,8 @@ class Model(LabelTypes, nn.Module, ABC):
 
         Args:
             sentences: A sentence or a text, or an iterable of them. Texts are split into words.
-            mini_batch_size: Number of sentences that pass through the network at once; on a GPU, several such batches do,
-                unless the embeddings read context.
+            mini_batch_size: Number of sentences that pass through the network at once; on a GPU, several such batches
+                do, unless the embeddings read context.
             return_probabilities_for_all_classes: Write all labels of a text with their probabilities, not only the best
                 one. For words, `token.get_tags_proba_dist` returns the probabilities of all labels or tags.
             verbose: Show a progress bar if standard error is a terminal.

@@ -22,6 +22,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -265,6 +266,7 @@ class CudaCapture:
         self._device = device
         self._pool: Any = None
         self._stream: torch.cuda.Stream | None = None
+        self._graphs: WeakSet[torch.cuda.CUDAGraph] = WeakSet()  # those that share the memory
 
     def __call__(self, run: Callable[[], None], generator: torch.Generator) -> Replay:
         """Capture operations that draw from a generator, and return the function that replays them.
@@ -273,8 +275,9 @@ class CudaCapture:
             RuntimeError: If an operation cannot be captured.
         """
         with torch.cuda.device(self._device):
-            if self._stream is None:
-                self._pool, self._stream = torch.cuda.graph_pool_handle(), torch.cuda.Stream(self._device)
+            self._stream = self._stream or torch.cuda.Stream(self._device)
+            if not self._graphs:  # torch refuses memory whose last graph is gone
+                self._pool = torch.cuda.graph_pool_handle()
             graph = torch.cuda.CUDAGraph()
             graph.register_generator_state(generator)
             state = generator.clone_state()
@@ -288,6 +291,7 @@ class CudaCapture:
             except BaseException:
                 generator.graphsafe_set_state(state)  # after a failure, the old one refuses to draw
                 raise
+        self._graphs.add(graph)
         return graph.replay
 
 
