@@ -16,6 +16,7 @@ from flairlite.data import Sentence
 from flairlite.prediction.words import DistinctWords
 from flairlite.tensors import copy_to, map_tensors
 
+Shape = tuple[int, int]  # sentences, words
 Table = Any  # what an embedding keeps of the distinct words of a data set: a tensor, or tuples of tensors
 Ids = np.ndarray[Any, np.dtype[np.int32]]
 Variants = Sequence[Callable[[str], str]]  # functions that make a variant of a word, such as `str.lower`
@@ -69,6 +70,7 @@ class Batch:
             of which it has the most.
         context: (B, 2 C) ids of up to C words before each sentence and, from column C on, of up to C words after it; U
             for none. None if the data set was encoded without context.
+        inputs: The inputs of the embeddings on the model's device, where they are selected already; None elsewhere.
     """
 
     indices: Tensor
@@ -80,6 +82,7 @@ class Batch:
     labels: tuple[BatchTargets, ...]
     num_labels: int
     context: Tensor | None = None
+    inputs: Any = None
 
     @property
     def targets(self) -> Tensor | None:
@@ -254,8 +257,15 @@ class Dataset(Protocol):
     def sizes(self) -> Tensor:
         """How much the embeddings read of each sentence, (S,), on the CPU: sentences of one size make a batch."""
 
-    def batch(self, indices: Tensor) -> Batch:
-        """Return the sentences at `indices` (B,), none of them empty, as one batch."""
+    def batch(self, indices: Tensor, shape: Shape | None = None) -> Batch:
+        """Return the sentences at `indices` (B,), none of them empty, as one batch.
+
+        Args:
+            indices: The positions of the sentences.
+            shape: Sentences and words of the batch, where it must be larger than its sentences are: with more padding,
+                and with further sentences of one word of padding without a label, which teach nothing. Only for labels
+                of words, and without context.
+        """
 
     def vary(self, variation: Variation) -> Dataset:
         """Return the data set with other words, or without the last words, of some sentences."""
@@ -290,21 +300,21 @@ class EncodedDataset:
         """Subwords per sentence or else words, (S,), on the CPU."""
         return self.lengths if self.subwords is None else self.subwords
 
-    def batch(self, indices: Tensor) -> Batch:
-        """Return the sentences at `indices` (B,), none of them empty, as one batch, by integer gathers only."""
+    def batch(self, indices: Tensor, shape: Shape | None = None) -> Batch:
+        """Return the sentences at `indices` as one batch, by integer gathers only; see `Dataset.batch`."""
         lengths = self.lengths[indices]  # (B,)
-        mask, positions = _pad_positions(lengths, self.offsets[indices], len(self.word_ids) - 1)
+        mask, positions = _pad_positions(lengths, self.offsets[indices], len(self.word_ids) - 1, shape)
         positions = copy_to(positions, self.word_ids.device)
         labels: tuple[BatchTargets, ...] = ()
         num_labels = 0
         if self.targets is not None:
-            num_words = int(lengths.sum())
+            num_words = int(lengths.sum()) + (shape is not None)  # the sentences that are added have no labels
             labels = tuple(part.gather(indices, positions, num_words) for part in (self.targets, *self.targets.others))
             is_plain = len(labels) == 1 and labels[0].soft is None
             num_labels = labels[0].num_labels if is_plain else self.targets.count_units(indices)
         return Batch(
             indices=indices,
-            lengths=lengths,
+            lengths=lengths if shape is None else pad(lengths, (0, shape[0] - len(lengths)), value=1),
             mask=copy_to(mask, self.word_ids.device),
             positions=positions,
             word_ids=self.word_ids[positions],
@@ -366,13 +376,13 @@ class LazyDataset:
         """Words per sentence, (S,)."""
         return self.lengths
 
-    def batch(self, indices: Tensor) -> Batch:
-        """Return the sentences at `indices` (B,), none of them empty, as one batch."""
+    def batch(self, indices: Tensor, shape: Shape | None = None) -> Batch:
+        """Return the sentences at `indices` as one batch; see `Dataset.batch`."""
         encoded = self._encode([self.sentences[index] for index in indices.tolist()])
         if self._variation is not None:
             encoded = encoded.vary(self._variation.of(indices))
-        batch = encoded.batch(torch.arange(len(indices)))
-        _, positions = _pad_positions(batch.lengths, self._offsets[indices], self._num_words)
+        batch = encoded.batch(torch.arange(len(indices)), shape)
+        _, positions = _pad_positions(encoded.lengths, self._offsets[indices], self._num_words, shape)
         return replace(batch, indices=indices, positions=positions)
 
     def parts(self, size: int = 1024) -> Iterator[EncodedDataset]:
@@ -475,8 +485,13 @@ def count_words(sentences: Sequence[Sentence]) -> Tensor:
     return torch.tensor([len(sentence.words) for sentence in sentences], dtype=torch.int64)
 
 
-def _pad_positions(lengths: Tensor, offsets: Tensor, padding: int) -> tuple[Tensor, Tensor]:
+def _pad_positions(lengths: Tensor, offsets: Tensor, padding: int, shape: Shape | None = None) -> tuple[Tensor, Tensor]:
     """Return the mask and the positions of words, (B, T) each, of sentences whose first words are at `offsets` (B,)."""
-    steps = torch.arange(int(lengths.max()))  # (T,)
+    if shape is None:
+        width = int(lengths.max())
+    else:
+        width, further = shape[1], (0, shape[0] - len(lengths))
+        lengths, offsets = pad(lengths, further), pad(offsets, further)
+    steps = torch.arange(width)  # (T,)
     mask = steps < lengths.unsqueeze(1)  # (B, T)
     return mask, (offsets.unsqueeze(1) + steps).masked_fill(~mask, padding)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,6 +24,22 @@ def copy_to(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda" and tensor.device.type == "cpu":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
+
+
+def copy_into(target: Tensor, tensor: Tensor) -> None:
+    """Overwrite `target` by a tensor of its shape; a copy to CUDA is asynchronous."""
+    is_upload = target.device.type == "cuda" and tensor.device.type == "cpu"
+    target.copy_(tensor.pin_memory() if is_upload else tensor, non_blocking=is_upload)
+
+
+def start_copies(tensors: Sequence[Tensor]) -> tuple[list[Tensor], Callable[[], None]]:
+    """Start to copy tensors to the CPU, and return the copies, with a function that waits until they are complete."""
+    if not tensors or tensors[0].device.type != "cuda":
+        return [tensor.cpu() for tensor in tensors], lambda: None
+    copies = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in tensors]
+    for copy, tensor in zip(copies, tensors, strict=True):
+        copy.copy_(tensor, non_blocking=True)
+    return copies, torch.cuda.current_stream(tensors[0].device).record_event().synchronize
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], tree: Any) -> Any:

@@ -112,6 +112,19 @@ def test_missing_mirror_is_reported_with_the_remedy(script: str) -> None:
     assert process.stderr.startswith("set FLAIRLITE_MIRROR to a folder")
 
 
+# A GPU
+
+
+def test_a_training_step_takes_few_operations(tmp_path: Path) -> None:
+    """Without CUDA, they are counted on the CPU, with a kernel of Triton as one operation."""
+    process = run_benchmark("gpu.py", "--epochs", "1", "--json", str(tmp_path / "gpu.json"))
+    assert process.returncode == 0, process.stderr
+    count = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))["operations_per_step"]
+    if isinstance(count, str):
+        pytest.skip(count)
+    assert count < 60
+
+
 # The table
 
 

@@ -32,6 +32,7 @@ from flairlite.trainers.batch_order import BatchOrder
 from flairlite.trainers.data_parallel import SingleProcess
 from flairlite.trainers.loop import train_epoch
 from flairlite.trainers.splits import encode_split
+from flairlite.trainers.step_graph import StepGraphs, find_obstacle
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
@@ -162,20 +163,25 @@ def allow_waiting() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("allow_waiting")
+@pytest.mark.parametrize("has_graphs", [False, True], ids=["operations", "graphs"])
 @pytest.mark.parametrize("use_amp", [False, True], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("name", MODELS)
 def test_no_step_of_training_waits_for_the_device(
-    name: str, use_amp: bool, corpus: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path
+    name: str, use_amp: bool, has_graphs: bool, corpus: Corpus, mini_vectors: WordEmbeddings, tmp_path: Path
 ) -> None:
     model = MODELS[name](corpus, mini_vectors)
     split = encode_split(model, "train", corpus.train, "cpu")
-    run = TrainingState(
-        model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), tmp_path, 1, sentences=split.sentences
-    )
+    options: dict[str, Any] = {"fused": True} if has_graphs else {"momentum": 0.9}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, **options)
+    if has_graphs and find_obstacle(model, optimizer, []):
+        pytest.skip("the steps of this model are not captured")
+    run = TrainingState(model, optimizer, tmp_path, 1, sentences=split.sentences)
     batches = BatchOrder(split.dataset.lengths, 8, 0, shuffle=True, bucketing=True).draw(1)
     assert 5 < len(batches) < 50, "losses are read every 50 batches"
     dropout = torch.Generator(device=model.device).manual_seed(0)
-    train_epoch(run, split, batches, dropout, [ForbidWaiting()], SingleProcess(model.device), use_amp=use_amp)
+    graphs = StepGraphs(run, dropout, max_grad_norm=5.0, use_amp=use_amp) if has_graphs else None
+    processes = SingleProcess(model.device)
+    train_epoch(run, split, batches, dropout, [ForbidWaiting()], processes, use_amp=use_amp, graphs=graphs)
     assert run.iteration == len(batches)
 
 

@@ -87,6 +87,11 @@ class Embeddings(nn.Module, ABC):
         return False
 
     @property
+    def has_fixed_shapes(self) -> bool:
+        """Whether the shapes of the inputs depend only on the shape of the batch, not on its words."""
+        return False
+
+    @property
     def static_embeddings(self) -> bool:
         """Whether training does not change the vectors."""
         return not any(weight.requires_grad for weight in self.parameters())

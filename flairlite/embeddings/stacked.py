@@ -79,6 +79,11 @@ class StackedEmbeddings(TokenEmbeddings):
         """Whether the vectors of a part depend on the sentences that were read before."""
         return any(part.has_memory for part in self.parts)
 
+    @property
+    def has_fixed_shapes(self) -> bool:
+        """Whether the shapes of the inputs depend only on the shape of the batch, not on its words."""
+        return all(part.has_fixed_shapes for part in self.parts)
+
     def lengths_by_name(self) -> dict[str, int]:
         """Return the features of each part, in order."""
         width = len(str(len(self.parts) - 1))  # sorted by name, the parts keep their order

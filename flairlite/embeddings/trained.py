@@ -38,6 +38,11 @@ class _TrainedTable(TokenEmbeddings):
         """Features D of a word."""
         return self.embedding_layer.embedding_dim
 
+    @property
+    def has_fixed_shapes(self) -> bool:
+        """Whether the shapes of the inputs depend only on the shape of the batch, not on its words."""
+        return True
+
     def select(self, table: Table, word_ids: Tensor) -> Inputs:
         """Return the rows (B, T)."""
         return table[word_ids.long()]

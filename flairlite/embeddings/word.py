@@ -100,6 +100,11 @@ class WordEmbeddings(TokenEmbeddings):
         return self.vectors.dim
 
     @property
+    def has_fixed_shapes(self) -> bool:
+        """Whether the shapes of the inputs depend only on the shape of the batch, not on its words."""
+        return True
+
+    @property
     def fields(self) -> tuple[str, ...]:
         """The label type, if labels are looked up."""
         return () if self.field is None else (self.field,)

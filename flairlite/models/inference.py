@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -27,12 +27,15 @@ from flairlite.prediction.sentences import (
 )
 from flairlite.storage.atomic import atomic_write
 from flairlite.tasks import Decoded, Gold, Task, encode_labels
-from flairlite.tensors import copy_to
+from flairlite.tensors import copy_to, start_copies
 
 if TYPE_CHECKING:
     from flairlite.models.model import Model
 
-_GROUP_TOKENS = 8192  # words and padding whose scores are decoded together
+ASYNCHRONOUS = ("cuda",)  # types of devices that compute while the program goes on, best with many sentences at once
+_GROUP_TOKENS = 8192  # words and padding whose scores are decoded together: some 400 sentences
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,7 @@ def predict_chunks(
     names = names_to_write([model.label_types[index] for index in types], label_name)
     chunks = read_chunks(sentences, SentenceReader(model.tokenizer, names))
 
-    def predict() -> Iterator[tuple[list[Sentence], Inference]]:
+    def start() -> Iterator[tuple[list[Sentence], Inference, Callable[[], None]]]:
         for chunk in chunks:
             targets = None
             if with_loss:
@@ -212,6 +215,13 @@ def predict_chunks(
                 with_probabilities=with_probabilities,
                 with_loss=with_loss,
             )
+            yield chunk, *_start_copies(inference)
+
+    def predict() -> Iterator[tuple[list[Sentence], Inference]]:
+        # on a GPU, which computes a chunk while the next one is read and encoded, nothing waits before that
+        started = _one_ahead(start()) if model.device.type in ASYNCHRONOUS else start()
+        for chunk, inference, wait in started:
+            wait()
             for part, name in zip(inference.types, names, strict=True):
                 check_finite(part.decoded.scores)
                 task = model.tasks[part.index]
@@ -219,6 +229,36 @@ def predict_chunks(
             yield chunk, inference
 
     return predict()
+
+
+def _start_copies(inference: Inference) -> tuple[Inference, Callable[[], None]]:
+    """Start to copy predictions to the CPU, and return the copies, with a function that waits for them."""
+    copies, wait = start_copies([values for part in inference.types for values in _tables(part).values()])
+    following = iter(copies)
+    parts = [
+        replace(part, decoded=Decoded(**{name: next(following) for name in _tables(part)}), others=())
+        for part in inference.types
+    ]
+    return replace(parts[0], others=tuple(parts[1:])), wait
+
+
+def _tables(inference: Inference) -> dict[str, Tensor]:
+    return {name: values for name, values in vars(inference.decoded).items() if values is not None}
+
+
+def _one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield items when the next one is there too, or has failed; such an error is raised after the item before it."""
+    item = next(items, None)
+    while item is not None:
+        following, error = None, None
+        try:
+            following = next(items, None)
+        except Exception as problem:  # of the caller's iterator, or the sentences that it yields
+            error = problem
+        yield item
+        if error is not None:
+            raise error
+        item = following
 
 
 def check_finite(values: Tensor | None) -> None:
@@ -308,7 +348,8 @@ def score_batches(
 
     A network is fastest with batches that fit into the cache of the processor. Decoding takes a few small operations
     per word position, which cost about the same for few sentences as for many. Several batches of about the same length
-    are therefore encoded and decoded together, but pass through the network one by one.
+    are therefore encoded and decoded together, but pass through the network one by one. On a GPU, they pass together,
+    unless the embeddings read context, which can need much memory.
 
     Args:
         model: The model, in evaluation mode.
@@ -324,9 +365,10 @@ def score_batches(
     if isinstance(dataset, EncodedDataset):  # otherwise each batch has a table of its own
         dataset = replace(dataset, table=model.embeddings.precompute(dataset.table))
     batches = bucketed_batches(dataset.sizes, mini_batch_size)
+    is_joined = model.device.type in ASYNCHRONOUS and not model.embeddings.is_contextual
     for group in list(_group(batches, dataset.lengths))[share]:
         joined = dataset.batch(torch.cat(group))
-        if len(group) == 1:
+        if len(group) == 1 or is_joined:
             yield joined, model(joined)
         else:
             yield joined, _join_scores([model(part) for part in _split(joined, list(map(len, group)))])

@@ -118,6 +118,11 @@ class Model(LabelTypes, nn.Module, ABC):
         """The device of the weights."""
         return self._device_probe.device
 
+    @property
+    def has_fixed_steps(self) -> bool:
+        """Whether the operations of a training step depend on the shape of its batch alone, as CUDA graphs require."""
+        return False
+
     # Strings to integers, integers to vectors
 
     def encode(
@@ -149,6 +154,8 @@ class Model(LabelTypes, nn.Module, ABC):
 
     def inputs(self, batch: Batch, generator: torch.Generator | None = None) -> Any:
         """Return the inputs of the embeddings for a batch, on the model's device."""
+        if batch.inputs is not None:
+            return batch.inputs
         inputs = self.embeddings.select_batch(batch, generator)
         return map_tensors(lambda tensor: copy_to(tensor, self.device), inputs)
 
@@ -233,7 +240,8 @@ class Model(LabelTypes, nn.Module, ABC):
 
         Args:
             sentences: A sentence or a text, or an iterable of them. Texts are split into words.
-            mini_batch_size: Number of sentences that pass through the network at once.
+            mini_batch_size: Number of sentences that pass through the network at once; on a GPU, several such batches
+                do, unless the embeddings read context.
             return_probabilities_for_all_classes: Write all labels of a text with their probabilities, not only the best
                 one. For words, `token.get_tags_proba_dist` returns the probabilities of all labels or tags.
             verbose: Show a progress bar if standard error is a terminal.

@@ -208,6 +208,12 @@ class SequenceTagger(TagHeads, Model):
         """The classes of words: the labels, or the tags of spans such as `B-PER`."""
         return Dictionary.from_items(self.task.class_names, add_unk=False)
 
+    @property
+    def has_fixed_steps(self) -> bool:
+        """Whether the operations of a training step depend on the shape of its batch alone, as CUDA graphs require."""
+        is_plain = type(self) is SequenceTagger and not any(self.soft_types)  # subclasses may read more of a batch
+        return is_plain and self.embeddings.has_fixed_shapes and (self.rnn is None or not self.rnn.is_packed)
+
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Compute the emissions (B, T, K): a score of each class at each word."""
         features = self.features(batch, generator).to(self.linear.weight.dtype)  # (B, T, D)

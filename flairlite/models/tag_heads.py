@@ -340,7 +340,7 @@ def compute_loss(head: Head, scores: Tensor, labels: BatchTargets, batch: Batch,
         batch: The batch.
         settings: The settings of the loss.
     """
-    tags = head.task.mask_unknown(copy_to(labels.class_ids, scores.device))
+    tags = copy_to(head.task.mask_unknown(labels.class_ids), scores.device)
     if head.crf is not None:
         return _chain_loss(head.crf, scores, tags, labels, batch, settings)
     if labels.soft is None:

@@ -119,7 +119,7 @@ def _gradient_kernel(
     states: Any,
     weights: Any,
     emission_gradient: Any,
-    transition_gradients: Any,
+    score_gradients: Any,
     num_sentences: Any,
     num_words: Any,
     num_tags: Any,
@@ -128,8 +128,8 @@ def _gradient_kernel(
 ) -> None:
     """Compute the gradient of the loss over some words of one sentence: marginals of all sequences less those of gold.
 
-    Axis 0 of the grid is the sentence; axis 1 the part of its words. The gradients of transitions are summed over the
-    words of a program; the caller sums them over programs.
+    Axis 0 of the grid is the sentence; axis 1 the part of its words. The gradients of transitions, start and end
+    scores, K + 2 rows, are summed over the words of a program; the caller sums them over programs.
     """
     sentence = tl.program_id(0).to(tl.int64)
     part = tl.program_id(1)
@@ -143,6 +143,8 @@ def _gradient_kernel(
     labels = tags + sentence * num_words
     size = num_words * num_tags
     summed = tl.zeros((BLOCK, BLOCK), dtype=tl.float32)
+    first = tl.zeros((BLOCK,), dtype=tl.float32)
+    last = tl.zeros((BLOCK,), dtype=tl.float32)
     for step in range(0, STEPS):
         word = part * STEPS + step
         nodes = tl.zeros((BLOCK,), dtype=tl.float32)
@@ -162,11 +164,15 @@ def _gradient_kernel(
                     joint_pairs = alpha[:, None] + scores + (following + emitted)[None, :]
                     joint_pairs = tl.exp(joint_pairs - tl.max(tl.max(joint_pairs, 1), 0))
                     summed += sign * joint_pairs / tl.sum(tl.sum(joint_pairs, 1), 0)
+        first += tl.where(word == 0, nodes, 0.0)
+        last += tl.where(word == length - 1, nodes, 0.0)
         if word < num_words:
-            target = emission_gradient + sentence * size + word * num_tags + tag
+            target = emission_gradient + (word * num_sentences + sentence) * num_tags + tag  # (T, B, K)
             tl.store(target, nodes * weight, mask=is_tag)
-    program = sentence * tl.num_programs(1) + part
-    tl.store(transition_gradients + program * num_tags * num_tags + pairs, summed * weight, mask=is_pair)
+    rows = score_gradients + (sentence * tl.num_programs(1) + part) * (num_tags + 2) * num_tags
+    tl.store(rows + pairs, summed * weight, mask=is_pair)
+    tl.store(rows + num_tags * num_tags + tag, first * weight, mask=is_tag)
+    tl.store(rows + (num_tags + 1) * num_tags + tag, last * weight, mask=is_tag)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -264,20 +270,32 @@ class Chain:
         )
         return states, log_partitions
 
+    def compute_marginals(self) -> Tensor:
+        """Compute the probability of each tag at each word, (B, T, K); zero on padding."""
+        states, _ = self.run_recursions(None)
+        steps = torch.arange(self.emissions.shape[1], device=self.lengths.device)  # (T,)
+        is_padding = (steps >= self.lengths.unsqueeze(1)).unsqueeze(2)  # (B, T, 1)
+        return (states[0] + states[1]).softmax(2).masked_fill(is_padding, 0.0)
+
     def compute_gradient(self, tags: Tensor, states: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the gradients of the losses of B sentences with weights (B,): (B, T, K) and (K, K)."""
+        """Compute the gradients of the losses of B sentences with weights (B,).
+
+        Returns:
+            (B, T, K) of the emissions, in the memory layout (T, B, K) in which a tagger computes them; (K + 2, K) of
+            transitions, start and end scores.
+        """
         size, num_words, num_tags = self.emissions.shape
         num_parts = triton.cdiv(num_words, _STEPS)
-        emission_gradient = self.emissions.new_empty(size, num_words, num_tags)
-        transition_gradients = self.emissions.new_empty(size * num_parts, num_tags, num_tags)
+        emission_gradient = self.emissions.new_empty(num_words, size, num_tags)
+        score_gradients = self.emissions.new_empty(size * num_parts, num_tags + 2, num_tags)
         _gradient_kernel[(size, num_parts)](
             *(self.emissions, *self.emissions.stride()[:2], tags, self.transitions, self.lengths, states, weights),
-            *(emission_gradient, transition_gradients, size, num_words, num_tags),
+            *(emission_gradient, score_gradients, size, num_words, num_tags),
             BLOCK=self.block,
             STEPS=_STEPS,
             num_warps=self._num_warps,
         )
-        return emission_gradient, transition_gradients.sum(0)
+        return emission_gradient.transpose(0, 1), score_gradients.sum(0)
 
     def find_best_path(self) -> Tensor:
         """Find the best tag sequences, (B, T); padding repeats the last tag."""
@@ -311,7 +329,8 @@ class NegativeLogLikelihood(torch.autograd.Function):
         if any(ctx.needs_input_grad):
             scores = (chain.emissions, chain.transitions, chain.start, chain.end)
             ctx.save_for_backward(*scores, lengths, tags, states)
-        return (log_partitions[0] - log_partitions[1]).to(emissions.dtype)
+        losses = emissions.new_empty(len(emissions))
+        return torch.sub(log_partitions[0], log_partitions[1], out=losses)  # rounded once, in the same operation
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -319,7 +338,5 @@ class NegativeLogLikelihood(torch.autograd.Function):
         """Compute the gradients of emissions, transitions, start and end scores."""
         *scores, lengths, tags, states = ctx.saved_tensors
         chain = Chain(scores[0], scores[1], scores[2], scores[3], lengths)
-        emissions, transitions = chain.compute_gradient(tags, states, gradient.contiguous())
-        last = (lengths - 1).view(-1, 1, 1).expand(-1, 1, emissions.shape[2])
-        ends = emissions.gather(1, last).sum((0, 1))  # (K,)
-        return emissions, transitions, emissions[:, 0].sum(0), ends, None, None
+        emissions, rows = chain.compute_gradient(tags, states, gradient.contiguous())
+        return emissions, rows[:-2], rows[-2], rows[-1], None, None

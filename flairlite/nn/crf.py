@@ -7,6 +7,7 @@ Markov Models, 1989, section III, for Viterbi's algorithm.
 from __future__ import annotations
 
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -145,6 +146,8 @@ class LinearChainCRF(nn.Module):
             self._validate(emissions, lengths)
             marginals = marginals_single(*_to_arrays(emissions, self.scores))
             return torch.from_numpy(marginals).unsqueeze(0).to(emissions.dtype)
+        if (kernels := find_kernels(emissions)) is not None:
+            return self._make_chain(kernels, emissions, lengths).compute_marginals()  # type: ignore[no-any-return]
         return self.forward_backward(emissions, lengths).marginals().to(emissions.dtype)
 
     @torch.no_grad()
@@ -161,9 +164,7 @@ class LinearChainCRF(nn.Module):
         if _is_single(emissions, lengths):
             return torch.tensor([decode_single(*_to_arrays(emissions, chain))])
         if (kernels := find_kernels(emissions)) is not None:
-            device_lengths = copy_to(lengths, emissions.device)
-            scores = kernels.Chain.of(emissions, chain.transitions, chain.start, chain.end, device_lengths)
-            return scores.find_best_path()  # type: ignore[no-any-return]
+            return self._make_chain(kernels, emissions, lengths).find_best_path()  # type: ignore[no-any-return]
         # a copy, (T, K, B): a maximum over tags runs over whole vectors
         scores = emissions.permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
         incoming = chain.transitions.t().unsqueeze(2).contiguous()  # (K to, K from, 1)
@@ -187,6 +188,13 @@ class LinearChainCRF(nn.Module):
     def extra_repr(self) -> str:
         """Show the number of tags when the module is printed."""
         return f"num_tags={self.num_tags}" + ("" if self.is_learned else ", is_learned=False")
+
+    def _make_chain(self, kernels: ModuleType, emissions: Tensor, lengths: Tensor) -> Any:
+        self._validate(emissions, lengths)
+        scores = self.scores
+        return kernels.Chain.of(
+            emissions, scores.transitions, scores.start, scores.end, copy_to(lengths, emissions.device)
+        )
 
     def _validate(self, emissions: Tensor, lengths: Tensor, tags: Tensor | None = None) -> None:
         if emissions.dim() != 3 or emissions.shape[2] != self.num_tags or emissions.shape[1] == 0:

@@ -85,17 +85,25 @@ class PaddedRNN(nn.Module):
         start = nn.Parameter(torch.zeros(num_states, size, 1, hidden_size)) if train_initial_state else None
         self.register_parameter("start", start)
         self.dropout, self.residual = LockedDropout(dropout), residual
+        self._padding_weights: Tensor  # (gates x H, 1), of the padding feature
+        self.register_buffer("_padding_weights", _make_padding_weights(rnn_type, self.rnn), persistent=False)
         if (dropout or residual) and (rnn_type == "RNN" or train_initial_state):
             raise SettingError(
                 "dropout and residual connections between layers need an LSTM or a GRU without a learned initial state"
             )
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether sentences are packed, for which their lengths must be known on the CPU."""
+        return self.rnn.bidirectional and (self.rnn.mode == "RNN_TANH" or self.start is not None)
 
     def forward(self, inputs: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Compute the states of every word.
 
         Args:
             inputs: (B, T, D) features.
-            lengths: (B,) words per sentence, at least 1, on the CPU.
+            lengths: (B,) words per sentence, at least 1, on the CPU; or on the device of `inputs`, where they are not
+                read, so that the operations do not depend on them.
             generator: Draws dropout masks, on the device of `inputs`.
 
         Returns:
@@ -124,7 +132,8 @@ class PaddedRNN(nn.Module):
 
     def _states(self, inputs: Tensor, lengths: Tensor, generator: torch.Generator | None) -> Tensor:
         # in one direction padding comes last and affects no word
-        may_enter = self.rnn.bidirectional and int(lengths.min()) < inputs.shape[1]
+        is_fixed = lengths.device.type != "cpu"
+        may_enter = self.rnn.bidirectional and (is_fixed or int(lengths.min()) < inputs.shape[1])
         has_gates = inputs.device.type in ("cpu", "cuda") and self.rnn.mode != "RNN_TANH" and self.start is None
         may_prepack = inputs.device.type == "cpu" and self.rnn.mode == "LSTM" and not torch.is_grad_enabled()
         is_plain_stack = not self.residual and (self.dropout.rate == 0 or not self.training)
@@ -150,7 +159,8 @@ class PaddedRNN(nn.Module):
 
     def _run_gated(self, inputs: Tensor, lengths: Tensor, generator: torch.Generator | None) -> Tensor:
         """Run each layer with the padding feature, which closes the gates on padding."""
-        padding = (torch.arange(inputs.shape[1]).unsqueeze(1) >= lengths).unsqueeze(2)  # (T, B, 1)
+        steps = torch.arange(inputs.shape[1], device=lengths.device)  # (T,)
+        padding = (steps.unsqueeze(1) >= lengths).unsqueeze(2)  # (T, B, 1)
         padding = copy_to(padding, inputs.device)
         states = inputs.transpose(0, 1)  # (T, B, D)
         for index, layer in enumerate(self._layers(inputs)):
@@ -189,19 +199,21 @@ class PaddedRNN(nn.Module):
             for suffix in ("", "_reverse") if self.rnn.bidirectional else ("",):
                 names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
                 from_input, *others = (getattr(self.rnn, f"{name}_l{layer}{suffix}") for name in names)
-                directions.append([torch.cat((from_input, self._padding_weights(from_input)), dim=1), *others])
+                directions.append([torch.cat((from_input, self._padding_weights), dim=1), *others])
             layers.append(directions)
         return layers
 
-    def _padding_weights(self, weight: Tensor) -> Tensor:
-        """Return the fixed weights of the padding feature, one column for `weight` (gates x H, D)."""
-        column = weight.new_zeros(weight.shape[0], 1)
-        size = self.rnn.hidden_size
-        if self.rnn.mode == "LSTM":  # gates in torch's order: input, forget, cell, output
-            column[:size] = column[3 * size :] = -_CLOSED
-        else:  # reset, update, new: an open update gate keeps the state
-            column[size : 2 * size] = _CLOSED
-        return column
+
+def _make_padding_weights(rnn_type: str, rnn: RNN) -> Tensor:
+    """Return the fixed weights of the padding feature, one column (gates x H, 1); empty for a plain RNN."""
+    size = rnn.hidden_size
+    weight = next(rnn.parameters())
+    column = weight.new_zeros(0 if rnn_type == "RNN" else weight.shape[0], 1, requires_grad=False)
+    if rnn_type == "LSTM":  # gates in torch's order: input, forget, cell, output
+        column[:size] = column[3 * size :] = -_CLOSED
+    elif rnn_type == "GRU":  # reset, update, new: an open update gate keeps the state
+        column[size : 2 * size] = _CLOSED
+    return column
 
 
 def _join_memory(weights: list[list[Tensor]]) -> list[list[Tensor]]:

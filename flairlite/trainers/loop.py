@@ -15,6 +15,7 @@ from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.data_parallel import DataParallel, SingleProcess
 from flairlite.trainers.splits import Split
 from flairlite.trainers.state import TrainingState
+from flairlite.trainers.step_graph import StepGraphs
 
 _MAX_PENDING = 50  # losses kept on a device before they are read, which waits for the device
 _MAX_SHOWN = 60  # characters of a sentence in an error message
@@ -31,6 +32,7 @@ def train_epoch(
     max_grad_norm: float | None = 5.0,
     chunk_size: int | None = None,
     use_amp: bool = False,
+    graphs: StepGraphs | None = None,
 ) -> None:
     """Train on each batch of an epoch once, starting with batch `state.iteration`.
 
@@ -44,6 +46,7 @@ def train_epoch(
         max_grad_norm: The norm to which gradients are clipped, or None.
         chunk_size: Sentences computed at once, if a whole batch does not fit into memory.
         use_amp: Whether to run operations that support it in bfloat16 (autocast); weights stay as they are.
+        graphs: Takes the steps, in place of the operations here; they have the same norm and precision.
 
     Raises:
         TrainingError: If the loss of a batch is not finite, with its sentences.
@@ -60,20 +63,26 @@ def train_epoch(
     parameters = [parameter for group in state.optimizer.param_groups for parameter in group["params"]]
     watch = LossWatch(state, split.sentences)
     compute = _Gradients(state, split.dataset, generator, watch, chunk_size, use_amp=use_amp)
+    if graphs is not None:
+        graphs.begin_epoch()
     for indices in batches[state.iteration :]:
         state.indices = indices
         for callback in callbacks:
             callback.on_batch_begin(state)
-        if isinstance(processes, DataParallel):
-            state.batch_loss = compute.together(indices, parameters, processes)
+        if graphs is not None:
+            state.batch_loss = graphs.step(split.dataset, indices)
+            watch.add(state.batch_loss, indices)
         else:
-            state.batch_loss = compute(indices)
-        for callback in callbacks:
-            callback.on_backward_end(state)
-        if max_grad_norm is not None:
-            state.gradient_norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
-        state.optimizer.step()
-        state.optimizer.zero_grad()
+            if isinstance(processes, DataParallel):
+                state.batch_loss = compute.together(indices, parameters, processes)
+            else:
+                state.batch_loss = compute(indices)
+            for callback in callbacks:
+                callback.on_backward_end(state)
+            if max_grad_norm is not None:
+                state.gradient_norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
+            state.optimizer.step()
+            state.optimizer.zero_grad()
         state.loss_sum += state.batch_loss
         state.iteration += 1
         for callback in callbacks:

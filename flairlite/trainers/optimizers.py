@@ -111,25 +111,27 @@ def make_optimizer(
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise SettingError(f"optimizer must make an optimizer of torch's; it made {shown(optimizer)}")
     if is_fused:
-        optimizer.register_step_pre_hook(_match_layouts)
+        optimizer.register_step_pre_hook(match_layouts)
     return optimizer
 
 
 def _can_be_fused(factory: Any, weights: Sequence[torch.Tensor]) -> bool:
     """Return whether torch can update all weights in one operation, with equal results up to rounding.
 
-    On a CPU this is not torch's default, although it takes a quarter of the time. SGD is not fused: its results stay as
-    they are.
+    On a CPU this is not torch's default, although it takes a quarter of the time. SGD is not fused there: its results
+    stay as they are. On a GPU, only fused updates read the learning rate from the device; SGD with momentum would fail
+    there if a weight got its first gradient later than others.
     """
     kind, options = _split_options(factory)
-    is_adam = is_of_torch(kind) and kind.__name__ in ("Adam", "AdamW")
+    devices = {weight.device.type for weight in weights}
+    names = ("Adam", "AdamW", "SGD") if devices == {"cuda"} and not options.get("momentum") else ("Adam", "AdamW")
     is_chosen = any(name in options for name in ("foreach", "fused", "capturable", "differentiable"))
-    is_simple = all(weight.device.type == "cpu" and weight.is_contiguous() for weight in weights)
-    return is_adam and is_simple and not is_chosen
+    is_simple = len(devices) == 1 and devices <= {"cpu", "cuda"} and all(weight.is_contiguous() for weight in weights)
+    return is_of_torch(kind) and kind.__name__ in names and is_simple and not is_chosen
 
 
-def _match_layouts(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-    """Copy gradients whose strides differ from those of their weight, which the fused update would read wrongly.
+def match_layouts(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Copy gradients whose strides differ from those of their weight, which the fused update cannot read.
 
     Torch computes gradients with the strides of the weight, but programs can assign others.
     """

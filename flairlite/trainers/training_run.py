@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
 import time
@@ -58,6 +59,7 @@ from flairlite.trainers.reproduce.run_record import (
 from flairlite.trainers.settings import TrainingSettings
 from flairlite.trainers.splits import Split, encode_splits
 from flairlite.trainers.state import TrainingState
+from flairlite.trainers.step_graph import StepGraphs, find_obstacle
 
 log = logging.getLogger("flairlite")
 
@@ -409,6 +411,7 @@ class TrainingRun:
             max_grad_norm=self.settings.max_grad_norm,
             chunk_size=self.settings.mini_batch_chunk_size,
             use_amp=self.settings.use_amp is True,
+            graphs=self._graphs,
         )
         for callback in self.callbacks:
             callback.on_epoch_trained(state)
@@ -424,6 +427,19 @@ class TrainingRun:
         state.end_epoch()
         for callback in self.callbacks:
             callback.on_epoch_end(state)
+
+    @functools.cached_property
+    def _graphs(self) -> StepGraphs | None:
+        """What takes the steps on a GPU, if they can be captured; made after a checkpoint is loaded."""
+        settings, size = self.settings, self.processes.size
+        reason = find_obstacle(self.state.model, self.state.optimizer, self.callbacks)
+        if size > 1 or settings.mini_batch_chunk_size is not None:
+            reason = "gradients of several processes or parts are summed"
+        if reason is not None:
+            log.debug("Training steps are not captured as CUDA graphs: %s", reason)
+            return None
+        use_amp = settings.use_amp is True
+        return StepGraphs(self.state, self.dropout, max_grad_norm=settings.max_grad_norm, use_amp=use_amp)
 
     def _evaluate(self, split: Split, *, with_scores: bool = False) -> Result:
         folder, is_main = self.state.base_path, self.processes.is_main
