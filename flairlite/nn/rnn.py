@@ -30,7 +30,8 @@ class PaddedRNN(nn.Module):
     cuDNN's LSTM is several times faster with it; but there the backward direction would start in the padding. Therefore
     the input gets one more feature, 1 on padding and 0 on words, with fixed weights that close the gates through which
     input enters the state: state and output stay 0 until the sentence's last word. A plain RNN has no gates and stays
-    packed; so does a network whose initial state is learned.
+    packed; so does a network whose initial state is learned. In 16-bit dtypes there are one or two such features, so
+    that their total is even: oneDNN multiplies pairs of them, and a layer of odd width takes up to four times as long.
 
     Args:
         input_size: Features D of a word.
@@ -128,7 +129,8 @@ class PaddedRNN(nn.Module):
         has_gates = inputs.device.type in ("cpu", "cuda") and self.rnn.mode != "RNN_TANH" and self.start is None
         may_prepack = inputs.device.type == "cpu" and self.rnn.mode == "LSTM" and not torch.is_grad_enabled()
         is_plain_stack = not self.residual and (self.dropout.rate == 0 or not self.training)
-        if (has_gates and (may_enter or may_prepack)) or not is_plain_stack:
+        is_odd = inputs.dtype.itemsize == 2 and inputs.shape[2] % 2 == 1
+        if (has_gates and (may_enter or may_prepack or is_odd)) or not is_plain_stack:
             return self._run_gated(inputs, lengths, generator)
         return self._run_packed(inputs, lengths) if may_enter else self.rnn(inputs, self._initial_state(inputs))[0]
 
@@ -156,7 +158,8 @@ class PaddedRNN(nn.Module):
         for index, layer in enumerate(self._layers(inputs)):
             if index:
                 states = self.dropout(states.transpose(0, 1), generator).transpose(0, 1)
-            outputs = layer(torch.cat((states.masked_fill(padding, 0.0), padding.to(states.dtype)), dim=2))
+            flags = padding.to(states.dtype).expand(-1, -1, _num_flags(states.shape[2], states.dtype))
+            outputs = layer(torch.cat((states.masked_fill(padding, 0.0), flags), dim=2))
             states = states + outputs if self.residual and index else outputs
         return states.transpose(0, 1)
 
@@ -167,41 +170,47 @@ class PaddedRNN(nn.Module):
         """
         mode, dtype = self.rnn.mode, inputs.dtype
         if inputs.device.type == "cuda":
-            return [_TorchLayer(mode, _join_memory(weights)) for weights in self._widened_weights()]
+            return [_TorchLayer(mode, _join_memory(weights)) for weights in self._widened_weights(dtype)]
         if torch.is_grad_enabled():
-            return [_TorchLayer(mode, weights) for weights in self._widened_weights()]
+            return [_TorchLayer(mode, weights) for weights in self._widened_weights(dtype)]
         weights = list(self.rnn.parameters())
         if self._cache is None or not self._cache.is_valid(weights, dtype):
             layers: list[Layer] = []
-            for widened in self._widened_weights():
+            for widened in self._widened_weights(dtype):
                 # oneDNN reads other memory layouts wrongly
-                cast = [[weight.to(dtype).contiguous() for weight in direction] for direction in widened]
-                packed = _prepack_layer(cast) if mode == "LSTM" else None
-                layers.append(packed or _TorchLayer(mode, cast))
+                contiguous = [[weight.contiguous() for weight in direction] for direction in widened]
+                packed = _prepack_layer(contiguous) if mode == "LSTM" else None
+                layers.append(packed or _TorchLayer(mode, contiguous))
             self._cache = _LayerCache(layers, weights, dtype)
         return self._cache.layers
 
-    def _widened_weights(self) -> list[list[list[Tensor]]]:
+    def _widened_weights(self, dtype: torch.dtype) -> list[list[list[Tensor]]]:
         """Return the weights of each layer and direction: from input and padding, from state, and both biases."""
         layers = []
         for layer in range(self.rnn.num_layers):
             directions = []
             for suffix in ("", "_reverse") if self.rnn.bidirectional else ("",):
                 names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-                from_input, *others = (getattr(self.rnn, f"{name}_l{layer}{suffix}") for name in names)
+                weights = (getattr(self.rnn, f"{name}_l{layer}{suffix}") for name in names)
+                from_input, *others = (weight.to(dtype) for weight in weights)
                 directions.append([torch.cat((from_input, self._padding_weights(from_input)), dim=1), *others])
             layers.append(directions)
         return layers
 
     def _padding_weights(self, weight: Tensor) -> Tensor:
-        """Return the fixed weights of the padding feature, one column for `weight` (gates x H, D)."""
+        """Return the fixed weights of the padding features, their columns for `weight` (gates x H, D)."""
         column = weight.new_zeros(weight.shape[0], 1)
         size = self.rnn.hidden_size
         if self.rnn.mode == "LSTM":  # gates in torch's order: input, forget, cell, output
             column[:size] = column[3 * size :] = -_CLOSED
         else:  # reset, update, new: an open update gate keeps the state
             column[size : 2 * size] = _CLOSED
-        return column
+        return column.expand(-1, _num_flags(weight.shape[1], weight.dtype))
+
+
+def _num_flags(num_features: int, dtype: torch.dtype) -> int:
+    """Return how many features mark padding beside others: as many as make the total even in 16-bit dtypes."""
+    return 2 if dtype.itemsize == 2 and num_features % 2 == 0 else 1
 
 
 def _join_memory(weights: list[list[Tensor]]) -> list[list[Tensor]]:
