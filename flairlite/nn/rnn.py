@@ -19,6 +19,7 @@ _TYPES: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"LSTM": nn.LST
 Array = np.ndarray[Any, np.dtype[Any]]
 Layer = Callable[[Tensor], Tensor]  # features (T, B, D) to states (T, B, H or 2 H)
 _CLOSED = 10_000.0  # the sigmoid of minus this is 0, whatever biases and states add
+_FAST_WIDTH = 8  # features: multiples of this are fast in bfloat16
 _CHECKSUM_WIDTH = 1021  # integers: wide enough for vector instructions, and far less than the weights of a network
 _LSTM_MODE = 2  # id of the LSTM among oneDNN's recurrent networks
 
@@ -30,8 +31,9 @@ class PaddedRNN(nn.Module):
     cuDNN's LSTM is several times faster with it; but there the backward direction would start in the padding. Therefore
     the input gets one more feature, 1 on padding and 0 on words, with fixed weights that close the gates through which
     input enters the state: state and output stay 0 until the sentence's last word. A plain RNN has no gates and stays
-    packed; so does a network whose initial state is learned. In 16-bit dtypes there are one or two such features, so
-    that their total is even: oneDNN multiplies pairs of them, and a layer of odd width takes up to four times as long.
+    packed; so does a network whose initial state is learned. In 16-bit dtypes there are up to eight such
+    features, so that the width of the input is a multiple of eight: with an odd width, oneDNN's LSTM takes up to four
+    times as long.
 
     Args:
         input_size: Features D of a word.
@@ -129,8 +131,8 @@ class PaddedRNN(nn.Module):
         has_gates = inputs.device.type in ("cpu", "cuda") and self.rnn.mode != "RNN_TANH" and self.start is None
         may_prepack = inputs.device.type == "cpu" and self.rnn.mode == "LSTM" and not torch.is_grad_enabled()
         is_plain_stack = not self.residual and (self.dropout.rate == 0 or not self.training)
-        is_odd = inputs.dtype.itemsize == 2 and inputs.shape[2] % 2 == 1
-        if (has_gates and (may_enter or may_prepack or is_odd)) or not is_plain_stack:
+        is_slow = inputs.dtype.itemsize == 2 and inputs.shape[2] % _FAST_WIDTH > 0
+        if (has_gates and (may_enter or may_prepack or is_slow)) or not is_plain_stack:
             return self._run_gated(inputs, lengths, generator)
         return self._run_packed(inputs, lengths) if may_enter else self.rnn(inputs, self._initial_state(inputs))[0]
 
@@ -209,8 +211,8 @@ class PaddedRNN(nn.Module):
 
 
 def _num_flags(num_features: int, dtype: torch.dtype) -> int:
-    """Return how many features mark padding beside others: as many as make the total even in 16-bit dtypes."""
-    return 2 if dtype.itemsize == 2 and num_features % 2 == 0 else 1
+    """Return how many features mark padding beside others."""
+    return _FAST_WIDTH - num_features % _FAST_WIDTH if dtype.itemsize == 2 else 1
 
 
 def _join_memory(weights: list[list[Tensor]]) -> list[list[Tensor]]:
