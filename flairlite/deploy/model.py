@@ -327,7 +327,7 @@ class ExportedModel:
         word_ids = np.append(distinct.add(sentences), np.int32(len(distinct)))  # (N + 1,); the last is for padding
         table = self._features(*distinct.columns())  # (U + 1, D)
         offsets = np.cumsum(lengths) - lengths
-        for group in group_batches(lengths, batch_size):
+        for group in group_batches(lengths, batch_size, self._columns[-1].stop):
             yield group, [self._run(table, word_ids, lengths[batch], offsets[batch]) for batch in group]
 
     def _run(self, table: NDArray[np.float32], word_ids: NDArray[np.int32], lengths: Ids, offsets: Ids) -> Any:

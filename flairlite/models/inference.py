@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from flairlite.models.model import Model
 
 _GROUP_TOKENS = 8192  # words and padding whose scores are decoded together
+_GROUP_SCORES = 1 << 20  # their scores: decoding needs up to 80 bytes for each
 
 
 @dataclass(frozen=True)
@@ -322,7 +323,9 @@ def score_batches(
     if isinstance(dataset, EncodedDataset):  # otherwise each batch has a table of its own
         dataset = replace(dataset, table=model.embeddings.precompute(dataset.table))
     batches = bucketed_batches(dataset.sizes, mini_batch_size)
-    for group in list(_group(batches, dataset.lengths))[share]:
+    num_scores = sum(len(task.class_names) for task in model.tasks)  # of a word
+    max_tokens = min(_GROUP_TOKENS, _GROUP_SCORES // num_scores)
+    for group in list(_group(batches, dataset.lengths, max_tokens))[share]:
         joined = dataset.batch(torch.cat(group))
         if len(group) == 1:
             yield joined, model(joined)
@@ -330,14 +333,14 @@ def score_batches(
             yield joined, _join_scores([model(part) for part in _split(joined, list(map(len, group)))])
 
 
-def _group(batches: Sequence[Tensor], lengths: Tensor) -> Iterator[list[Tensor]]:
-    """Group batches of similar length up to the limit of words and padding."""
+def _group(batches: Sequence[Tensor], lengths: Tensor, max_tokens: int) -> Iterator[list[Tensor]]:
+    """Group batches of similar length up to a number of words and padding."""
     group: list[Tensor] = []
     size = longest = 0
     for batch in batches:
         length = int(lengths[batch].max())
         size, longest = size + len(batch), max(longest, length)
-        if group and size * longest > _GROUP_TOKENS:
+        if group and size * longest > max_tokens:
             yield group
             group, size, longest = [], len(batch), length
         group.append(batch)
