@@ -1,6 +1,6 @@
 """Measure flairlite: import, first and later loads, the tutorial and prediction. Prints one line of JSON.
 
-    python benchmarks/flairlite_run.py [--epochs 10] [--seed 0] [--sample] [--plain]
+    python benchmarks/flairlite_run.py [--epochs 10] [--seed 0] [--sample] [--plain] [--bfloat16]
 
 Each part runs in a process of its own: `first` loads data into an empty cache, `tutorial` runs the script of the
 tutorial and nothing else until its report, `tuned` does so with `tune_process=True`, which the defaults do not set, and
@@ -48,9 +48,8 @@ def tutorial(options: Options) -> Figures:
     from flairlite.trainers.callbacks.best_model import BestModel
 
     clock, writing = EpochClock(), measuring.timing_calls(BestModel, "on_epoch_end")
-    trained = workloads.run_tutorial(
-        _library(options), options, figures, seed=options.seed, bucketing=not options.plain, plugins=[clock]
-    )
+    training = {"seed": options.seed, "bucketing": not options.plain, "use_amp": options.bfloat16}
+    trained = workloads.run_tutorial(_library(options), options, figures, **training, plugins=[clock])
     figures["train_tokens_per_s"] = figures["num_train_tokens"] / median(clock.train_s)
     writes = [pair for pair, best in zip(zip(writing, clock.epoch_s, strict=True), clock.was_best, strict=True) if best]
     figures["best_model_write_s"] = median(write for write, _ in writes)

@@ -41,6 +41,7 @@ class Options:
         seed: The random seed.
         sample: Whether to use the bundled corpus and vectors, which need no mirror, and fewer synthetic vectors.
         plain: Whether to train on random instead of length-bucketed batches.
+        bfloat16: Whether to train in bfloat16.
     """
 
     part: str | None
@@ -49,6 +50,7 @@ class Options:
     seed: int
     sample: bool
     plain: bool
+    bfloat16: bool
 
     @classmethod
     def parse(cls, description: str | None, parts: Collection[str]) -> Options:
@@ -60,6 +62,7 @@ class Options:
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--sample", action="store_true", help="use the bundled corpus and vectors; needs no mirror")
         parser.add_argument("--plain", action="store_true", help="use random instead of length-bucketed batches")
+        parser.add_argument("--bfloat16", action="store_true", help="train in bfloat16, with use_amp=True")
         return cls(**vars(parser.parse_args()))
 
     @property

@@ -1,18 +1,22 @@
 """Check that time grows linearly with the data, and that memory stays within its limits.
 
-    python benchmarks/scale.py [--only linear stream corpus long] [--json FILE]
-                               [--sentences 2000] [--stream 1000000] [--tokens 10000000] [--long 20000] [--hidden 256]
+    python benchmarks/scale.py [--only linear stream corpus long growth labels] [--json FILE]
+                               [--sentences 2000] [--stream 1000000] [--tokens 10000000] [--long 20000]
+                               [--growth 2000000] [--labelled 5000] [--hidden 256]
 
 Each part runs in a process of its own and needs no data mirror: `linear` predicts N and 8 N sentences; `stream`
 predicts sentences from a generator and samples the memory; `corpus` loads a large CoNLL-U file, trains for one epoch
-and evaluates; `long` predicts, and trains on, one very long sentence among short ones. The exit status is 1 if a limit
-is exceeded. `stream` and `long` read their memory from /proc and therefore need Linux.
+and evaluates; `long` predicts, and trains on, one very long sentence among short ones; `growth` trains for one epoch on
+files that are read from the disk, each ten times as large as the one before; `labels` trains and evaluates taggers of 18,
+50 and 1,000 labels. The exit status is 1 if a limit is exceeded. `stream` and `long` read their memory from /proc and
+therefore need Linux.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import sys
 import tempfile
 import time
@@ -69,6 +73,11 @@ CHECKS = (
     Check("corpus", "peak_rss_mb", "peak memory of loading, training and evaluation, MiB", "limit_mb"),
     Check("long", "predict_slowdown", "prediction time of short and long sentences together / separately", 1.25),
     Check("long", "train_slowdown", "training time of short and long sentences together / separately", 1.25),
+    Check("growth", "time_ratio", "time per token of training on 10 N / N tokens from the disk", 1.25),
+    Check("growth", "bytes_per_token", "memory growth of training from the disk, bytes per token", 40.0),
+    Check("labels", "train_ratio", "training time with 1,000 / 50 labels (the pairs of labels: 400)", 50.0),
+    Check("labels", "evaluate_ratio", "evaluation time with 1,000 / 50 labels", 100.0),
+    Check("labels", "growth_mb", "memory growth from 50 to 1,000 labels, MiB", 400.0),
 )
 
 
@@ -103,6 +112,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--stream", type=int, default=1_000_000, help="`stream`: number of sentences")
     parser.add_argument("--tokens", type=int, default=10_000_000, help="`corpus`: number of tokens")
     parser.add_argument("--long", type=int, default=20_000, help="`long`: number of words of the long sentence")
+    parser.add_argument("--growth", type=int, default=2_000_000, help="`growth`: number of tokens of the largest file")
+    parser.add_argument("--labelled", type=int, default=5_000, help="`labels`: number of tokens")
     parser.add_argument("--hidden", type=int, default=256, help="hidden size of the LSTM per direction")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and figures to FILE")
     parser.add_argument("--part", choices=PARTS, help="run only this part, in this process")
@@ -198,11 +209,62 @@ def long(arguments: argparse.Namespace) -> Figures:
     return figures
 
 
+def growth(arguments: argparse.Namespace) -> Figures:
+    """Train for one epoch on files of three sizes, which are read from the disk."""
+    from flairlite.data import Corpus
+    from flairlite.datasets import UniversalDependenciesDataset
+    from flairlite.trainers import ModelTrainer
+
+    figures: Figures = {}
+    for index, divisor in enumerate((100, 10, 1)):
+        path = Path(arguments.folder) / f"growth-{divisor}.conllu"
+        synthetic.write_treebank(path, max(1, arguments.growth // divisor))
+        with timing(figures, f"load_{index}_s"):
+            corpus = Corpus(UniversalDependenciesDataset(path, in_memory=False))
+            tagger = make_tagger(arguments, corpus)
+        with timing(figures, f"train_{index}_s"):
+            ModelTrainer(tagger, corpus).train(Path(arguments.folder) / "out", max_epochs=1, save_final_model=False)
+        figures[f"peak_rss_{index}_mb"] = measuring.peak_rss_mb()  # of this file, because each is larger than the last
+    grown_mb = figures["peak_rss_2_mb"] - figures["peak_rss_1_mb"]
+    figures["bytes_per_token"] = grown_mb * (1 << 20) / (arguments.growth * 0.9)
+    figures["time_ratio"] = figures["train_2_s"] / figures["train_1_s"] / 10
+    return figures
+
+
+def labels(arguments: argparse.Namespace) -> Figures:
+    """Train taggers of more and more labels for one epoch, and evaluate them."""
+    from flairlite.data import Corpus, Dictionary, Sentence
+    from flairlite.embeddings import WordEmbeddings
+    from flairlite.models import SequenceTagger
+    from flairlite.trainers import ModelTrainer
+
+    figures: Figures = {}
+    embeddings = WordEmbeddings("glove-mini")
+    for count in (18, 50, 1000):
+        rng, names, sentences, num_tokens = random.Random(0), [f"L{index}" for index in range(count)], [], 0
+        while num_tokens < arguments.labelled:
+            words = rng.choices(synthetic.FREQUENT_WORDS, k=rng.randint(1, synthetic.MAX_WORDS))
+            sentences.append(Sentence(words).set_token_labels("label", rng.choices(names, k=len(words))))
+            num_tokens += len(words)
+        tagger = SequenceTagger(embeddings, Dictionary.from_items(names), "label", hidden_size=arguments.hidden)
+        trainer = ModelTrainer(tagger, Corpus(sentences))
+        with timing(figures, f"train_{count}_s"):
+            trainer.train(Path(arguments.folder) / "out", max_epochs=1, save_final_model=False)
+        with timing(figures, f"evaluate_{count}_s"):
+            tagger.evaluate(sentences)
+        figures[f"peak_rss_{count}_mb"] = measuring.peak_rss_mb()
+    figures |= {f"{name}_ratio": figures[f"{name}_1000_s"] / figures[f"{name}_50_s"] for name in ("train", "evaluate")}
+    figures["growth_mb"] = figures["peak_rss_1000_mb"] - figures["peak_rss_50_mb"]
+    return figures
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], Figures]] = {
     "linear": linear,
     "stream": stream,
     "corpus": corpus,
     "long": long,
+    "growth": growth,
+    "labels": labels,
 }
 
 

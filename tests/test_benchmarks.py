@@ -310,13 +310,17 @@ def test_scale_compares_figures_with_limits() -> None:
 
 def test_scale_parts_report_their_figures(tmp_path: Path) -> None:
     scale, synthetic = load("scale"), load("synthetic")
-    options = scale.argparse.Namespace(folder=str(tmp_path), sentences=20, stream=100, tokens=500, long=150, hidden=4)
+    sizes = {"sentences": 20, "stream": 100, "tokens": 500, "long": 150, "growth": 300, "labelled": 30, "hidden": 4}
+    options = scale.argparse.Namespace(folder=str(tmp_path), **sizes)
     assert scale.linear(options)["time_ratio"] > 0
     synthetic.write_treebank(tmp_path / "treebank.conllu", options.tokens)
     figures = scale.corpus(options)
     assert options.tokens <= figures["num_tokens"] < options.tokens + synthetic.MAX_WORDS
     assert figures["limit_mb"] == pytest.approx((2e9 + 60 * figures["num_tokens"]) / 2**20)
     assert set(scale.long(options)) >= {"predict_slowdown", "train_slowdown", "peak_rss_mb"}
+    for part in ("growth", "labels"):
+        keys = {check.key for check in scale.CHECKS if check.part == part}
+        assert scale.PARTS[part](options).keys() >= keys
     if sys.platform == "linux":
         assert len(scale.stream(options)["rss_mb"]) == 50
 

@@ -325,7 +325,7 @@ class ExportedModel:
     ) -> Iterator[tuple[list[Ids], list[NDArray[np.float32]]]]:
         """Yield groups of batches (see `group_batches`), and the scores of each batch."""
         chunk = self._vectors.read(sentences, lengths)
-        for group in group_batches(lengths, batch_size):
+        for group in group_batches(lengths, batch_size, self._columns[-1].stop):
             yield group, [self._run(inputs) for inputs in self._vectors.batches(chunk, group)]
 
     def _run(self, inputs: NetworkInput) -> NDArray[np.float32]:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from flairlite.models.model import Model
 
 ASYNCHRONOUS = ("cuda",)  # types of devices that compute while the program goes on, best with many sentences at once
-_GROUP_TOKENS = 8192  # words and padding whose scores are decoded together: some 400 sentences
+_GROUP_TOKENS = 8192  # words and padding whose scores are decoded together
+_GROUP_SCORES = 1 << 20  # their scores: decoding needs up to 80 bytes for each
 
 Item = TypeVar("Item")
 
@@ -366,7 +367,9 @@ def score_batches(
         dataset = replace(dataset, table=model.embeddings.precompute(dataset.table))
     batches = bucketed_batches(dataset.sizes, mini_batch_size)
     is_joined = model.device.type in ASYNCHRONOUS and not model.embeddings.is_contextual
-    for group in list(_group(batches, dataset.lengths))[share]:
+    num_scores = sum(len(task.class_names) for task in model.tasks)  # of a word
+    max_tokens = min(_GROUP_TOKENS, _GROUP_SCORES // num_scores)
+    for group in list(_group(batches, dataset.lengths, max_tokens))[share]:
         joined = dataset.batch(torch.cat(group))
         if len(group) == 1 or is_joined:
             yield joined, model(joined)
@@ -384,14 +387,14 @@ def _remember(model: Model, dataset: Dataset) -> Dataset:
     return replace(dataset, table=model.embeddings.remember(dataset))
 
 
-def _group(batches: Sequence[Tensor], lengths: Tensor) -> Iterator[list[Tensor]]:
-    """Group batches of similar length up to the limit of words and padding."""
+def _group(batches: Sequence[Tensor], lengths: Tensor, max_tokens: int) -> Iterator[list[Tensor]]:
+    """Group batches of similar length up to a number of words and padding."""
     group: list[Tensor] = []
     size = longest = 0
     for batch in batches:
         length = int(lengths[batch].max())
         size, longest = size + len(batch), max(longest, length)
-        if group and size * longest > _GROUP_TOKENS:
+        if group and size * longest > max_tokens:
             yield group
             group, size, longest = [], len(batch), length
         group.append(batch)

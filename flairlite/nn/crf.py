@@ -18,6 +18,9 @@ from flairlite.nn.forward_backward import ChainScores, ForwardBackward, find_ker
 from flairlite.single_chain import decode_single, marginals_single
 from flairlite.tensors import check_size, copy_to
 
+_CACHED_VALUES = 1 << 18  # 1 MB in float32: half of the cache of a core
+_DEVICE_VALUES = 1 << 26  # 256 MB
+
 
 class LinearChainCRF(nn.Module):
     """Scores whole tag sequences by the emission of each tag at each word and by each pair of neighbouring tags.
@@ -167,14 +170,8 @@ class LinearChainCRF(nn.Module):
             return self._make_chain(kernels, emissions, lengths).find_best_path()  # type: ignore[no-any-return]
         # a copy, (T, K, B): a maximum over tags runs over whole vectors
         scores = emissions.permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
-        incoming = chain.transitions.t().unsqueeze(2).contiguous()  # (K to, K from, 1)
         scores[0] += chain.start.unsqueeze(1)
-        candidates = scores.new_empty(self.num_tags, *scores.shape[1:])  # (K to, K from, B)
-        best = torch.empty_like(scores[0])
-        steps = scores.unbind(0)
-        for previous, score in pairwise(steps):
-            torch.amax(torch.add(previous, incoming, out=candidates), dim=1, out=best)
-            score += best
+        steps = _add_best_paths(scores, chain.transitions)
         last = copy_to(lengths - 1, emissions.device)  # (B,)
         final = scores[last, :, torch.arange(len(last), device=last.device)]  # (B, K)
         tag = (final + chain.end).argmax(dim=1)  # (B,)
@@ -207,6 +204,31 @@ class LinearChainCRF(nn.Module):
                 raise SettingError(f"lengths must be from 1 to T = {emissions.shape[1]}, got {values!s:.80}")
         if tags is not None and tags.shape != emissions.shape[:2]:
             raise SettingError(f"tags must be (B, T) = {tuple(emissions.shape[:2])}, got {tuple(tags.shape)}")
+
+
+def split_tags(num_tags: int, values_per_tag: int, device: torch.device) -> list[slice]:
+    """Return slices of K tags, for which an operation with so many values per tag fits into memory at once.
+
+    On a CPU that is the cache of a core: with hundreds of tags, K * K values for each sentence are far more than that.
+    """
+    size = max(1, (_CACHED_VALUES if device.type == "cpu" else _DEVICE_VALUES) // values_per_tag)
+    return [slice(start, min(start + size, num_tags)) for start in range(0, num_tags, size)]
+
+
+def _add_best_paths(scores: Tensor, transitions: Tensor) -> tuple[Tensor, ...]:
+    """Add to scores (T, K, B) of tags those of the best path to each, and return the steps, T times (K, B)."""
+    _, num_tags, size = scores.shape
+    incoming = transitions.t().unsqueeze(2).contiguous()  # (K to, K from, 1)
+    best = torch.empty_like(scores[0])  # (K, B)
+    parts = split_tags(num_tags, num_tags * size, scores.device)
+    candidates = scores.new_empty(parts[0].stop, num_tags, size)  # (part of K to, K from, B)
+    buffers = [(incoming[part], candidates[: part.stop - part.start], best[part]) for part in parts]
+    steps: tuple[Tensor, ...] = scores.unbind(0)
+    for previous, score in pairwise(steps):
+        for into, sums, maxima in buffers:
+            torch.amax(torch.add(previous, into, out=sums), dim=1, out=maxima)
+        score += best
+    return steps
 
 
 def _path_score(emissions: Tensor, scores: ChainScores, tags: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:

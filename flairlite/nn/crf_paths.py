@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from flairlite.errors import SettingError
-from flairlite.nn.crf import LinearChainCRF
+from flairlite.nn.crf import LinearChainCRF, split_tags
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,14 @@ def best_paths(crf: LinearChainCRF, emissions: Tensor, lengths: Tensor, n: int) 
     states = emissions.new_full((size, n, num_tags), -torch.inf)  # scores of the n best paths to each tag
     states[:, 0] = chain.start + emissions[:, 0]
     same_state = torch.arange(n * num_tags, device=emissions.device).view(1, n, num_tags).expand(size, -1, -1)
+    parts = split_tags(num_tags, states.numel(), states.device)
     backpointers = []
     for step in range(1, width):
-        candidates = (states.unsqueeze(3) + transitions).flatten(1, 2)  # (B, n x K from, K to)
-        best = candidates.topk(n, dim=1)
+        found = [(states.unsqueeze(3) + transitions[:, part]).flatten(1, 2).topk(n, dim=1) for part in parts]
+        values, indices = (torch.cat(tensors, dim=2) for tensors in zip(*found, strict=True))  # (B, n, K to) each
         is_inside = is_word[:, step].view(-1, 1, 1)
-        states = torch.where(is_inside, best.values + emissions[:, step].unsqueeze(1), states)
-        backpointers.append(torch.where(is_inside, best.indices, same_state).flatten(1))  # (B, n x K)
+        states = torch.where(is_inside, values + emissions[:, step].unsqueeze(1), states)
+        backpointers.append(torch.where(is_inside, indices, same_state).flatten(1))  # (B, n x K)
     final = (states + chain.end.double()).flatten(1).topk(n, dim=1)
     state = final.indices  # (B, n)
     path = [state % num_tags]

@@ -30,9 +30,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from flairlite.errors import SettingError
 from flairlite.nn import LinearChainCRF
+from flairlite.nn.crf_paths import best_paths
 
 IMPOSSIBLE = -1e4
 
@@ -532,3 +534,38 @@ def test_cross_entropy_with_forbidden_transitions_is_refused() -> None:
     crf = LinearChainCRF(2, transition_mask=torch.ones(3, 3, dtype=torch.bool))
     with pytest.raises(SettingError, match="forbidden transitions"):
         crf.cross_entropy(torch.zeros(1, 2, 2), torch.full((1, 2, 2), 0.5), torch.tensor([2]))
+
+
+class LargestResult(TorchDispatchMode):
+    """Records the number of values in the largest result of an operation."""
+
+    size = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        results = function(*args, **(kwargs or {}))
+        for result in results if isinstance(results, (tuple, list)) else [results]:
+            if isinstance(result, Tensor) and not result._is_view():
+                self.size = max(self.size, result.numel())
+        return results
+
+
+@pytest.mark.parametrize("num_tags", [65, 300])
+def test_decoding_with_many_tags_compares_few_pairs_at_once(num_tags: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    size, lengths = 80, torch.randint(1, 4, (80,), generator=generator)
+    crf, emissions = LinearChainCRF(num_tags), torch.randn(size, 3, num_tags, generator=generator)
+    with LargestResult() as largest:
+        tags = crf.decode(emissions, lengths)
+    assert largest.size <= 2**18 < num_tags**2 * size
+    for row, emission, length in zip(tags, emissions, lengths.tolist(), strict=True):
+        alone = crf.decode(emission[None, :length], torch.tensor([length]))[0]
+        assert row[:length].tolist() == alone.tolist()
+
+
+def test_the_best_sequences_of_many_tags_compare_few_pairs_at_once() -> None:
+    crf, emissions, lengths = LinearChainCRF(200), torch.randn(6, 3, 200), torch.tensor([3, 2, 1, 3, 3, 2])
+    with LargestResult() as largest:
+        found = best_paths(crf, emissions, lengths, 4)
+    assert largest.size <= 2**18 < 200**2 * 6 * 4
+    assert found.tags[:, 0].tolist() == crf.decode(emissions, lengths).tolist()
+    assert bool((found.probabilities.diff() <= 0).all())

@@ -15,6 +15,7 @@ import torch
 from devices import needs_bfloat16
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from flairlite.errors import SettingError
 from flairlite.nn import PaddedRNN
@@ -426,7 +427,7 @@ def test_unchanged_weights_are_prepared_once(monkeypatch: pytest.MonkeyPatch) ->
     inputs, lengths = torch.randn(2, 5, 3), torch.tensor([5, 3])
     calls = []
     prepare = network._widened_weights
-    monkeypatch.setattr(network, "_widened_weights", lambda: calls.append(1) or prepare())
+    monkeypatch.setattr(network, "_widened_weights", lambda dtype: calls.append(1) or prepare(dtype))
     with torch.inference_mode():
         for _ in range(5):
             network(inputs, lengths)
@@ -490,6 +491,42 @@ def test_it_may_run_under_autocast(rnn_type: str, num_layers: int, bidirectional
     torch.testing.assert_close(rough.float()[words], network(inputs, lengths)[words], atol=0.03, rtol=0.03)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(network(inputs, lengths)[words], rough[words], atol=0.01, rtol=0.01)
+
+
+class LayerWidths(TorchDispatchMode):
+    """Records the number of features that each layer of oneDNN's LSTM reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[int] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is torch.ops.aten.mkldnn_rnn_layer.default:
+            self.found.add(args[0].shape[2])
+        return function(*args, **(kwargs or {}))
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("lengths", [[6, 2, 1], [6, 6, 6]], ids=["padded", "of one length"])
+@pytest.mark.parametrize("with_gradients", [True, False])
+@pytest.mark.parametrize("size", [5, 7, 8])
+def test_layers_in_bfloat16_are_as_wide_as_fast_instructions_need(
+    size: int, with_gradients: bool, lengths: list[int]
+) -> None:
+    """With an odd width, oneDNN's LSTM leaves the instructions for bfloat16 and takes up to four times as long."""
+    network = PaddedRNN(size, 6, num_layers=2)
+    inputs = torch.randn(3, 6, size)
+    with torch.set_grad_enabled(with_gradients), torch.autocast("cpu", torch.bfloat16), LayerWidths() as widths:
+        network(inputs, torch.tensor(lengths))
+    assert widths.found
+    assert all(width % 8 == 0 for width in widths.found - {size, 12})
+    assert all(width % 2 == 0 for width in widths.found)
+
+
+def test_layers_in_float32_have_one_feature_for_padding() -> None:
+    with LayerWidths() as widths:
+        PaddedRNN(5, 6, num_layers=2)(torch.randn(3, 6, 5), torch.tensor([6, 2, 1]))
+    assert widths.found == {6, 13}
 
 
 # a learned initial state, and a shared network
