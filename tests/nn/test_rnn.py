@@ -469,9 +469,9 @@ def test_a_processor_without_bfloat16_is_named(monkeypatch: pytest.MonkeyPatch) 
     def refuse(*_: object) -> Tensor:
         raise RuntimeError("could not create a primitive descriptor for an LSTM forward propagation primitive")
 
-    network = PaddedRNN(SIZE, HIDDEN)
+    network = PaddedRNN(8, HIDDEN)  # of other widths, torch's module is not called in bfloat16
     monkeypatch.setattr(network.rnn, "forward", refuse)
-    inputs, lengths = torch.randn(2, 5, SIZE), torch.tensor([5, 5])
+    inputs, lengths = torch.randn(2, 5, 8), torch.tensor([5, 5])
     with torch.autocast("cpu", torch.bfloat16), pytest.raises(SettingError, match="no LSTM in bfloat16 for this proc"):
         network(inputs, lengths)
     with pytest.raises(RuntimeError, match="could not create a primitive"):
