@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+from flairlite.checks import strings
 from flairlite.errors import SettingError
 from flairlite.tokenization.base import Tokenizer, compile_pattern
 
@@ -96,8 +97,8 @@ class SegtokTokenizer(Tokenizer):
 
     def __init__(self, additional_split_characters: list[str] | None = None) -> None:
         self.additional_split_characters = additional_split_characters
-        given = additional_split_characters or []
-        if isinstance(given, str) or any(not isinstance(item, str) or len(item) != 1 for item in given):
+        given = strings()("additional_split_characters", additional_split_characters)
+        if any(len(item) != 1 for item in given):
             raise SettingError(f"additional_split_characters must be a list of single characters, not {given!r}")
         self._split = re.compile(f"([{re.escape(''.join(given))}])") if given else None
 
