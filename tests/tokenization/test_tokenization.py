@@ -379,7 +379,7 @@ def test_missing_konoha_and_unknown_japanese_tokenizers_are_reported(monkeypatch
     monkeypatch.setitem(sys.modules, "konoha", None)  # import raises ImportError
     with pytest.raises(FlairliteError, match=r"pip install 'konoha\[janome\]'"):
         JapaneseTokenizer("janome")
-    with pytest.raises(SettingError, match="mecab, janome or sudachi, not 'x'"):
+    with pytest.raises(SettingError, match="one of mecab, janome, sudachi, not 'x'"):
         JapaneseTokenizer("x")
 
 
