@@ -36,7 +36,7 @@ class RegexTokenizer(Tokenizer):
 
     def __init__(self, pattern: str) -> None:
         if not isinstance(pattern, str):
-            raise SettingError(f"pattern must be a regular expression; it is {shown(pattern)}")
+            raise SettingError(f"expected a regular expression, got {shown(pattern)}")
         self.pattern = pattern
         self._expression = compile_pattern(pattern)
 

@@ -608,7 +608,7 @@ def test_kept_stretches_are_a_pattern_that_a_file_can_hold() -> None:
 
 @pytest.mark.parametrize("value", [None, 5, True, ["x"], {"x": 1}, b"x", np.array([1, 2])], ids=str)
 def test_arguments_of_tokenizers_are_checked(value: Any) -> None:
-    with pytest.raises(SettingError, match=r"^pattern must be"):
+    with pytest.raises(SettingError, match=r"^expected a regular expression, got"):
         RegexTokenizer(value)
     with pytest.raises(SettingError, match=r"^model must be a pipeline of spaCy"):
         SpacyTokenizer(value)
