@@ -53,6 +53,9 @@ class Network:
         session = self._session or self._get_session()
         return session(inputs)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Network, (self._model, self._engine)  # a copy has a session of its own, which a fork releases too
+
     def release(self) -> None:
         """Release the session; the next run makes a new one. A thread that runs it now keeps it until then."""
         self._session = None

@@ -60,7 +60,8 @@ class SequenceTagger(FlairliteEstimator):
         labels_of: `word` or `span`, if this shall not be derived from the tags.
         label_type: The label type of the model, as its files name it, such as `ner`.
         model_options: Further arguments of `flairlite.models.SequenceTagger`, such as `{"rnn_layers": 2}`.
-        train_options: Further arguments of `ModelTrainer.train`, such as `{"patience": 5}`.
+        train_options: Further arguments of `ModelTrainer.train`, such as `{"patience": 5}`. No checkpoints are written
+            unless it has `checkpoint_every`.
         device: The device of the model; the default device if None.
         random_state: The seed of weights, order and dropout, or a `RandomState`; None for flairlite's default seed, so
             that each fit on the same data gives the same model.

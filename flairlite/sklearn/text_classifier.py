@@ -37,7 +37,8 @@ class TextClassifier(ClassifierMixin, FlairliteEstimator):  # type: ignore[misc]
             epoch that classifies these best.
         label_type: The label type of the model, as its files name it.
         model_options: Further arguments of `flairlite.models.TextClassifier`, such as `{"dropout": 0.2}`.
-        train_options: Further arguments of `ModelTrainer.train`, such as `{"patience": 5}`.
+        train_options: Further arguments of `ModelTrainer.train`, such as `{"patience": 5}`. No checkpoints are written
+            unless it has `checkpoint_every`.
         device: The device of the model; the default device if None.
         random_state: The seed of weights, order and dropout, or a `RandomState`; None for flairlite's default seed, so
             that each fit on the same data gives the same model.

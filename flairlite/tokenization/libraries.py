@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from flairlite.checks import one_of, shown
 from flairlite.errors import MissingExtraError, SettingError
 from flairlite.tokenization.base import Tokenizer
 
@@ -17,9 +18,12 @@ class SpacyTokenizer(Tokenizer):
 
     Raises:
         MissingExtraError: If spaCy or the model is not installed.
+        SettingError: If the model is neither a pipeline nor a string.
     """
 
     def __init__(self, model: Any) -> None:
+        if not isinstance(model, str) and not (hasattr(model, "make_doc") and hasattr(model, "meta")):
+            raise SettingError(f"model must be a pipeline of spaCy or an argument of spacy.load; it is {shown(model)}")
         self.model_name = model if isinstance(model, str) else f"{model.meta['lang']}_{model.meta['name']}"
         self.model = load_spacy(model) if isinstance(model, str) else model
 
@@ -45,16 +49,15 @@ class JapaneseTokenizer(Tokenizer):
         sudachi_mode: How finely SudachiPy splits: `A` (most), `B` or `C`.
 
     Raises:
-        SettingError: If the tokenizer is unknown.
+        SettingError: If the tokenizer or the mode is unknown.
         MissingExtraError: If konoha or the tokenizer is not installed.
     """
 
     options = ("tokenizer", "sudachi_mode")
 
     def __init__(self, tokenizer: str, sudachi_mode: str = "A") -> None:
-        if tokenizer.lower() not in ("mecab", "janome", "sudachi"):
-            raise SettingError(f"tokenizer must be mecab, janome or sudachi, not {tokenizer!r}")
-        self.tokenizer, self.sudachi_mode = tokenizer, sudachi_mode
+        one_of("mecab", "janome", "sudachi")("tokenizer", tokenizer)
+        self.tokenizer, self.sudachi_mode = tokenizer, one_of("A", "B", "C")("sudachi_mode", sudachi_mode)
         try:
             konoha = importlib.import_module("konoha")
             self._split_sentences = konoha.SentenceTokenizer().tokenize

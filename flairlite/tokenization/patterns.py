@@ -8,7 +8,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from flairlite.errors import NotSerializableError
+from flairlite.checks import shown
+from flairlite.errors import NotSerializableError, SettingError
 from flairlite.tokenization.base import Tokenizer, compile_pattern
 
 
@@ -23,6 +24,9 @@ class SpaceTokenizer(Tokenizer):
 class RegexTokenizer(Tokenizer):
     r"""Takes each match of a regular expression as a word; other text is left out.
 
+    Raises:
+        SettingError: If the pattern is no regular expression.
+
     Example:
         >>> RegexTokenizer(r"\w+|[^\w\s]").tokenize("It's 5 p.m.")
         ['It', "'", 's', '5', 'p', '.', 'm', '.']
@@ -31,6 +35,8 @@ class RegexTokenizer(Tokenizer):
     options = ("pattern",)
 
     def __init__(self, pattern: str) -> None:
+        if not isinstance(pattern, str):
+            raise SettingError(f"expected a regular expression, got {shown(pattern)}")
         self.pattern = pattern
         self._expression = compile_pattern(pattern)
 

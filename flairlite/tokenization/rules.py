@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -96,8 +96,9 @@ class SegtokTokenizer(Tokenizer):
 
     def __init__(self, additional_split_characters: list[str] | None = None) -> None:
         self.additional_split_characters = additional_split_characters
-        given = additional_split_characters or []
-        if isinstance(given, str) or any(not isinstance(item, str) or len(item) != 1 for item in given):
+        given = [] if additional_split_characters is None else additional_split_characters
+        is_list = isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
+        if not is_list or any(not isinstance(item, str) or len(item) != 1 for item in given):
             raise SettingError(f"additional_split_characters must be a list of single characters, not {given!r}")
         self._split = re.compile(f"([{re.escape(''.join(given))}])") if given else None
 

@@ -5,10 +5,13 @@ Set FLAIRLITE_EXPORTS to a folder that `tests/support/make_exports.py` wrote to 
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -128,3 +131,29 @@ assert labels(model.predict(TEXTS)) == before
 def test_forked_workers_predict_what_the_parent_does(num_threads: int) -> None:
     """The parent has predicted, and its threads go on predicting while it forks."""
     run(FORK, next(path for path in FILES if path.stem.endswith("spans")), num_threads)
+
+
+@pytest.mark.parametrize(
+    "copy_model", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["deepcopy", "pickle"]
+)
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_copies_predict_what_the_model_does(path: Path, copy_model: Callable[[ExportedModel], ExportedModel]) -> None:
+    copied = copy_model(load(path))
+    check_labels(path, copied.predict(texts_of(path)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_copy_has_a_session_of_its_own_which_a_fork_releases() -> None:
+    run(
+        """
+import copy
+copied = copy.deepcopy(model)
+wanted = labels(copied.predict(TEXTS))
+child = os.fork()
+if not child:
+    os._exit(0 if labels(copied.predict(TEXTS)) == wanted else 1)
+assert os.waitpid(child, 0)[1] == 0
+""",
+        FILES[0],
+        2,
+    )

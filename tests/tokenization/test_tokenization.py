@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -378,7 +379,7 @@ def test_missing_konoha_and_unknown_japanese_tokenizers_are_reported(monkeypatch
     monkeypatch.setitem(sys.modules, "konoha", None)  # import raises ImportError
     with pytest.raises(FlairliteError, match=r"pip install 'konoha\[janome\]'"):
         JapaneseTokenizer("janome")
-    with pytest.raises(SettingError, match="mecab, janome or sudachi, not 'x'"):
+    with pytest.raises(SettingError, match="one of mecab, janome, sudachi, not 'x'"):
         JapaneseTokenizer("x")
 
 
@@ -603,3 +604,18 @@ def test_default_finds_the_words_of_english_text(benchmark: Any, join: int, mirr
 
 def test_kept_stretches_are_a_pattern_that_a_file_can_hold() -> None:
     assert default_tokenizer().to_dict()["keep"] == KEEP_WHOLE
+
+
+@pytest.mark.parametrize("value", [None, 5, True, ["x"], {"x": 1}, b"x", np.array([1, 2])], ids=str)
+def test_arguments_of_tokenizers_are_checked(value: Any) -> None:
+    with pytest.raises(SettingError, match=r"^expected a regular expression, got"):
+        RegexTokenizer(value)
+    with pytest.raises(SettingError, match=r"^model must be a pipeline of spaCy"):
+        SpacyTokenizer(value)
+    with pytest.raises(SettingError, match=r"^tokenizer must be one of mecab"):
+        JapaneseTokenizer(value)
+    with pytest.raises(SettingError, match=r"^sudachi_mode must be one of A, B, C"):
+        JapaneseTokenizer("sudachi", value)
+    if value is not None and not isinstance(value, list):
+        with pytest.raises(SettingError, match=r"^additional_split_characters must be"):
+            SegtokTokenizer(value)

@@ -15,7 +15,7 @@ from sentences import tagged
 from flairlite.data import Corpus, MultiCorpus, Sentence
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
-from flairlite.errors import SettingError
+from flairlite.errors import SettingError, TrainingError
 from flairlite.models import SequenceTagger
 from flairlite.samplers import (
     ChunkSampler,
@@ -166,3 +166,13 @@ def test_a_sampler_without_state_is_reported_when_a_run_is_resumed(
     make_trainer().train(tmp_path, sampler=draw, max_epochs=1, mini_batch_size=4)
     make_trainer().resume(tmp_path, sampler=draw, max_epochs=2)
     assert "RandomSampler is no FlairSampler, so checkpoints lack its state" in caplog.text
+
+
+def test_without_checkpoints_training_is_the_same_and_cannot_be_resumed(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"max_epochs": 2, "mini_batch_size": 4, "seed": 0}
+    expected = make_trainer().train(tmp_path / "with", **options)
+    assert make_trainer().train(tmp_path / "without", **options, checkpoint_every=0) == expected
+    assert (tmp_path / "with" / "checkpoint.pt").is_file()
+    assert not (tmp_path / "without" / "checkpoint.pt").exists()
+    with pytest.raises(TrainingError, match="there is no run to continue"):
+        make_trainer().resume(tmp_path / "without")
