@@ -18,7 +18,7 @@ Inputs = Mapping[str, NDArray[Any]]
 Session = Callable[[Inputs], list[Floats]]
 
 _RECURRENT = {"LSTMSequence", "GRUSequence", "RNNSequence"}  # types of OpenVINO's operators
-# the gate, in OpenVINO's order, that must be closed or opened to keep a state of zero, and its input for this
+# the gate, in OpenVINO's order, that is closed or opened on padding, and its input for this
 _CLOSED_GATES = {"LSTMSequence": (1, -10_000.0), "GRUSequence": (0, 10_000.0)}
 _WIDTH = 32  # a multiple of which the features are: instructions for bfloat16 take as many at once
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # and their names in OpenVINO
@@ -92,7 +92,7 @@ class OpenVinoSession:
     """Computes a network with OpenVINO.
 
     OpenVINO's recurrent layers read the padding of shorter sequences too, although the network gives their lengths.
-    LSTMs and GRUs that begin with the state zero therefore get a feature that keeps the state at zero on padding, as in
+    GRUs, and LSTMs that begin with the state zero, therefore get a feature that keeps the state on padding, as in
     `PaddedRNN`. With other recurrent layers, the sequences of a batch are computed in groups of equal length.
 
     Args:
@@ -154,7 +154,10 @@ class OpenVinoSession:
 
 
 def close_gates(model: Any) -> bool:
-    """Add the feature that keeps the states of recurrent layers at zero on padding to a network of OpenVINO.
+    """Add the feature that keeps the states of recurrent layers on padding to a network of OpenVINO.
+
+    The feature opens the gate of a GRU that keeps the state, and closes the gate of an LSTM that input passes. The cell
+    of an LSTM then stays zero before a sequence that is read from its end, but changes after a sequence.
 
     Returns:
         Whether its recurrent layers, if there are any, do not depend on padding now.
@@ -163,17 +166,20 @@ def close_gates(model: Any) -> bool:
     lengths = [port for port in model.inputs if "lengths" in port.get_names()]
     if not layers or not lengths:
         return True
-    if not all(layer.get_type_name() in _CLOSED_GATES and _begins_with_zero(layer) for layer in layers):
+    if not all(_can_keep_state(layer) for layer in layers):
         return False
     for layer in layers:
         _close_gates_of(layer, lengths[0])
     return True
 
 
-def _begins_with_zero(layer: Any) -> bool:
-    """Return whether the initial states of a layer are not computed from weights: the exported network gives none."""
-    count = 2 if layer.get_type_name() == "LSTMSequence" else 1
-    for state in (layer.input_value(1 + index) for index in range(count)):
+def _can_keep_state(layer: Any) -> bool:
+    """Return whether a layer is a GRU, or an LSTM that begins with zero and of which the last state is not used."""
+    if layer.get_type_name() != "LSTMSequence":
+        return layer.get_type_name() in _CLOSED_GATES
+    if any(layer.output(index).get_target_inputs() for index in (1, 2)):
+        return False
+    for state in (layer.input_value(1), layer.input_value(2)):
         sources, seen = [state.get_node()], set()
         while sources:
             node = sources.pop()

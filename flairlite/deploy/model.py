@@ -44,7 +44,7 @@ def load(
         path: The path of the file.
         num_threads: Threads that compute one batch. A server does more work with one thread in each of its processes.
         engine: What computes the network: `onnxruntime`, or `openvino` (extra `openvino`). The labels are the same.
-            ONNX Runtime is faster unless sentences are predicted in batches in bfloat16; see docs/guide/large-corpora.md.
+            ONNX Runtime is faster, except for batches of sentences in bfloat16; see docs/guide/large-corpora.md.
         precision: `float32`, or `bfloat16` with OpenVINO, which is faster on processors with instructions for it, and
             changes a few labels in ten thousand.
 

@@ -419,7 +419,7 @@ class Model(LabelTypes, nn.Module, ABC):
 
         Raises:
             FileWriteError: If the file cannot be written.
-            MissingExtraError: If onnx is not installed, or onnxruntime, with which the network of a transformer is checked.
+            MissingExtraError: If onnx, or onnxruntime, with which transformers are checked, is not installed.
             ModelFileError: If the model, its embeddings or its transformer are of a kind that cannot be exported, or a
                 network has more than 2 GB.
 

@@ -143,7 +143,7 @@ def test_sequences_of_a_batch_are_computed_in_groups_of_equal_length(monkeypatch
         ({"use_rnn": False}, True),
         ({"rnn_type": "RNN"}, False),
         ({"train_initial_hidden_state": True}, False),
-        ({"train_initial_hidden_state": True, "rnn_type": "GRU"}, False),
+        ({"train_initial_hidden_state": True, "rnn_type": "GRU"}, True),
     ],
     ids=["LSTM", "residual", "GRU", "one direction", "no RNN", "RNN", "learned start", "learned start of a GRU"],
 )

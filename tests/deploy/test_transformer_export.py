@@ -56,12 +56,12 @@ def labels(names: str, *, spans: bool = False) -> Dictionary:
 
 
 def draw_head(model: Any) -> Any:
-    """Give a model over a transformer large weights, so that small differences of vectors change its scores."""
+    """Give a model over a transformer weights with which small differences of vectors change its scores."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if not name.startswith("embeddings."):
-                weight.copy_(torch.randn(weight.shape, generator=generator))
+                weight.copy_(0.4 * torch.randn(weight.shape, generator=generator))
     return model.eval()
 
 
