@@ -132,8 +132,8 @@ class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
         """Return the inputs of a batch.
 
         Returns:
-            The subwords (W, L) of W windows and whether they are subwords, the positions of those that are pooled, and
-            where those of each word begin, (B, T, P), with P parts of a word's vector; or the computed vectors.
+            The groups of a `Layout`, the positions of the subwords that are pooled, and where those of each word begin,
+            (B, T, P), with P parts of a word's vector; or the computed vectors.
         """
         if isinstance(batch.table, Tensor):
             return nn.functional.embedding(copy_to(batch.positions, batch.table.device), batch.table)  # (B, T, D)
@@ -144,8 +144,8 @@ class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
         """Return the vectors (B, T, D)."""
         if isinstance(inputs, Tensor):
             return inputs
-        input_ids, mask, positions, starts = inputs
-        states = self._read(input_ids, mask, generator)
+        groups, positions, starts = inputs
+        states = self._read(groups, generator)
         vectors = embedding_bag(positions, states, starts.flatten(), mode="mean")  # zero without subwords
         return vectors.view(*starts.shape[:2], -1)
 
@@ -166,7 +166,7 @@ class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
         is_pooled[:, begin : begin + width] = True
         positions = layout.positions[is_pooled.flatten().repeat_interleave(lengths.flatten())]
         lengths = lengths[:, begin : begin + width]
-        return layout.input_ids, layout.mask, *_pool(positions, lengths, self.subtoken_pooling)
+        return layout.groups, *_pool(positions, lengths, self.subtoken_pooling)
 
     def _surround(
         self, table: Ragged, rows: Tensor, context: Tensor, generator: Generator | None
@@ -283,8 +283,8 @@ class TransformerDocumentEmbeddings(TransformerEmbeddings, DocumentEmbeddings):
         """Return the inputs of a batch.
 
         Returns:
-            The subwords (W, L) of W windows and whether they are subwords, the positions of those that are pooled, and
-            where those of each sentence begin, (B,); or the computed vectors.
+            The groups of a `Layout`, the positions of the subwords that are pooled, and where those of each sentence
+            begin, (B,); or the computed vectors.
         """
         if isinstance(batch.table, Tensor):
             return nn.functional.embedding(copy_to(batch.indices, batch.table.device), batch.table)  # (B, D)
@@ -294,8 +294,8 @@ class TransformerDocumentEmbeddings(TransformerEmbeddings, DocumentEmbeddings):
         """Return the vectors (B, D)."""
         if isinstance(inputs, Tensor):
             return inputs
-        input_ids, mask, positions, starts = inputs
-        states = self._read(input_ids, mask, generator)
+        groups, positions, starts = inputs
+        states = self._read(groups, generator)
         return embedding_bag(positions, states, starts, mode="max" if self.cls_pooling == "max" else "mean")
 
     def _rows(self, batch: Batch) -> Tensor:
@@ -308,7 +308,7 @@ class TransformerDocumentEmbeddings(TransformerEmbeddings, DocumentEmbeddings):
         layout, lengths = self._lay_out(table, rows, indices)
         if self.cls_pooling == "cls":
             positions = layout.begins if self.pretrained.begins_with_cls else layout.ends
-            return layout.input_ids, layout.mask, positions, torch.arange(len(rows))
+            return layout.groups, positions, torch.arange(len(rows))
         tokenizer, sizes = self.pretrained.tokenizer, lengths.sum(1)
         before = layout.begins.unsqueeze(1) + torch.arange(len(tokenizer.prefix))  # (B, special tokens)
         after = layout.ends.unsqueeze(1) - torch.arange(len(tokenizer.suffix))
@@ -317,7 +317,7 @@ class TransformerDocumentEmbeddings(TransformerEmbeddings, DocumentEmbeddings):
         counts = [torch.full_like(sizes, before.shape[1]), sizes, torch.full_like(sizes, after.shape[1])]
         owners = torch.cat([sentence.repeat_interleave(count) for count in counts])
         total = sizes + tokenizer.num_special
-        return layout.input_ids, layout.mask, positions[torch.argsort(owners, stable=True)], total.cumsum(0) - total
+        return layout.groups, positions[torch.argsort(owners, stable=True)], total.cumsum(0) - total
 
 
 def _pool(positions: Tensor, lengths: Tensor, pooling: str) -> tuple[Tensor, Tensor]:

@@ -34,6 +34,9 @@ _OF_LOADING = {  # arguments that describe how a model is loaded from its own fi
     "transformers_config_kwargs",
     "transformers_model_kwargs",
 }
+# what a call of a transformer on a CPU costs beside its subwords, in subwords; in training, each call adds to the
+# gradients of all weights
+_CALL_COST, _TRAINING_COST = 96, 256
 _BATCH_SIZE, _BATCH_TOKENS = 32, 8192  # sentences, and subwords with padding, whose fixed vectors are computed at once
 
 
@@ -225,18 +228,25 @@ class TransformerEmbeddings(Embeddings):
         sizes = lengths.sum(1)  # (B,)
         self._check_sizes(sizes, indices)
         ids, _ = subwords.join(rows.flatten().numpy())
-        return lay_out(torch.from_numpy(ids), sizes, self.pretrained.tokenizer, self.windows), lengths
+        cost = (_TRAINING_COST if self.training else _CALL_COST) if self._device.type == "cpu" else None
+        layout = lay_out(torch.from_numpy(ids), sizes, self.pretrained.tokenizer, self.windows, call_cost=cost)
+        return layout, lengths
 
-    def _read(self, input_ids: Tensor, mask: Tensor, generator: Generator | None) -> Tensor:
-        """Return the chosen layers of all subwords, (W * L, D)."""
-        last = self.model.config.num_hidden_layers
+    def _read(self, groups: Sequence[tuple[Tensor, Tensor | None]], generator: Generator | None) -> Tensor:
+        """Return the chosen layers of all subwords of all groups, (sum of W * L, D); see `Layout`."""
         with drawing_from(generator if self.training else None):
-            output = self.model(
-                input_ids=input_ids,
-                attention_mask=mask.long(),
-                output_hidden_states=self._layers != (last,),
-                return_dict=True,
-            )
+            states = [self._read_group(*group) for group in groups]
+        return states[0] if len(states) == 1 else torch.cat(states)
+
+    def _read_group(self, input_ids: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the chosen layers of the subwords (W, L) of a group, (W * L, D)."""
+        last = self.model.config.num_hidden_layers
+        output = self.model(
+            input_ids=input_ids,
+            attention_mask=None if mask is None else mask.long(),
+            output_hidden_states=self._layers != (last,),
+            return_dict=True,
+        )
         states = [
             output.last_hidden_state if layer == last else output.hidden_states[layer] for layer in self._layers
         ]  # each (W, L, D)

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from flairlite.errors import SettingError
 from flairlite.lookup.packing import Ragged
 
 SEPARATOR = "[FLERT]"  # Flair's token between a sentence and its context
+_MASK_COST = 1.1  # of a subword in a group that needs a mask, which attention on a CPU is slower with
 _CHUNK = 1024  # words split in one call, which merges them in memory
 _PROBES = ("a", "1", ".", "the", "is")  # words of which a tokenizer splits at least one into subwords
 
@@ -129,24 +131,25 @@ class Windows:
 
 @dataclass(frozen=True)
 class Layout:
-    """Sentences as inputs of a transformer: W windows of up to L subwords, special tokens included.
+    """Sentences as inputs of a transformer: groups of windows, each window with its special tokens.
 
     Attributes:
-        input_ids: (W, L) the subwords of each window, padded.
-        mask: (W, L) whether they are subwords, and not padding.
-        positions: (M,) the position of each subword of the batch in the flattened windows, in the order of the words.
+        groups: For each group of W windows of up to L subwords, the subwords (W, L), padded, and whether they are
+            subwords, and not padding, (W, L); None in its place if the group was made without padding.
+        positions: (M,) the position of each subword of the batch in the flattened groups, in the order of the words.
         begins: (B,) the position of the first token of each sentence, special or not.
         ends: (B,) the position of the last one.
     """
 
-    input_ids: Tensor
-    mask: Tensor
+    groups: tuple[tuple[Tensor, Tensor | None], ...]
     positions: Tensor
     begins: Tensor
     ends: Tensor
 
 
-def lay_out(ids: Tensor, sizes: Tensor, tokenizer: SubwordTokenizer, windows: Windows | None) -> Layout:
+def lay_out(
+    ids: Tensor, sizes: Tensor, tokenizer: SubwordTokenizer, windows: Windows | None, *, call_cost: int | None = None
+) -> Layout:
     """Lay out sentences as inputs of a transformer.
 
     Args:
@@ -154,6 +157,8 @@ def lay_out(ids: Tensor, sizes: Tensor, tokenizer: SubwordTokenizer, windows: Wi
         sizes: (B,) the number of subwords of each sentence.
         tokenizer: Knows the special tokens.
         windows: How to cut sentences, or None for one window a sentence.
+        call_cost: The cost of a call of the transformer, in subwords. Windows are put into groups of similar length, as
+            far as this costs less than the padding that it avoids. None for a single group.
     """
     windows = windows or Windows(max(1, int(sizes.max())), 0)
     left, right = len(tokenizer.prefix), len(tokenizer.suffix)
@@ -165,25 +170,58 @@ def lay_out(ids: Tensor, sizes: Tensor, tokenizer: SubwordTokenizer, windows: Wi
     widths = (sizes[sentence] - starts).clamp(max=windows.capacity)  # (W,)
     width = int(widths.max())
     length = max(1, width + tokenizer.num_special)
-    offsets = sizes.cumsum(0) - sizes  # (B,)
+    firsts = sizes.cumsum(0) - sizes  # (B,)
     input_ids = torch.full((len(sentence), length), tokenizer.pad_id)
     input_ids[:, :left] = torch.tensor(tokenizer.prefix, dtype=torch.int64)
     steps = torch.arange(width)  # (L - special,)
     is_inside = steps < widths.unsqueeze(1)
-    sources = (offsets[sentence] + starts).unsqueeze(1) + steps
+    sources = (firsts[sentence] + starts).unsqueeze(1) + steps
     input_ids[:, left : left + width][is_inside] = ids[sources[is_inside]]
     rows, ends = torch.arange(len(sentence)).unsqueeze(1), (left + widths).unsqueeze(1)
     input_ids[rows, ends + torch.arange(right)] = torch.tensor(tokenizer.suffix, dtype=torch.int64)
     owner = torch.arange(len(sizes)).repeat_interleave(sizes)  # (M,)
-    within = torch.arange(len(ids)) - offsets[owner]  # (M,)
+    within = torch.arange(len(ids)) - firsts[owner]  # (M,)
     window = windows.locate(within, counts[owner] - 1)  # (M,)
     columns = left + within - window * (windows.capacity - windows.stride)
     last = first + counts - 1
     totals = (widths + tokenizer.num_special).clamp(min=1)  # attention to nothing is not defined
+    mask = torch.arange(length) < totals.unsqueeze(1)  # (W, L)
+    groups, offsets = ((input_ids, mask),), torch.arange(len(sentence)) * length
+    if call_cost is not None:
+        groups, offsets = _group(input_ids, mask, totals, call_cost)
     return Layout(
-        input_ids,
-        torch.arange(length) < totals.unsqueeze(1),
-        (first[owner] + window) * length + columns,
-        first * length,
-        last * length + totals[last] - 1,
+        groups,
+        offsets[first[owner] + window] + columns,
+        offsets[first],
+        offsets[last] + totals[last] - 1,
     )
+
+
+def _group(input_ids: Tensor, mask: Tensor, totals: Tensor, call_cost: int) -> tuple[Any, Tensor]:
+    """Return groups of windows (W, L), and the position of each window in the flattened groups, (W,)."""
+    order = torch.sort(totals, stable=True).indices  # (W,)
+    groups, offsets, end = [], torch.zeros_like(totals), 0
+    for chosen in torch.split(order, _choose_sizes(totals[order].numpy(), call_cost)):
+        length = int(totals[chosen[-1]])
+        is_full = bool(totals[chosen[0]] == length)
+        groups.append((input_ids[chosen, :length], None if is_full else mask[chosen, :length]))
+        offsets[chosen] = end + torch.arange(len(chosen)) * length
+        end += len(chosen) * length
+    return tuple(groups), offsets
+
+
+def _choose_sizes(lengths: NDArray[np.int64], call_cost: int) -> list[int]:
+    """Return the number of windows in each group, given their ascending lengths (W,), so that the cost is least."""
+    count = len(lengths)
+    costs, starts = np.zeros(count + 1), np.zeros(count + 1, dtype=np.int64)  # of the best groups up to a window
+    for end in range(1, count + 1):
+        longest = lengths[end - 1]
+        per_subword = np.where(lengths[:end] == longest, 1.0, _MASK_COST)
+        found = costs[:end] + (end - np.arange(end)) * longest * per_subword + call_cost
+        starts[end] = found.argmin()
+        costs[end] = found[starts[end]]
+    sizes, end = [], count
+    while end:
+        sizes.append(int(end - starts[end]))
+        end = int(starts[end])
+    return sizes[::-1]
