@@ -36,7 +36,7 @@ import measuring
 from measuring import Figures
 
 SPLITS = ("train", "dev", "test")
-SAMPLES = {"upos": "sample_english", "ner": "sample_ner", "classifier": "sample_topics"}
+SAMPLES = {"upos": "sample_english", "ner": "sample_ner", "classifier": "sample_reviews"}
 WNUT = {"train": "wnut17train.conll", "dev": "emerging.dev.conll", "test": "emerging.test.annotated"}
 ROWS = {
     "train_words_per_s": "fine-tuning, words/s",

@@ -310,22 +310,25 @@ def test_context_is_left_out_at_random_in_training_and_as_the_generator_says(mak
     Sentence.set_context_for_sentences(sentences)
     batch = encode(sentences, embedding.index, context=embedding.context).batch(torch.arange(1, 59))
 
-    def sizes(seed: int | torch.Generator) -> list[int]:
-        generator = torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed
-        groups, *_ = embedding.select_batch(batch, generator)
-        return [
+    def draw(generator: torch.Generator) -> tuple[set[int], list[int]]:
+        """Return the sizes of the sentences, and the positions of their words."""
+        groups, positions, _ = embedding.select_batch(batch, generator)
+        sizes = [
             size
             for input_ids, mask in groups
-            for size in ([input_ids.shape[1]] * len(input_ids) if mask is None else mask.sum(1).tolist())
+            for size in ([input_ids.shape[1]] if mask is None else mask.sum(1).tolist())
         ]
+        return set(sizes), positions.tolist()
 
-    assert set(sizes(0)) == {2 + 3 + 2 + 4}  # special tokens, words, [FLERT] and context
+    def seeded(seed: int) -> torch.Generator:
+        return torch.Generator().manual_seed(seed)
+
+    assert draw(seeded(0))[0] == {2 + 3 + 2 + 4}  # special tokens, words, [FLERT] and context
     embedding.train()
-    assert set(sizes(0)) == {7, 9, 11}
-    assert sizes(0) == sizes(0) != sizes(1)
-    generator = torch.Generator().manual_seed(0)
-    drawn = [sizes(generator) for _ in range(2)]
-    assert drawn[0] != drawn[1]
+    assert draw(seeded(0))[0] == {7, 9, 11}
+    assert draw(seeded(0)) == draw(seeded(0)) != draw(seeded(1))
+    generator = seeded(0)
+    assert draw(generator) != draw(generator)
 
 
 def test_parts_of_a_stack_must_agree_on_context(make_transformer: Make) -> None:
@@ -645,7 +648,7 @@ def test_batches_of_a_stack_keep_the_inputs_of_each_part(make_transformer: Make)
     batch = encode([Sentence(ODD)], stacked.index).batch(torch.arange(1))
     counts: list[int] = []
     map_tensors(lambda tensor: counts.append(tensor.numel()), stacked.select_batch(batch))
-    assert len(counts) == 8
+    assert len(counts) == 6  # of each part: subwords, positions and starts; a sentence alone needs no mask
 
 
 # --------------------------------------------------------------------------------------------------- a pretrained model
