@@ -284,7 +284,7 @@ def make_model(options: Options, package: str, corpus: Any) -> Any:
     """Make a model over the transformer, with one linear layer."""
     embeddings, models = (importlib.import_module(f"{package}.{name}") for name in ("embeddings", "models"))
     importlib.import_module(package).set_seed(options.seed)
-    labels = corpus.make_label_dictionary(options.label_type, add_unk=False)
+    labels = corpus.make_label_dictionary(options.label_type, add_dev_test=True)  # Flair fails at unknown labels
     if options.task == "classifier":
         document = embeddings.TransformerDocumentEmbeddings(str(options.model), cls_pooling="mean", fine_tune=True)
         return models.TextClassifier(document, label_type=options.label_type, label_dictionary=labels)
