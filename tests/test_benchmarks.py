@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -296,6 +296,54 @@ def test_parity_reports_mean_deviation_and_difference_per_seed() -> None:
     assert summary["test_micro_f1"]["bucketed"] == pytest.approx({"mean": 0.79, "stdev": 0.0002**0.5})
     assert summary["test_micro_f1"]["bucketed - plain"] == pytest.approx({"mean": 0, "stdev": 0.0002**0.5}, abs=1e-9)
     assert "| test micro F1 | 0.7900 ± 0.0141 | 0.7900 ± 0.0000 | 0.0000 ± 0.0141 |" in parity.format_summary(summary)
+
+
+# Fine-tuning
+
+
+@pytest.mark.parametrize("task", ["upos", "ner", "classifier"])
+def test_fine_tuning_is_measured(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    from flairlite.datasets import SAMPLE_ENGLISH
+
+    monkeypatch.syspath_prepend(str(BENCHMARKS.parent / "examples"))
+    model = importlib.import_module("small_transformer").build_model(SAMPLE_ENGLISH(), tmp_path / "model")
+    fine_tuning = load("fine_tuning")
+    (tmp_path / "data").mkdir()
+    arguments = SimpleNamespace(task=task, share=0.06, sample=True)
+    counts = fine_tuning.write_data(arguments, tmp_path / "data")
+    runs = {}
+    for part in ("flairlite", "bound"):
+        options = fine_tuning.Options(part, tmp_path / "data", model, task, 1, 8, 1e-3, 0)
+        runs[part] = [fine_tuning.RUNS[part](options)]
+        assert all(runs[part][0][f"{name}_words_per_s"] > 0 for name in ("train", "predict"))
+    corpus = fine_tuning.read_corpus(options, "flairlite")
+    assert counts == {split: sum(map(len, getattr(corpus, split))) for split in ("train", "dev", "test")}
+    assert all(0 <= runs["flairlite"][0][f"{split}_score"] <= 1 for split in ("dev", "test"))
+    lines = fine_tuning.format_table(runs).splitlines()
+    assert lines[0] == "| | flairlite | bound | to Flair | to bound |"
+    assert len(lines) == 2 + len(fine_tuning.ROWS)
+
+
+def test_fine_tuning_takes_medians_and_ratios() -> None:
+    runs = {
+        "flairlite": [{"train_words_per_s": value, "test_score": 0.9} for value in (300.0, 100.0, 200.0)],
+        "flair": [{"train_words_per_s": 80.0, "test_score": 0.8}],
+    }
+    lines = load("fine_tuning").format_table(runs).splitlines()
+    assert lines[2] == "| fine-tuning, words/s | 200 | 80 | 2.50x |  |"
+    assert lines[-1] == "| test score | 0.9000 | 0.8000 |  |  |"
+
+
+def test_fine_tuning_reads_sentences_and_genres() -> None:
+    fine_tuning = load("fine_tuning")
+    assert fine_tuning._blocks("a\tO\n\t\nb\tO\nc\tO\n\n\n") == ["a\tO", "b\tO\nc\tO"]
+    block = "# newdoc id = x\n# sent_id = email-enron-1-0001\n1-2\tI'm\n1\tI\n2\t'm\n2.1\tx\n3\tin"
+    assert fine_tuning._with_genre(block) == "__label__email I 'm in\n"
+    counted = [
+        fine_tuning.count_words(*item) for item in (("upos", block), ("ner", "a\tO\nb\tO"), ("classifier", "l a b"))
+    ]
+    assert counted == [3, 2, 2]
 
 
 # Scale

@@ -120,18 +120,20 @@ class TransformerFeatures(SentenceFeatures):
 
     def _read(self, layout: Layout, positions: Ids) -> Floats:
         """Return the outputs of the transformer at some positions of the windows, (P, D)."""
-        lengths = layout.mask.sum(axis=1)
+        ((input_ids, mask),) = layout.groups
+        assert mask is not None
+        lengths = mask.sum(axis=1)
         order = np.argsort(-lengths, kind="stable")
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
-        window, column = np.divmod(positions, layout.mask.shape[1])
+        window, column = np.divmod(positions, mask.shape[1])
         window = rank[window]  # the windows as they are ordered
         found: Floats | None = None
         start = 0
         while start < len(order):
             longest = int(lengths[order[start]])
             batch = order[start : start + max(1, min(_WINDOWS, _SUBWORDS // longest))]
-            inputs = {"input_ids": layout.input_ids[batch, :longest], "mask": layout.mask[batch, :longest]}
+            inputs = {"input_ids": input_ids[batch, :longest], "mask": mask[batch, :longest]}
             output = self._network({name: value.astype(np.int64) for name, value in inputs.items()})  # (W, L, D)
             if found is None:
                 found = np.zeros((len(positions), output.shape[2]), np.float32)

@@ -133,8 +133,8 @@ class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
         """Return the inputs of a batch.
 
         Returns:
-            The subwords (W, L) of W windows and whether they are subwords, the positions of those that are pooled, and
-            where those of each word begin, (B, T, P), with P parts of a word's vector; or the computed vectors.
+            The groups of a `Layout`, the positions of the subwords that are pooled, and where those of each word begin,
+            (B, T, P), with P parts of a word's vector; or the computed vectors.
         """
         if isinstance(batch.table, Tensor):
             return nn.functional.embedding(copy_to(batch.positions, batch.table.device), batch.table)  # (B, T, D)
@@ -145,8 +145,8 @@ class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
         """Return the vectors (B, T, D)."""
         if isinstance(inputs, Tensor):
             return inputs
-        input_ids, mask, positions, starts = inputs
-        states = self._read(input_ids, mask, generator)
+        groups, positions, starts = inputs
+        states = self._read(groups, generator)
         vectors = embedding_bag(positions, states, starts.flatten(), mode="mean")  # zero without subwords
         return vectors.view(*starts.shape[:2], -1)
 
@@ -277,8 +277,8 @@ class TransformerDocumentEmbeddings(TransformerEmbeddings, DocumentEmbeddings):
         """Return the inputs of a batch.
 
         Returns:
-            The subwords (W, L) of W windows and whether they are subwords, the positions of those that are pooled, and
-            where those of each sentence begin, (B,); or the computed vectors.
+            The groups of a `Layout`, the positions of the subwords that are pooled, and where those of each sentence
+            begin, (B,); or the computed vectors.
         """
         if isinstance(batch.table, Tensor):
             return nn.functional.embedding(copy_to(batch.indices, batch.table.device), batch.table)  # (B, D)
@@ -288,8 +288,8 @@ class TransformerDocumentEmbeddings(TransformerEmbeddings, DocumentEmbeddings):
         """Return the vectors (B, D)."""
         if isinstance(inputs, Tensor):
             return inputs
-        input_ids, mask, positions, starts = inputs
-        states = self._read(input_ids, mask, generator)
+        groups, positions, starts = inputs
+        states = self._read(groups, generator)
         return embedding_bag(positions, states, starts, mode="max" if self.cls_pooling == "max" else "mean")
 
     def _rows(self, batch: Batch) -> Tensor:

@@ -34,6 +34,9 @@ _OF_LOADING = {  # arguments that describe how a model is loaded from its own fi
     "transformers_config_kwargs",
     "transformers_model_kwargs",
 }
+# what a call of a transformer on a CPU costs beside its subwords, in subwords; in training, each call adds to the
+# gradients of all weights
+_CALL_COST, _TRAINING_COST = 96, 256
 _BATCH_SIZE, _BATCH_TOKENS = 32, 8192  # sentences, and subwords with padding, whose fixed vectors are computed at once
 
 
@@ -214,16 +217,17 @@ class TransformerEmbeddings(Embeddings):
 
     def _lay_out(self, subwords: Ragged, rows: Tensor, indices: Tensor) -> Layout:
         """Return the inputs of sentences whose words have `rows` (B, T)."""
-        layout = lay_out(subwords, rows.numpy(), self.pretrained.tokenizer, self.windows)
+        cost = (_TRAINING_COST if self.training else _CALL_COST) if self._device.type == "cpu" else None
+        layout = lay_out(subwords, rows.numpy(), self.pretrained.tokenizer, self.windows, call_cost=cost)
         self._check_sizes(torch.from_numpy(layout.lengths.sum(axis=1)), indices)
         return layout
 
-    def join_layers(self, model: Any, input_ids: Tensor, mask: Tensor) -> Tensor:
-        """Return the chosen layers of a transformer like this one, (W, L, D)."""
+    def join_layers(self, model: Any, input_ids: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the chosen layers of a transformer like this one, (W, L, D); without a mask, there is no padding."""
         last = model.config.num_hidden_layers
         output = model(
             input_ids=input_ids,
-            attention_mask=mask.long(),
+            attention_mask=None if mask is None else mask.long(),
             output_hidden_states=self._layers != (last,),
             return_dict=True,
         )
@@ -232,10 +236,11 @@ class TransformerEmbeddings(Embeddings):
         ]  # each (W, L, D)
         return torch.stack(states).mean(0) if self.layer_mean else torch.cat(states, dim=2)
 
-    def _read(self, input_ids: Tensor, mask: Tensor, generator: Generator | None) -> Tensor:
-        """Return the chosen layers of all subwords, (W * L, D)."""
+    def _read(self, groups: Sequence[tuple[Tensor, Tensor | None]], generator: Generator | None) -> Tensor:
+        """Return the chosen layers of all subwords of all groups, (sum of W * L, D); see `Layout`."""
         with drawing_from(generator if self.training else None):
-            return self.join_layers(self.model, input_ids, mask).flatten(0, 1)
+            states = [self.join_layers(self.model, *group).flatten(0, 1) for group in groups]
+        return states[0] if len(states) == 1 else torch.cat(states)
 
     def _hash(self, dataset: EncodedDataset) -> str:
         """Return a hash of all that the vectors of a data set depend on."""
@@ -268,7 +273,10 @@ def _check_layers(layers: Any, count: int) -> tuple[str, tuple[int, ...]]:
     return ",".join(map(str, found)), tuple(layer % (count + 1) for layer in found)
 
 
-def to_inputs(layout: Layout, bags: Bags) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the subwords (W, L), whether they are subwords, and `bags`, as tensors."""
-    ids, mask, positions, starts = map(torch.from_numpy, (layout.input_ids, layout.mask, bags.positions, bags.starts))
-    return ids, mask, positions, starts
+def to_inputs(layout: Layout, bags: Bags) -> tuple[tuple[tuple[Tensor, Tensor | None], ...], Tensor, Tensor]:
+    """Return the groups of a layout, and `bags`, as tensors."""
+    groups = tuple(
+        (torch.from_numpy(input_ids), None if mask is None else torch.from_numpy(mask))
+        for input_ids, mask in layout.groups
+    )
+    return groups, torch.from_numpy(bags.positions), torch.from_numpy(bags.starts)

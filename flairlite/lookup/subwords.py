@@ -12,8 +12,10 @@ from flairlite.errors import MissingExtraError, SettingError
 from flairlite.lookup.packing import Ragged
 
 Ids = NDArray[np.int64]
+Group = tuple[Ids, NDArray[np.bool_] | None]
 
 SEPARATOR = "[FLERT]"  # Flair's token between a sentence and its context
+_MASK_COST = 1.1  # of a subword in a group that needs a mask, which attention on a CPU is slower with
 _CHUNK = 1024  # words split in one call, which merges them in memory
 _PROBES = ("a", "1", ".", "the", "is")  # words of which a tokenizer splits at least one into subwords
 
@@ -134,19 +136,18 @@ class Windows:
 
 @dataclass(frozen=True)
 class Layout:
-    """Sentences as inputs of a transformer: W windows of up to L subwords, special tokens included.
+    """Sentences as inputs of a transformer: groups of windows, each window with its special tokens.
 
     Attributes:
-        input_ids: (W, L) the subwords of each window, padded.
-        mask: (W, L) whether they are subwords, and not padding.
-        positions: (M,) the position of each subword of the batch in the flattened windows, in the order of the words.
+        groups: For each group of W windows of up to L subwords, the subwords (W, L), padded, and whether they are
+            subwords, and not padding, (W, L); None in its place if the group was made without padding.
+        positions: (M,) the position of each subword of the batch in the flattened groups, in the order of the words.
         begins: (B,) the position of the first token of each sentence, special or not.
         ends: (B,) the position of the last one.
         lengths: (B, T) the number of subwords of each word.
     """
 
-    input_ids: Ids
-    mask: NDArray[np.bool_]
+    groups: tuple[Group, ...]
     positions: Ids
     begins: Ids
     ends: Ids
@@ -205,7 +206,14 @@ def surround(rows: Ids, sides: Ids, separator: int | None) -> tuple[Ids, int]:
     return np.concatenate(parts, axis=1), sum(part.shape[1] for part in parts[: len(parts) // 2])
 
 
-def lay_out(subwords: Ragged, rows: Ids, tokenizer: SubwordTokenizer, windows: Windows | None) -> Layout:
+def lay_out(
+    subwords: Ragged,
+    rows: Ids,
+    tokenizer: SubwordTokenizer,
+    windows: Windows | None,
+    *,
+    call_cost: int | None = None,
+) -> Layout:
     """Lay out sentences as inputs of a transformer.
 
     Args:
@@ -213,6 +221,8 @@ def lay_out(subwords: Ragged, rows: Ids, tokenizer: SubwordTokenizer, windows: W
         rows: (B, T) the rows of the words of each sentence, with their context.
         tokenizer: Knows the special tokens.
         windows: How to cut sentences, or None for one window a sentence.
+        call_cost: The cost of a call of the transformer, in subwords. Windows are put into groups of similar length, as
+            far as this costs less than the padding that it avoids. None for a single group with a mask.
     """
     lengths = subwords.lengths(rows)  # (B, T)
     ids, _ = subwords.join(rows.ravel())  # (M,)
@@ -227,28 +237,63 @@ def lay_out(subwords: Ragged, rows: Ids, tokenizer: SubwordTokenizer, windows: W
     widths = np.minimum(sizes[sentence] - starts, windows.capacity)  # (W,)
     width = int(widths.max())
     length = max(1, width + tokenizer.num_special)
-    offsets = sizes.cumsum() - sizes  # (B,)
+    firsts = sizes.cumsum() - sizes  # (B,)
     input_ids = np.full((len(sentence), length), tokenizer.pad_id, dtype=np.int64)
     input_ids[:, :left] = tokenizer.prefix
     steps = np.arange(width)  # (L - special,)
     is_inside = steps < widths[:, None]
-    sources = (offsets[sentence] + starts)[:, None] + steps
+    sources = (firsts[sentence] + starts)[:, None] + steps
     input_ids[:, left : left + width][is_inside] = ids[sources[is_inside]]
     input_ids[np.arange(len(sentence))[:, None], (left + widths)[:, None] + np.arange(right)] = tokenizer.suffix
     owner = np.arange(len(sizes)).repeat(sizes)  # (M,)
-    within = np.arange(len(ids)) - offsets[owner]  # (M,)
+    within = np.arange(len(ids)) - firsts[owner]  # (M,)
     window = windows.locate(within, counts[owner] - 1)  # (M,)
     columns = left + within - window * (windows.capacity - windows.stride)
     last = first + counts - 1
     totals = np.maximum(widths + tokenizer.num_special, 1)  # attention to nothing is not defined
+    mask = np.arange(length) < totals[:, None]  # (W, L)
+    groups: tuple[Group, ...] = ((input_ids, mask),)
+    offsets = np.arange(len(sentence)) * length  # (W,)
+    if call_cost is not None:
+        groups, offsets = _group(input_ids, mask, totals, call_cost)
     return Layout(
-        input_ids,
-        np.arange(length) < totals[:, None],
-        (first[owner] + window) * length + columns,
-        first * length,
-        last * length + totals[last] - 1,
+        groups,
+        offsets[first[owner] + window] + columns,
+        offsets[first],
+        offsets[last] + totals[last] - 1,
         lengths,
     )
+
+
+def _group(input_ids: Ids, mask: NDArray[np.bool_], totals: Ids, call_cost: int) -> tuple[tuple[Group, ...], Ids]:
+    """Return groups of windows (W, L), and the position of each window in the flattened groups, (W,)."""
+    order = np.argsort(totals, kind="stable")  # (W,)
+    groups: list[Group] = []
+    offsets, end = np.zeros_like(totals), 0
+    for chosen in np.split(order, np.cumsum(_choose_sizes(totals[order], call_cost))[:-1]):
+        length = int(totals[chosen[-1]])
+        is_full = totals[chosen[0]] == length
+        groups.append((input_ids[chosen, :length], None if is_full else mask[chosen, :length]))
+        offsets[chosen] = end + np.arange(len(chosen)) * length
+        end += len(chosen) * length
+    return tuple(groups), offsets
+
+
+def _choose_sizes(lengths: Ids, call_cost: int) -> list[int]:
+    """Return the number of windows in each group, given their ascending lengths (W,), so that the cost is least."""
+    count = len(lengths)
+    costs, starts = np.zeros(count + 1), np.zeros(count + 1, dtype=np.int64)  # of the best groups up to a window
+    for end in range(1, count + 1):
+        longest = lengths[end - 1]
+        per_subword = np.where(lengths[:end] == longest, 1.0, _MASK_COST)
+        found = costs[:end] + (end - np.arange(end)) * longest * per_subword + call_cost
+        starts[end] = found.argmin()
+        costs[end] = found[starts[end]]
+    sizes, end = [], count
+    while end:
+        sizes.append(int(end - starts[end]))
+        end = int(starts[end])
+    return sizes[::-1]
 
 
 def pool_words(layout: Layout, begin: int, end: int, pooling: str) -> Bags:

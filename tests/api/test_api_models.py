@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,17 @@ def test_transformer_embeddings(make_transformer: Callable[[], Path]) -> None:
     assert embed(documents).embedding.shape == (documents.embedding_length,)
     assert documents.static_embeddings
     assert not words.static_embeddings
+    shared = {"model", "layers", "layer_mean", "fine_tune", "allow_long_sentences", "name"}
+    shared |= {f"transformers_{part}_kwargs" for part in ("tokenizer", "config", "model")}
+    context = {"use_context", "respect_document_boundaries", "context_dropout", "use_context_separator"}
+    for kind, names in (
+        (TransformerWordEmbeddings, shared | context | {"subtoken_pooling"}),
+        (TransformerDocumentEmbeddings, shared | {"cls_pooling"}),
+    ):
+        offered = inspect.signature(kind).parameters.keys()
+        assert names <= offered
+        left_out = {"is_document_embedding", "is_token_embedding", "force_max_length", "peft_config"}
+        assert not (left_out | (set() if kind is TransformerWordEmbeddings else context)) & offered
 
 
 @row("`SentenceTransformerDocumentEmbeddings`, `DocumentLMEmbeddings`, `ScalarMix`")

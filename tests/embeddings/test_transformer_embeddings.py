@@ -7,9 +7,12 @@ import json
 import socket
 import sys
 from collections.abc import Callable
+from itertools import combinations, pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -31,7 +34,8 @@ from flairlite.embeddings import (
 from flairlite.embeddings.transformer_files import load_pretrained
 from flairlite.encoding import encode
 from flairlite.errors import DataUnavailableError, MissingExtraError, ModelFileError, SettingError, UnknownNameError
-from flairlite.lookup.subwords import SubwordTokenizer
+from flairlite.lookup.packing import Ragged
+from flairlite.lookup.subwords import SubwordTokenizer, Windows, _choose_sizes, lay_out
 from flairlite.tensors import map_tensors
 
 ODD = [
@@ -307,17 +311,25 @@ def test_context_is_left_out_at_random_in_training_and_as_the_generator_says(mak
     Sentence.set_context_for_sentences(sentences)
     batch = encode(sentences, embedding.index, context=embedding.context).batch(torch.arange(1, 59))
 
-    def sizes(seed: int) -> list[int]:
-        _, mask, *_ = embedding.select_batch(batch, torch.Generator().manual_seed(seed))
-        return mask.sum(1).tolist()  # type: ignore[no-any-return]
+    def draw(generator: torch.Generator) -> tuple[set[int], list[int]]:
+        """Return the sizes of the sentences, and the positions of their words."""
+        groups, positions, _ = embedding.select_batch(batch, generator)
+        sizes = [
+            size
+            for input_ids, mask in groups
+            for size in ([input_ids.shape[1]] if mask is None else mask.sum(1).tolist())
+        ]
+        return set(sizes), positions.tolist()
 
-    assert set(sizes(0)) == {2 + 3 + 2 + 4}  # special tokens, words, [FLERT] and context
+    def seeded(seed: int) -> torch.Generator:
+        return torch.Generator().manual_seed(seed)
+
+    assert draw(seeded(0))[0] == {2 + 3 + 2 + 4}  # special tokens, words, [FLERT] and context
     embedding.train()
-    assert set(sizes(0)) == {7, 9, 11}
-    assert sizes(0) == sizes(0) != sizes(1)
-    generator = torch.Generator().manual_seed(0)
-    drawn = [embedding.select_batch(batch, generator)[1].sum(1).tolist() for _ in range(2)]
-    assert drawn[0] != drawn[1]
+    assert draw(seeded(0))[0] == {7, 9, 11}
+    assert draw(seeded(0)) == draw(seeded(0)) != draw(seeded(1))
+    generator = seeded(0)
+    assert draw(generator) != draw(generator)
 
 
 def test_parts_of_a_stack_must_agree_on_context(make_transformer: Make) -> None:
@@ -637,7 +649,7 @@ def test_batches_of_a_stack_keep_the_inputs_of_each_part(make_transformer: Make)
     batch = encode([Sentence(ODD)], stacked.index).batch(torch.arange(1))
     counts: list[int] = []
     map_tensors(lambda tensor: counts.append(tensor.numel()), stacked.select_batch(batch))
-    assert len(counts) == 8
+    assert len(counts) == 6  # of each part: subwords, positions and starts; a sentence alone needs no mask
 
 
 # --------------------------------------------------------------------------------------------------- a pretrained model
@@ -663,3 +675,68 @@ def test_similar_texts_have_similar_vectors(minilm: Path) -> None:
     vectors = torch.stack([sentence.embedding for sentence in embedding.embed([Sentence(text) for text in texts])])
     similarities = torch.nn.functional.cosine_similarity(vectors[:1], vectors[1:])
     assert similarities[0] > 0.4 > 0.2 > similarities[1]
+
+
+@pytest.mark.parametrize("call_cost", [None, 0, 10**6])
+def test_sentences_are_grouped_so_that_calls_and_padding_cost_least(call_cost: int | None) -> None:
+    tokenizer: Any = SimpleNamespace(prefix=(101,), suffix=(102,), pad_id=0, num_special=2)
+    sizes = np.array([3, 1, 9, 3, 1, 9, 40])
+    ids = np.arange(200, 200 + sizes.sum())
+    rows = np.arange(len(sizes))[:, None]  # of sentences of one word each
+    layout = lay_out(Ragged.pack(ids, sizes), rows, tokenizer, Windows(20, 4), call_cost=call_cost)
+    tokens = np.concatenate([input_ids.ravel() for input_ids, _ in layout.groups])
+    assert tokens[layout.positions].tolist() == ids.tolist()
+    assert set(tokens[layout.begins].tolist()) == {101}
+    assert set(tokens[layout.ends].tolist()) == {102}
+    if call_cost == 0:  # no padding: 1 and 1, 3 and 3, and 9 and 9 subwords, and the windows of 40: 8, 20 and 20
+        assert [len(input_ids) for input_ids, _ in layout.groups] == [2, 2, 1, 2, 2]
+        assert all(mask is None and input_ids.all() for input_ids, mask in layout.groups)
+    else:
+        ((input_ids, mask),) = layout.groups
+        assert mask is not None
+        assert np.array_equal(mask, input_ids != 0)
+
+
+def test_groups_have_the_least_cost_of_all_ways_to_cut_a_batch() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for cost in (0, 3, 20):
+        for _ in range(20):
+            lengths = torch.randint(1, 9, (7,), generator=generator).sort().values.tolist()
+            sizes = _choose_sizes(np.array(lengths), cost)
+            assert sum(sizes) == 7
+            cuts = (chosen for count in range(7) for chosen in combinations(range(1, 7), count))
+            least = min(cost_of([end - start for start, end in pairwise((0, *cut, 7))], lengths, cost) for cut in cuts)
+            assert cost_of(sizes, lengths, cost) == pytest.approx(least)
+
+
+def cost_of(sizes: list[int], lengths: list[int], call_cost: int) -> float:
+    total, start = 0.0, 0
+    for size in sizes:
+        group = lengths[start : start + size]
+        total += call_cost + size * group[-1] * (1.0 if group[0] == group[-1] else 1.1)
+        start += size
+    return total
+
+
+@pytest.mark.parametrize("is_training", [False, True])
+def test_vectors_and_gradients_do_not_depend_on_groups(
+    is_training: bool, make_transformer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    embedding = TransformerWordEmbeddings(make_transformer(), transformers_config_kwargs=config).train(is_training)
+    batch = encode([Sentence(["I", "love", "Berlin"][:size]) for size in (1, 3, 2, 3, 1)], embedding.index).batch(
+        torch.arange(5)
+    )
+    found = []
+    for cost in (0, 10**6):
+        monkeypatch.setattr("flairlite.embeddings.transformer_base._CALL_COST", cost)
+        monkeypatch.setattr("flairlite.embeddings.transformer_base._TRAINING_COST", cost)
+        inputs = embedding.select_batch(batch)
+        assert len(inputs[0]) == (3 if cost == 0 else 1)
+        embedding.zero_grad()
+        vectors = embedding(inputs, batch.lengths)
+        vectors.square().sum().backward()
+        gradients = [weight.grad for weight in embedding.parameters() if weight.grad is not None]
+        found.append([vectors.detach(), *(gradient.clone() for gradient in gradients)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
