@@ -131,7 +131,7 @@ def format_table(figures: dict[str, Figures]) -> str:
         for column, found in figures.items():
             value = found.get(name)
             ratio = f" ({value / figures[TORCH][name]:.2f})" if has_ratio and value and column != TORCH else ""
-            digits = 4 if name == "accuracy" else 0 if value is not None and value >= 1000 else 2
+            digits = 4 if name == "accuracy" else 0 if isinstance(value, int) or (value or 0) >= 1000 else 2
             cells.append("" if value is None else f"{value:,.{digits}f}{ratio}")
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -77,7 +77,10 @@ def make_models() -> dict[str, Model]:
     }
     with tempfile.TemporaryDirectory() as folder:
         transformer = save_transformer("bert", Path(folder, "bert"))
-        parts = [TransformerWordEmbeddings(transformer, subtoken_pooling="mean"), FlairEmbeddings(FLAIR / "lm-backward.pt")]
+        parts = [
+            TransformerWordEmbeddings(transformer, subtoken_pooling="mean"),
+            FlairEmbeddings(FLAIR / "lm-backward.pt"),
+        ]
         models["transformer-words"] = SequenceTagger(StackedEmbeddings([vectors, *parts]), labels, "pos", use_rnn=False)
         models["transformer-sentences"] = TextClassifier(
             TransformerDocumentEmbeddings(transformer, cls_pooling="mean", allow_long_sentences=True), "topic", labels
