@@ -33,6 +33,7 @@ from flairlite.nn.dropout import FeatureDropout, LockedDropout, WordDropout
 from flairlite.tensors import copy_into, copy_to, map_tensors
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.optimizers import is_of_torch, match_layouts
+from flairlite.trainers.settings import TrainingSettings
 from flairlite.trainers.state import TrainingState
 
 log = logging.getLogger("flairlite")
@@ -70,6 +71,32 @@ def find_obstacle(model: Model, optimizer: torch.optim.Optimizer, callbacks: Seq
         if getattr(callback.on_backward_end, "__func__", None) is not Callback.on_backward_end:
             return f"{callback} reads gradients"
     return None
+
+
+def make_step_graphs(
+    state: TrainingState,
+    generator: torch.Generator,
+    callbacks: Sequence[Callback],
+    settings: TrainingSettings,
+    num_processes: int,
+) -> StepGraphs | None:
+    """Return what takes the steps of a run, or None if they cannot be captured.
+
+    Args:
+        state: The state of the run, after a checkpoint is loaded.
+        generator: Draws dropout masks, on the model's device.
+        callbacks: The callbacks of the run.
+        settings: The settings of the run.
+        num_processes: The number of processes that share each batch.
+    """
+    reason = find_obstacle(state.model, state.optimizer, callbacks)
+    if num_processes > 1 or settings.mini_batch_chunk_size is not None:
+        reason = "gradients of several processes or parts are summed"
+    if reason is not None:
+        log.debug("Training steps are not captured as CUDA graphs: %s", reason)
+        return None
+    use_amp = settings.use_amp is True
+    return StepGraphs(state, generator, max_grad_norm=settings.max_grad_norm, use_amp=use_amp)
 
 
 class StepGraphs:
