@@ -302,7 +302,7 @@ class CudaCapture:
             RuntimeError: If an operation cannot be captured.
         """
         with torch.cuda.device(self._device):
-            self._stream = self._stream or torch.cuda.Stream(self._device)
+            self._stream = self._stream or torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
             if not self._graphs:  # torch refuses memory whose last graph is gone
                 self._pool = torch.cuda.graph_pool_handle()
             graph = torch.cuda.CUDAGraph()
@@ -387,7 +387,8 @@ def _clone(batch: Batch) -> Batch:
 @contextlib.contextmanager
 def _capturable(groups: Sequence[dict[str, Any]], rates: Sequence[Tensor]) -> Iterator[None]:
     """Let an optimizer read learning rates on the device, and take steps that can be captured."""
-    saved = [{key: group[key] for key in ("lr", "capturable") if key in group} for group in groups]
+    keys = ("lr", "capturable")
+    saved: list[dict[str, Any]] = [{key: group[key] for key in keys if key in group} for group in groups]
     for group, rate in zip(groups, rates, strict=True):
         group["lr"] = rate
         if "capturable" in group:
