@@ -107,31 +107,30 @@ class StepGraphs:
         generator: Draws dropout masks, on the model's device.
         max_grad_norm: The norm to which gradients are clipped, or None.
         use_amp: Whether to run operations that support it in bfloat16.
-        capture: Captures operations without running them, and returns a function that runs them.
     """
 
     def __init__(
-        self,
-        state: TrainingState,
-        generator: torch.Generator,
-        *,
-        max_grad_norm: float | None,
-        use_amp: bool,
-        capture: Capture | None = None,
+        self, state: TrainingState, generator: torch.Generator, *, max_grad_norm: float | None, use_amp: bool
     ) -> None:
         self._state, self._generator = state, generator
         self._max_grad_norm, self._use_amp = max_grad_norm, use_amp
-        self._capture = capture or CudaCapture(state.model.device)
-        self._groups = state.optimizer.param_groups
-        self._parameters = [parameter for group in self._groups for parameter in group["params"]]
+        self._capture: Capture = CudaCapture(state.model.device)
         self._dropouts = [module for module in state.model.modules() if isinstance(module, _DROPOUTS)]
-        self._rates = [torch.zeros((), device=state.model.device) for _ in self._groups]
-        self._rate_values = [0.0 for _ in self._groups]
+        self._rates: list[Tensor] = []  # of the groups of weights, on the device
+        self._rate_values: list[float] = []
         self._graphs: OrderedDict[Any, _Graph] = OrderedDict()
         self._counts: Counter[Any] = Counter()
         self._num_steps = 0
         self._fingerprint: Any = None
         self._may_capture, self._has_failed = False, False
+
+    @property
+    def _groups(self) -> list[dict[str, Any]]:
+        return self._state.optimizer.param_groups  # another list after an optimizer has loaded a state
+
+    @property
+    def _parameters(self) -> list[Tensor]:
+        return [parameter for group in self._groups for parameter in group["params"]]
 
     def begin_epoch(self) -> None:
         """Find out whether steps may be captured now. If not, they are padded all the same, for equal results."""
@@ -198,15 +197,16 @@ class StepGraphs:
 
     def _set_rates(self) -> None:
         for index, group in enumerate(self._groups):
+            if index == len(self._rates):
+                self._rates.append(torch.zeros((), device=self._state.model.device))
+                self._rate_values.append(0.0)
             if self._rate_values[index] != (rate := float(group["lr"])):
                 self._rates[index].fill_(rate)
                 self._rate_values[index] = rate
 
     def _take_fingerprint(self) -> Any:
         """Return what graphs contain as constants: addresses of weights and states, and settings."""
-        states = [self._state.optimizer.state.get(parameter, {}) for parameter in self._parameters]
-        kept = [value for state in states for value in state.values() if isinstance(value, Tensor)]
-        addresses = [tensor.data_ptr() for tensor in (*self._parameters, *kept)]
+        addresses = [tensor.data_ptr() for tensor in self._changing_tensors()]
         settings = [value for group in self._groups for key, value in group.items() if key not in ("params", "lr")]
         trained = [parameter.requires_grad for parameter in self._parameters]
         return addresses, settings, trained, [module.rate for module in self._dropouts]
@@ -267,9 +267,10 @@ class StepGraphs:
         log.warning("Training continues without CUDA graphs, which is slower: a step could not be captured: %s", reason)
 
     def _changing_tensors(self) -> list[Tensor]:
-        states = [self._state.optimizer.state.get(parameter, {}) for parameter in self._parameters]
+        parameters = self._parameters
+        states = [self._state.optimizer.state.get(parameter, {}) for parameter in parameters]
         return [
-            *(parameter.detach() for parameter in self._parameters),
+            *(parameter.detach() for parameter in parameters),
             *(value for state in states for value in state.values() if isinstance(value, Tensor)),
         ]
 
