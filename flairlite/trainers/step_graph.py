@@ -33,6 +33,7 @@ from flairlite.nn.dropout import FeatureDropout, LockedDropout, WordDropout
 from flairlite.tensors import copy_into, copy_to, map_tensors
 from flairlite.trainers.callbacks.base import Callback
 from flairlite.trainers.optimizers import is_of_torch, match_layouts
+from flairlite.trainers.settings import TrainingSettings
 from flairlite.trainers.state import TrainingState
 
 log = logging.getLogger("flairlite")
@@ -72,6 +73,32 @@ def find_obstacle(model: Model, optimizer: torch.optim.Optimizer, callbacks: Seq
     return None
 
 
+def make_step_graphs(
+    state: TrainingState,
+    generator: torch.Generator,
+    callbacks: Sequence[Callback],
+    settings: TrainingSettings,
+    num_processes: int,
+) -> StepGraphs | None:
+    """Return what takes the steps of a run, or None if they cannot be captured.
+
+    Args:
+        state: The state of the run, after a checkpoint is loaded.
+        generator: Draws dropout masks, on the model's device.
+        callbacks: The callbacks of the run.
+        settings: The settings of the run.
+        num_processes: The number of processes that share each batch.
+    """
+    reason = find_obstacle(state.model, state.optimizer, callbacks)
+    if num_processes > 1 or settings.mini_batch_chunk_size is not None:
+        reason = "gradients of several processes or parts are summed"
+    if reason is not None:
+        log.debug("Training steps are not captured as CUDA graphs: %s", reason)
+        return None
+    use_amp = settings.use_amp is True
+    return StepGraphs(state, generator, max_grad_norm=settings.max_grad_norm, use_amp=use_amp)
+
+
 class StepGraphs:
     """Takes training steps whose shapes are rounded up, by graphs where a shape repeats.
 
@@ -80,31 +107,30 @@ class StepGraphs:
         generator: Draws dropout masks, on the model's device.
         max_grad_norm: The norm to which gradients are clipped, or None.
         use_amp: Whether to run operations that support it in bfloat16.
-        capture: Captures operations without running them, and returns a function that runs them.
     """
 
     def __init__(
-        self,
-        state: TrainingState,
-        generator: torch.Generator,
-        *,
-        max_grad_norm: float | None,
-        use_amp: bool,
-        capture: Capture | None = None,
+        self, state: TrainingState, generator: torch.Generator, *, max_grad_norm: float | None, use_amp: bool
     ) -> None:
         self._state, self._generator = state, generator
         self._max_grad_norm, self._use_amp = max_grad_norm, use_amp
-        self._capture = capture or CudaCapture(state.model.device)
-        self._groups = state.optimizer.param_groups
-        self._parameters = [parameter for group in self._groups for parameter in group["params"]]
+        self._capture: Capture = CudaCapture(state.model.device)
         self._dropouts = [module for module in state.model.modules() if isinstance(module, _DROPOUTS)]
-        self._rates = [torch.zeros((), device=state.model.device) for _ in self._groups]
-        self._rate_values = [0.0 for _ in self._groups]
+        self._rates: list[Tensor] = []  # of the groups of weights, on the device
+        self._rate_values: list[float] = []
         self._graphs: OrderedDict[Any, _Graph] = OrderedDict()
         self._counts: Counter[Any] = Counter()
         self._num_steps = 0
         self._fingerprint: Any = None
         self._may_capture, self._has_failed = False, False
+
+    @property
+    def _groups(self) -> list[dict[str, Any]]:
+        return self._state.optimizer.param_groups  # another list after an optimizer has loaded a state
+
+    @property
+    def _parameters(self) -> list[Tensor]:
+        return [parameter for group in self._groups for parameter in group["params"]]
 
     def begin_epoch(self) -> None:
         """Find out whether steps may be captured now. If not, they are padded all the same, for equal results."""
@@ -171,15 +197,16 @@ class StepGraphs:
 
     def _set_rates(self) -> None:
         for index, group in enumerate(self._groups):
+            if index == len(self._rates):
+                self._rates.append(torch.zeros((), device=self._state.model.device))
+                self._rate_values.append(0.0)
             if self._rate_values[index] != (rate := float(group["lr"])):
                 self._rates[index].fill_(rate)
                 self._rate_values[index] = rate
 
     def _take_fingerprint(self) -> Any:
         """Return what graphs contain as constants: addresses of weights and states, and settings."""
-        states = [self._state.optimizer.state.get(parameter, {}) for parameter in self._parameters]
-        kept = [value for state in states for value in state.values() if isinstance(value, Tensor)]
-        addresses = [tensor.data_ptr() for tensor in (*self._parameters, *kept)]
+        addresses = [tensor.data_ptr() for tensor in self._changing_tensors()]
         settings = [value for group in self._groups for key, value in group.items() if key not in ("params", "lr")]
         trained = [parameter.requires_grad for parameter in self._parameters]
         return addresses, settings, trained, [module.rate for module in self._dropouts]
@@ -240,9 +267,10 @@ class StepGraphs:
         log.warning("Training continues without CUDA graphs, which is slower: a step could not be captured: %s", reason)
 
     def _changing_tensors(self) -> list[Tensor]:
-        states = [self._state.optimizer.state.get(parameter, {}) for parameter in self._parameters]
+        parameters = self._parameters
+        states = [self._state.optimizer.state.get(parameter, {}) for parameter in parameters]
         return [
-            *(parameter.detach() for parameter in self._parameters),
+            *(parameter.detach() for parameter in parameters),
             *(value for state in states for value in state.values() if isinstance(value, Tensor)),
         ]
 
@@ -275,7 +303,7 @@ class CudaCapture:
             RuntimeError: If an operation cannot be captured.
         """
         with torch.cuda.device(self._device):
-            self._stream = self._stream or torch.cuda.Stream(self._device)
+            self._stream = self._stream or torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
             if not self._graphs:  # torch refuses memory whose last graph is gone
                 self._pool = torch.cuda.graph_pool_handle()
             graph = torch.cuda.CUDAGraph()
@@ -360,7 +388,8 @@ def _clone(batch: Batch) -> Batch:
 @contextlib.contextmanager
 def _capturable(groups: Sequence[dict[str, Any]], rates: Sequence[Tensor]) -> Iterator[None]:
     """Let an optimizer read learning rates on the device, and take steps that can be captured."""
-    saved = [{key: group[key] for key in ("lr", "capturable") if key in group} for group in groups]
+    keys = ("lr", "capturable")
+    saved: list[dict[str, Any]] = [{key: group[key] for key in keys if key in group} for group in groups]
     for group, rate in zip(groups, rates, strict=True):
         group["lr"] = rate
         if "capturable" in group:

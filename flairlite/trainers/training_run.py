@@ -59,7 +59,7 @@ from flairlite.trainers.reproduce.run_record import (
 from flairlite.trainers.settings import TrainingSettings
 from flairlite.trainers.splits import Split, encode_splits
 from flairlite.trainers.state import TrainingState
-from flairlite.trainers.step_graph import StepGraphs, find_obstacle
+from flairlite.trainers.step_graph import StepGraphs, make_step_graphs
 
 log = logging.getLogger("flairlite")
 
@@ -431,15 +431,7 @@ class TrainingRun:
     @functools.cached_property
     def _graphs(self) -> StepGraphs | None:
         """What takes the steps on a GPU, if they can be captured; made after a checkpoint is loaded."""
-        settings, size = self.settings, self.processes.size
-        reason = find_obstacle(self.state.model, self.state.optimizer, self.callbacks)
-        if size > 1 or settings.mini_batch_chunk_size is not None:
-            reason = "gradients of several processes or parts are summed"
-        if reason is not None:
-            log.debug("Training steps are not captured as CUDA graphs: %s", reason)
-            return None
-        use_amp = settings.use_amp is True
-        return StepGraphs(self.state, self.dropout, max_grad_norm=settings.max_grad_norm, use_amp=use_amp)
+        return make_step_graphs(self.state, self.dropout, self.callbacks, self.settings, self.processes.size)
 
     def _evaluate(self, split: Split, *, with_scores: bool = False) -> Result:
         folder, is_main = self.state.base_path, self.processes.is_main

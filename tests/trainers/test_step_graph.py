@@ -5,9 +5,10 @@ On a CPU, operations are recorded and repeated on the same memory in place of a 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -263,7 +264,7 @@ def test_few_graphs_are_kept(make: Make, corpus: Corpus, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(step_graph, "MAX_GRAPHS", 1)
     monkeypatch.setattr(step_graph, "_IDLE", 2)
-    monkeypatch.setattr("flairlite.trainers.training_run.StepGraphs", Watched)
+    monkeypatch.setattr(step_graph, "StepGraphs", Watched)
     found = train(make(), corpus, tmp_path / "graphs", max_epochs=5)
     assert max(sizes) == 1
     assert Capture.num_captures > 1
@@ -334,7 +335,7 @@ def test_runs_that_cannot_be_captured_take_plain_steps(
     def fail(*arguments: Any, **options: Any) -> None:
         raise AssertionError("no step must be padded")
 
-    monkeypatch.setattr("flairlite.trainers.training_run.StepGraphs", fail)
+    monkeypatch.setattr(step_graph, "StepGraphs", fail)
     labels = corpus.make_label_dictionary("upos")
     characters = StackedEmbeddings([make().embeddings, CharacterEmbeddings()])
     cases: dict[str, tuple[SequenceTagger, dict[str, Any]]] = {
@@ -377,6 +378,82 @@ def test_nothing_is_captured_in_anomaly_mode(make: Make, corpus: Corpus, tmp_pat
     with torch.autograd.set_detect_anomaly(True):
         train(make(), corpus, tmp_path, max_epochs=2)
     assert Capture.num_captures == 0
+
+
+class FakeCuda:
+    """Stands in for what `CudaCapture` uses of `torch.cuda`, and notes it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.events: list[str] = []
+        self.pools: list[int] = []
+        names = {"device": self.note("device"), "stream": self.note("stream"), "graph": self.capture}
+        names |= {"current_stream": str, "Stream": str, "CUDAGraph": self.make_graph}
+        for name, value in names.items():
+            monkeypatch.setattr(torch.cuda, name, value)
+        monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: len(self.pools))
+
+    def note(self, name: str) -> Callable[..., Any]:
+        @contextlib.contextmanager
+        def enter(_: Any) -> Iterator[None]:
+            self.events.append(name)
+            yield
+            self.events.append(f"end of {name}")
+
+        return enter
+
+    @contextlib.contextmanager
+    def capture(self, graph: Any, pool: int, stream: str, *, capture_error_mode: str) -> Iterator[None]:
+        assert (stream, capture_error_mode) == ("cuda:0", "thread_local")
+        self.pools.append(pool)
+        yield
+
+    def make_graph(self) -> Any:
+        class Graph:
+            register_generator_state = self.events.append
+
+            def replay(self) -> None:
+                """Nothing."""
+
+        return Graph()
+
+
+class FakeGenerator:
+    """A generator of a device, whose state a failed capture spoils."""
+
+    state: Any = "first"
+
+    def clone_state(self) -> str:
+        return f"copy of {self.state}"
+
+    def graphsafe_set_state(self, state: Any) -> None:
+        self.state = state
+
+
+def test_a_failed_capture_leaves_the_generator_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    cuda, generator = FakeCuda(monkeypatch), FakeGenerator()
+    capture: Any = CudaCapture(torch.device("cuda:0"))
+    capture(lambda: None, generator)
+    assert (generator.state, generator in cuda.events) == ("first", True)
+    with pytest.raises(RuntimeError, match="not permitted"):
+        capture(fail, generator)
+    assert generator.state == "copy of first"
+
+
+def test_graphs_share_memory_until_the_last_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = FakeCuda(monkeypatch)
+    capture: Any = CudaCapture(torch.device("cuda:0"))
+    first = capture(lambda: None, FakeGenerator())
+    second = capture(lambda: None, FakeGenerator())
+    assert cuda.pools == [0, 0]
+    del first
+    third = capture(lambda: None, FakeGenerator())
+    assert cuda.pools == [0, 0, 0]
+    del second, third
+    capture(lambda: None, FakeGenerator())
+    assert cuda.pools == [0, 0, 0, 3]
 
 
 def test_on_a_cpu_steps_are_neither_padded_nor_captured(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
