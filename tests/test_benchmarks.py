@@ -13,6 +13,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from devices import needs_bfloat16
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -344,6 +345,25 @@ def test_fine_tuning_reads_sentences_and_genres() -> None:
         fine_tuning.count_words(*item) for item in (("upos", block), ("ner", "a\tO\nb\tO"), ("classifier", "l a b"))
     ]
     assert counted == [3, 2, 2]
+
+
+@needs_bfloat16
+def test_a_network_is_measured_with_its_bound() -> None:
+    process = run_benchmark("networks.py", "--sample", "--epochs", "1", "--part", "rich bfloat16")
+    assert process.returncode == 0, process.stderr
+    figures = json.loads(process.stdout.splitlines()[-1])
+    assert figures.keys() == {"train", "train_bound", "predict", "predict_bound", "accuracy"}
+    assert min(figures.values()) > 0
+
+
+def test_networks_are_compared_with_their_bounds_and_precisions() -> None:
+    networks = load("networks")
+    full = {"train": 90.0, "train_bound": 100.0, "predict": 80.0, "predict_bound": 100.0, "accuracy": 0.8}
+    half = {"train": 180.0, "train_bound": 250.0, "predict": 240.0, "predict_bound": 300.0, "accuracy": 0.799}
+    table = {f"{network} {precision}": full for network in networks.NETWORKS for precision in networks.PRECISIONS}
+    lines = networks.format_table({**table, "rich bfloat16": half}).splitlines()
+    assert lines[2] == "| tutorial float32 | 90 | 100 | 0.90 | 80 | 100 | 0.80 | 0.8000 |"
+    assert lines[-1] == "| rich, gain | 2.00x | 2.50x | | 3.00x | 3.00x | | -0.0010 |"
 
 
 # Scale

@@ -19,7 +19,7 @@ _TYPES: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"LSTM": nn.LST
 Array = np.ndarray[Any, np.dtype[Any]]
 Layer = Callable[[Tensor], Tensor]  # features (T, B, D) to states (T, B, H or 2 H)
 _CLOSED = 10_000.0  # the sigmoid of minus this is 0, whatever biases and states add
-_FAST_WIDTH = 8  # features: multiples of this are fast in bfloat16
+_FAST_WIDTH = 8  # features: oneDNN is fast in bfloat16 with multiples of this
 _CHECKSUM_WIDTH = 1021  # integers: wide enough for vector instructions, and far less than the weights of a network
 _LSTM_MODE = 2  # id of the LSTM among oneDNN's recurrent networks
 
@@ -31,9 +31,9 @@ class PaddedRNN(nn.Module):
     cuDNN's LSTM is several times faster with it; but there the backward direction would start in the padding. Therefore
     the input gets one more feature, 1 on padding and 0 on words, with fixed weights that close the gates through which
     input enters the state: state and output stay 0 until the sentence's last word. A plain RNN has no gates and stays
-    packed; so does a network whose initial state is learned. In 16-bit dtypes there are up to eight such
-    features, so that the width of the input is a multiple of eight: with an odd width, oneDNN's LSTM takes up to four
-    times as long.
+    packed; so does a network whose initial state is learned. In 16-bit dtypes on a CPU there are up to
+    eight such features, so that the width of the input is a multiple of eight: with an odd width, oneDNN's LSTM takes
+    up to four times as long.
 
     Args:
         input_size: Features D of a word.
@@ -140,7 +140,7 @@ class PaddedRNN(nn.Module):
         has_gates = inputs.device.type in ("cpu", "cuda") and self.rnn.mode != "RNN_TANH" and self.start is None
         may_prepack = inputs.device.type == "cpu" and self.rnn.mode == "LSTM" and not torch.is_grad_enabled()
         is_plain_stack = not self.residual and (self.dropout.rate == 0 or not self.training)
-        is_slow = inputs.dtype.itemsize == 2 and inputs.shape[2] % _FAST_WIDTH > 0
+        is_slow = _is_narrow(inputs) and inputs.shape[2] % _FAST_WIDTH > 0
         if (has_gates and (may_enter or may_prepack or is_slow)) or not is_plain_stack:
             return self._run_gated(inputs, lengths, generator)
         return self._run_packed(inputs, lengths) if may_enter else self.rnn(inputs, self._initial_state(inputs))[0]
@@ -170,7 +170,7 @@ class PaddedRNN(nn.Module):
         for index, layer in enumerate(self._layers(inputs)):
             if index:
                 states = self.dropout(states.transpose(0, 1), generator).transpose(0, 1)
-            flags = padding.to(states.dtype).expand(-1, -1, _num_flags(states.shape[2], states.dtype))
+            flags = padding.to(states.dtype).expand(-1, -1, _num_flags(states))
             outputs = layer(torch.cat((states.masked_fill(padding, 0.0), flags), dim=2))
             states = states + outputs if self.residual and index else outputs
         return states.transpose(0, 1)
@@ -181,8 +181,9 @@ class PaddedRNN(nn.Module):
         On the CPU and without gradients they are cached until the weights change.
         """
         mode, dtype = self.rnn.mode, inputs.dtype
-        if inputs.device.type == "cuda":
-            return [_TorchLayer(mode, _join_memory(weights)) for weights in self._widened_weights(dtype)]
+        if inputs.device.type == "cuda":  # autocast converts weights and joins them again
+            widened_weights = self._widened_weights(next(self.rnn.parameters()).dtype)
+            return [_TorchLayer(mode, _join_memory(weights)) for weights in widened_weights]
         if torch.is_grad_enabled():
             return [_TorchLayer(mode, weights) for weights in self._widened_weights(dtype)]
         weights = list(self.rnn.parameters())
@@ -205,16 +206,20 @@ class PaddedRNN(nn.Module):
                 names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
                 weights = (getattr(self.rnn, f"{name}_l{layer}{suffix}") for name in names)
                 from_input, *others = (weight.to(dtype) for weight in weights)
-                num_flags = _num_flags(from_input.shape[1], dtype)
-                columns = self._padding_weights.to(dtype).expand(-1, num_flags)
+                columns = self._padding_weights.to(dtype).expand(-1, _num_flags(from_input))
                 directions.append([torch.cat((from_input, columns), dim=1), *others])
             layers.append(directions)
         return layers
 
 
-def _num_flags(num_features: int, dtype: torch.dtype) -> int:
-    """Return how many features mark padding beside others."""
-    return _FAST_WIDTH - num_features % _FAST_WIDTH if dtype.itemsize == 2 else 1
+def _num_flags(features: Tensor) -> int:
+    """Return how many features mark padding beside D others, of states or of weights (..., D)."""
+    return _FAST_WIDTH - features.shape[-1] % _FAST_WIDTH if _is_narrow(features) else 1
+
+
+def _is_narrow(values: Tensor) -> bool:
+    """Tell whether oneDNN would compute with these values in 16 bits."""
+    return values.device.type == "cpu" and values.dtype.itemsize == 2
 
 
 def _make_padding_weights(rnn_type: str, rnn: RNN) -> Tensor:
