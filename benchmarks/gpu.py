@@ -204,7 +204,7 @@ def make_tagger(tagged: list[workloads.TaggedSentence], hidden_size: int = 256) 
 def read_sentences(split: str, count: int) -> list[workloads.TaggedSentence]:
     """Read so many sentences of EWT, or of the bundled corpus, which is repeated."""
     is_sample = not os.environ.get("FLAIRLITE_MIRROR")
-    options = measuring.Options(None, Path(), 1, 0, sample=is_sample, plain=False)
+    options = measuring.Options(None, Path(), 1, 0, sample=is_sample, plain=False, bfloat16=False)
     return list(islice(cycle(workloads.read_tagged(options.treebank(split))), count))
 
 

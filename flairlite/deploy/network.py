@@ -39,7 +39,7 @@ class Network:
 
     def __init__(self, model: bytes | memoryview, engine: Engine, operators: Collection[str] = OPERATORS) -> None:
         check_network(model, operators)
-        self._model, self._engine = model, engine
+        self._model, self._engine, self._operators = model, engine, operators
         self._session: Session | None = None
         self._get_session()
         _networks.add(self)
@@ -54,7 +54,8 @@ class Network:
         return session(inputs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Network, (self._model, self._engine)  # a copy has a session of its own, which a fork releases too
+        # a copy has a session of its own, which a fork releases too
+        return Network, (bytes(self._model), self._engine, self._operators)
 
     def release(self) -> None:
         """Release the session; the next run makes a new one. A thread that runs it now keeps it until then."""

@@ -150,7 +150,7 @@ class SequenceTagger(TagHeads, Model):
             allow_unk_predictions=allow_unk_predictions,
         )
         heads = read_head_settings(tag_dictionary, tag_type, use_crf, loss_weights, head_weights, soft_labels)
-        loss = read_loss_settings(heads, label_smoothing, distillation_weight, distillation_temperature)
+        loss = read_loss_settings(label_smoothing, distillation_weight, distillation_temperature)
         tasks = [loss.make_task(head, tag_format, with_unknown=allow_unk_predictions) for head in heads]
         super().__init__(embeddings, tasks[0])
         self.loss_settings, self.head_settings = loss, heads[0]

@@ -154,23 +154,18 @@ class LossSettings:
         return task
 
 
-def read_loss_settings(
-    heads: Sequence[HeadSettings], label_smoothing: Any, distillation_weight: Any, distillation_temperature: Any
-) -> LossSettings:
+def read_loss_settings(label_smoothing: Any, distillation_weight: Any, distillation_temperature: Any) -> LossSettings:
     """Check the arguments of `SequenceTagger` about its loss.
 
     Raises:
-        SettingError: If one is invalid, or is for soft labels that no head has.
+        SettingError: If one is invalid.
     """
     weight = number(least=0)("distillation_weight", distillation_weight)
     if weight > 1:
         raise SettingError(f"distillation_weight must be at most 1; it is {weight}")
     temperature = number(above=0)("distillation_temperature", distillation_temperature)
     smoothing = check_rate("label_smoothing", label_smoothing)
-    loss = LossSettings(float(smoothing), Distillation(float(weight), float(temperature)))
-    if loss.distillation != Distillation() and not any(head.soft_labels for head in heads):
-        raise SettingError("distillation_weight and distillation_temperature are for soft_labels: name these too")
-    return loss
+    return LossSettings(float(smoothing), Distillation(float(weight), float(temperature)))
 
 
 class Head(Protocol):

@@ -64,7 +64,8 @@ def run(script: str, path: Path, num_threads: int = 1) -> str:
 
 
 def test_each_kind_of_model_is_stored() -> None:
-    assert {path.stem.rpartition("-")[2] for path in FILES} == {"words", "spans", "sentences", "types"}
+    kinds = {"words", "spans", "sentences", "types", "convolutions"}
+    assert {path.stem.rpartition("-")[2] for path in FILES} == kinds
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
