@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--texts", type=Path, metavar="FILE", help="masc_tagged.zip of the data of NLTK")
     parser.add_argument("--folder", type=Path, help="a folder with the splits of a treebank in CoNLL-U")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     if options.table == "ablation":
         ablate(options.rows, options.epochs or 6, options.seed, options.texts)
     elif options.table == "ner":
