@@ -32,12 +32,12 @@ BATCH_SIZE = 64  # of prediction
 def main() -> None:
     """Run all combinations and print the table."""
     arguments = parse_arguments()
-    if arguments.part:
-        measuring.print_figures(measure(arguments))
-        return
     names = [f"{network} {precision}" for network in NETWORKS for precision in PRECISIONS]
     runs: dict[str, list[Figures]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        if arguments.part:
+            measuring.print_figures(measure(arguments, arguments.folder or Path(folder)))
+            return
         for seed in range(arguments.rounds):
             for name in names:
                 print(f"round {seed + 1} of {arguments.rounds}: {name}", file=sys.stderr, flush=True)
@@ -58,13 +58,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--sample", action="store_true", help="use the bundled corpus and vectors; needs no mirror")
     parser.add_argument("--part", help="run only this combination, in this process")
-    parser.add_argument("--folder", type=Path, default=Path(), help="with --part: folder for intermediate files")
+    parser.add_argument("--folder", type=Path, help="with --part: keep intermediate files here")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 
-def measure(arguments: argparse.Namespace) -> Figures:
-    """Train a tagger, predict with it, and run its bare network. Speeds are in tokens per second."""
+def measure(arguments: argparse.Namespace, folder: Path) -> Figures:
+    """Train a tagger in a folder, predict with it, and run its bare network. Speeds are in tokens per second."""
     import torch
 
     import flairlite
@@ -73,7 +73,7 @@ def measure(arguments: argparse.Namespace) -> Figures:
     from flairlite.trainers import ModelTrainer
 
     network, precision = arguments.part.split()
-    flairlite.runtime.set_cache_root(arguments.folder / "cache")
+    flairlite.runtime.set_cache_root(folder / "cache")
     flairlite.set_seed(arguments.seed)
     whole = SAMPLE_ENGLISH() if arguments.sample else UD_ENGLISH()
     test = [workloads.TaggedSentence(sentence.words, sentence.token_labels("upos")) for sentence in whole.test]
@@ -81,7 +81,7 @@ def measure(arguments: argparse.Namespace) -> Figures:
     model = make_tagger(network, corpus, "glove-mini" if arguments.sample else "glove")
     clock, rate = EpochClock(), {"SGD": 0.1, "AdamW": 0.003}[arguments.optimizer]
     ModelTrainer(model, corpus).train(
-        arguments.folder / "out",
+        folder / "out",
         learning_rate=rate,
         optimizer=getattr(torch.optim, arguments.optimizer),
         max_epochs=arguments.epochs,

@@ -165,7 +165,7 @@ def _path(name: str, value: Any, kind: str) -> Path:
 
 
 def can_be_path(text: str) -> bool:
-    """Return whether a file can have this name: without NUL, and without a surrogate that stands for no byte."""
+    """Return whether a file can have this name: without NUL, and without a surrogate that encodes no byte."""
     try:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:

@@ -348,8 +348,9 @@ def test_fine_tuning_reads_sentences_and_genres() -> None:
 
 
 @needs_bfloat16
-def test_a_network_is_measured_with_its_bound() -> None:
-    process = run_benchmark("networks.py", "--sample", "--epochs", "1", "--part", "rich bfloat16")
+def test_a_network_is_measured_with_its_bound(tmp_path: Path) -> None:
+    options = ["--sample", "--epochs", "1", "--folder", str(tmp_path)]
+    process = run_benchmark("networks.py", *options, "--part", "rich bfloat16")
     assert process.returncode == 0, process.stderr
     figures = json.loads(process.stdout.splitlines()[-1])
     assert figures.keys() == {"train", "train_bound", "predict", "predict_bound", "accuracy"}

@@ -147,9 +147,10 @@ class FlairEmbeddings(TokenEmbeddings):
     def prepare(self, dataset: EncodedDataset) -> Table:
         """Return the characters of the words or, if the model is not trained, the vectors of all words (N + 1, D).
 
-        The vectors are computed once for the same model, settings and data, and mapped from the cache afterwards.
+        The vectors are computed once for the same model, settings and data, and mapped from the cache afterwards. Those
+        of augmented data are computed for each batch, because its words and sentences change.
         """
-        if isinstance(dataset.table, Tensor) or not self.static_embeddings:
+        if isinstance(dataset.table, Tensor) or not self.static_embeddings or dataset.variants is not None:
             return dataset.table
 
         def compute(vectors: Tensor) -> None:

@@ -116,6 +116,7 @@ class TransformerEmbeddings(Embeddings):
         """Return the subwords or, if the transformer is not trained, the vectors of all words or sentences.
 
         The vectors are computed once for the same weights, settings and data, and mapped from the cache afterwards.
+        Those of augmented data are computed for each batch, because its words and sentences change.
 
         Raises:
             SettingError: If a sentence is too long; see `allow_long_sentences`.
@@ -124,7 +125,7 @@ class TransformerEmbeddings(Embeddings):
             return dataset.table
         sizes = self._count(dataset)
         self._check_sizes(sizes, torch.arange(len(sizes)))
-        if self.fine_tune or not self.static_embeddings:
+        if self.fine_tune or not self.static_embeddings or dataset.variants is not None:
             return dataset.table
 
         @torch.no_grad()

@@ -18,6 +18,7 @@ from flairlite.data import Corpus, Sentence
 from flairlite.embeddings import (
     CharacterEmbeddings,
     DocumentPoolEmbeddings,
+    FlairEmbeddings,
     StackedEmbeddings,
     TokenEmbeddings,
     WordEmbeddings,
@@ -73,6 +74,13 @@ def make_tagger() -> Model:
     )
     labels = Corpus([tagged("a/DET a/NOUN a/VERB a/PUNCT")]).make_label_dictionary("pos")
     return SequenceTagger(embeddings, labels, "pos", hidden_size=3, seed=0)
+
+
+def make_tagger_over_language_model() -> Model:
+    """Make a tagger whose vectors depend on all later words of the sentence, and stay the same in training."""
+    path = Path(__file__).parents[1] / "data" / "flair" / "lm-backward.pt"
+    labels = Corpus([tagged("a/DET a/NOUN a/VERB a/PUNCT")]).make_label_dictionary("pos")
+    return SequenceTagger(FlairEmbeddings(path), labels, "pos", hidden_size=3, seed=0)
 
 
 def make_ner_tagger() -> Model:
@@ -134,9 +142,17 @@ class TestProbabilityOne:
         changed = [change(sentence, CASES[name]) for sentence in make_sentences(12)]
         assert_same(train(make_tagger(), changed, tmp_path / "expected", **options), found)
 
+    def test_case_of_words_whose_vectors_stay_the_same_in_training(self, tmp_path: Path) -> None:
+        make = make_tagger_over_language_model
+        found = train(make(), make_sentences(12), tmp_path / "found", augment_uppercase=1)
+        changed = [change(sentence, str.upper) for sentence in make_sentences(12)]
+        assert_same(train(make(), changed, tmp_path / "expected"), found)
+
     @pytest.mark.parametrize(
         ("make", "mode"),
         [
+            (make_tagger_over_language_model, "cpu"),
+            (make_tagger_over_language_model, "none"),
             (make_tagger, "cpu"),
             (make_tagger, "none"),
             (make_ner_tagger, "gpu"),

@@ -289,6 +289,30 @@ def test_vectors_stay_in_memory_where_the_cache_cannot_be_written(
     assert "stay in memory" in caplog.text
 
 
+@pytest.mark.parametrize("has_documents", [False, True], ids=["words", "documents"])
+def test_fixed_vectors_of_augmented_sentences_are_those_of_the_changed_sentences(
+    has_documents: bool, corpus: Corpus, make_transformer: Make, tmp_path: Path
+) -> None:
+    folder = make_transformer("roberta")
+    losses = []
+    for name, options in (("augmented", {"augment_uppercase": 1.0}), ("changed", {})):
+        sentences = corpus.train if options else [upper(sentence) for sentence in corpus.train]
+        if has_documents:
+            model: Model = make_classifier(corpus, TransformerDocumentEmbeddings(folder, fine_tune=False))
+        else:
+            model = make_tagger(corpus, TransformerWordEmbeddings(folder, fine_tune=False))
+        trainer = ModelTrainer(model, Corpus(sentences, corpus.dev))
+        result = trainer.train(tmp_path / name, max_epochs=2, bucketing=False, seed=0, **options)
+        losses.append(result["train_loss_history"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def upper(sentence: Sentence) -> Sentence:
+    changed = Sentence([word.upper() for word in sentence.words])
+    changed.set_token_labels("upos", sentence.token_labels("upos"))
+    return changed.set_sentence_labels("length", sentence.sentence_labels("length"))
+
+
 def test_long_sentences_are_reported_before_training(corpus: Corpus, make_transformer: Make, tmp_path: Path) -> None:
     assert corpus.train is not None
     long = Sentence(["town"] * 300)
