@@ -80,7 +80,8 @@ def ablate(rows: Sequence[str], epochs: int, seed: int, path: Path | None) -> No
     treebank = UD_ENGLISH()
     known = {word.lower() for sentence in treebank.train for word in sentence.words}
     present = [name for name in INGREDIENTS if path or name != "distillation"]
-    everything = ["all", *(f"without {name}" for name in present), "GloVe", *(f"only {name}" for name in present[1:])]
+    added = [f"only {name}" for name in present if name not in PLAIN]
+    everything = ["all", *(f"without {name}" for name in present), "GloVe", *added]
     texts: list[Sentence] = read_masc(path, [*treebank.dev, *treebank.test]) if path else []
     for label_type in ("upos", "xpos") if path else ():
         SoftLabels.load(FOLDER / f"{label_type}.pt").attach(texts, f"{label_type}_teacher")
