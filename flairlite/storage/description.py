@@ -9,6 +9,7 @@ from pathlib import Path
 from flairlite.bundled import BUNDLED_MODELS
 
 EXPORT_MAGIC = b"flairlite export\n"  # near the beginning of the files that `Model.export` writes
+EMPTY = "it is empty"
 
 # first bytes of files that users give instead of a model file
 _OTHER_FORMATS = {
@@ -20,7 +21,7 @@ _OTHER_FORMATS = {
 }
 
 
-def describe_missing(path: Path, kind: str, *, suffix: str = ".pt", source: str = "training or model.save") -> str:
+def describe_missing(path: Path, kind: str, *, suffix: str = ".pt", source: str) -> str:
     """Return the error message for a path that is not a file."""
     is_folder = path.is_dir()
     folder = path if is_folder else path.parent
@@ -45,9 +46,12 @@ def describe_format(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(64)
     if not start:
-        return "it is empty"
+        return EMPTY
     if EXPORT_MAGIC in start:
-        return "it is an exported model, which only predicts: load it with flairlite.deploy.load"
+        return (
+            "it is an exported model, which only predicts: load it with flairlite.deploy.load, or give the model that "
+            "it was exported from"
+        )
     for prefix, description in _OTHER_FORMATS.items():
         if start.lstrip().startswith(prefix):
             return description
