@@ -74,7 +74,7 @@ class OneHotEmbeddings(_TrainedTable):
         seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
-        SettingError: If an argument is invalid, or there is no `<unk>` to replace items by.
+        SettingError: If an argument is invalid, there is no `<unk>` to replace items by, or an item is never found.
     """
 
     def __init__(
@@ -104,6 +104,13 @@ class OneHotEmbeddings(_TrainedTable):
         self.embedding_layer.padding_idx = len(vocab_dictionary)
         self.layer_norm = nn.LayerNorm(self.embedding_length) if stable else None
         self.lower_case, self.zero_digits = flag("lower_case", lower_case), flag("zero_digits", zero_digits)
+        rewrite = rewriter(lower_case=lower_case, zero_digits=zero_digits)
+        if lost := [item for item in vocab_dictionary.get_items() if rewrite(item) != item]:
+            raise SettingError(
+                f"{len(lost)} of {len(vocab_dictionary)} items, such as {shown(lost[0])}, are never found with "
+                f"lower_case={lower_case} and zero_digits={zero_digits}: give items in this form, or write "
+                "OneHotEmbeddings.from_corpus(corpus)"
+            )
         self.unk_dropout = number(least=0, below=1)("unk_dropout", unk_dropout)
         self.unk_alpha = number(least=0)("unk_alpha", unk_alpha)
         self.counts = _check_counts(counts, vocab_dictionary) if unk_alpha else None

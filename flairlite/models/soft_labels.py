@@ -227,6 +227,9 @@ class SoftLabels:
         lengths = np.diff(self.ends, prepend=0)
         is_valid = (
             all(type(name) is str for name in self.names)
+            and len(set(self.names)) == len(self.names)
+            and (self.keys.dtype, self.ends.dtype, self.probabilities.dtype) == (np.uint8, np.int64, np.float16)
+            and self.class_ids.dtype in (np.int16, np.int32)
             and self.keys.shape == (len(self.ends), _DIGEST_SIZE)
             and self.probabilities.shape == (num_words, num_classes)
             and (self.ends[-1] if len(self.ends) else 0) == num_words

@@ -205,8 +205,24 @@ class TestFiles:
         soft.save(path)
         with pytest.raises(ModelFileError, match="its arrays contradict each other"):
             SoftLabels.load(path)
-        with pytest.raises(ModelFileError, match="no soft labels file at"):
+        with pytest.raises(ModelFileError, match=r"no soft labels file at .* that SoftLabels\.save wrote"):
             SoftLabels.load(tmp_path / "missing.pt")
+        path.write_bytes(path.read_bytes()[:100])
+        with pytest.raises(ModelFileError, match=r"or it is damaged .* write it again with SoftLabels\.save$"):
+            SoftLabels.load(path)
+
+    @pytest.mark.parametrize("name", ["keys", "ends", "class_ids", "probabilities"])
+    def test_arrays_of_another_type_are_damage(self, name: str, embeddings: WordEmbeddings, tmp_path: Path) -> None:
+        soft = SoftLabels.predict(make_tagger(embeddings), make_sentences([3]))
+        replace(soft, **{name: getattr(soft, name).astype(np.float32)}).save(tmp_path / "soft.pt")
+        with pytest.raises(ModelFileError, match="its arrays contradict each other"):
+            SoftLabels.load(tmp_path / "soft.pt")
+
+    def test_names_that_repeat_are_damage(self, embeddings: WordEmbeddings, tmp_path: Path) -> None:
+        soft = SoftLabels.predict(make_tagger(embeddings), make_sentences([3]))
+        replace(soft, names=(soft.names[1], *soft.names[1:])).save(tmp_path / "soft.pt")
+        with pytest.raises(ModelFileError, match="its arrays contradict each other"):
+            SoftLabels.load(tmp_path / "soft.pt")
 
 
 class TestAttach:
