@@ -17,7 +17,8 @@ _OTHER_FORMATS = {
     b"version https://git-lfs": "it is a Git LFS pointer: fetch the file itself with `git lfs pull`",
     b"<": "it is an HTML or XML file: download the model again",
     b"\x1f\x8b": "it is compressed with gzip: unpack it first",
-    b"\x80": "it is a pickle, which flairlite never loads because it can execute code",
+    b"\x80": "it is a pickle, which flairlite never loads because it can execute code, such as a model of Flair "
+    "before 0.12: train again",
 }
 
 
@@ -29,7 +30,8 @@ def describe_missing(path: Path, kind: str, *, suffix: str = ".pt", source: str)
         names = sorted(entry.name for entry in folder.iterdir() if entry.suffix == suffix)
     except OSError:
         names = []
-    problem = f"{path} is a folder, not a {kind} file" if is_folder else f"no {kind} file at {path}"
+    article = "an" if kind[0] in "aeiou" else "a"
+    problem = f"{path} is a folder, not {article} {kind} file" if is_folder else f"no {kind} file at {path}"
     if not folder.exists():
         problem += f": the folder {folder} does not exist"
     elif names:
