@@ -253,6 +253,11 @@ class TagHeads(LabelTypes):
             self._become(main)
         self.other_heads = nn.ModuleList(others) if others else None  # type: ignore[arg-type]
 
+    def forget_soft_labels(self) -> None:
+        """Learn gold labels alone in further training, as on data that have no distributions of a teacher."""
+        for head in self.heads:
+            head.head_settings = replace(head.head_settings, soft_labels=None)
+
     def _become(self, head: Head) -> None:
         """Take the layers and settings of another head for the main label type."""
         self.task, self.head_settings = head.task, head.head_settings

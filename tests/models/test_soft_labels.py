@@ -380,6 +380,14 @@ class TestLearning:
         student = make_tagger(embeddings, soft_labels="teacher")
         with pytest.raises(LabelError, match="no sentence of the train split has distributions 'teacher'"):
             ModelTrainer(student, Corpus(sentences)).train(tmp_path)
+        for sentence in sentences:
+            sentence.set_token_labels("pos", ["A"] * len(sentence))
+        with pytest.raises(LabelError, match=r"or learn from labels alone after tagger\.forget_soft_labels\(\)"):
+            ModelTrainer(student, Corpus(sentences)).train(tmp_path)
+        student.forget_soft_labels()
+        losses = [each.forward_loss(sentences)[0].item() for each in (student, make_tagger(embeddings))]
+        assert losses[0] == losses[1]
+        ModelTrainer(student, Corpus(sentences)).train(tmp_path, max_epochs=1)
 
     @pytest.mark.parametrize("use_crf", [True, False])
     def test_a_student_of_raw_text_predicts_as_its_teacher(
