@@ -280,7 +280,7 @@ class Model(LabelTypes, nn.Module, ABC):
             if return_loss:
                 types = inference.types
                 loss = loss + self.join_losses([part.loss for part in types], [part.index for part in types])
-            num_labels += max(part.num_labels for part in inference.types)
+            num_labels += inference.num_labels
         if storage_mode != "none":
             self.embeddings.embed(labelled, remember=False)  # prediction has done that
             for sentence in labelled:

@@ -165,6 +165,18 @@ class TestLoss:
         predicted, predicted_count = tagger.predict(copy.deepcopy(sentences), return_loss=True)
         assert (float(predicted), predicted_count) == (pytest.approx(expected, rel=1e-5), 10)
 
+    def test_words_with_labels_of_different_types_are_counted_like_in_training(
+        self, embeddings: WordEmbeddings
+    ) -> None:
+        tagger = SequenceTagger(embeddings, {name: dictionaries()[name] for name in VALUES}, "upos", hidden_size=6)
+        sentences = [*make_sentences([3, 4], types=["upos"]), *make_sentences([5], types=["xpos"])]
+        loss, count = tagger.eval().forward_loss(sentences)
+        found, found_count = tagger.predict(copy.deepcopy(sentences), return_loss=True)
+        assert float(found) == pytest.approx(loss.item(), rel=1e-5)
+        assert found_count == count == 12
+        for name, number in (("upos", 7), ("xpos", 5)):
+            assert tagger.predict(copy.deepcopy(sentences), return_loss=True, label_types=name)[1] == number
+
     def test_the_network_runs_once_for_all_types(
         self, embeddings: WordEmbeddings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
