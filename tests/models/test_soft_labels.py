@@ -359,6 +359,11 @@ class TestLearning:
         )
         loss, count = student.forward_loss(sentences)
         assert (loss.item() > 0, count) == (True, 7)
+        other = SequenceTagger(
+            embeddings, dictionary, "ner", tag_format="BIO", hidden_size=6, use_crf=False, soft_labels="teacher"
+        )
+        with pytest.raises(LabelError, match="prefixes B, E, I, S, but the model has B, I: give it the tag_format"):
+            other.forward_loss(sentences)
 
     def test_settings_are_kept_in_files(self, embeddings: WordEmbeddings, tmp_path: Path) -> None:
         student = make_tagger(
