@@ -86,7 +86,8 @@ class SoftLabels:
 
         Raises:
             LabelError: If the scores of a teacher are NaN.
-            SettingError: If an argument is invalid, or a teacher does not predict words or the label type.
+            SettingError: If an argument is invalid, a teacher does not predict words or the label type, or teachers
+                have different tagging schemes of spans.
         """
         options = {"num_classes": num_classes, "mini_batch_size": mini_batch_size}
         return cls.predict_types(models, sentences, None if label_type is None else [label_type], **options)[0]
@@ -291,7 +292,15 @@ def _check_teachers(models: Any, label_types: Any) -> list[tuple[Model, list[int
     names = strings(allow_one=True)("label_types", [listed[0].label_type] if label_types is None else label_types)
     if not names:
         raise SettingError("label_types must name at least one label type, or be None for the main one")
-    return [(model, [model.type_indices("label_types", [name])[0] for name in names]) for model in listed]
+    teachers = [(model, [model.type_indices("label_types", [name])[0] for name in names]) for model in listed]
+    for position, name in enumerate(names):
+        tasks = [model.tasks[types[position]] for model, types in teachers]
+        if len(kinds := {getattr(task, "scheme", task.unit) for task in tasks}) > 1:
+            raise SettingError(
+                f"the teachers of {name!r} have tags of different kinds, {' and '.join(sorted(kinds))}, whose "
+                "probabilities have no average: choose teachers that label the same units with the same tag_format"
+            )
+    return teachers
 
 
 def _read_chunks(sentences: Iterable[Sentence]) -> Iterator[list[Sentence]]:

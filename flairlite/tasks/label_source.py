@@ -168,6 +168,6 @@ def _check_scheme(names: Sequence[str], class_names: Sequence[str], label_type: 
     own, other = ({name.partition("-")[0] for name in tags if "-" in name} for tags in (class_names, names))
     if own != other:
         raise LabelError(
-            f"the {label_type!r} distributions have tags of spans with the prefixes {', '.join(sorted(other))}, but the "
-            f"model has {', '.join(sorted(own))}: give it the tag_format of the teacher"
+            f"the {label_type!r} distributions have tags of spans with the prefixes {', '.join(sorted(other))}, but "
+            f"the model has {', '.join(sorted(own))}: give it the tag_format of the teacher"
         )

@@ -92,6 +92,22 @@ class TestPrediction:
                 for tag, probability in word.items():
                     assert probability == pytest.approx((left.get(tag, 0) + right.get(tag, 0)) / 2, abs=1e-3)
 
+    def test_teachers_of_different_tagging_schemes_are_refused(self, embeddings: WordEmbeddings) -> None:
+        spans = Dictionary.from_items(["X"])
+        spans.span_labels = True
+        options: list[tuple[Dictionary, str]] = [
+            (spans, "BIO"),
+            (spans, "BIOES"),
+            (Dictionary.from_items(["X"]), "BIO"),
+        ]
+        taggers = [
+            SequenceTagger(embeddings, dictionary, "ner", tag_format=tag_format, hidden_size=6)
+            for dictionary, tag_format in options
+        ]
+        for teachers in (taggers[:2], taggers[1:]):
+            with pytest.raises(SettingError, match="the teachers of 'ner' have tags of different kinds, BIO"):
+                SoftLabels.predict(teachers, make_sentences([3]))
+
     def test_parts_predicted_by_different_teachers_are_joined(self, embeddings: WordEmbeddings) -> None:
         teachers = [make_tagger(embeddings), make_tagger(embeddings, ["E", "A"], seed=5)]
         parts = [make_sentences([3, 4]), make_sentences([2, 5], seed=1)]
