@@ -28,6 +28,7 @@ from flairlite.storage.model_file import read_model_file, write_model_file
 _KIND = "soft labels"
 _CHUNK = 1024  # sentences predicted at once: the probabilities of all classes are in memory for these only
 _DIGEST_SIZE = 16
+_DTYPES = ["uint8", "int64", "float16"]  # of keys, ends and probabilities
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,8 +230,8 @@ class SoftLabels:
         is_valid = (
             all(type(name) is str for name in self.names)
             and len(set(self.names)) == len(self.names)
-            and (self.keys.dtype, self.ends.dtype, self.probabilities.dtype) == (np.uint8, np.int64, np.float16)
-            and self.class_ids.dtype in (np.int16, np.int32)
+            and [array.dtype.name for array in (self.keys, self.ends, self.probabilities)] == _DTYPES
+            and self.class_ids.dtype.name in ("int16", "int32")
             and self.keys.shape == (len(self.ends), _DIGEST_SIZE)
             and self.probabilities.shape == (num_words, num_classes)
             and (self.ends[-1] if len(self.ends) else 0) == num_words
