@@ -171,6 +171,11 @@ class TestPrediction:
         with pytest.raises(SettingError, match="a model takes sentences"):
             SoftLabels.predict(make_tagger(embeddings), given)
 
+    def test_a_text_is_to_be_given_as_a_sentence(self, embeddings: WordEmbeddings) -> None:
+        texts: list[Any] = ["w1 w2"]
+        with pytest.raises(SettingError, match=r"got a str: 'w1 w2'; give a text as Sentence\(text\)"):
+            SoftLabels.predict(make_tagger(embeddings), texts)
+
     def test_a_set_of_label_types_has_one_at_least(self, embeddings: WordEmbeddings) -> None:
         with pytest.raises(SettingError, match="at least one label type"):
             SoftLabels.predict_types(make_tagger(embeddings), make_sentences([2]), [])
