@@ -59,9 +59,9 @@ if __name__ == "__main__":
     if len(sys.argv) < 3:
         raise SystemExit(__doc__)
     path, *seeds = sys.argv[1:]
-    teachers = [train(int(seed)) for seed in seeds]
     corpus = UD_ENGLISH()
-    texts = read_masc(path, [*corpus.dev, *corpus.test])
+    texts = read_masc(path, [*corpus.dev, *corpus.test])  # first, because training takes long
+    teachers = [train(int(seed)) for seed in seeds]
     names = ("upos", "xpos")
     for name, labels in zip(names, SoftLabels.predict_types(teachers, texts, names), strict=True):
         labels.save(FOLDER / f"{name}.pt")

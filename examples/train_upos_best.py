@@ -53,6 +53,6 @@ def main(name: str, path: str, seed: int = 1) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
+    if len(sys.argv) < 3 or sys.argv[1] not in ("upos", "upos-fast"):
         raise SystemExit(__doc__)
     main(*sys.argv[1:3], *map(int, sys.argv[3:]))

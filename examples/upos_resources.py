@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZipFile, is_zipfile
 
 from flairlite.data import Sentence
 from flairlite.embeddings import (
@@ -80,11 +80,15 @@ def read_masc(path: str | Path, held_out: Iterable[Sentence]) -> list[Sentence]:
         path: `masc_tagged.zip` of the data of NLTK.
         held_out: The sentences of the development and test splits.
     """
+    if not is_zipfile(path):
+        raise SystemExit(f"{path} is not masc_tagged.zip, the package masc_tagged of the data of NLTK")
     known = {run for sentence in held_out for run in _runs(sentence.words)}
     with ZipFile(path) as archive:
         names = sorted(name for name in archive.namelist() if name.count("/") > 1 and name.endswith(".txt"))
         lines = [line.split() for name in names for line in archive.read(name).decode("utf-8", "replace").splitlines()]
     words = [[item.rpartition("_")[0] for item in line if item.find("_") > 0] for line in lines]
+    if not any(words):
+        raise SystemExit(f"{path} has no words with tags, as the files of masc_tagged.zip have")
     parts = [line[start : start + _LONGEST] for line in words for start in range(0, len(line), _LONGEST)]
     return [Sentence(part) for part in parts if known.isdisjoint(_runs(part))]
 

@@ -187,9 +187,14 @@ class Targets:
             None if self.soft is None else self.soft.gather(indices, positions),
         )
 
+    @property
+    def types(self) -> tuple[Targets, ...]:
+        """The targets of all label types, the main one first."""
+        return (self, *self.others)
+
     def count_units(self, indices: Tensor) -> int:
         """Return the number of words, or sentences, of a batch that a loss is summed over; see `Batch.num_labels`."""
-        parts = (self, *self.others)
+        parts = self.types
         counts = [part.counts[indices] for part in parts]
         counts += [part.soft.counts[indices] for part in parts if part.soft is not None]
         return int((counts[0] if len(counts) == 1 else torch.stack(counts).amax(0)).sum())
@@ -203,7 +208,7 @@ class Targets:
                 soft=part.soft and replace(part.soft, counts=part.soft.counts - num_soft),
             )
             for part, num_labels, num_soft in zip(
-                (self, *self.others), variation.num_dropped_labels, variation.num_dropped_soft, strict=True
+                self.types, variation.num_dropped_labels, variation.num_dropped_soft, strict=True
             )
         )
         return replace(first, others=tuple(others))
@@ -309,7 +314,7 @@ class EncodedDataset:
         num_labels = 0
         if self.targets is not None:
             num_words = int(lengths.sum()) + (shape is not None)  # the sentences that are added have no labels
-            labels = tuple(part.gather(indices, positions, num_words) for part in (self.targets, *self.targets.others))
+            labels = tuple(part.gather(indices, positions, num_words) for part in self.targets.types)
             is_plain = len(labels) == 1 and labels[0].soft is None
             num_labels = labels[0].num_labels if is_plain else self.targets.count_units(indices)
         return Batch(

@@ -184,11 +184,15 @@ def sentence_html(sentence: Sentence) -> str:
 def model_html(model: Model) -> str:
     """Return a table of what a model labels, with which labels and weights."""
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    names = model.label_names
-    more = "" if len(names) <= _MAX_LABELS else f" and {len(names) - _MAX_LABELS} more"
-    rows = [
-        ("label type", f"{model.label_type}, of each {model.task.unit}"),
-        (f"{len(names)} labels", ", ".join(names[:_MAX_LABELS]) + more),
+    rows: list[tuple[str, object]] = []
+    for task in model.tasks:
+        names = task.label_names
+        more = "" if len(names) <= _MAX_LABELS else f" and {len(names) - _MAX_LABELS} more"
+        rows += [
+            ("label type", f"{task.label_type}, of each {task.unit}"),
+            (f"{len(names)} labels", ", ".join(names[:_MAX_LABELS]) + more),
+        ]
+    rows += [
         ("embeddings", model.embeddings.name),
         ("trained weights", trained),
         ("device", str(model.device)),

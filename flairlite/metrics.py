@@ -194,10 +194,16 @@ class Result:
         return pandas.DataFrame(counts, index=rows, columns=columns)
 
     def _repr_html_(self) -> str:
+        return "".join(part._to_html(f"{part.label_type}: " if self.others else "") for part in (self, *self.others))
+
+    def _to_html(self, prefix: str) -> str:
+        """Return a table of the scores of this label type, with a caption that begins with `prefix`."""
         names = [*self.labels, *AVERAGES]
         known = [(name, self.classification_report[name]) for name in names if name in self.classification_report]
         rows = [(name, *(row[figure] for figure in FIGURES), int(row["support"])) for name, row in known]
-        caption = f"{self.metric_name} {self.main_score:.4f}, accuracy {self.accuracy:.4f}, loss {self.loss:.4f}"
+        caption = (
+            f"{prefix}{self.metric_name} {self.main_score:.4f}, accuracy {self.accuracy:.4f}, loss {self.loss:.4f}"
+        )
         return table(("", *FIGURES, "support"), rows, caption=caption)
 
     def __str__(self) -> str:

@@ -171,6 +171,19 @@ class TestObjects:
         assert f"{result.main_score:.4f}" in result._repr_html_()
         assert all(label in result._repr_html_() for label in result.labels)
 
+    def test_all_label_types_of_a_model_are_shown(self, sample: Corpus, mini_vectors: Any) -> None:
+        from flairlite.models import SequenceTagger
+
+        labels = {name: sample.make_label_dictionary(name) for name in ("upos", "xpos")}
+        tagger = SequenceTagger(mini_vectors, labels, "upos", hidden_size=4)
+        for expected in ("upos, of each word", "xpos, of each word", "17 labels", "NNP"):
+            assert expected in tagger._repr_html_()
+        result = tagger.evaluate((sample.test or ())[:5])
+        shown = result._repr_html_()
+        assert shown.count("<table>") == 2
+        for name, part in result.by_type.items():
+            assert f"{name}: {part.metric_name} {part.main_score:.4f}" in shown
+
     def test_ipython_shows_them(self) -> None:
         formatters = pytest.importorskip("IPython.core.formatters", reason="IPython is not installed")
         sentence = tagged("Ada/PROPN", "upos")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib
 import json
+import runpy
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -71,6 +72,30 @@ def test_a_missing_package_is_named_with_the_command(resources: ModuleType, monk
     monkeypatch.setattr(resources, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match=r"lemminflect is missing: pip install --no-deps lemminflect==0\.2\.3"):
         resources.read_parts_of_speech()
+
+
+def test_another_file_than_the_texts_is_refused_before_training(resources: ModuleType, tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("a/b/c.txt", "words without tags\n")
+    (tmp_path / "text.txt").write_text("text", encoding="utf-8")
+    for name, problem in (("other.zip", "has no words with tags"), ("text.txt", "is not masc_tagged.zip")):
+        with pytest.raises(SystemExit, match=f"{name} {problem}"):
+            resources.read_masc(tmp_path / name, [])
+    with pytest.raises(SystemExit, match=r"missing\.zip is not masc_tagged\.zip"):
+        resources.read_masc(tmp_path / "missing.zip", [])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("train_upos_best.py",), ("train_upos_best.py", "upos-slow", "x.zip"), ("fine_tune_upos_teacher.py", "x.zip")],
+)
+def test_wrong_arguments_show_how_the_scripts_are_called(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setattr(sys, "argv", list(arguments))
+    with pytest.raises(SystemExit, match=r"masc_tagged\.zip"):
+        runpy.run_path(str(EXAMPLES / arguments[0]), run_name="__main__")
 
 
 def test_texts_lose_their_tags_and_what_they_share_with_held_out_sentences(

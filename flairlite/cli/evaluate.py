@@ -46,12 +46,19 @@ def evaluate_file(
         typer.echo(json.dumps(_to_plain(result), ensure_ascii=False))
         return
     typer.echo(result.detailed_results.strip("\n"))
-    if confusion:
-        typer.echo("\n" + "\n".join(_confused(result)))
+    for part in result.by_type.values() if confusion else ():
+        typer.echo("\n" + "\n".join(_confused(part, f" of {part.label_type}" if result.others else "")))
 
 
 def _to_plain(result: Result) -> dict[str, Any]:
-    """Return all figures as plain values."""
+    """Return all figures as plain values, and those of the other label types under `by_type` if there are several."""
+    figures = _figures(result)
+    if result.others:
+        figures["by_type"] = {name: _figures(part) for name, part in result.by_type.items()}
+    return figures
+
+
+def _figures(result: Result) -> dict[str, Any]:
     counts = None
     if result.confusion is not None:
         table = result.confusion.to_dense() if result.confusion.is_sparse else result.confusion
@@ -67,15 +74,16 @@ def _to_plain(result: Result) -> dict[str, Any]:
     }
 
 
-def _confused(result: Result) -> list[str]:
+def _confused(result: Result, type_suffix: str) -> list[str]:
     """Return lines about the most frequent wrong predictions."""
+    title = f"Most frequent confusions{type_suffix}:"
     if result.confusion is None:
-        return ["Spans and texts with several labels are not confused one for another: there is no such table."]
+        return [f"{title} texts with several labels are not confused one for another."]
     pairs = result.confusion.to_sparse().coalesce()
     indices, counts = pairs.indices().T.tolist(), pairs.values().tolist()
     wrong = [(count, gold, predicted) for (gold, predicted), count in zip(indices, counts, strict=True)]
     wrong = sorted((pair for pair in wrong if pair[1] != pair[2]), key=lambda pair: (-pair[0], pair[1:]))[:_MAX_PAIRS]
-    names = result.labels
+    names = result.confusion_labels
     width = max([4, *(len(names[gold]) for _, gold, _ in wrong)])
     rows = [f"{count:>7}  {names[gold]:<{width}}  {names[predicted]}" for count, gold, predicted in wrong]
-    return ["Most frequent confusions:", f"{'count':>7}  {'gold':<{width}}  predicted", *rows]
+    return [title, f"{'count':>7}  {'gold':<{width}}  predicted", *rows]

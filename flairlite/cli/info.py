@@ -49,14 +49,18 @@ def describe_model(path: Path) -> dict[str, Any]:
 def _describe(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     settings = _plain(content.get("settings") or {})
     labels = next((settings.pop(name) for name in _LABELS if name in settings), None)
+    label_type = settings.get("tag_type", settings.get("label_type"))
+    heads = settings.get("other_heads", [])
+    others = {str(head["label_type"]): list(map(str, head.pop("tag_items"))) for head in heads}
     return {
         "file": str(path),
         "bytes": path.stat().st_size,
         "class": content.get("class"),
         "format_version": content.get("format_version"),
         "flairlite_version": content.get("flairlite_version"),
-        "label_type": settings.get("tag_type", settings.get("label_type")),
+        "label_type": label_type,
         "labels": labels,
+        "other_labels": others,
         "settings": settings,
         "embeddings": list(_embeddings_in(content.get("embeddings"))),
         "tokenizer": _plain(content.get("tokenizer")),
@@ -121,11 +125,12 @@ def _read_run(path: Path) -> dict[str, Any] | None:
 
 def _format(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines that show the description of a model."""
-    labels, training, run = found["labels"] or [], found["training"] or {}, found["run"] or {}
+    training, run = found["training"] or {}, found["run"] or {}
     yield f"{found['file']}: {found['class']}, {_show_bytes(found['bytes'])}"
     yield f"written by flairlite {found['flairlite_version']} in format {found['format_version']}"
-    shown = ", ".join(labels[:_MAX_LABELS]) + (", ..." if len(labels) > _MAX_LABELS else "")
-    yield f"\nLabels of the type {found['label_type']} ({len(labels)}): {shown}"
+    for label_type, labels in ((found["label_type"], found["labels"] or []), *found["other_labels"].items()):
+        shown = ", ".join(labels[:_MAX_LABELS]) + (", ..." if len(labels) > _MAX_LABELS else "")
+        yield f"\nLabels of the type {label_type} ({len(labels)}): {shown}"
     yield "\nEmbeddings:"
     for part in found["embeddings"]:
         rest = ", ".join(f"{key}={value}" for key, value in part.items() if key not in ("class", "given_name"))

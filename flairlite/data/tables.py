@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
+from flairlite.checks import shown
 from flairlite.data.label_values import is_missing, is_number
 from flairlite.errors import DataFormatError, SettingError
 
@@ -48,7 +49,7 @@ def _column(table: Any, name: Any, path: str) -> list[Any]:
         column = table[name]
     except (LookupError, TypeError, ValueError) as error:
         raise SettingError(
-            f"{path} must be a DataFrame or a dict of columns, not {table!r:.60}; a list of rows is read by "
+            f"{path} must be a DataFrame or a dict of columns, not {shown(table)}; a list of rows is read by "
             "Corpus.from_examples"
         ) from error
     if getattr(column, "ndim", 1) != 1:

@@ -110,7 +110,8 @@ def read_word_clusters(path: str | Path, encoding: str = "utf-8", *, skip_lines:
     repeated: list[int] = []
     for line, first, values in _rows(file, "cluster", _CLUSTER_REMEDY):
         word, cluster = (first, values[0]) if _is_json(file) else (values[0], first)
-        if not word or not isinstance(cluster, str) or not _BITS.fullmatch(cluster):
+        has_one = len(values) == 1 or not _is_json(file)  # tables may have counts
+        if not has_one or not word or not isinstance(cluster, str) or not _BITS.fullmatch(cluster):
             raise file.error(f"expected a cluster and a word, got {cluster!r:.60}, {word!r:.60}", line, _CLUSTER_REMEDY)
         if word in found:
             repeated.append(line)

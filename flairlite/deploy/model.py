@@ -19,7 +19,7 @@ from flairlite.deploy.labelers import Labeler, Predictions, make_labelers
 from flairlite.deploy.network import Network
 from flairlite.deploy.vectors import NetworkInput, Vectors
 from flairlite.errors import FlairliteError, LabelError, ModelFileError, SettingError
-from flairlite.prediction.label_types import choose_types, names_to_write
+from flairlite.prediction.label_types import choose_type, choose_types, names_to_write
 from flairlite.prediction.n_best import Hypothesis
 from flairlite.prediction.sentences import (
     SentenceReader,
@@ -251,7 +251,7 @@ class ExportedModel:
                 model labels sentences.
         """
         is_single = isinstance(sentences, (Sentence, str))
-        chosen = choose_types("label_type", self.label_types, label_type)[0]
+        chosen = choose_type(self.label_types, label_type)
         labeler, columns = self.labelers[chosen], self._columns[chosen]
         reader = SentenceReader(self.tokenizer, [labeler.label_type])
         copies = [reader.read_copy(item) for item in iterate([sentences] if is_single else sentences)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from flairlite.checks import shown
 from flairlite.data import Dictionary
 from flairlite.data.dictionary import UNKNOWN
 from flairlite.embeddings.base import Inputs, check_size, check_sizes, register_embeddings
@@ -22,6 +24,8 @@ from flairlite.lookup.parts import CharacterIds
 from flairlite.nn import PaddedRNN, PooledConvolutions, last_states
 from flairlite.runtime import get_device, seeded
 from flairlite.tensors import copy_to
+
+log = logging.getLogger("flairlite")
 
 
 class _CharacterEmbeddings(PerWordEmbeddings):
@@ -98,7 +102,7 @@ class CharacterEmbeddings(_CharacterEmbeddings):
         seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
-        SettingError: If the dictionary has no `<unk>`, or a number is less than 1.
+        SettingError: If the dictionary has no `<unk>` or no character, or a number is less than 1.
     """
 
     def __init__(
@@ -209,4 +213,13 @@ def _to_dictionary(given: str | Path | Dictionary | None) -> Dictionary:
     dictionary = given if isinstance(given, Dictionary) else Dictionary.load(given or "common-chars")
     if not dictionary.has_item(UNKNOWN):
         raise SettingError(f"a dictionary of characters needs {UNKNOWN} for unknown characters: use add_unk=True")
+    items = [item for item in dictionary.get_items() if item != UNKNOWN]
+    if longer := [item for item in items if len(item) != 1]:
+        message = (
+            f"{len(longer)} of {len(items)} items of path_to_char_dict, such as {shown(longer[0])}, are not one "
+            "character, and are never found: is it a dictionary of words? Leave it out, or give one of characters"
+        )
+        if len(longer) == len(items):
+            raise SettingError(message)
+        log.warning(message)
     return dictionary

@@ -171,12 +171,10 @@ def _is_path(path: Any) -> bool:
 
 def _listed(word: str, value: Any) -> list[Any]:
     """Return the tags or numbers of a word as a list."""
-    if isinstance(value, (str, Real)) and not isinstance(value, bool):
-        return [value]
-    is_list = isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping))
+    is_list = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
     items = list(value) if is_list else [value]
     kinds = {str if isinstance(item, str) else Real if isinstance(item, Real) else None for item in items}
-    if len(kinds) > 1 or None in kinds or any(isinstance(item, bool) for item in items):
+    if len(kinds) > 1 or None in kinds or any(isinstance(item, bool) or item == "" for item in items):
         raise SettingError(f"a word of a lexicon must have tags or numbers; {word!r:.60} has {shown(value)}")
     return items
 

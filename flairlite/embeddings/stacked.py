@@ -135,8 +135,9 @@ class StackedEmbeddings(TokenEmbeddings):
     def unknown_words(self, table: Table) -> dict[str, Tensor]:
         """Return which words (U + 1,) each part has no vector for."""
         found: dict[str, Tensor] = {}
-        for part, rows in zip(self.parts, table, strict=True):
-            found |= part.unknown_words(rows)
+        for index, (part, rows) in enumerate(zip(self.parts, table, strict=True)):
+            for name, is_unknown in part.unknown_words(rows).items():
+                found[f"{index}-{name}" if name in found else name] = is_unknown
         return found
 
     def to_params(self, *, whole: bool = True) -> dict[str, Any]:

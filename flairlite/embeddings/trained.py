@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,12 +14,15 @@ from torch import Generator, Tensor, nn
 
 from flairlite.checks import flag, number, shown, whole_number
 from flairlite.data import Corpus, Dictionary
+from flairlite.data.dictionary import UNKNOWN
 from flairlite.embeddings.base import Inputs, TokenEmbeddings, check_size, register_embeddings
 from flairlite.encoding import Table
 from flairlite.errors import LabelError, SettingError
 from flairlite.lookup.parts import hash_words
 from flairlite.lookup.words import rewriter
 from flairlite.runtime import get_device, seeded
+
+log = logging.getLogger("flairlite")
 
 TEXT = "text"
 _UNK_ROW = 0  # `Dictionary` adds `<unk>` first
@@ -74,7 +78,7 @@ class OneHotEmbeddings(_TrainedTable):
         seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
-        SettingError: If an argument is invalid, or there is no `<unk>` to replace items by.
+        SettingError: If an argument is invalid, there is no `<unk>` to replace items by, or no item can be found.
     """
 
     def __init__(
@@ -104,6 +108,7 @@ class OneHotEmbeddings(_TrainedTable):
         self.embedding_layer.padding_idx = len(vocab_dictionary)
         self.layer_norm = nn.LayerNorm(self.embedding_length) if stable else None
         self.lower_case, self.zero_digits = flag("lower_case", lower_case), flag("zero_digits", zero_digits)
+        self._check_forms()
         self.unk_dropout = number(least=0, below=1)("unk_dropout", unk_dropout)
         self.unk_alpha = number(least=0)("unk_alpha", unk_alpha)
         self.counts = _check_counts(counts, vocab_dictionary) if unk_alpha else None
@@ -201,6 +206,21 @@ class OneHotEmbeddings(_TrainedTable):
         names = ("lower_case", "zero_digits", "unk_dropout", "unk_alpha", "counts")
         options = {name: params[name] for name in names if name in params}  # older files lack them
         return cls(items, params["field"], params["embedding_length"], params["stable"], **options)
+
+    def _check_forms(self) -> None:
+        """Check that items are found in the form in which words are looked up."""
+        rewrite = rewriter(lower_case=self.lower_case, zero_digits=self.zero_digits)
+        items = [item for item in self.vocab_dictionary.get_items() if item != UNKNOWN]
+        if not (lost := [item for item in items if rewrite(item) != item]):
+            return
+        message = (
+            f"{len(lost)} of {len(items)} items of the dictionary, such as {shown(lost[0])}, are never found with "
+            f"lower_case={self.lower_case} and zero_digits={self.zero_digits}: give items in this form, or write "
+            "OneHotEmbeddings.from_corpus(corpus)"
+        )
+        if len(lost) == len(items):
+            raise SettingError(message)
+        log.warning(message)
 
     def _unk_rates(self) -> Tensor | None:
         """Return the probability (V + 1,) of replacing each item, or None if none is replaced."""

@@ -187,7 +187,8 @@ def predict_chunks(
         label_types: The label types to predict, of those of the model; all if None.
 
     Returns:
-        An iterator over the sentences of each chunk, in their order, and what was predicted for them.
+        An iterator over the sentences of each chunk, in their order, and what was predicted for them; `num_labels` of
+        the first type is that of all of them together.
 
     Raises:
         SettingError: If an argument is invalid.
@@ -216,6 +217,9 @@ def predict_chunks(
                 with_probabilities=with_probabilities,
                 with_loss=with_loss,
             )
+            if targets is not None:  # each sentence counts with the type of which it has the most, as in training
+                counts = torch.stack([targets.types[index].counts for index in types])  # (P, S)
+                inference = replace(inference, num_labels=int(counts.amax(0).sum()))
             yield chunk, *_start_copies(inference)
 
     def predict() -> Iterator[tuple[list[Sentence], Inference]]:

@@ -280,7 +280,7 @@ class Model(LabelTypes, nn.Module, ABC):
             if return_loss:
                 types = inference.types
                 loss = loss + self.join_losses([part.loss for part in types], [part.index for part in types])
-            num_labels += max(part.num_labels for part in inference.types)
+            num_labels += inference.num_labels
         if storage_mode != "none":
             self.embeddings.embed(labelled, remember=False)  # prediction has done that
             for sentence in labelled:
@@ -336,8 +336,8 @@ class Model(LabelTypes, nn.Module, ABC):
 
         Args:
             data_points: Sentences with gold labels, or the path of a file; see `read_labelled` for its format.
-            gold_label_type: The label type of the gold labels; by default the one that the model learned.
-                Of several label types, that of the main one.
+            gold_label_type: The label type of the gold labels; by default the one that the model learned. Of several
+                label types, that of the main one; `result.by_type` has the others.
             out_path: The file to write words, gold and predicted labels to, or None.
             embedding_storage_mode: `gpu` copies all encoded sentences to the model's device first; `none` and `cpu`
                 copy each batch when it is needed. No embeddings are stored on the sentences.
@@ -359,6 +359,11 @@ class Model(LabelTypes, nn.Module, ABC):
         storage_mode = check_storage_mode("embedding_storage_mode", embedding_storage_mode or "none")
         mini_batch_size = check_count("mini_batch_size", mini_batch_size)
         label_type = self.label_type if gold_label_type is None else check_name("gold_label_type", gold_label_type)
+        if label_type in self.label_types[1:]:
+            raise SettingError(
+                f"gold_label_type={label_type!r} would compare predictions of {self.label_type!r} with labels of "
+                f"another type that the model predicts: leave it out, and read result.by_type[{label_type!r}]"
+            )
         if isinstance(data_points, (str, bytes, os.PathLike)):
             path = file_path("data_points", data_points)
             unit: Any = self.task.unit if self.task.by_word else "sentence"

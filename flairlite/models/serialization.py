@@ -107,6 +107,7 @@ def load_model(
         raise ModelFileError(f"{path} is damaged: {error!r}. Copy it again, or train again") from error
     if bundled is not None and isinstance(model, TagHeads):
         model.drop_heads(*(name for name in model.label_types if name != bundled.label_type))
+        model.forget_soft_labels()  # their teachers are not part of the package
     return model.to(device).eval()
 
 

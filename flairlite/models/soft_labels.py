@@ -28,6 +28,7 @@ from flairlite.storage.model_file import read_model_file, write_model_file
 _KIND = "soft labels"
 _CHUNK = 1024  # sentences predicted at once: the probabilities of all classes are in memory for these only
 _DIGEST_SIZE = 16
+_DTYPES = ["uint8", "int64", "float16"]  # of keys, ends and probabilities
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,8 @@ class SoftLabels:
 
         Raises:
             LabelError: If the scores of a teacher are NaN.
-            SettingError: If an argument is invalid, or a teacher does not predict words or the label type.
+            SettingError: If an argument is invalid, a teacher does not predict words or the label type, or teachers
+                have different tagging schemes of spans.
         """
         options = {"num_classes": num_classes, "mini_batch_size": mini_batch_size}
         return cls.predict_types(models, sentences, None if label_type is None else [label_type], **options)[0]
@@ -227,6 +229,9 @@ class SoftLabels:
         lengths = np.diff(self.ends, prepend=0)
         is_valid = (
             all(type(name) is str for name in self.names)
+            and len(set(self.names)) == len(self.names)
+            and [array.dtype.name for array in (self.keys, self.ends, self.probabilities)] == _DTYPES
+            and self.class_ids.dtype.name in ("int16", "int32")
             and self.keys.shape == (len(self.ends), _DIGEST_SIZE)
             and self.probabilities.shape == (num_words, num_classes)
             and (self.ends[-1] if len(self.ends) else 0) == num_words
@@ -288,7 +293,15 @@ def _check_teachers(models: Any, label_types: Any) -> list[tuple[Model, list[int
     names = strings(allow_one=True)("label_types", [listed[0].label_type] if label_types is None else label_types)
     if not names:
         raise SettingError("label_types must name at least one label type, or be None for the main one")
-    return [(model, [model.type_indices("label_types", [name])[0] for name in names]) for model in listed]
+    teachers = [(model, [model.type_indices("label_types", [name])[0] for name in names]) for model in listed]
+    for position, name in enumerate(names):
+        tasks = [model.tasks[types[position]] for model, types in teachers]
+        if len(kinds := {getattr(task, "scheme", task.unit) for task in tasks}) > 1:
+            raise SettingError(
+                f"the teachers of {name!r} have tags of different kinds, {' and '.join(sorted(kinds))}, whose "
+                "probabilities have no average: choose teachers that label the same units with the same tag_format"
+            )
+    return teachers
 
 
 def _read_chunks(sentences: Iterable[Sentence]) -> Iterator[list[Sentence]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -92,7 +92,7 @@ def read_head_settings(
     weights = _by_type("loss_weights", loss_weights, types) if has_types else {main: loss_weights}
     head_weights = _by_type("head_weights", head_weights, types)
     soft = {main: soft_labels} if isinstance(soft_labels, str) else _by_type("soft_labels", soft_labels, types)
-    return [
+    heads = [
         HeadSettings(
             name,
             dictionaries[name],
@@ -103,6 +103,11 @@ def read_head_settings(
         )
         for name in types
     ]
+    if not any(head.head_weight for head in heads):
+        raise SettingError(
+            f"head_weights must be above 0 for one of {', '.join(types)}: with 0 for all, the tagger learns nothing"
+        )
+    return heads
 
 
 def _by_type(name: str, value: Any, types: Sequence[str]) -> Mapping[str, Any]:
@@ -229,7 +234,8 @@ class TagHeads(LabelTypes):
     def drop_heads(self, *label_types: str) -> None:
         """Remove label types, for example those that were needed only in training; `save` then writes less.
 
-        If the main type is removed, the first of the others becomes the main one.
+        If the main type is removed, the first of the others becomes the main one. If only types with weight 0 in the
+        loss are left, they get weight 1.
 
         Raises:
             SettingError: If a label type is unknown, or none would be left.
@@ -239,10 +245,18 @@ class TagHeads(LabelTypes):
         if unknown or not left:
             problem = f"cannot remove {', '.join(map(str, unknown))}" if unknown else "must leave one label type"
             raise SettingError(f"drop_heads {problem}: the tagger has {', '.join(self.label_types)}")
+        if not any(head.head_settings.head_weight for head in left):
+            for head in left:
+                head.head_settings = replace(head.head_settings, head_weight=1.0)
         main, *others = left
         if main is not self:
             self._become(main)
         self.other_heads = nn.ModuleList(others) if others else None  # type: ignore[arg-type]
+
+    def forget_soft_labels(self) -> None:
+        """Learn gold labels alone in further training, as on data that have no distributions of a teacher."""
+        for head in self.heads:
+            head.head_settings = replace(head.head_settings, soft_labels=None)
 
     def _become(self, head: Head) -> None:
         """Take the layers and settings of another head for the main label type."""

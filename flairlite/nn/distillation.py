@@ -97,7 +97,11 @@ class Distillation:
 
     def _soften(self, probabilities: Tensor) -> Tensor:
         """Return the distributions at the temperature, of which each sums to 1, or to 0 where there is none."""
-        powers = probabilities.float() ** (1 / self.temperature)
+        probabilities = probabilities.float()
+        if self.temperature < 1:  # the powers of small probabilities would be 0
+            largest = probabilities.amax(-1, keepdim=True)
+            probabilities = probabilities / largest.clamp_min(torch.finfo(largest.dtype).tiny)
+        powers = probabilities ** (1 / self.temperature)
         return powers / powers.sum(-1, keepdim=True).clamp_min(torch.finfo(powers.dtype).tiny)
 
     def _mix(self, gold: Tensor, divergence: Tensor, has_gold: Tensor, has_teacher: Tensor) -> Tensor:

@@ -26,6 +26,15 @@ def choose_types(name: str, known: Sequence[str], label_types: str | Iterable[st
     return [index for index, label_type in enumerate(known) if label_type in chosen]
 
 
+def choose_type(known: Sequence[str], label_type: str | None) -> int:
+    """Return the position of a single label type among those of a model; of the main one if None.
+
+    Raises:
+        SettingError: If the label type is unknown, or not one name.
+    """
+    return 0 if label_type is None else choose_types("label_type", known, [check_name("label_type", label_type)])[0]
+
+
 def names_to_write(label_types: Sequence[str], label_name: str | None) -> list[str]:
     """Return the names under which the labels of some types are written.
 

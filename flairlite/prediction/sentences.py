@@ -64,7 +64,11 @@ def to_sentences(sentences: Any) -> Sequence[Sentence]:
 
 def not_a_sentence(item: object) -> SettingError:
     """Return the error for an object that is not a sentence."""
-    remedies: dict[type, str] = {bytes: "decode it first", list: "give words as Sentence(words)"}
+    remedies: dict[type, str] = {
+        bytes: "decode it first",
+        list: "give words as Sentence(words)",
+        str: "give a text as Sentence(text)",
+    }
     remedy = remedies.get(type(item), "give a Sentence or a text")
     return SettingError(f"a model takes sentences, but got a {type(item).__name__}: {repr(item)[:60]}; {remedy}")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from flairlite.bundled import BUNDLED_MODELS
 
 EXPORT_MAGIC = b"flairlite export\n"  # near the beginning of the files that `Model.export` writes
+EMPTY = "it is empty"
 
 # first bytes of files that users give instead of a model file
 _OTHER_FORMATS = {
@@ -16,11 +17,12 @@ _OTHER_FORMATS = {
     b"version https://git-lfs": "it is a Git LFS pointer: fetch the file itself with `git lfs pull`",
     b"<": "it is an HTML or XML file: download the model again",
     b"\x1f\x8b": "it is compressed with gzip: unpack it first",
-    b"\x80": "it is a pickle, which flairlite never loads because it can execute code",
+    b"\x80": "it is a pickle, which flairlite never loads because it can execute code, such as a model of Flair "
+    "before 0.12: train again",
 }
 
 
-def describe_missing(path: Path, kind: str, *, suffix: str = ".pt", source: str = "training or model.save") -> str:
+def describe_missing(path: Path, kind: str, *, suffix: str = ".pt", source: str) -> str:
     """Return the error message for a path that is not a file."""
     is_folder = path.is_dir()
     folder = path if is_folder else path.parent
@@ -28,7 +30,8 @@ def describe_missing(path: Path, kind: str, *, suffix: str = ".pt", source: str 
         names = sorted(entry.name for entry in folder.iterdir() if entry.suffix == suffix)
     except OSError:
         names = []
-    problem = f"{path} is a folder, not a {kind} file" if is_folder else f"no {kind} file at {path}"
+    article = "an" if kind[0] in "aeiou" else "a"
+    problem = f"{path} is a folder, not {article} {kind} file" if is_folder else f"no {kind} file at {path}"
     if not folder.exists():
         problem += f": the folder {folder} does not exist"
     elif names:
@@ -45,9 +48,12 @@ def describe_format(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(64)
     if not start:
-        return "it is empty"
+        return EMPTY
     if EXPORT_MAGIC in start:
-        return "it is an exported model, which only predicts: load it with flairlite.deploy.load"
+        return (
+            "it is an exported model, which only predicts: load it with flairlite.deploy.load, or give the model that "
+            "it was exported from"
+        )
     for prefix, description in _OTHER_FORMATS.items():
         if start.lstrip().startswith(prefix):
             return description

@@ -10,10 +10,11 @@ from flairlite.checks import file_path
 from flairlite.errors import ModelFileError
 from flairlite.storage.archive_check import check_archive, describe_archive
 from flairlite.storage.atomic import atomic_write
-from flairlite.storage.description import describe_format, describe_missing
+from flairlite.storage.description import EMPTY, describe_format, describe_missing
 from flairlite.version import __version__
 
 FORMAT_VERSION = 2  # 1: fixed vectors in float32 only; 2: in twelve bits too. Both can be read
+_WRITERS = {"model": "model.save", "checkpoint": "training", "soft labels": "SoftLabels.save"}
 
 
 def write_model_file(path: Path, content: dict[str, Any], *, kind: str = "model") -> None:
@@ -63,7 +64,8 @@ def _read(path: str | Path, kind: str, load: Callable[[Path], Any]) -> dict[str,
     """Return the content of a file as `load` returns it, after checking that it is of a kind."""
     path = file_path("model_path", path)
     if not path.is_file():
-        raise ModelFileError(describe_missing(path, kind))
+        source = "training or model.save" if kind == "model" else _WRITERS[kind]
+        raise ModelFileError(describe_missing(path, kind, source=source))
     try:
         content: dict[str, Any] = load(path)
     except MemoryError:
@@ -73,14 +75,10 @@ def _read(path: str | Path, kind: str, load: Callable[[Path], Any]) -> dict[str,
     except Exception as error:  # for damaged files, zipfile, pickle and torch raise many types
         if "can't allocate memory" in str(error):
             raise MemoryError(f"{path} does not fit into memory") from error
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ModelFileError(
-            f"{path} is not a {kind} file of flairlite, or it is damaged ({describe_format(path) or reason}). Copy it "
-            "again, or train again; a file of Flair before 0.12 or of another library cannot be loaded"
-        ) from error
+        raise ModelFileError(_describe_other(path, kind, error)) from error
     found = content.get("format") if isinstance(content, dict) else None
     if found != f"flairlite {kind}":
-        remedy = "save one with model.save"
+        remedy = f"save one with {_WRITERS[kind]}"
         if found == "flairlite checkpoint":
             remedy = "it is a checkpoint: resume its run, or load best-model.pt or final-model.pt beside it"
         raise ModelFileError(f"{path} is not a {kind} file of flairlite: {remedy}")
@@ -93,3 +91,15 @@ def _read(path: str | Path, kind: str, load: Callable[[Path], Any]) -> dict[str,
             f"{FORMAT_VERSION}: install flairlite {content.get('flairlite_version')} or newer"
         )
     return content
+
+
+def _describe_other(path: Path, kind: str, error: Exception) -> str:
+    """Return the error message for a file that cannot be loaded: what it is if that is known, or that it is damaged."""
+    known = describe_format(path)
+    if known and known != EMPTY:
+        return f"{path} is not a {kind} file of flairlite: {known}"
+    reason = known or (str(error).splitlines()[0][:200] if str(error) else type(error).__name__)
+    remedy = "train again; a file of Flair before 0.12 or of another library cannot be loaded"
+    if kind != "model":
+        remedy = f"write it again with {_WRITERS[kind]}"
+    return f"{path} is not a {kind} file of flairlite, or it is damaged ({reason}). Copy it again, or {remedy}"

@@ -50,6 +50,8 @@ def read_run_record(path: str | Path) -> dict[str, Any]:
     path = path / RUN_RECORD if path.is_dir() else path
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataFormatError("there is no run record", path=path, remedy=_REMEDY) from error
     except (OSError, ValueError, RecursionError) as error:
         raise DataFormatError(f"this is not a run record: {error}", path=path, remedy=_REMEDY) from error
     if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:

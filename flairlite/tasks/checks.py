@@ -90,7 +90,8 @@ class LabelCheck:
             if not self._has_soft:
                 raise LabelError(
                     f"no sentence of {name} has distributions {self._soft_type!r}, which soft_labels names: attach "
-                    f"them, as soft_labels.attach(sentences, {self._soft_type!r})"
+                    f"them, as soft_labels.attach(sentences, {self._soft_type!r}), or learn from labels alone after "
+                    "tagger.forget_soft_labels()"
                 )
             if not counts:
                 return []  # the distributions are enough

@@ -66,7 +66,8 @@ class LabelSource:
             targets = self._without_unannotated(targets, sentences)
         if self.soft_type is None:
             return targets
-        return replace(targets, soft=soft_targets(sentences, self.soft_type, self.task.class_names))
+        of_spans = isinstance(self.task, SpanTask)
+        return replace(targets, soft=soft_targets(sentences, self.soft_type, self.task.class_names, of_spans=of_spans))
 
     def _without_unannotated(self, targets: Targets, sentences: Sequence[Sentence]) -> Targets:
         is_left_out = torch.tensor(
@@ -108,7 +109,9 @@ def make_gold(sources: Sequence[LabelSource], sentences: Sequence[Sentence], tar
     return Gold(sentences, sources[0].label_type, sources[0].labels, targets, others)
 
 
-def soft_targets(sentences: Sequence[Sentence], label_type: str, class_names: Sequence[str]) -> SoftTargets:
+def soft_targets(
+    sentences: Sequence[Sentence], label_type: str, class_names: Sequence[str], *, of_spans: bool = False
+) -> SoftTargets:
     """Convert the distributions that sentences carry to those over the classes of a model.
 
     Classes that the model does not know are left out; the loss scales the probabilities of the others to sum to 1.
@@ -117,9 +120,10 @@ def soft_targets(sentences: Sequence[Sentence], label_type: str, class_names: Se
         sentences: The sentences, with N words.
         label_type: The type under which `Sentence.set_tag_distributions` stored them.
         class_names: The classes of the model.
+        of_spans: Whether these are tags of spans.
 
     Raises:
-        LabelError: If the model knows no class of a distribution.
+        LabelError: If the model knows no class of a distribution, or has another tagging scheme of spans.
     """
     lengths = count_words(sentences)
     found = [sentence.tag_distributions(label_type) for sentence in sentences]
@@ -135,6 +139,8 @@ def soft_targets(sentences: Sequence[Sentence], label_type: str, class_names: Se
             continue
         if table.names not in maps:
             maps[table.names] = _map_names(table.names, id_of, label_type)
+            if of_spans:
+                _check_scheme(table.names, class_names, label_type)
         columns = table.probabilities.shape[1]
         known = maps[table.names]
         ids[end - length : end, :columns] = known if table.class_ids is None else known[table.class_ids[:length]]
@@ -155,3 +161,13 @@ def _map_names(names: Sequence[str], id_of: dict[str, int], label_type: str) -> 
             "tag_format for spans"
         )
     return ids
+
+
+def _check_scheme(names: Sequence[str], class_names: Sequence[str], label_type: str) -> None:
+    """Check that tags of spans have the same prefixes: in another scheme, the same tag can mean something else."""
+    own, other = ({name.partition("-")[0] for name in tags if "-" in name} for tags in (class_names, names))
+    if own != other:
+        raise LabelError(
+            f"the {label_type!r} distributions have tags of spans with the prefixes {', '.join(sorted(other))}, but "
+            f"the model has {', '.join(sorted(own))}: give it the tag_format of the teacher"
+        )

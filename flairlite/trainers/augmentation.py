@@ -48,7 +48,7 @@ class Augmentation:
         # (P, S) labels, and distributions, of the last words
         self._last_labels, self._last_soft = torch.zeros(2, len(tasks), len(split.can_drop), dtype=torch.int64)
         last = split.dataset.lengths.cumsum(0) - 1  # (S,)
-        for index, (task, part) in enumerate(zip(tasks, (targets, *targets.others), strict=True)):
+        for index, (task, part) in enumerate(zip(tasks, targets.types, strict=True)):
             if part.by_word:
                 self._last_labels[index] = task.mask_unknown(part.class_ids)[last] >= 0
             if part.soft is not None:

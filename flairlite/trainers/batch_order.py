@@ -58,7 +58,11 @@ class BatchOrder:
     @property
     def expected_length(self) -> int:
         """The expected number of batches per epoch; very long sentences may make it slightly different."""
-        count = int(self._lengths.count_nonzero()) if self._sampler is None else _length_of(self._sampler)
+        count = int(self._lengths.count_nonzero())  # sentences without words are in no batch
+        if isinstance(self._sampler, FlairSampler):
+            count = round(len(self._sampler) * count / max(1, len(self._lengths)))
+        elif self._sampler is not None:
+            count = _length_of(self._sampler)
         return -(-count // self._batch_size)
 
     def draw(self, epoch: int, *, again: bool = False) -> list[Tensor]:

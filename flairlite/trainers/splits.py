@@ -195,7 +195,7 @@ def _hash_with_labels(words: Any, gold: Gold) -> str:
     """Return the hash of words and gold labels, given the hash of the words."""
     digest = hashlib.sha256("\n".join(gold.labels).encode("utf-8", "surrogatepass"))
     digest.update(words.digest())
-    for part in (gold.targets, *gold.targets.others):
+    for part in gold.targets.types:
         digest.update((part.class_ids[:-1] if part.by_word else part.class_ids).numpy().tobytes())
         for table in () if part.soft is None else (part.soft.class_ids, part.soft.probabilities):
             digest.update(table.numpy().tobytes())

@@ -107,6 +107,7 @@ def _describe(folder: Path, record: dict[str, Any], history: list[dict[str, Any]
         "evaluation": evaluation,
         "classes": [] if evaluation is None else _list_classes(evaluation),
         "averages": [] if evaluation is None else _list_averages(evaluation),
+        "others": [] if evaluation is None else evaluation.get("others", []),
         "num_hidden_classes": 0 if evaluation is None else max(0, len(evaluation["labels"]) - _MAX_CLASSES),
         "matrix": matrix,
         "examples": Matrix.empty_examples() if matrix is None else matrix.examples,

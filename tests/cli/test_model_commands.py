@@ -9,8 +9,10 @@ import pytest
 import torch
 from command_line import fail, invoke, needs_typer
 
+from flairlite.data import Dictionary
 from flairlite.datasets import ClassificationDataset, ColumnDataset, read_conllu
-from flairlite.models import Model
+from flairlite.embeddings import HashEmbeddings
+from flairlite.models import Model, SequenceTagger
 from flairlite.storage.model_file import describe_model_file, read_model_file
 
 pytestmark = needs_typer
@@ -21,6 +23,7 @@ GOLD = {
         "".join(f"{n}\tw{n}\t_\t{tag}" + "\t_" * 6 + "\n" for n, tag in enumerate(("NOUN", "VERB", "DET", "X"), 1))
         + "\n",
     ),
+    "two": ("two.conllu", "1\tw1\t_\tNOUN\tNN" + "\t_" * 5 + "\n2\tw2\t_\tVERB\tVB" + "\t_" * 5 + "\n\n"),
     "spans": ("gold.txt", "Ada B-PER\nlives O\nin O\nCork B-LOC\n\nIt O\nrains O\n"),
     "texts": ("gold.fasttext", "__label__good A fine film.\n__label__bad Dull.\n"),
 }
@@ -34,8 +37,17 @@ def gold(tmp_path: Path) -> dict[str, Path]:
     return {kind: tmp_path / name for kind, (name, _) in GOLD.items()}
 
 
+@pytest.fixture
+def several(tmp_path: Path) -> Path:
+    """A tagger of two label types."""
+    types = {"upos": ["<unk>", "NOUN", "VERB"], "xpos": ["<unk>", "NN", "VB"]}
+    dictionaries = {name: Dictionary.from_items(labels) for name, labels in types.items()}
+    SequenceTagger(HashEmbeddings(8, 4, seed=1), dictionaries, "upos", hidden_size=4, seed=1).save(tmp_path / "two.pt")
+    return tmp_path / "two.pt"
+
+
 class TestEvaluate:
-    @pytest.mark.parametrize("kind", list(GOLD))
+    @pytest.mark.parametrize("kind", ["words", "spans", "texts"])
     def test_figures_are_those_of_the_library(self, kind: str, models: dict[str, Path], gold: dict[str, Path]) -> None:
         readers = {
             "words": read_conllu,
@@ -67,6 +79,27 @@ class TestEvaluate:
         rows = [line.split() for line in lines.splitlines()[1:]]
         assert sorted((int(count), first, second) for count, first, second in rows) == sorted(expected)
         assert [int(row[0]) for row in rows] == sorted((count for count, _, _ in expected), reverse=True)
+
+    def test_spans_are_confused_with_none(self, models: dict[str, Path], gold: dict[str, Path]) -> None:
+        result = Model.load(models["spans"]).evaluate(gold["spans"])
+        assert result.confusion is not None
+        missed, superfluous = int(result.confusion[:-1, -1].sum()), int(result.confusion[-1, :-1].sum())
+        lines = invoke("evaluate", models["spans"], gold["spans"], "--confusion").out.splitlines()
+        rows = [line.split() for line in lines[lines.index("Most frequent confusions:") + 2 :]]
+        assert sum(int(row[0]) for row in rows if row[2] == "∅") == missed > 0
+        assert sum(int(row[0]) for row in rows if row[1] == "∅") == superfluous > 0
+
+    def test_all_label_types_have_figures_and_confusions(self, several: Path, gold: dict[str, Path]) -> None:
+        result = Model.load(several).evaluate(gold["two"])
+        found = json.loads(invoke("evaluate", several, gold["two"], "--json").out)
+        assert {name: part["classification_report"] for name, part in found["by_type"].items()} == {
+            name: part.classification_report for name, part in result.by_type.items()
+        }
+        assert list(found["by_type"]) == ["upos", "xpos"]
+        assert found["main_score"] == found["by_type"]["upos"]["main_score"]
+        shown = invoke("evaluate", several, gold["two"], "--confusion").out
+        assert "Most frequent confusions of upos:" in shown
+        assert "Most frequent confusions of xpos:" in shown
 
     def test_wrong_arguments_are_one_line(self, models: dict[str, Path], gold: dict[str, Path], tmp_path: Path) -> None:
         (tmp_path / "empty.conllu").write_bytes(b"")
@@ -128,6 +161,12 @@ class TestInfo:
         assert found["parts"] == sizes
         assert found["labels"] == ["<unk>", "LOC", "PER"]
         assert found["training"] is None
+
+    def test_labels_of_all_types_are_listed(self, several: Path) -> None:
+        shown = invoke("info", several).out
+        assert "Labels of the type upos (3): <unk>, NOUN, VERB\n" in shown
+        assert "Labels of the type xpos (3): <unk>, NN, VB\n" in shown
+        assert json.loads(invoke("info", several, "--json").out)["other_labels"] == {"xpos": ["<unk>", "NN", "VB"]}
 
     def test_wrong_arguments_are_one_line(self, models: dict[str, Path], tmp_path: Path) -> None:
         path = tmp_path / "x.pt"

@@ -559,7 +559,9 @@ main()
         gold = tmp_path / "gold.conllu"
         gold.write_text(CONLLU, encoding="utf-8")
         for command in (["evaluate", path, gold], ["info", path], ["export", path, tmp_path / "new.onnx"]):
-            assert "it is an exported model, which only predicts: load it with" in fail(*command)
+            message = "is not a model file of flairlite: it is an exported model, which only predicts: load it with"
+            assert message in fail(*command)
+            assert "damaged" not in fail(*command)
         damaged = tmp_path / "damaged.onnx"
         damaged.write_bytes(path.read_bytes()[:-10])
         assert f"{damaged} is damaged: it is cut" in fail("tag", damaged)

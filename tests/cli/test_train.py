@@ -169,6 +169,8 @@ class TestRerun:
     def test_folders_that_cannot_be_repeated(self, run_file: Path) -> None:
         assert "no run.toml in data: give the folder of a run of `flairlite train`" in fail("rerun", "data")
         assert "missing is not a folder" in fail("rerun", "missing")
+        Path("data/run.toml").touch()
+        assert "data/run.json: there is no run record" in fail("rerun", "data")
         assert invoke("train", run_file, "--out", "out").code == 0
         assert "data exists and is not empty: choose a new folder" in fail("rerun", "out", "--out", "data")
 

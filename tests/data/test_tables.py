@@ -215,3 +215,10 @@ def test_model_names_the_remedy_for_a_frame_of_texts(mini_vectors: Any) -> None:
     with pytest.raises(SettingError, match="give the column that has the texts"):
         tagger.predict(polars_frame({"text": ["a"]}))
     assert len(tagger.predict(polars_frame({"text": ["a", "b"]})["text"])) == 2
+
+
+def test_a_column_in_place_of_a_table_is_refused_in_one_line() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    with pytest.raises(SettingError, match="the train table must be a DataFrame or a dict of columns") as caught:
+        Corpus.from_dataframe(pandas.Series(["a", "b"]))
+    assert "\n" not in str(caught.value)

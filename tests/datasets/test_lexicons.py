@@ -72,6 +72,7 @@ def test_clusters_are_those_of_a_paths_file(write: Write, caplog: pytest.LogCapt
         (read_word_clusters, "run\t0110\n", "a.tsv", 1, "expected a cluster and a word, got 'run', '0110'"),
         (read_word_clusters, "0110\t\t5\n", "a.tsv", 1, "expected a cluster and a word"),
         (read_word_clusters, '{"word": "a", "cluster": 10}', "a.jsonl", 1, "expected a cluster and a word"),
+        (read_word_clusters, '{"word": "a", "cluster": ["0", "1"]}', "a.jsonl", 1, "expected a cluster and a word"),
     ],
 )
 def test_other_lines_are_refused(write: Write, read: Any, text: str, name: str, line: int, message: str) -> None:

@@ -306,6 +306,8 @@ def test_wrong_label_types_are_refused_as_by_the_model(tmp_path: Path) -> None:
         assert messages[0] == messages[1]
     with pytest.raises(SettingError, match="label_type must be among tag, ner, xpos, which the model predicts"):
         exported.n_best("a", label_type="pos")
+    with pytest.raises(SettingError, match="a string such as 'upos'"):
+        exported.n_best("a", label_type=["ner", "tag"])  # type: ignore[call-overload]
     sentence = exported.predict(Sentence(["ab", "cd"]), label_types="ner", label_name="predicted")
     assert not sentence.has_label("ner")
     assert repr(exported) == "ExportedModel('tag' with 3 labels, 'ner' with 2 labels, 'xpos' with 6 labels)"

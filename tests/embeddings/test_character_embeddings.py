@@ -10,7 +10,7 @@ from torch import Tensor
 from vector_files import vectors_of
 
 from flairlite.data import Dictionary, Sentence
-from flairlite.embeddings import CharacterEmbeddings, load_embeddings
+from flairlite.embeddings import CharacterCNNEmbeddings, CharacterEmbeddings, load_embeddings
 from flairlite.errors import SettingError
 
 # repeated words, an unknown character, one of two code units, a long word, an empty word, a lone surrogate
@@ -83,6 +83,16 @@ def test_a_dictionary_may_be_a_file_and_needs_unk(tmp_path: Path) -> None:
         assert embedding.embedding_length == 8
     with pytest.raises(SettingError, match="needs <unk>"):
         CharacterEmbeddings(Dictionary.from_items(list("abc"), add_unk=False))
+
+
+@pytest.mark.parametrize("kind", [CharacterEmbeddings, CharacterCNNEmbeddings])
+def test_a_dictionary_of_words_is_reported_and_refused_if_it_has_no_character(
+    kind: type[CharacterEmbeddings], caplog: pytest.LogCaptureFixture
+) -> None:
+    kind(Dictionary.from_items(["<unk>", "a", "the"]))
+    assert "1 of 2 items of path_to_char_dict, such as 'the', are not one character" in caplog.text
+    with pytest.raises(SettingError, match="is it a dictionary of words"):
+        kind(Dictionary.from_items(["<unk>", "the", "cat"]))
 
 
 def test_common_characters_cover_european_texts() -> None:

@@ -218,6 +218,8 @@ def test_tensors_of_no_lexicon_are_refused(tensors: dict[str, Any], message: str
         (lambda: LexiconEmbeddings({1: "A"}), "must be strings; one is 1"),  # type: ignore[dict-item]
         (lambda: LexiconEmbeddings({"a": None}), "'a' has None"),
         (lambda: LexiconEmbeddings({"a": True}), "'a' has True"),
+        (lambda: LexiconEmbeddings({"a": "A", "b": ""}), "'b' has ''"),
+        (lambda: LexiconEmbeddings({"a": ["A", ""]}), r"'a' has \['A', ''\]"),
         (lambda: LexiconEmbeddings({"a": ["A", 1]}), r"'a' has \['A', 1\]"),
         (lambda: LexiconEmbeddings({"a": "A", "b": 1}), r"'a' has \['A'\], 'b' has \[1\]"),
         (lambda: LexiconEmbeddings({"a": [1, 2], "b": 1}), r"'b' has \[1\]"),

@@ -65,3 +65,11 @@ def test_training_logs_the_report_once(tmp_path: Path, caplog: pytest.LogCapture
         ModelTrainer(classifier, corpus).train(tmp_path, max_epochs=3, embeddings_storage_mode="gpu")
     said = [record.getMessage() for record in caplog.records if "no vector" in record.getMessage()]
     assert said == ["own has no vector for 1 of 3 words (33.3%), which are 1 different ones; the most frequent: x (1)"]
+
+
+def test_parts_of_a_stack_with_the_same_name_are_both_reported() -> None:
+    parts = [WordEmbeddings(WordVectors(words, np.ones((len(words), 2))), name="own") for words in (["a"], ["a", "b"])]
+    lines = described(StackedEmbeddings(parts), [["a", "b", "c"]])
+    assert len(lines) == 2
+    assert "own has no vector for 2 of 3 words" in lines[0]
+    assert "1-own has no vector for 1 of 3 words" in lines[1]

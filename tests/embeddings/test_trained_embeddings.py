@@ -182,6 +182,16 @@ def test_other_options_of_items_are_refused(options: dict[str, Any], message: st
         OneHotEmbeddings(Dictionary.from_items(["a"], add_unk=False), unk_dropout=0.1)
 
 
+@pytest.mark.parametrize(("item", "options"), [("Berlin", {"lower_case": True}), ("1990", {"zero_digits": True})])
+def test_items_that_are_never_found_are_reported_and_refused_if_there_are_no_others(
+    item: str, options: dict[str, bool], caplog: pytest.LogCaptureFixture
+) -> None:
+    OneHotEmbeddings(Dictionary.from_items(["a", item], add_unk=True), **options)  # type: ignore[arg-type]
+    assert f"1 of 2 items of the dictionary, such as '{item}', are never found" in caplog.text
+    with pytest.raises(SettingError, match=r"1 of 1 items .* are never found with .*from_corpus"):
+        OneHotEmbeddings(Dictionary.from_items([item], add_unk=True), **options)  # type: ignore[arg-type]
+
+
 def test_params_of_older_versions_are_read() -> None:
     embedding = OneHotEmbeddings(Dictionary.from_items(["<unk>", "a"]), "text", 4)
     params = embedding.save_embeddings()

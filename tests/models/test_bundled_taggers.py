@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from flairlite.bundled import BUNDLED_MODELS, bundled_path
-from flairlite.data import Sentence
+from flairlite.data import Corpus, Sentence
 from flairlite.datasets import SAMPLE_ENGLISH, UD_ENGLISH
 from flairlite.errors import ModelFileError
 from flairlite.models import Classifier, SequenceTagger
+from flairlite.trainers import ModelTrainer
 
 FOLDER = bundled_path("english_taggers")
 
@@ -73,6 +74,13 @@ def test_other_genres_are_tagged_too(tagger: SequenceTagger) -> None:
     sample = SAMPLE_ENGLISH()
     sentences = [*sample.train, *sample.dev, *sample.test]
     assert tagger.evaluate(sentences, gold_label_type=tagger.label_type).main_score > 0.95
+
+
+def test_a_bundled_tagger_can_be_trained_further(tmp_path: Path) -> None:
+    tagger = SequenceTagger.load("upos-fast")
+    sentence = tagger.predict(Sentence("I love Berlin"))
+    result = ModelTrainer(tagger, Corpus([sentence])).train(tmp_path, max_epochs=1, learning_rate=0.01)
+    assert 0 < result["train_loss_history"][0] < 1
 
 
 def test_files_are_small() -> None:

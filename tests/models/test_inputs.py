@@ -106,7 +106,9 @@ class TestSettings:
             make(**{name: value})
 
     @pytest.mark.parametrize(
-        "value", [["X"], "X", 3, {"X": "2"}, {"X": None}, {"X": -1}, {"X": math.nan}, {"X": math.inf}], ids=repr
+        "value",
+        [["X"], "X", 3, {"X": "2"}, {"X": None}, {"X": -1}, {"X": math.nan}, {"X": math.inf}, {"X": 0, "Y": 0}],
+        ids=repr,
     )
     def test_loss_weights_are_a_mapping_to_numbers(self, value: Any, make: Callable[..., Model]) -> None:
         options = {"use_crf": False} if make is make_tagger else {}

@@ -115,6 +115,10 @@ class TestConstruction:
             ({"head_weights": {"pos": 1.0}}, "head_weights names pos, but the label types .* upos, xpos, ner"),
             ({"head_weights": {"xpos": -1.0}}, r"head_weights\['xpos'\] must be at least 0"),
             ({"head_weights": 0.5}, "head_weights must map label types"),
+            (
+                {"head_weights": {"upos": 0, "xpos": 0.0, "ner": 0}},
+                "head_weights must be above 0 for one of upos, xpos",
+            ),
             ({"use_crf": {"pos": True}}, "use_crf names pos"),
             ({"use_crf": {"xpos": "no"}}, "use_crf must be True or False"),
             ({"loss_weights": {"A": 2.0}}, "loss_weights names A, but the label types"),
@@ -160,6 +164,18 @@ class TestLoss:
         assert count == 10
         predicted, predicted_count = tagger.predict(copy.deepcopy(sentences), return_loss=True)
         assert (float(predicted), predicted_count) == (pytest.approx(expected, rel=1e-5), 10)
+
+    def test_words_with_labels_of_different_types_are_counted_like_in_training(
+        self, embeddings: WordEmbeddings
+    ) -> None:
+        tagger = SequenceTagger(embeddings, {name: dictionaries()[name] for name in VALUES}, "upos", hidden_size=6)
+        sentences = [*make_sentences([3, 4], types=["upos"]), *make_sentences([5], types=["xpos"])]
+        loss, count = tagger.eval().forward_loss(sentences)
+        found, found_count = tagger.predict(copy.deepcopy(sentences), return_loss=True)
+        assert float(found) == pytest.approx(loss.item(), rel=1e-5)
+        assert found_count == count == 12
+        for name, number in (("upos", 7), ("xpos", 5)):
+            assert tagger.predict(copy.deepcopy(sentences), return_loss=True, label_types=name)[1] == number
 
     def test_the_network_runs_once_for_all_types(
         self, embeddings: WordEmbeddings, monkeypatch: pytest.MonkeyPatch
@@ -280,6 +296,8 @@ class TestPrediction:
         assert [each.probability for each in found] == pytest.approx([each.probability for each in expected], abs=1e-5)
         if label_type == "upos":
             assert tagger.n_best(sentence, n=3) == found
+        with pytest.raises(SettingError, match="a string such as 'upos'"):
+            tagger.n_best(sentence, label_type=[label_type, "upos"])  # type: ignore[call-overload]
 
     def test_gold_labels_that_are_replaced_are_reported_with_all_types(
         self, embeddings: WordEmbeddings, caplog: pytest.LogCaptureFixture
@@ -337,6 +355,12 @@ class TestEvaluation:
         assert result.classification_report == expected.classification_report
         plain = make_single(tagger, "xpos").evaluate(sentences)
         assert result.by_type["xpos"].classification_report == plain.classification_report
+
+    def test_gold_labels_of_another_type_of_the_tagger_are_not_those_of_the_main_one(
+        self, embeddings: WordEmbeddings
+    ) -> None:
+        with pytest.raises(SettingError, match=r"leave it out, and read result.by_type\['xpos'\]"):
+            make_tagger(embeddings).evaluate(make_sentences([3]), gold_label_type="xpos")
 
     def test_an_average_is_the_main_metric_of_all_types_and_a_label_that_of_the_main_one(
         self, embeddings: WordEmbeddings
@@ -466,6 +490,15 @@ class TestFiles:
         assert tagger.settings() == alone.settings()
         tagger.train()
         assert tagger.forward_loss(make_sentences([3, 4], types=["xpos"]))[1] == 7
+
+    def test_a_type_of_weight_0_that_is_left_alone_can_be_trained_and_loaded(
+        self, embeddings: WordEmbeddings, tmp_path: Path
+    ) -> None:
+        tagger = make_tagger(embeddings, head_weights={"xpos": 0})
+        tagger.drop_heads("upos", "ner")
+        assert tagger.forward_loss(make_sentences([3]))[0].item() > 0
+        tagger.save(tmp_path / "tagger.pt")
+        assert SequenceTagger.load(tmp_path / "tagger.pt").label_types == ("xpos",)
 
     def test_unknown_types_and_the_last_type_cannot_be_dropped(self, embeddings: WordEmbeddings) -> None:
         with pytest.raises(SettingError, match="drop_heads cannot remove pos: the tagger has upos, xpos, ner"):

@@ -92,6 +92,22 @@ class TestPrediction:
                 for tag, probability in word.items():
                     assert probability == pytest.approx((left.get(tag, 0) + right.get(tag, 0)) / 2, abs=1e-3)
 
+    def test_teachers_of_different_tagging_schemes_are_refused(self, embeddings: WordEmbeddings) -> None:
+        spans = Dictionary.from_items(["X"])
+        spans.span_labels = True
+        options: list[tuple[Dictionary, str]] = [
+            (spans, "BIO"),
+            (spans, "BIOES"),
+            (Dictionary.from_items(["X"]), "BIO"),
+        ]
+        taggers = [
+            SequenceTagger(embeddings, dictionary, "ner", tag_format=tag_format, hidden_size=6)
+            for dictionary, tag_format in options
+        ]
+        for teachers in (taggers[:2], taggers[1:]):
+            with pytest.raises(SettingError, match="the teachers of 'ner' have tags of different kinds, BIO"):
+                SoftLabels.predict(teachers, make_sentences([3]))
+
     def test_parts_predicted_by_different_teachers_are_joined(self, embeddings: WordEmbeddings) -> None:
         teachers = [make_tagger(embeddings), make_tagger(embeddings, ["E", "A"], seed=5)]
         parts = [make_sentences([3, 4]), make_sentences([2, 5], seed=1)]
@@ -155,6 +171,11 @@ class TestPrediction:
         with pytest.raises(SettingError, match="a model takes sentences"):
             SoftLabels.predict(make_tagger(embeddings), given)
 
+    def test_a_text_is_to_be_given_as_a_sentence(self, embeddings: WordEmbeddings) -> None:
+        texts: list[Any] = ["w1 w2"]
+        with pytest.raises(SettingError, match=r"got a str: 'w1 w2'; give a text as Sentence\(text\)"):
+            SoftLabels.predict(make_tagger(embeddings), texts)
+
     def test_a_set_of_label_types_has_one_at_least(self, embeddings: WordEmbeddings) -> None:
         with pytest.raises(SettingError, match="at least one label type"):
             SoftLabels.predict_types(make_tagger(embeddings), make_sentences([2]), [])
@@ -205,8 +226,24 @@ class TestFiles:
         soft.save(path)
         with pytest.raises(ModelFileError, match="its arrays contradict each other"):
             SoftLabels.load(path)
-        with pytest.raises(ModelFileError, match="no soft labels file at"):
+        with pytest.raises(ModelFileError, match=r"no soft labels file at .* that SoftLabels\.save wrote"):
             SoftLabels.load(tmp_path / "missing.pt")
+        path.write_bytes(path.read_bytes()[:100])
+        with pytest.raises(ModelFileError, match=r"or it is damaged .* write it again with SoftLabels\.save$"):
+            SoftLabels.load(path)
+
+    @pytest.mark.parametrize("name", ["keys", "ends", "class_ids", "probabilities"])
+    def test_arrays_of_another_type_are_damage(self, name: str, embeddings: WordEmbeddings, tmp_path: Path) -> None:
+        soft = SoftLabels.predict(make_tagger(embeddings), make_sentences([3]))
+        replace(soft, **{name: getattr(soft, name).astype(np.float32)}).save(tmp_path / "soft.pt")
+        with pytest.raises(ModelFileError, match="its arrays contradict each other"):
+            SoftLabels.load(tmp_path / "soft.pt")
+
+    def test_names_that_repeat_are_damage(self, embeddings: WordEmbeddings, tmp_path: Path) -> None:
+        soft = SoftLabels.predict(make_tagger(embeddings), make_sentences([3]))
+        replace(soft, names=(soft.names[1], *soft.names[1:])).save(tmp_path / "soft.pt")
+        with pytest.raises(ModelFileError, match="its arrays contradict each other"):
+            SoftLabels.load(tmp_path / "soft.pt")
 
 
 class TestAttach:
@@ -343,6 +380,11 @@ class TestLearning:
         )
         loss, count = student.forward_loss(sentences)
         assert (loss.item() > 0, count) == (True, 7)
+        other = SequenceTagger(
+            embeddings, dictionary, "ner", tag_format="BIO", hidden_size=6, use_crf=False, soft_labels="teacher"
+        )
+        with pytest.raises(LabelError, match="prefixes B, E, I, S, but the model has B, I: give it the tag_format"):
+            other.forward_loss(sentences)
 
     def test_settings_are_kept_in_files(self, embeddings: WordEmbeddings, tmp_path: Path) -> None:
         student = make_tagger(
@@ -364,6 +406,14 @@ class TestLearning:
         student = make_tagger(embeddings, soft_labels="teacher")
         with pytest.raises(LabelError, match="no sentence of the train split has distributions 'teacher'"):
             ModelTrainer(student, Corpus(sentences)).train(tmp_path)
+        for sentence in sentences:
+            sentence.set_token_labels("pos", ["A"] * len(sentence))
+        with pytest.raises(LabelError, match=r"or learn from labels alone after tagger\.forget_soft_labels\(\)"):
+            ModelTrainer(student, Corpus(sentences)).train(tmp_path)
+        student.forget_soft_labels()
+        losses = [each.forward_loss(sentences)[0].item() for each in (student, make_tagger(embeddings))]
+        assert losses[0] == losses[1]
+        ModelTrainer(student, Corpus(sentences)).train(tmp_path, max_epochs=1)
 
     @pytest.mark.parametrize("use_crf", [True, False])
     def test_a_student_of_raw_text_predicts_as_its_teacher(

@@ -97,6 +97,16 @@ def test_a_student_that_agrees_with_its_teacher_has_no_loss() -> None:
         assert loss.item() == pytest.approx(0, abs=1e-5)
 
 
+def test_a_low_temperature_leaves_the_most_probable_class() -> None:
+    scores, targets, ids, _ = draw_words()
+    probabilities = torch.tensor([0.4, 0.35, 0.25]).expand(ids.shape)  # their powers are 0 in float32
+    targets = torch.full_like(targets, -1)
+    weights, temperature = torch.ones(SIZES[2], dtype=torch.float64), 0.005
+    found = Distillation(0.5, temperature).class_loss(scores, targets, ids, probabilities, weights)
+    student = (scores / temperature).log_softmax(2).gather(2, ids.long())  # (B, T, C)
+    assert found.item() == pytest.approx(-student[..., 0].sum().item() * temperature**2, rel=1e-6)
+
+
 @MIXED
 def test_loss_of_sequences_is_that_of_the_definition(weight: float, temperature: float) -> None:
     """The teacher's probability of a sequence is the product of those of its tags; the divergence is over sequences."""

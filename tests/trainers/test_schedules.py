@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from sentences import tagged
 from torch.optim import lr_scheduler
 
-from flairlite.data import Corpus
+from flairlite.data import Corpus, Sentence
 from flairlite.embeddings import WordEmbeddings
 from flairlite.embeddings.vectors import WordVectors
 from flairlite.errors import SettingError
 from flairlite.models import SequenceTagger
+from flairlite.samplers import MultiCorpusSampler
 from flairlite.trainers import Callback, ModelTrainer, TrainingState
 from flairlite.trainers.plugins import (
     AnnealingPlugin,
@@ -36,16 +37,18 @@ def make_optimizer(*, rates: tuple[float, ...] = RATES) -> torch.optim.Optimizer
     return torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": rate} for rate in rates])
 
 
-def rates_of(schedule: StepSchedule, num_steps: int, *, more: int = 0) -> list[list[float]]:
+def rates_of(
+    schedule: StepSchedule, num_steps: int, *, more: int = 0, rates: tuple[float, ...] = RATES
+) -> list[list[float]]:
     """The learning rates of each step of a run of an epoch, and of some more steps."""
     model: Any = None
-    state = TrainingState(model, make_optimizer(), Path(), 1, num_batches=num_steps)
+    state = TrainingState(model, make_optimizer(rates=rates), Path(), 1, num_batches=num_steps)
     schedule.on_train_begin(state)
-    rates = []
+    found = []
     for _ in range(num_steps + more):
-        rates.append([group["lr"] for group in state.optimizer.param_groups])
+        found.append([group["lr"] for group in state.optimizer.param_groups])
         schedule.on_batch_end(state)
-    return rates
+    return found
 
 
 def rates_of_torch(scheduler: Any, num_steps: int) -> list[list[float]]:
@@ -145,6 +148,19 @@ class TestRuns:
         text = (tmp_path / "training.log").read_text()
         assert f" - {plugin(warmup_fraction=0.3)}" in text
         assert "AnnealOnPlateau" not in text
+
+    def test_sentences_without_words_that_a_sampler_draws_are_no_steps(self, tmp_path: Path) -> None:
+        trainer = make_trainer()
+        found: list[list[float]] = []
+        trainer.corpus.train = [*(trainer.corpus.train or ()), *(Sentence([]) for _ in range(12))]
+
+        class RecordRates(Callback):
+            def on_batch_begin(self, state: TrainingState) -> None:
+                found.append([group["lr"] for group in state.optimizer.param_groups])
+
+        plugins = [LinearSchedulerPlugin(), RecordRates()]
+        trainer.train(tmp_path, max_epochs=3, mini_batch_size=4, sampler=MultiCorpusSampler({}), plugins=plugins)
+        np.testing.assert_allclose(found, rates_of(LinearSchedulerPlugin(), 9, rates=(0.1,)))
 
     @pytest.mark.parametrize(
         ("plugins", "message"),

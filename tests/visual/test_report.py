@@ -139,6 +139,11 @@ class TestTrainedRuns:
         right = total - predictions.num_errors
         assert right / total == pytest.approx(result["test_score"])
         assert "report.html" in {path.name for path in tmp_path.iterdir()}
+        others = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["evaluation"]["others"]
+        evaluated = tagger.evaluate(list(sample.test or ())).by_type["xpos"]
+        assert [(part["label_type"], part["score"]) for part in others] == [("xpos", evaluated.main_score)]
+        texts = Page(report_of(tmp_path)).texts
+        assert texts[texts.index("xpos") + 1] == f"{others[0]['score']:.4f}"
 
     def test_spans(self, mini_vectors: WordEmbeddings, tmp_path: Path) -> None:
         corpus = SAMPLE_NER()

@@ -113,16 +113,26 @@ def describe_evaluation(result: Result, split: str, task: Task, *, is_best: bool
     """Return the scores of a split for the report; compare_runs does not need them besides the weights.
 
     Args:
-        result: The evaluation.
+        result: The evaluation, of one or several label types.
         split: The name of the split.
         task: What the model labels.
         is_best: Whether the model of the best epoch was evaluated, not that of the last one.
     """
-    return {
+    found = {
         "split": split,
         "is_best_model": is_best,
         "unit": task.unit,
         "is_multi_label": task.multi_label,
+        **_describe_scores(result),
+    }
+    if result.others:
+        found["others"] = [{"label_type": part.label_type, **_describe_scores(part)} for part in result.others]
+    return found
+
+
+def _describe_scores(result: Result) -> dict[str, Any]:
+    """Return the scores of one label type."""
+    return {
         "metric": result.metric_name,
         "score": result.main_score,
         "loss": result.loss,
