@@ -144,10 +144,11 @@ class TransformerEmbeddings(Embeddings):
         Raises:
             SettingError: If the layers share their weights.
         """
-        prefix, count = find_layers(self.model)
+        prefixes, count = find_layers(self.model)
         depth, found = count, {}
         for name, _ in self.model.named_parameters():
-            if name.startswith(f"{prefix}."):
+            prefix = next((prefix for prefix in prefixes if name.startswith(f"{prefix}.")), None)
+            if prefix is not None:
                 depth = count - 1 - int(name[len(prefix) + 1 :].partition(".")[0])
                 found[f"model.{name}"] = depth
             else:  # before the first layer, or after the last
@@ -219,6 +220,8 @@ class TransformerEmbeddings(Embeddings):
     def _lay_out(self, subwords: Ragged, rows: Tensor, indices: Tensor) -> Layout:
         """Return the inputs of sentences whose words have `rows` (B, T)."""
         cost = (_TRAINING_COST if self.training else _CALL_COST) if self._device.type == "cpu" else None
+        if self.pretrained.reads_padding:
+            cost = 0  # no padding at all
         layout = lay_out(subwords, rows.numpy(), self.pretrained.tokenizer, self.windows, call_cost=cost)
         self._check_sizes(torch.from_numpy(layout.lengths.sum(axis=1)), indices)
         return layout
@@ -248,6 +251,8 @@ class TransformerEmbeddings(Embeddings):
         params = self.to_params()
         parts = {name: value for name, value in params.items() if name != "pretrained"}
         parts["pretrained"] = {name: value for name, value in params["pretrained"].items() if name != "tokenizer"}
+        # the subwords stand for the rest of the tokenizer
+        parts["special"] = [self.pretrained.tokenizer.prefix, self.pretrained.tokenizer.suffix]
         digest = hashlib.sha256(json.dumps([type(self).__name__, parts, self._device.type], sort_keys=True).encode())
         subwords: Ragged = dataset.table
         arrays = map(torch.from_numpy, (subwords.values, subwords.offsets))

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from flairlite.checks import shown
+from flairlite.checks import folder_path, shown
 from flairlite.errors import (
     DataUnavailableError,
     FlairliteError,
@@ -43,6 +43,8 @@ _FILES = "config.json, model.safetensors and tokenizer.json (with tokenizer_conf
 _UNLIMITED = 10**6  # lengths from here on are how tokenizers say that there is no limit
 _POSITIONS = {"position_embeddings", "wpe"}  # the names of tables of positions
 _ATTENTION = ("eager", "sdpa")  # implementations that need nothing but torch
+# types whose networks read padding whatever the mask says, so that padding would change the vectors of a sentence
+_PADDING_READERS = {"convbert", "fnet", "nystromformer", "yoso"}
 # entries of a configuration that refer to code, to other files, or to how the weights were loaded
 _NOT_STORED = {
     "auto_map",
@@ -80,6 +82,11 @@ class Pretrained:
     max_length: int | None
     begins_with_cls: bool
     dtype: str = "float32"
+
+    @property
+    def reads_padding(self) -> bool:
+        """Whether padding changes the vectors of a sentence."""
+        return self.model.config.model_type in _PADDING_READERS
 
     def to_params(self) -> dict[str, Any]:
         """Return all but the weights as plain containers and tensors."""
@@ -199,6 +206,7 @@ def load_pretrained(
         log.info("loading the transformer %s from Hugging Face's cache or hub", source)
     with _quiet(transformers), _explaining(source, folder, is_local=is_local), seeded(seed):
         config = transformers.AutoConfig.from_pretrained(source, **options[1])
+        _check_attention(source, options[2].get("attn_implementation", config._attn_implementation))
         tokenizer = _load_tokenizer(transformers, source, options[0])
         encoder, info = _find_class(transformers, config).from_pretrained(
             source, config=config, output_loading_info=True, **options[2]
@@ -208,6 +216,8 @@ def load_pretrained(
         if not {"dtype", "torch_dtype"} & options[2].keys():
             encoder = encoder.float()  # checkpoints in half precision are stored so to save space, not to train in it
         subwords = _convert(tokenizer, encoder, add_space=options[0].get("add_prefix_space", True))
+        _check_reading(encoder)
+        _check_vocabulary(source, encoder, subwords)
         if with_separator and subwords.add_separator() >= encoder.get_input_embeddings().num_embeddings:
             encoder.resize_token_embeddings((subwords.separator or 0) + 1, mean_resizing=False)
     first = subwords.prefix[0] if subwords.prefix else None
@@ -231,16 +241,18 @@ def _load_tokenizer(transformers: Any, source: str, options: Mapping[str, Any]) 
     return tokenizer
 
 
-def find_layers(model: nn.Module) -> tuple[str, int]:
-    """Return the name of a transformer's list of layers, and the number of layers.
+def find_layers(model: nn.Module) -> tuple[tuple[str, ...], int]:
+    """Return the names of a transformer's lists of layers, or of parts of layers, and the number of layers.
 
     Raises:
         SettingError: If there is no such list, as in models whose layers share their weights.
     """
-    count = getattr(model.config, "num_hidden_layers", 0)
+    count, found = getattr(model.config, "num_hidden_layers", 0), dict[str, list[str]]()
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == count:
-            return name, count
+            found.setdefault(name.rpartition(".")[0], []).append(name)
+    if found:
+        return tuple(next(iter(found.values()))), count  # further down are lists within a layer
     raise SettingError(
         f"the layers of {type(model).__name__} have no weights of their own: leave out frozen_layers and layer_decay"
     )
@@ -255,7 +267,7 @@ def _find_folder(model: Any) -> Path | None:
     """
     if not isinstance(model, (str, Path)) or not str(model):
         raise SettingError(f"model must be a folder or a name such as 'bert-base-uncased'; it is {shown(model)}")
-    folder = Path(model).expanduser()
+    folder = folder_path("model", model)
     if not folder.is_dir():
         if isinstance(model, Path) or str(model).startswith((".", "/", "~")) or str(model).count("/") > 1:
             raise DataUnavailableError(f"no folder {folder}: give a folder with {_FILES}, or a name")
@@ -357,6 +369,47 @@ def _check_weights(source: str, model: nn.Module, missing_keys: Any) -> None:
         )
 
 
+def _check_attention(source: str, attention: Any) -> None:
+    """Refuse an implementation of attention that is a repository, whose code transformers would download and run."""
+    if "/" in str(attention):
+        raise SettingError(
+            f"{source} asks for the attention of the repository {shown(attention)}, whose code is never run: give "
+            "transformers_model_kwargs={'attn_implementation': 'sdpa'}"
+        )
+
+
+def _check_vocabulary(source: str, model: Any, tokenizer: SubwordTokenizer) -> None:
+    count, largest = model.get_input_embeddings().num_embeddings, tokenizer.largest_id
+    if largest >= count:
+        raise DataUnavailableError(
+            f"the tokenizer in {source} has ids up to {largest:,}, but the table of subwords has only {count:,} rows: "
+            "give files that belong together, or save the model after model.resize_token_embeddings"
+        )
+
+
+def _check_reading(model: Any) -> None:
+    """Check that a model computes a vector for each subword from the subwords alone.
+
+    Raises:
+        SettingError: If it needs something else, such as an image, or shortens the text.
+    """
+    ids = torch.zeros(1, 4, dtype=torch.int64)
+    try:
+        with torch.no_grad():
+            states = model.eval()(input_ids=ids, output_hidden_states=True, return_dict=True)
+        shapes = {tuple(state.shape[:2]) for state in (*states.hidden_states, states.last_hidden_state)}
+        is_fit, reason = shapes == {ids.shape}, f"4 subwords have states of the shapes {sorted(shapes)}"
+    except MemoryError:
+        raise
+    except Exception as error:  # models raise many types
+        is_fit, reason = False, " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    if not is_fit:
+        raise SettingError(
+            f"a model of type {model.config.model_type!r} does not compute a vector for each subword of a text alone "
+            f"({reason}): give an encoder such as BERT, RoBERTa, DeBERTa, ELECTRA, XLM-R or ModernBERT"
+        )
+
+
 def _convert(tokenizer: Any, model: Any, *, add_space: bool) -> SubwordTokenizer:
     """Return the tokenizer of transformers as one of flairlite.
 
@@ -364,17 +417,22 @@ def _convert(tokenizer: Any, model: Any, *, add_space: bool) -> SubwordTokenizer
     """
     definition = json.loads(tokenizer.backend_tokenizer.to_str())
     if add_space:
-        _add_space(definition.get("pre_tokenizer"))
+        _add_space(definition)
     ids = (tokenizer.pad_token_id, getattr(model.config, "pad_token_id", None), 0)
     return SubwordTokenizer(json.dumps(definition), next(int(found) for found in ids if found is not None))
 
 
-def _add_space(pre_tokenizer: Any) -> None:
-    if isinstance(pre_tokenizer, dict):
-        if pre_tokenizer.get("type") == "ByteLevel":
-            pre_tokenizer["add_prefix_space"] = True
-        for part in pre_tokenizer.get("pretokenizers", ()):
-            _add_space(part)
+def _add_space(definition: dict[str, Any]) -> None:
+    """Change a tokenizer so that it reads each word with a space before it, if it is a byte-level one."""
+    whole = definition.get("pre_tokenizer") or {}
+    parts = whole.get("pretokenizers", [whole])
+    kinds = [part.get("type") for part in parts]
+    if kinds[:1] == ["ByteLevel"]:
+        parts[0]["add_prefix_space"] = True
+    elif "ByteLevel" in kinds:  # others cut the word before, and each part would get a space
+        prepend = {"type": "Prepend", "prepend": " "}
+        normalizers = [part for part in (definition.get("normalizer"), prepend) if part is not None]
+        definition["normalizer"] = {"type": "Sequence", "normalizers": normalizers}
 
 
 def _find_max_length(tokenizer: Any, model: Any) -> int | None:

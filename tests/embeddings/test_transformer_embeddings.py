@@ -21,7 +21,7 @@ from torch import Tensor
 
 pytest.importorskip("transformers", reason="transformers is not installed")
 
-from tiny_transformers import BYTE_LEVEL, KINDS, MAX_LENGTH, load_reference
+from tiny_transformers import BYTE_LEVEL, KINDS, MAX_LENGTH, SIZES, load_reference, save_transformer
 
 from flairlite.data import Sentence
 from flairlite.embeddings import (
@@ -154,6 +154,27 @@ def test_words_of_byte_level_tokenizers_are_split_as_in_running_text(make_transf
     assert subwords.split(words).values.tolist() == expected
 
 
+def test_a_word_that_is_cut_before_a_byte_level_tokenizer_has_one_space(make_transformer: Make, tmp_path: Path) -> None:
+    """As of EuroBERT, whose tokenizer cuts words like Llama's; each part of a word had a space before it."""
+    words = ["don't", "stop", "the", "children's", "l'eau", "3,000"]
+    folder, reference = copy_folder(make_transformer("roberta"), tmp_path), load_reference(make_transformer("roberta"))
+    definition = json.loads((folder / "tokenizer.json").read_text())
+    cut = {
+        "type": "Split",
+        "pattern": {"Regex": r"'\p{L}+|\s?\p{L}+|\s?[^\s\p{L}]+"},
+        "behavior": "Isolated",
+        "invert": False,
+    }
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    definition["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [cut, byte_level]}
+    (folder / "tokenizer.json").write_text(json.dumps(definition))
+    running = reference[0].backend_tokenizer.from_str(json.dumps(definition))
+    subwords = load_pretrained(folder).tokenizer
+    expected = running.encode(" " + " ".join(words), add_special_tokens=False)
+    assert subwords.split(words).values.tolist() == expected.ids
+    assert [str(token).count("Ġ") for token in expected.tokens].count(1) == len(words)
+
+
 @pytest.mark.parametrize("pooling", ["first", "last", "first_last", "mean"])
 @pytest.mark.parametrize(
     ("layers", "mean", "chosen"),
@@ -168,6 +189,18 @@ def test_poolings_and_layers(make_transformer: Make, pooling: str, layers: str, 
     expected = pooled(joined, owners, pooling, len(ODD))
     assert embedding.embedding_length == expected.shape[1]
     torch.testing.assert_close(matrix(embed(embedding, [ODD])[0]), expected, **TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [("convbert", {"embedding_size": 16, "head_ratio": 1, "num_groups": 1}), ("fnet", {}), ("nystromformer", {})],
+)
+def test_models_that_read_padding_read_none(tmp_path: Path, kind: str, changes: dict[str, Any]) -> None:
+    folder = save_transformer(kind, tmp_path / kind, **changes)
+    words = [*SENTENCES, *SENTENCES[::2]]
+    for part, sentence in zip(words, embed(TransformerWordEmbeddings(folder), words), strict=True):
+        states, owners = hidden_states(folder, part)
+        torch.testing.assert_close(matrix(sentence), pooled(states[-1], owners, "first", len(part)), **TOLERANCE)
 
 
 # ------------------------------------------------------------------------------------------------- vectors of documents
@@ -370,6 +403,21 @@ def test_frozen_layers_are_those_below(make_transformer: Make, kind: str) -> Non
     assert gradients(frozen) <= trained
 
 
+def test_layers_in_parts_are_frozen_together(make_transformer: Make, tmp_path: Path) -> None:
+    """XLM has a list of attentions, one of feed-forward networks, and so on, in place of one of layers."""
+    import transformers
+
+    folder = copy_folder(make_transformer(), tmp_path)
+    sizes = {"emb_dim": 16, "n_layers": 3, "n_heads": 2, "vocab_size": 120, "pad_index": 1}
+    transformers.AutoModel.from_config(transformers.XLMConfig(**sizes)).save_pretrained(folder)
+    depths = TransformerWordEmbeddings(folder, frozen_layers=2).depths()
+    embedding = TransformerWordEmbeddings(folder, frozen_layers=2)
+    for name, weight in embedding.named_parameters():
+        layer = next((int(part) for part in name.split(".") if part.isdigit()), -1)
+        assert depths[name] == 2 - layer
+        assert weight.requires_grad == (layer == 2)
+
+
 def test_checkpointing_of_activations_changes_no_gradient(make_transformer: Make) -> None:
     found = []
     for is_checkpointed in (False, True):
@@ -508,6 +556,7 @@ def test_damaged_files_are_reported(make_transformer: Make, change: dict[str, An
         ({"frozen_layers": 4}, "frozen_layers must be at most 3"),
         ({"model": ""}, "model must be a folder or a name"),
         ({"model": 3}, "model must be a folder or a name"),
+        ({"model": "x" * 300}, "model must be the path of a folder"),
         ({"transformers_model_kwargs": {"trust_remote_code": True}}, "code of a model's folder is never run"),
         ({"transformers_config_kwargs": 3}, "transformers_config_kwargs must be a dict of arguments"),
         ({"transformers_tokenizer_kwargs": {"model_max_length": 3}}, "the model takes 3 subwords"),
@@ -625,6 +674,49 @@ def test_slow_tokenizers_are_reported(make_transformer: Make, monkeypatch: pytes
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *arguments, **options: SlowTokenizer())
     with pytest.raises(SettingError, match=r"has the slow tokenizer SlowTokenizer, which .* give a model with"):
         TransformerWordEmbeddings(make_transformer())
+
+
+def copy_folder(folder: Path, target: Path) -> Path:
+    for part in folder.iterdir():
+        (target / part.name).write_bytes(part.read_bytes())
+    return target
+
+
+def test_a_tokenizer_with_more_subwords_than_the_model_is_reported(make_transformer: Make, tmp_path: Path) -> None:
+    folder = copy_folder(make_transformer(), tmp_path)
+    tokenizer, _ = load_reference(make_transformer())
+    size = len(tokenizer)
+    tokenizer.add_tokens(["Fehmarnbelt"])
+    tokenizer.save_pretrained(folder)
+    for options in ({}, {"use_context": True}):  # which adds `[FLERT]` to both
+        with pytest.raises(DataUnavailableError, match=rf"has ids up to {size}, but the table .* only {size} rows"):
+            TransformerWordEmbeddings(folder, **options)
+
+
+def test_models_that_need_more_than_subwords_are_reported(make_transformer: Make, tmp_path: Path) -> None:
+    import transformers
+
+    folder = copy_folder(make_transformer(), tmp_path)
+    sizes = {**SIZES, "intermediate_size": 24, "vocab_size": 120}
+    for kind, reason in (("bros", "bbox"), ("canine", "have states of the shapes")):
+        config = transformers.CONFIG_MAPPING[kind](**sizes)
+        transformers.AutoModel.from_config(config).save_pretrained(folder)
+        with pytest.raises(SettingError, match=f"type '{kind}' does not compute a vector for each subword .*{reason}"):
+            TransformerWordEmbeddings(folder)
+
+
+def test_code_for_attention_is_not_downloaded(make_transformer: Make, tmp_path: Path) -> None:
+    """With the package kernels, transformers would run code of a repository that a configuration names."""
+    folder = copy_folder(make_transformer(), tmp_path)
+    message = "asks for the attention of the repository 'kernels-community/attention', whose code is never run"
+    options = {"transformers_model_kwargs": {"attn_implementation": "kernels-community/attention"}}
+    with pytest.raises(SettingError, match=message):
+        TransformerWordEmbeddings(folder, **options)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "attn_implementation": "kernels-community/attention"}))
+    with pytest.raises(SettingError, match=message):
+        TransformerWordEmbeddings(folder)
+    TransformerWordEmbeddings(folder, transformers_model_kwargs={"attn_implementation": "sdpa"})
 
 
 def test_models_that_do_not_read_text_are_reported(make_transformer: Make, tmp_path: Path) -> None:
