@@ -218,7 +218,7 @@ def load_pretrained(
         subwords = _convert(tokenizer, encoder, add_space=options[0].get("add_prefix_space", True))
         _check_reading(encoder)
         _check_vocabulary(source, encoder, subwords)
-        if with_separator and subwords.add_separator() >= encoder.get_input_embeddings().num_embeddings:
+        if with_separator and subwords.add_separator() >= len(encoder.get_input_embeddings().weight):
             encoder.resize_token_embeddings((subwords.separator or 0) + 1, mean_resizing=False)
     first = subwords.prefix[0] if subwords.prefix else None
     return Pretrained(
@@ -367,6 +367,9 @@ def _check_weights(source: str, model: nn.Module, missing_keys: Any) -> None:
             f"the weights in {source} lack {len(missing)} of the {len(own)} tensors of {type(model).__name__}, such as "
             f"{missing[0]}: give the files of a pretrained model of this type"
         )
+    damaged = next((name for name, weight in model.named_parameters() if not weight.isfinite().all()), None)
+    if damaged is not None:
+        raise DataUnavailableError(f"the weights in {source} are damaged: {damaged} is not finite. Copy them again")
 
 
 def _check_attention(source: str, attention: Any) -> None:
@@ -379,7 +382,7 @@ def _check_attention(source: str, attention: Any) -> None:
 
 
 def _check_vocabulary(source: str, model: Any, tokenizer: SubwordTokenizer) -> None:
-    count, largest = model.get_input_embeddings().num_embeddings, tokenizer.largest_id
+    count, largest = len(model.get_input_embeddings().weight), tokenizer.largest_id
     if largest >= count:
         raise DataUnavailableError(
             f"the tokenizer in {source} has ids up to {largest:,}, but the table of subwords has only {count:,} rows: "
@@ -436,14 +439,13 @@ def _add_space(definition: dict[str, Any]) -> None:
 
 
 def _find_max_length(tokenizer: Any, model: Any) -> int | None:
-    limits = [tokenizer.model_max_length]
+    limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
     for name, module in model.named_modules():
-        if name.rpartition(".")[2] in _POSITIONS and isinstance(module, nn.Embedding):
-            reserved = 0 if module.padding_idx is None else module.padding_idx + 1  # RoBERTa's count from there
-            limits.append(module.num_embeddings - reserved)
+        if name.rpartition(".")[2] in _POSITIONS and hasattr(module, "weight"):
+            padding = getattr(module, "padding_idx", None)
+            reserved = 0 if padding is None else padding + 1  # RoBERTa's count from there
+            limits.append(len(module.weight) - reserved)
             break
-    else:
-        limits.append(getattr(model.config, "max_position_embeddings", None))
     known = [int(limit) for limit in limits if limit is not None and 0 < limit < _UNLIMITED]
     return min(known, default=None)
 

@@ -266,6 +266,14 @@ def test_long_sentences_are_read_in_windows(make_transformer: Make, kind: str) -
         torch.testing.assert_close(matrix(sentence), pooled(states, owners, "mean", len(words)), **TOLERANCE)
 
 
+def test_a_model_may_read_less_than_it_has_positions_for(tmp_path: Path) -> None:
+    folder = save_transformer("nystromformer", tmp_path / "nystromformer", max_position_embeddings=40)
+    embedding = TransformerWordEmbeddings(folder)
+    assert embedding.model.embeddings.position_embeddings.num_embeddings == 42
+    (sentence,) = embed(embedding, [["town"] * 100])
+    assert matrix(sentence).isfinite().all()
+
+
 def test_documents_are_pooled_over_all_windows(make_transformer: Make) -> None:
     embedding = TransformerDocumentEmbeddings(make_transformer(), cls_pooling="mean", allow_long_sentences=True)
     for words, sentence in zip(LONG, embed(embedding, LONG), strict=True):
@@ -703,6 +711,16 @@ def test_models_that_need_more_than_subwords_are_reported(make_transformer: Make
         transformers.AutoModel.from_config(config).save_pretrained(folder)
         with pytest.raises(SettingError, match=f"type '{kind}' does not compute a vector for each subword .*{reason}"):
             TransformerWordEmbeddings(folder)
+
+
+def test_weights_that_are_not_finite_are_reported(make_transformer: Make, tmp_path: Path) -> None:
+    folder = copy_folder(make_transformer(), tmp_path)
+    _, model = load_reference(folder)
+    with torch.no_grad():
+        model.encoder.layer[1].output.dense.weight[0, 0] = float("nan")
+    model.save_pretrained(folder)
+    with pytest.raises(DataUnavailableError, match=r"encoder\.layer\.1\.output\.dense\.weight is not finite"):
+        TransformerWordEmbeddings(folder)
 
 
 def test_code_for_attention_is_not_downloaded(make_transformer: Make, tmp_path: Path) -> None:

@@ -347,6 +347,17 @@ def test_a_changed_file_of_flair_is_refused(old: str, new: str, reason: str, fla
         SequenceTagger.load(flair_file)
 
 
+@pytest.mark.parametrize("name", ["words-crf", "text-pool", "lm-forward", "words-bert"])
+def test_weights_of_flair_that_are_not_finite_are_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.pt"
+    records = records_of(FLAIR / path.name)
+    nan = np.float32(np.nan).tobytes()
+    records = {key: record[:-4] + nan if "/data/" in key else record for key, record in records.items()}
+    write_archive(path, records)
+    with pytest.raises(ModelFileError, match=f"{name}.*(NaN or infinity|is not finite)"):
+        FlairEmbeddings(path) if name.startswith("lm") else Model.load(path)
+
+
 def test_a_truncated_file_of_flair_is_refused_at_each_length(flair_file: Path) -> None:
     content = flair_file.read_bytes()
     for size in range(0, len(content), 97):
