@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -166,6 +167,17 @@ class TransformerEmbeddings(Embeddings):
         rest = {name: value for name, value in params.items() if name != "pretrained"}
         return cls(Pretrained.from_params(params["pretrained"]), **rest)
 
+    def __reduce__(self) -> Any:
+        """Pickle as a model file: transformers leaves functions in its models, and a new process needs its classes."""
+        trained = [name for name, weight in self.named_parameters() if weight.requires_grad]
+        return _unpickle, (type(self), self.to_params(), self.state_dict(), trained, self.training)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Return a copy as of any module."""
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        copied.__setstate__(copy.deepcopy(self.__dict__, memo))
+        return copied
+
     def extra_repr(self) -> str:
         """Return the name and the settings, which `repr` shows."""
         return f"'{self.name}', layers={self.layers}, fine_tune={self.fine_tune}"
@@ -262,6 +274,18 @@ class TransformerEmbeddings(Embeddings):
                 digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
                 digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()[:40]
+
+
+def _unpickle(
+    kind: type[TransformerEmbeddings], params: Any, state: dict[str, Tensor], trained: Sequence[str], training: bool
+) -> Any:
+    embedding = kind.from_params(params)
+    name, _ = next(embedding.named_parameters())
+    embedding.to(state[name])  # its type and device
+    embedding.load_state_dict(state)
+    for name, weight in embedding.named_parameters():
+        weight.requires_grad_(name in trained)
+    return embedding.train(training)
 
 
 def _check_layers(layers: Any, count: int) -> tuple[str, tuple[int, ...]]:
