@@ -206,7 +206,7 @@ def load_pretrained(
         log.info("loading the transformer %s from Hugging Face's cache or hub", source)
     with _quiet(transformers), _explaining(source, folder, is_local=is_local), seeded(seed):
         config = transformers.AutoConfig.from_pretrained(source, **options[1])
-        _check_attention(source, options[2].get("attn_implementation", config._attn_implementation))
+        _check_attention(source, options[2].get("attn_implementation", getattr(config, "_attn_implementation", None)))
         tokenizer = _load_tokenizer(transformers, source, options[0])
         encoder, info = _find_class(transformers, config).from_pretrained(
             source, config=config, output_loading_info=True, **options[2]
@@ -399,7 +399,7 @@ def _check_reading(model: Any) -> None:
     ids = torch.zeros(1, 4, dtype=torch.int64)
     try:
         with torch.no_grad():
-            shape = model.eval()(input_ids=ids, return_dict=True).last_hidden_state.shape
+            shape = model.eval()(input_ids=ids, attention_mask=None, return_dict=True).last_hidden_state.shape
         is_fit, reason = shape[:2] == ids.shape, f"4 subwords have states of the shape {tuple(shape)}"
     except MemoryError:
         raise

@@ -196,7 +196,7 @@ def test_poolings_and_layers(make_transformer: Make, pooling: str, layers: str, 
 
 @pytest.mark.parametrize(
     ("kind", "changes"),
-    [("convbert", {"embedding_size": 16, "head_ratio": 1, "num_groups": 1}), ("fnet", {}), ("nystromformer", {})],
+    [("convbert", {"embedding_size": 16, "head_ratio": 1, "num_groups": 1}), ("nystromformer", {})],
 )
 def test_models_that_read_padding_read_none(tmp_path: Path, kind: str, changes: dict[str, Any]) -> None:
     folder = save_transformer(kind, tmp_path / kind, **changes)
