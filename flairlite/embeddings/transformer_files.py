@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from flairlite.checks import folder_path, shown
+from flairlite.embeddings.transformer_checks import check_attention, check_reading, check_weights, find_misfit
 from flairlite.errors import (
     DataUnavailableError,
     FlairliteError,
@@ -26,6 +27,7 @@ from flairlite.errors import (
 )
 from flairlite.lookup.subwords import SubwordTokenizer
 from flairlite.runtime import seeded
+from flairlite.storage.allocation_limit import AllocationLimit
 
 log = logging.getLogger("flairlite")
 
@@ -138,15 +140,19 @@ class Pretrained:
         with _quiet(transformers), seeded(0):
             model = _find_class(transformers, config).from_config(config, trust_remote_code=False, **options)
         tokenizer = SubwordTokenizer(bytes(definition.numpy()).decode("utf-8"), int(params["pad_id"]))
+        if misfit := find_misfit(tokenizer, model):
+            raise ModelFileError(f"{misfit}: copy the file again")
         dtype = getattr(torch, str(params["dtype"]), None)
         if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
             raise ModelFileError(f"{params['dtype']!r} is not a type of weights: copy the file again")
-        max_length = params["max_length"]
+        max_length = None if params["max_length"] is None else int(params["max_length"])
+        if tokenizer.pad_id < 0 or (max_length is not None and max_length >= _UNLIMITED):
+            raise ModelFileError("the padding or the length of the transformer is not possible: copy the file again")
         return cls(
             str(params["name"]),
             _remove_pooler(model).to(dtype),
             tokenizer,
-            None if max_length is None else int(max_length),
+            max_length,
             bool(params["begins_with_cls"]),
             str(params["dtype"]),
         )
@@ -206,18 +212,23 @@ def load_pretrained(
         log.info("loading the transformer %s from Hugging Face's cache or hub", source)
     with _quiet(transformers), _explaining(source, folder, is_local=is_local), seeded(seed):
         config = transformers.AutoConfig.from_pretrained(source, **options[1])
-        _check_attention(source, options[2].get("attn_implementation", getattr(config, "_attn_implementation", None)))
+        check_attention(source, options[2].get("attn_implementation", getattr(config, "_attn_implementation", None)))
         tokenizer = _load_tokenizer(transformers, source, options[0])
-        encoder, info = _find_class(transformers, config).from_pretrained(
-            source, config=config, output_loading_info=True, **options[2]
-        )
+        with contextlib.nullcontext() if folder is None else AllocationLimit(8 * _count_bytes(folder)):
+            encoder, info = _find_class(transformers, config).from_pretrained(
+                source, config=config, output_loading_info=True, **options[2]
+            )
         encoder = _remove_pooler(encoder)
-        _check_weights(source, encoder, info["missing_keys"])
+        check_weights(source, encoder, info["missing_keys"])
         if not {"dtype", "torch_dtype"} & options[2].keys():
             encoder = encoder.float()  # checkpoints in half precision are stored so to save space, not to train in it
         subwords = _convert(tokenizer, encoder, add_space=options[0].get("add_prefix_space", True))
-        _check_reading(encoder)
-        _check_vocabulary(source, encoder, subwords)
+        check_reading(encoder)
+        if misfit := find_misfit(subwords, encoder):
+            raise DataUnavailableError(
+                f"in {source}, {misfit}: give files that belong together, or save the model after "
+                "model.resize_token_embeddings"
+            )
         if with_separator and subwords.add_separator() >= len(encoder.get_input_embeddings().weight):
             encoder.resize_token_embeddings((subwords.separator or 0) + 1, mean_resizing=False)
     first = subwords.prefix[0] if subwords.prefix else None
@@ -283,6 +294,10 @@ def _find_folder(model: Any) -> Path | None:
             "and of the tokenizer write them"
         )
     return folder
+
+
+def _count_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.suffix in (".safetensors", ".bin"))
 
 
 def _check_options(name: str, options: Any) -> dict[str, Any]:
@@ -359,59 +374,6 @@ def _remove_pooler(model: Any) -> Any:
     return model
 
 
-def _check_weights(source: str, model: nn.Module, missing_keys: Any) -> None:
-    own = set(model.state_dict())
-    missing = sorted(key for key in missing_keys if key in own)
-    if missing:
-        raise DataUnavailableError(
-            f"the weights in {source} lack {len(missing)} of the {len(own)} tensors of {type(model).__name__}, such as "
-            f"{missing[0]}: give the files of a pretrained model of this type"
-        )
-    damaged = next((name for name, weight in model.named_parameters() if not weight.isfinite().all()), None)
-    if damaged is not None:
-        raise DataUnavailableError(f"the weights in {source} are damaged: {damaged} is not finite. Copy them again")
-
-
-def _check_attention(source: str, attention: Any) -> None:
-    """Refuse an implementation of attention that is a repository, whose code transformers would download and run."""
-    if "/" in str(attention):
-        raise SettingError(
-            f"{source} asks for the attention of the repository {shown(attention)}, whose code is never run: give "
-            "transformers_model_kwargs={'attn_implementation': 'sdpa'}"
-        )
-
-
-def _check_vocabulary(source: str, model: Any, tokenizer: SubwordTokenizer) -> None:
-    count, largest = len(model.get_input_embeddings().weight), tokenizer.largest_id
-    if largest >= count:
-        raise DataUnavailableError(
-            f"the tokenizer in {source} has ids up to {largest:,}, but the table of subwords has only {count:,} rows: "
-            "give files that belong together, or save the model after model.resize_token_embeddings"
-        )
-
-
-def _check_reading(model: Any) -> None:
-    """Check that a model computes a vector for each subword, from the subwords alone.
-
-    Raises:
-        SettingError: If it needs something else, such as an image, or shortens the text.
-    """
-    ids = torch.zeros(1, 4, dtype=torch.int64)
-    try:
-        with torch.no_grad():
-            shape = model.eval()(input_ids=ids, attention_mask=None, return_dict=True).last_hidden_state.shape
-        is_fit, reason = shape[:2] == ids.shape, f"4 subwords have states of the shape {tuple(shape)}"
-    except MemoryError:
-        raise
-    except Exception as error:  # models raise many types
-        is_fit, reason = False, " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    if not is_fit:
-        raise SettingError(
-            f"a model of type {model.config.model_type!r} does not compute a vector for each subword of a text alone "
-            f"({reason}): give an encoder such as BERT, RoBERTa, DeBERTa, ELECTRA, XLM-R or ModernBERT"
-        )
-
-
 def _convert(tokenizer: Any, model: Any, *, add_space: bool) -> SubwordTokenizer:
     """Return the tokenizer of transformers as one of flairlite.
 
@@ -421,7 +383,9 @@ def _convert(tokenizer: Any, model: Any, *, add_space: bool) -> SubwordTokenizer
     if add_space:
         _add_space(definition)
     ids = (tokenizer.pad_token_id, getattr(model.config, "pad_token_id", None), 0)
-    return SubwordTokenizer(json.dumps(definition), next(int(found) for found in ids if found is not None))
+    return SubwordTokenizer(
+        json.dumps(definition), next(int(found) for found in ids if found is not None and found >= 0)
+    )
 
 
 def _add_space(definition: dict[str, Any]) -> None:

@@ -335,6 +335,16 @@ def test_context_is_the_text_around_a_sentence(make_transformer: Make) -> None:
             torch.testing.assert_close(matrix(sentence), expected[: len(words[index])], **TOLERANCE)
 
 
+def test_memory_grows_with_the_words_of_the_context_not_with_its_limit(make_transformer: Make) -> None:
+    words = [["the", "old", "town"], ["I", "love", "Berlin"], ["nice", "!"]]
+    wide, exact = (TransformerWordEmbeddings(make_transformer(), use_context=size, seed=1) for size in (2**31 - 1, 6))
+    sentences = [Sentence(part) for part in words]
+    Sentence.set_context_for_sentences(sentences)
+    assert encode(sentences, wide.index, context=wide.context).context.shape == (3, 12)
+    for found, expected in zip(embed(wide, words), embed(exact, words), strict=True):
+        assert torch.equal(matrix(found), matrix(expected))
+
+
 def test_context_stops_at_the_start_of_a_document(make_transformer: Make) -> None:
     def read(*, respect: bool, boundary: bool) -> Tensor:
         sentences = [Sentence(text.split()) for text in ("the old town .", "-DOCSTART-", "I love Berlin")]
@@ -570,8 +580,11 @@ def test_settings_of_a_file_that_refer_to_code_or_other_files_are_ignored(
         ({"tokenizer": torch.zeros(3, dtype=torch.uint8)}, "the tokenizer is damaged"),
         ({"tokenizer": "text"}, "the transformer or its tokenizer is damaged"),
         ({"dtype": "int64"}, "'int64' is not a type of weights"),
+        ({"pad_id": 200}, "the tokenizer has ids up to 200, but the table of subwords has only 108 rows"),
+        ({"pad_id": -1}, "the padding or the length of the transformer is not possible"),
+        ({"max_length": 10**30}, "the padding or the length of the transformer is not possible"),
     ],
-    ids=["no JSON", "no dict", "unknown", "images", "sizes", "no tokenizer", "text", "dtype"],
+    ids=["no JSON", "no dict", "unknown", "images", "sizes", "no tokenizer", "text", "dtype", "pad", "no pad", "long"],
 )
 def test_damaged_files_are_reported(make_transformer: Make, change: dict[str, Any], message: str) -> None:
     params = TransformerWordEmbeddings(make_transformer()).to_params()
@@ -592,6 +605,7 @@ def test_damaged_files_are_reported(make_transformer: Make, change: dict[str, An
         ({"subtoken_pooling": "max"}, "subtoken_pooling must be one of first, last, first_last, mean"),
         ({"use_context": -1}, "use_context must be at least 0"),
         ({"use_context": "yes"}, "use_context must be a whole number"),
+        ({"use_context": 10**12}, "use_context must be below 2147483648"),
         ({"context_dropout": 1.5}, "context_dropout must be a probability, at most 1; it is 1.5"),
         ({"fine_tune": "False"}, "fine_tune must be True or False"),
         ({"frozen_layers": 4}, "frozen_layers must be at most 3"),
@@ -750,6 +764,16 @@ def test_weights_that_are_not_finite_are_reported(make_transformer: Make, tmp_pa
         model.encoder.layer[1].output.dense.weight[0, 0] = float("nan")
     model.save_pretrained(folder)
     with pytest.raises(DataUnavailableError, match=r"encoder\.layer\.1\.output\.dense\.weight is not finite"):
+        TransformerWordEmbeddings(folder)
+
+
+def test_a_configuration_of_more_layers_than_the_files_can_hold_is_reported(
+    make_transformer: Make, tmp_path: Path
+) -> None:
+    folder = copy_folder(make_transformer(), tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 10**9}))
+    with pytest.raises(DataUnavailableError, match="its settings describe a model that is larger than the file"):
         TransformerWordEmbeddings(folder)
 
 
