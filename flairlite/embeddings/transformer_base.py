@@ -175,7 +175,7 @@ class TransformerEmbeddings(Embeddings):
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """Return a copy as of any module."""
         copied = memo[id(self)] = type(self).__new__(type(self))
-        copied.__setstate__(copy.deepcopy(self.__dict__, memo))
+        copied.__setstate__(copy.deepcopy(self.__dict__, memo))  # type: ignore[no-untyped-call]  # of torch
         return copied
 
     def extra_repr(self) -> str:
