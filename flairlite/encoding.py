@@ -69,7 +69,7 @@ class Batch:
             that the model knows, or with a distribution. With several label types, each sentence counts with the type
             of which it has the most.
         context: (B, 2 C) ids of up to C words before each sentence and, from column C on, of up to C words after it; U
-            for none. None if the data set was encoded without context.
+            for none. C is the largest number of these in the data set. None if it was encoded without context.
         inputs: The inputs of the embeddings on the model's device, where they are selected already; None elsewhere.
     """
 
@@ -431,7 +431,7 @@ class Encoder:
         if self._context is not None:
             window = self._context
             rows = self._distinct.add_context(sentences, window.length, window.respect_document_boundaries)
-            self._context_ids.append(rows.reshape(len(rows), -1))
+            self._context_ids.append(rows)
 
     def words(self) -> list[str]:
         """Return the N words."""
@@ -448,7 +448,12 @@ class Encoder:
         offsets = lengths.cumsum(0) - lengths
         context = None
         if self._context is not None:
-            rows = np.concatenate([np.zeros((0, 2 * self._context.length), np.int32), *filter(len, self._context_ids)])
+            width = max([1, *(rows.shape[2] for rows in self._context_ids)])
+            parts = [
+                np.pad(rows, ((0, 0), (0, 0), (0, width - rows.shape[2])), constant_values=-1)
+                for rows in self._context_ids
+            ]
+            rows = np.concatenate([np.zeros((0, 2, width), np.int32), *parts]).reshape(-1, 2 * width)
             context = torch.from_numpy(np.where(rows < 0, len(words), rows).astype(np.int32))
         return EncodedDataset(lengths, offsets, torch.from_numpy(word_ids), table, targets, variants, context)
 

@@ -47,9 +47,11 @@ class FlairWeights:
             shape: The size of each dimension, None for any.
 
         Raises:
-            ModelFileError: If the file has no such weight, or it has another shape.
+            ModelFileError: If the file has no such weight, or it has another shape or is not finite.
         """
         weight = self.check(name, *shape).float()
+        if not weight.isfinite().all():
+            raise ModelFileError(f"its weight {self._prefix}{name} has NaN or infinity: copy it again")
         del self._tensors[self._prefix + name]
         return weight
 

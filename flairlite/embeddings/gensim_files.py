@@ -34,7 +34,7 @@ _ARRAYS = ("vectors", "syn0", "vectors_vocab", "vectors_ngrams")
 
 def _encode_text(text: str, encoding: str) -> bytes:
     if encoding not in ("latin1", "latin-1"):
-        raise ValueError(f"bytes are encoded as {encoding}")
+        raise ValueError(f"bytes are encoded as {encoding}" if isinstance(encoding, str) else "bytes without encoding")
     return text.encode("latin-1")
 
 
@@ -76,10 +76,12 @@ def read_gensim_file(path: Path, pickle: bytes) -> Any:
         FileNotFoundError: If an array beside the file is missing.
         Exception: Of many types, if the content is something else.
     """
-    table = PickleReader(pickle, _NAMES).content
-    prefix = str(path)
+    reader = PickleReader(pickle, _NAMES)
+    table, prefix = reader.content, str(path)
     if isinstance(table, Instance) and isinstance(table.state, dict) and "wv" in table.state:
         table, prefix = table.state["wv"], f"{prefix}.wv"
+    for _ in reader.walk(table):  # what follows may visit all values
+        pass
     if not isinstance(table, Instance) or not isinstance(table.state, dict):
         shown = table.kind if isinstance(table, Instance) else type(table).__name__
         raise NotWordVectorsError(f"expected KeyedVectors, got {shown}")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import torch
 from torch import Generator, Tensor, nn
 
+from flairlite.checks import file_path
 from flairlite.download import Resource, fetch
 from flairlite.embeddings.flair_weights import FlairWeights, read_dictionary
 from flairlite.errors import ModelFileError, UnknownNameError
@@ -114,11 +115,12 @@ def load_language_model(model: str | Path) -> CharacterLanguageModel:
         model: The path of a file, or a name that Flair knows, such as `news-forward`.
 
     Raises:
+        SettingError: If it can be neither a path nor a name.
         UnknownNameError: If there is neither such a file nor such a name.
         DataUnavailableError: If a named model is neither in the cache nor available.
         ModelFileError: If the file is not one of a language model, or is damaged.
     """
-    path = Path(model)
+    path = file_path("model", model)
     if not path.is_file():
         path = _fetch_named(str(model))
     content = read_flair_file(path, required=_REQUIRED)

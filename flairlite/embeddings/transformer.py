@@ -87,7 +87,9 @@ class TransformerWordEmbeddings(TransformerEmbeddings, TokenEmbeddings):
     ) -> None:
         pooling = one_of("first", "last", "first_last", "mean")("subtoken_pooling", subtoken_pooling)
         is_flag = isinstance(use_context, bool)
-        length = _CONTEXT * use_context if is_flag else int(whole_number(least=0)("use_context", use_context))
+        length = (
+            _CONTEXT * use_context if is_flag else int(whole_number(least=0, below=2**31)("use_context", use_context))
+        )
         respect = flag("respect_document_boundaries", respect_document_boundaries)
         rate = number(least=0)("context_dropout", context_dropout)
         if rate > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -144,10 +145,11 @@ class TransformerEmbeddings(Embeddings):
         Raises:
             SettingError: If the layers share their weights.
         """
-        prefix, count = find_layers(self.model)
+        prefixes, count = find_layers(self.model)
         depth, found = count, {}
         for name, _ in self.model.named_parameters():
-            if name.startswith(f"{prefix}."):
+            prefix = next((prefix for prefix in prefixes if name.startswith(f"{prefix}.")), None)
+            if prefix is not None:
                 depth = count - 1 - int(name[len(prefix) + 1 :].partition(".")[0])
                 found[f"model.{name}"] = depth
             else:  # before the first layer, or after the last
@@ -164,6 +166,17 @@ class TransformerEmbeddings(Embeddings):
         """Build the embedding from the result of `to_params`; its weights are loaded afterwards."""
         rest = {name: value for name, value in params.items() if name != "pretrained"}
         return cls(Pretrained.from_params(params["pretrained"]), **rest)
+
+    def __reduce__(self) -> Any:
+        """Pickle as a model file: transformers leaves functions in its models, and a new process needs its classes."""
+        trained = [name for name, weight in self.named_parameters() if weight.requires_grad]
+        return _unpickle, (type(self), self.to_params(), self.state_dict(), trained, self.training)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Return a copy as of any module."""
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        copied.__setstate__(copy.deepcopy(self.__dict__, memo))  # type: ignore[no-untyped-call]  # of torch
+        return copied
 
     def extra_repr(self) -> str:
         """Return the name and the settings, which `repr` shows."""
@@ -219,6 +232,8 @@ class TransformerEmbeddings(Embeddings):
     def _lay_out(self, subwords: Ragged, rows: Tensor, indices: Tensor) -> Layout:
         """Return the inputs of sentences whose words have `rows` (B, T)."""
         cost = (_TRAINING_COST if self.training else _CALL_COST) if self._device.type == "cpu" else None
+        if self.pretrained.reads_padding:
+            cost = 0  # no padding at all
         layout = lay_out(subwords, rows.numpy(), self.pretrained.tokenizer, self.windows, call_cost=cost)
         self._check_sizes(torch.from_numpy(layout.lengths.sum(axis=1)), indices)
         return layout
@@ -248,6 +263,8 @@ class TransformerEmbeddings(Embeddings):
         params = self.to_params()
         parts = {name: value for name, value in params.items() if name != "pretrained"}
         parts["pretrained"] = {name: value for name, value in params["pretrained"].items() if name != "tokenizer"}
+        # the subwords stand for the rest of the tokenizer
+        parts["special"] = [self.pretrained.tokenizer.prefix, self.pretrained.tokenizer.suffix]
         digest = hashlib.sha256(json.dumps([type(self).__name__, parts, self._device.type], sort_keys=True).encode())
         subwords: Ragged = dataset.table
         arrays = map(torch.from_numpy, (subwords.values, subwords.offsets))
@@ -257,6 +274,18 @@ class TransformerEmbeddings(Embeddings):
                 digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
                 digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()[:40]
+
+
+def _unpickle(
+    kind: type[TransformerEmbeddings], params: Any, state: dict[str, Tensor], trained: Sequence[str], training: bool
+) -> Any:
+    embedding = kind.from_params(params)
+    name, _ = next(embedding.named_parameters())
+    embedding.to(state[name])  # its type and device
+    embedding.load_state_dict(state)
+    for name, weight in embedding.named_parameters():
+        weight.requires_grad_(name in trained)
+    return embedding.train(training)
 
 
 def _check_layers(layers: Any, count: int) -> tuple[str, tuple[int, ...]]:

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from flairlite.checks import shown
+from flairlite.checks import folder_path, shown
+from flairlite.embeddings.transformer_checks import check_attention, check_reading, check_weights, find_misfit
 from flairlite.errors import (
     DataUnavailableError,
     FlairliteError,
@@ -26,6 +27,7 @@ from flairlite.errors import (
 )
 from flairlite.lookup.subwords import SubwordTokenizer
 from flairlite.runtime import seeded
+from flairlite.storage.allocation_limit import AllocationLimit
 
 log = logging.getLogger("flairlite")
 
@@ -43,6 +45,8 @@ _FILES = "config.json, model.safetensors and tokenizer.json (with tokenizer_conf
 _UNLIMITED = 10**6  # lengths from here on are how tokenizers say that there is no limit
 _POSITIONS = {"position_embeddings", "wpe"}  # the names of tables of positions
 _ATTENTION = ("eager", "sdpa")  # implementations that need nothing but torch
+# types whose networks read padding whatever the mask says, so that padding would change the vectors of a sentence
+_PADDING_READERS = {"convbert", "fnet", "nystromformer", "yoso"}
 # entries of a configuration that refer to code, to other files, or to how the weights were loaded
 _NOT_STORED = {
     "auto_map",
@@ -80,6 +84,11 @@ class Pretrained:
     max_length: int | None
     begins_with_cls: bool
     dtype: str = "float32"
+
+    @property
+    def reads_padding(self) -> bool:
+        """Whether padding changes the vectors of a sentence."""
+        return self.model.config.model_type in _PADDING_READERS
 
     def to_params(self) -> dict[str, Any]:
         """Return all but the weights as plain containers and tensors."""
@@ -131,15 +140,19 @@ class Pretrained:
         with _quiet(transformers), seeded(0):
             model = _find_class(transformers, config).from_config(config, trust_remote_code=False, **options)
         tokenizer = SubwordTokenizer(bytes(definition.numpy()).decode("utf-8"), int(params["pad_id"]))
+        if misfit := find_misfit(tokenizer, model):
+            raise ModelFileError(f"{misfit}: copy the file again")
         dtype = getattr(torch, str(params["dtype"]), None)
         if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
             raise ModelFileError(f"{params['dtype']!r} is not a type of weights: copy the file again")
-        max_length = params["max_length"]
+        max_length = None if params["max_length"] is None else int(params["max_length"])
+        if tokenizer.pad_id < 0 or (max_length is not None and max_length >= _UNLIMITED):
+            raise ModelFileError("the padding or the length of the transformer is not possible: copy the file again")
         return cls(
             str(params["name"]),
             _remove_pooler(model).to(dtype),
             tokenizer,
-            None if max_length is None else int(max_length),
+            max_length,
             bool(params["begins_with_cls"]),
             str(params["dtype"]),
         )
@@ -199,16 +212,24 @@ def load_pretrained(
         log.info("loading the transformer %s from Hugging Face's cache or hub", source)
     with _quiet(transformers), _explaining(source, folder, is_local=is_local), seeded(seed):
         config = transformers.AutoConfig.from_pretrained(source, **options[1])
+        check_attention(source, options[2].get("attn_implementation", getattr(config, "_attn_implementation", None)))
         tokenizer = _load_tokenizer(transformers, source, options[0])
-        encoder, info = _find_class(transformers, config).from_pretrained(
-            source, config=config, output_loading_info=True, **options[2]
-        )
+        with contextlib.nullcontext() if folder is None else AllocationLimit(8 * _count_bytes(folder)):
+            encoder, info = _find_class(transformers, config).from_pretrained(
+                source, config=config, output_loading_info=True, **options[2]
+            )
         encoder = _remove_pooler(encoder)
-        _check_weights(source, encoder, info["missing_keys"])
+        check_weights(source, encoder, info["missing_keys"])
         if not {"dtype", "torch_dtype"} & options[2].keys():
             encoder = encoder.float()  # checkpoints in half precision are stored so to save space, not to train in it
         subwords = _convert(tokenizer, encoder, add_space=options[0].get("add_prefix_space", True))
-        if with_separator and subwords.add_separator() >= encoder.get_input_embeddings().num_embeddings:
+        check_reading(encoder)
+        if misfit := find_misfit(subwords, encoder):
+            raise DataUnavailableError(
+                f"in {source}, {misfit}: give files that belong together, or save the model after "
+                "model.resize_token_embeddings"
+            )
+        if with_separator and subwords.add_separator() >= len(encoder.get_input_embeddings().weight):
             encoder.resize_token_embeddings((subwords.separator or 0) + 1, mean_resizing=False)
     first = subwords.prefix[0] if subwords.prefix else None
     return Pretrained(
@@ -231,16 +252,18 @@ def _load_tokenizer(transformers: Any, source: str, options: Mapping[str, Any]) 
     return tokenizer
 
 
-def find_layers(model: nn.Module) -> tuple[str, int]:
-    """Return the name of a transformer's list of layers, and the number of layers.
+def find_layers(model: nn.Module) -> tuple[tuple[str, ...], int]:
+    """Return the names of a transformer's lists of layers, or of parts of layers, and the number of layers.
 
     Raises:
         SettingError: If there is no such list, as in models whose layers share their weights.
     """
-    count = getattr(model.config, "num_hidden_layers", 0)
+    count, found = getattr(model.config, "num_hidden_layers", 0), dict[str, list[str]]()
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == count:
-            return name, count
+            found.setdefault(name.rpartition(".")[0], []).append(name)
+    if found:
+        return tuple(next(iter(found.values()))), count  # further down are lists within a layer
     raise SettingError(
         f"the layers of {type(model).__name__} have no weights of their own: leave out frozen_layers and layer_decay"
     )
@@ -255,7 +278,7 @@ def _find_folder(model: Any) -> Path | None:
     """
     if not isinstance(model, (str, Path)) or not str(model):
         raise SettingError(f"model must be a folder or a name such as 'bert-base-uncased'; it is {shown(model)}")
-    folder = Path(model).expanduser()
+    folder = folder_path("model", model)
     if not folder.is_dir():
         if isinstance(model, Path) or str(model).startswith((".", "/", "~")) or str(model).count("/") > 1:
             raise DataUnavailableError(f"no folder {folder}: give a folder with {_FILES}, or a name")
@@ -271,6 +294,10 @@ def _find_folder(model: Any) -> Path | None:
             "and of the tokenizer write them"
         )
     return folder
+
+
+def _count_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.suffix in (".safetensors", ".bin"))
 
 
 def _check_options(name: str, options: Any) -> dict[str, Any]:
@@ -347,16 +374,6 @@ def _remove_pooler(model: Any) -> Any:
     return model
 
 
-def _check_weights(source: str, model: nn.Module, missing_keys: Any) -> None:
-    own = set(model.state_dict())
-    missing = sorted(key for key in missing_keys if key in own)
-    if missing:
-        raise DataUnavailableError(
-            f"the weights in {source} lack {len(missing)} of the {len(own)} tensors of {type(model).__name__}, such as "
-            f"{missing[0]}: give the files of a pretrained model of this type"
-        )
-
-
 def _convert(tokenizer: Any, model: Any, *, add_space: bool) -> SubwordTokenizer:
     """Return the tokenizer of transformers as one of flairlite.
 
@@ -364,28 +381,34 @@ def _convert(tokenizer: Any, model: Any, *, add_space: bool) -> SubwordTokenizer
     """
     definition = json.loads(tokenizer.backend_tokenizer.to_str())
     if add_space:
-        _add_space(definition.get("pre_tokenizer"))
+        _add_space(definition)
     ids = (tokenizer.pad_token_id, getattr(model.config, "pad_token_id", None), 0)
-    return SubwordTokenizer(json.dumps(definition), next(int(found) for found in ids if found is not None))
+    return SubwordTokenizer(
+        json.dumps(definition), next(int(found) for found in ids if found is not None and found >= 0)
+    )
 
 
-def _add_space(pre_tokenizer: Any) -> None:
-    if isinstance(pre_tokenizer, dict):
-        if pre_tokenizer.get("type") == "ByteLevel":
-            pre_tokenizer["add_prefix_space"] = True
-        for part in pre_tokenizer.get("pretokenizers", ()):
-            _add_space(part)
+def _add_space(definition: dict[str, Any]) -> None:
+    """Change a tokenizer so that it reads each word with a space before it, if it is a byte-level one."""
+    whole = definition.get("pre_tokenizer") or {}
+    parts = whole.get("pretokenizers", [whole])
+    kinds = [part.get("type") for part in parts]
+    if kinds[:1] == ["ByteLevel"]:
+        parts[0]["add_prefix_space"] = True
+    elif "ByteLevel" in kinds:  # others cut the word before, and each part would get a space
+        prepend = {"type": "Prepend", "prepend": " "}
+        normalizers = [part for part in (definition.get("normalizer"), prepend) if part is not None]
+        definition["normalizer"] = {"type": "Sequence", "normalizers": normalizers}
 
 
 def _find_max_length(tokenizer: Any, model: Any) -> int | None:
-    limits = [tokenizer.model_max_length]
+    limits = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None)]
     for name, module in model.named_modules():
-        if name.rpartition(".")[2] in _POSITIONS and isinstance(module, nn.Embedding):
-            reserved = 0 if module.padding_idx is None else module.padding_idx + 1  # RoBERTa's count from there
-            limits.append(module.num_embeddings - reserved)
+        if name.rpartition(".")[2] in _POSITIONS and hasattr(module, "weight"):
+            padding = getattr(module, "padding_idx", None)
+            reserved = 0 if padding is None else padding + 1  # RoBERTa's count from there
+            limits.append(len(module.weight) - reserved)
             break
-    else:
-        limits.append(getattr(model.config, "max_position_embeddings", None))
     known = [int(limit) for limit in limits if limit is not None and 0 < limit < _UNLIMITED]
     return min(known, default=None)
 

@@ -20,7 +20,6 @@ from flairlite.embeddings.flair_weights import FlairWeights
 from flairlite.embeddings.transformer import TransformerDocumentEmbeddings, TransformerWordEmbeddings
 from flairlite.embeddings.transformer_files import import_transformers
 from flairlite.errors import FlairliteError, ModelFileError
-from flairlite.storage.allocation_limit import AllocationLimit
 from flairlite.storage.flair_file import BYTES
 from flairlite.storage.pickle_reader import Instance, Name
 
@@ -46,8 +45,7 @@ def convert_transformer(params: Mapping[str, Any], weights: FlairWeights) -> tup
     try:
         with tempfile.TemporaryDirectory() as folder:
             _write_files(params, tensors, Path(folder))
-            with AllocationLimit(sum(8 * tensor.numel() for tensor in tensors.values())):
-                embedding = _load(params, folder, is_of_words=is_of_words)
+            embedding = _load(params, folder, is_of_words=is_of_words)
     except FlairliteError as error:
         raise ModelFileError(f"its transformer cannot be built: {error}") from error
     return embedding_to_params(embedding), dict(embedding.state_dict())

@@ -43,6 +43,8 @@ def transformer_network(embedding: TransformerEmbeddings) -> bytes:
     check_size(sum(4 * weight.numel() for weight in embedding.model.parameters()))
     encoder = _Encoder(embedding)
     try:
+        if embedding.pretrained.reads_padding:
+            raise ValueError("its vectors depend on padding, which exported models need")
         model = onnx.load_from_string(_trace(encoder))
         _simplify(onnx, model)
         onnx.checker.check_model(model)

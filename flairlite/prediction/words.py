@@ -45,15 +45,22 @@ class DistinctWords:
     def add_context(
         self, sentences: Sequence[Sentence], length: int, respect_document_boundaries: bool
     ) -> NDArray[np.int32]:
-        """Return the ids of up to `length` words before, and after, each sentence, (S, 2, length), then -1 for none."""
-        found = np.full((len(sentences), 2, length), -1, dtype=np.int32)
-        for rows, sentence in zip(found, sentences, strict=True):
-            for row, step in zip(rows, (-1, 1), strict=True):
-                neighbours = sentence.neighbours(step, respect_document_boundaries)
-                items = chain.from_iterable(list(self.items(item))[::step] for item in neighbours)
-                ids = self.add_items(islice(items, length))[::step]
+        """Return the ids of up to `length` words before, and after, each sentence, (S, 2, C), then -1 for none.
+
+        C is the largest number of words that there are, at least 1.
+        """
+        found = [
+            [
+                self._add_neighbours(sentence.neighbours(step, respect_document_boundaries), step, length)
+                for step in (-1, 1)
+            ]
+            for sentence in sentences
+        ]
+        table = np.full((len(found), 2, max([1, *(len(ids) for sides in found for ids in sides)])), -1, dtype=np.int32)
+        for rows, sides in zip(table, found, strict=True):
+            for row, ids in zip(rows, sides, strict=True):
                 row[: len(ids)] = ids
-        return found
+        return table
 
     def add_variants(self, function: Callable[[str], str], num_words: int) -> NDArray[np.int32]:
         """Return the ids (U,) of the results of a function for the first U words; labels stay the same."""
@@ -68,6 +75,11 @@ class DistinctWords:
             map(list, zip(*self._id_of, strict=True)) if self._id_of else ([] for _ in ("", *self._fields))
         )
         return words, dict(zip(self._fields, columns, strict=True))
+
+    def _add_neighbours(self, sentences: Iterable[Sentence], step: int, length: int) -> NDArray[np.int32]:
+        """Return the ids of words of the next sentences (`step` 1), or of the previous ones, the last first (-1)."""
+        items = chain.from_iterable(list(self.items(sentence))[::step] for sentence in sentences)
+        return self.add_items(islice(items, length))[::step]
 
     def _rows(self, sentence: Sentence) -> Iterable[tuple[str, ...]]:
         """Return each word with its labels, `O` for none as in Flair."""

@@ -7,7 +7,7 @@ whole embeddings as objects. The pickle of a file is read as data, so nothing in
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +63,13 @@ def read_flair_file(path: Path, *, required: tuple[str, ...] = ("state_dict",)) 
         ModelFileError: If the file is damaged, is not Flair's, or has objects of other classes.
     """
     try:
-        content: dict[str, Any] = _read(path)
+        reader = _read(path)
+        content: dict[str, Any] = reader.content
         missing = [key for key in required if key not in content] if type(content) is dict else list(required)
         if missing:
             raise ArchiveError(f"it has no {', '.join(missing)}")
         content.pop(_CARD, None)
-        _check_objects(content)
+        _check_objects(reader.walk(content))
     except (OSError, MemoryError):
         raise
     except Exception as error:  # for damaged files, zipfile raises many types
@@ -79,7 +80,7 @@ def read_flair_file(path: Path, *, required: tuple[str, ...] = ("state_dict",)) 
     return content
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> PickleReader:
     archive = open_archive(path)
     tensors: dict[tuple[str, str], Tensor] = {}
     with zipfile.ZipFile(path) as records:
@@ -109,22 +110,12 @@ def _read(path: Path) -> Any:
                 BYTES: None,
             }
         )
-        return PickleReader(archive.pickle, names, lambda pid: check_storage(pid, archive.size_of)).content
+        return PickleReader(archive.pickle, names, lambda pid: check_storage(pid, archive.size_of))
 
 
-def _check_objects(content: Any) -> None:
+def _check_objects(values: Iterable[Any]) -> None:
     """Refuse objects of all classes but those that Flair's models have."""
-    left, seen = [content], set()
-    while left:
-        value = left.pop()
+    for value in values:
         kind = value.kind if isinstance(value, Instance) else value
         if isinstance(kind, Storage) or (isinstance(kind, Name) and kind.name not in _ALLOWED):
             raise ArchiveError(f"it holds an object, {kind}, which flairlite does not read")
-        if isinstance(value, (dict, list, tuple, Instance)):
-            if id(value) in seen:
-                continue
-            seen.add(id(value))
-            if isinstance(value, Instance):
-                left.append(value.state)
-            else:
-                left += value.values() if isinstance(value, dict) else value

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from flairlite.storage.pickle_reader import ORDERED_DICT, ArchiveError, Name, PickleReader
 
-MAX_DEPTH = 100  # of nested containers
 DTYPES = {  # name in torch and bytes of an element, by the name of the storage class
     "torch DoubleStorage": ("float64", 8),
     "torch FloatStorage": ("float32", 4),
@@ -74,7 +73,7 @@ class PickleInspector(PickleReader):
             {**ORDERED_DICT, REBUILD_TENSOR: check_tensor},
             lambda pid: check_storage(pid, size_of),
         )
-        _check_plain((self.content, *self._attributes), self.num_steps + 1)
+        _check_plain(self.walk((self.content, *self._attributes)))
 
 
 def check_storage(pid: Any, size_of: Callable[[str], int | None]) -> Storage:
@@ -84,6 +83,8 @@ def check_storage(pid: Any, size_of: Callable[[str], int | None]) -> Storage:
         ArchiveError: If it has another size, or is missing.
     """
     kind, storage, key, _, size = pid
+    if type(key) is not str:
+        raise ArchiveError("the name of a record is not text")
     dtype, element_bytes = DTYPES[storage.name]
     found = size_of(key)
     if kind != "storage" or type(size) is not int or found != size * element_bytes:
@@ -109,17 +110,7 @@ def check_tensor(
     return TensorInfo(shape, size * storage.element_bytes)
 
 
-def _check_plain(content: Any, max_values: int) -> None:
-    """Check that the content has at most `max_values` values, and that containers are not nested too deeply."""
-    left, num_seen = [(content, 0)], 0
-    while left:
-        value, depth = left.pop()
-        num_seen += 1
-        if num_seen > max_values or depth > MAX_DEPTH:  # a container that contains itself would never end
-            raise ArchiveError("its containers are nested too deeply")
-        if isinstance(value, dict):
-            left += [(item, depth + 1) for item in value.values()]
-        elif isinstance(value, (list, tuple)):
-            left += [(item, depth + 1) for item in value]
-        elif isinstance(value, (Storage, Name, bytes, bytearray)):
-            raise ArchiveError("it holds objects, not only containers and tensors")
+def _check_plain(values: Iterable[Any]) -> None:
+    """Check that there are no objects among the values."""
+    if any(isinstance(value, (Storage, Name, bytes, bytearray)) for value in values):
+        raise ArchiveError("it holds objects, not only containers and tensors")

@@ -7,7 +7,7 @@ allocate gigabytes, and instructions that fill objects can change the classes th
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ _EMPTY: dict[str, Callable[[], Any]] = {
 }  # fmt: skip
 ORDERED_DICT: Mapping[str, Callable[..., Any]] = {"collections OrderedDict": lambda: {}}  # filled by instructions
 _IGNORED = frozenset(("PROTO", "FRAME", "STOP"))
+_MAX_DEPTH = 100  # of nested containers
+_MAX_SHARED = 10  # values per instruction
 
 
 class ArchiveError(ModelFileError):
@@ -94,6 +96,26 @@ class PickleReader:
             raise
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ArchiveError(f"its pickle is damaged: {str(error)[:100]}") from error
+
+    def walk(self, content: Any) -> Iterator[Any]:
+        """Yield a value of the pickle and all values in it, each as often as it occurs.
+
+        A pickle of 200 bytes can hold lists of the same lists that have more values than any program can visit.
+
+        Raises:
+            ArchiveError: If containers are nested too deeply, or contain others too often, or themselves.
+        """
+        left, num_left = [(content, 0)], _MAX_SHARED * (self.num_steps + 1)
+        while left:
+            value, depth = left.pop()
+            num_left -= 1
+            if num_left < 0 or depth > _MAX_DEPTH:
+                raise ArchiveError("its containers are nested too deeply, or contain each other too often")
+            yield value
+            if isinstance(value, Instance):
+                left += [(value.arguments, depth + 1), (value.state, depth + 1)]
+            elif isinstance(value, (dict, list, tuple)):
+                left += [(item, depth + 1) for item in (value.values() if isinstance(value, dict) else value)]
 
     def _step(self, name: str, argument: Any) -> None:
         push = self._stack.append

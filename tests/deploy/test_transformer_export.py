@@ -269,6 +269,13 @@ def test_a_missing_tokenizer_is_named(folder: Path, tmp_path: Path, monkeypatch:
         load(tmp_path / "model.onnx")
 
 
+def test_transformers_that_read_padding_are_refused(tmp_path: Path) -> None:
+    sizes = {"embedding_size": 16, "head_ratio": 1, "num_groups": 1}
+    model = tagger(TransformerWordEmbeddings(save_transformer("convbert", tmp_path / "convbert", **sizes)))
+    with pytest.raises(ModelFileError, match=r"of type 'convbert', cannot be exported \(its vectors depend on padding"):
+        model.export(tmp_path / "model.onnx")
+
+
 def test_transformers_that_cannot_be_traced_are_refused(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

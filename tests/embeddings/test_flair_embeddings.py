@@ -169,6 +169,7 @@ def test_names_are_looked_up_in_the_mirror(cache: Path, tmp_path: Path, monkeypa
         (FOLDER / "words-crf.pt", ModelFileError, r"words-crf\.pt.*it has no dictionary, is_forward_lm"),
         (FOLDER / "words-crf.json", ModelFileError, r"words-crf\.json is not a file of Flair"),
         (3, SettingError, "not a int"),
+        ("x" * 300, SettingError, "model must be the path of a file"),
     ],
 )
 def test_other_models_are_refused(model: Any, error: type[Exception], message: str) -> None:

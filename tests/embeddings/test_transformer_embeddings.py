@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
+import pickle
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from itertools import combinations, pairwise
@@ -21,7 +24,7 @@ from torch import Tensor
 
 pytest.importorskip("transformers", reason="transformers is not installed")
 
-from tiny_transformers import BYTE_LEVEL, KINDS, MAX_LENGTH, load_reference
+from tiny_transformers import BYTE_LEVEL, KINDS, MAX_LENGTH, SIZES, load_reference, save_transformer
 
 from flairlite.data import Sentence
 from flairlite.embeddings import (
@@ -154,6 +157,27 @@ def test_words_of_byte_level_tokenizers_are_split_as_in_running_text(make_transf
     assert subwords.split(words).values.tolist() == expected
 
 
+def test_a_word_that_is_cut_before_a_byte_level_tokenizer_has_one_space(make_transformer: Make, tmp_path: Path) -> None:
+    """As of EuroBERT, whose tokenizer cuts words like Llama's; each part of a word had a space before it."""
+    words = ["don't", "stop", "the", "children's", "l'eau", "3,000"]
+    folder, reference = copy_folder(make_transformer("roberta"), tmp_path), load_reference(make_transformer("roberta"))
+    definition = json.loads((folder / "tokenizer.json").read_text())
+    cut = {
+        "type": "Split",
+        "pattern": {"Regex": r"'\p{L}+|\s?\p{L}+|\s?[^\s\p{L}]+"},
+        "behavior": "Isolated",
+        "invert": False,
+    }
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    definition["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [cut, byte_level]}
+    (folder / "tokenizer.json").write_text(json.dumps(definition))
+    running = reference[0].backend_tokenizer.from_str(json.dumps(definition))
+    subwords = load_pretrained(folder).tokenizer
+    expected = running.encode(" " + " ".join(words), add_special_tokens=False)
+    assert subwords.split(words).values.tolist() == expected.ids
+    assert [str(token).count("Ġ") for token in expected.tokens].count(1) == len(words)
+
+
 @pytest.mark.parametrize("pooling", ["first", "last", "first_last", "mean"])
 @pytest.mark.parametrize(
     ("layers", "mean", "chosen"),
@@ -168,6 +192,18 @@ def test_poolings_and_layers(make_transformer: Make, pooling: str, layers: str, 
     expected = pooled(joined, owners, pooling, len(ODD))
     assert embedding.embedding_length == expected.shape[1]
     torch.testing.assert_close(matrix(embed(embedding, [ODD])[0]), expected, **TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [("convbert", {"embedding_size": 16, "head_ratio": 1, "num_groups": 1}), ("nystromformer", {})],
+)
+def test_models_that_read_padding_read_none(tmp_path: Path, kind: str, changes: dict[str, Any]) -> None:
+    folder = save_transformer(kind, tmp_path / kind, **changes)
+    words = [*SENTENCES, *SENTENCES[::2]]
+    for part, sentence in zip(words, embed(TransformerWordEmbeddings(folder), words), strict=True):
+        states, owners = hidden_states(folder, part)
+        torch.testing.assert_close(matrix(sentence), pooled(states[-1], owners, "first", len(part)), **TOLERANCE)
 
 
 # ------------------------------------------------------------------------------------------------- vectors of documents
@@ -233,6 +269,14 @@ def test_long_sentences_are_read_in_windows(make_transformer: Make, kind: str) -
         torch.testing.assert_close(matrix(sentence), pooled(states, owners, "mean", len(words)), **TOLERANCE)
 
 
+def test_a_model_may_read_less_than_it_has_positions_for(tmp_path: Path) -> None:
+    folder = save_transformer("nystromformer", tmp_path / "nystromformer", max_position_embeddings=40)
+    embedding = TransformerWordEmbeddings(folder)
+    assert embedding.model.embeddings.position_embeddings.num_embeddings == 42
+    (sentence,) = embed(embedding, [["town"] * 100])
+    assert matrix(sentence).isfinite().all()
+
+
 def test_documents_are_pooled_over_all_windows(make_transformer: Make) -> None:
     embedding = TransformerDocumentEmbeddings(make_transformer(), cls_pooling="mean", allow_long_sentences=True)
     for words, sentence in zip(LONG, embed(embedding, LONG), strict=True):
@@ -289,6 +333,16 @@ def test_context_is_the_text_around_a_sentence(make_transformer: Make) -> None:
                 states = model(encoding["input_ids"]).last_hidden_state[0]
             expected = pooled(states, encoding.word_ids(0), "first", len(everything))[len(before) :]
             torch.testing.assert_close(matrix(sentence), expected[: len(words[index])], **TOLERANCE)
+
+
+def test_memory_grows_with_the_words_of_the_context_not_with_its_limit(make_transformer: Make) -> None:
+    words = [["the", "old", "town"], ["I", "love", "Berlin"], ["nice", "!"]]
+    wide, exact = (TransformerWordEmbeddings(make_transformer(), use_context=size, seed=1) for size in (2**31 - 1, 6))
+    sentences = [Sentence(part) for part in words]
+    Sentence.set_context_for_sentences(sentences)
+    assert encode(sentences, wide.index, context=wide.context).context.shape == (3, 12)
+    for found, expected in zip(embed(wide, words), embed(exact, words), strict=True):
+        assert torch.equal(matrix(found), matrix(expected))
 
 
 def test_context_stops_at_the_start_of_a_document(make_transformer: Make) -> None:
@@ -370,6 +424,21 @@ def test_frozen_layers_are_those_below(make_transformer: Make, kind: str) -> Non
     assert gradients(frozen) <= trained
 
 
+def test_layers_in_parts_are_frozen_together(make_transformer: Make, tmp_path: Path) -> None:
+    """XLM has a list of attentions, one of feed-forward networks, and so on, in place of one of layers."""
+    import transformers
+
+    folder = copy_folder(make_transformer(), tmp_path)
+    sizes = {"emb_dim": 16, "n_layers": 3, "n_heads": 2, "vocab_size": 120, "pad_index": 1}
+    transformers.AutoModel.from_config(transformers.XLMConfig(**sizes)).save_pretrained(folder)
+    depths = TransformerWordEmbeddings(folder, frozen_layers=2).depths()
+    embedding = TransformerWordEmbeddings(folder, frozen_layers=2)
+    for name, weight in embedding.named_parameters():
+        layer = next((int(part) for part in name.split(".") if part.isdigit()), -1)
+        assert depths[name] == 2 - layer
+        assert weight.requires_grad == (layer == 2)
+
+
 def test_checkpointing_of_activations_changes_no_gradient(make_transformer: Make) -> None:
     found = []
     for is_checkpointed in (False, True):
@@ -424,6 +493,36 @@ def test_embeddings_are_built_again_without_their_folder(
     for one, other in zip(embed(embedding, SENTENCES[:3]), embed(loaded, SENTENCES[:3]), strict=True):
         vectors = [part.embedding if make is TransformerDocumentEmbeddings else matrix(part) for part in (one, other)]
         torch.testing.assert_close(*vectors, rtol=0, atol=0)
+
+
+_UNPICKLE = """
+import pickle, sys
+from flairlite.data import Sentence
+embedding = pickle.load(open(sys.argv[1], "rb"))
+(sentence,) = embedding.embed([Sentence("the old town")])
+print([token.embedding.tolist() for token in sentence])
+"""
+
+
+def test_embeddings_are_pickled_after_use_and_read_in_another_process(make_transformer: Make, tmp_path: Path) -> None:
+    embedding = TransformerWordEmbeddings(make_transformer("bert"), layers="all", frozen_layers=1, name="mine").double()
+    embedding.model.encoder.layer[2].requires_grad_(False)
+    embedding.train()
+    copied = copy.deepcopy(embedding)
+    (sentence,) = embed(embedding, [["the", "old", "town"]])
+    (tmp_path / "embedding").write_bytes(pickle.dumps(embedding))
+    found = pickle.loads((tmp_path / "embedding").read_bytes())
+    for other in (found, copied, copy.deepcopy(embedding)):
+        assert other.model is other.pretrained.model
+        assert (other.name, other.training) == ("mine", True)
+        for name, weight in embedding.named_parameters():
+            same = other.get_parameter(name)
+            assert torch.equal(same, weight)
+            assert (same.dtype, same.requires_grad) == (torch.float64, weight.requires_grad)
+        assert torch.equal(matrix(embed(other, [["the", "old", "town"]])[0]), matrix(sentence))
+    command = [sys.executable, "-c", _UNPICKLE, str(tmp_path / "embedding")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    torch.testing.assert_close(torch.tensor(json.loads(run.stdout.splitlines()[-1])), matrix(sentence), **TOLERANCE)
 
 
 def test_arguments_reach_transformers(make_transformer: Make) -> None:
@@ -481,8 +580,11 @@ def test_settings_of_a_file_that_refer_to_code_or_other_files_are_ignored(
         ({"tokenizer": torch.zeros(3, dtype=torch.uint8)}, "the tokenizer is damaged"),
         ({"tokenizer": "text"}, "the transformer or its tokenizer is damaged"),
         ({"dtype": "int64"}, "'int64' is not a type of weights"),
+        ({"pad_id": 200}, "the tokenizer has ids up to 200, but the table of subwords has only 108 rows"),
+        ({"pad_id": -1}, "the padding or the length of the transformer is not possible"),
+        ({"max_length": 10**30}, "the padding or the length of the transformer is not possible"),
     ],
-    ids=["no JSON", "no dict", "unknown", "images", "sizes", "no tokenizer", "text", "dtype"],
+    ids=["no JSON", "no dict", "unknown", "images", "sizes", "no tokenizer", "text", "dtype", "pad", "no pad", "long"],
 )
 def test_damaged_files_are_reported(make_transformer: Make, change: dict[str, Any], message: str) -> None:
     params = TransformerWordEmbeddings(make_transformer()).to_params()
@@ -503,11 +605,13 @@ def test_damaged_files_are_reported(make_transformer: Make, change: dict[str, An
         ({"subtoken_pooling": "max"}, "subtoken_pooling must be one of first, last, first_last, mean"),
         ({"use_context": -1}, "use_context must be at least 0"),
         ({"use_context": "yes"}, "use_context must be a whole number"),
+        ({"use_context": 10**12}, "use_context must be below 2147483648"),
         ({"context_dropout": 1.5}, "context_dropout must be a probability, at most 1; it is 1.5"),
         ({"fine_tune": "False"}, "fine_tune must be True or False"),
         ({"frozen_layers": 4}, "frozen_layers must be at most 3"),
         ({"model": ""}, "model must be a folder or a name"),
         ({"model": 3}, "model must be a folder or a name"),
+        ({"model": "x" * 300}, "model must be the path of a folder"),
         ({"transformers_model_kwargs": {"trust_remote_code": True}}, "code of a model's folder is never run"),
         ({"transformers_config_kwargs": 3}, "transformers_config_kwargs must be a dict of arguments"),
         ({"transformers_tokenizer_kwargs": {"model_max_length": 3}}, "the model takes 3 subwords"),
@@ -625,6 +729,66 @@ def test_slow_tokenizers_are_reported(make_transformer: Make, monkeypatch: pytes
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *arguments, **options: SlowTokenizer())
     with pytest.raises(SettingError, match=r"has the slow tokenizer SlowTokenizer, which .* give a model with"):
         TransformerWordEmbeddings(make_transformer())
+
+
+def copy_folder(folder: Path, target: Path) -> Path:
+    for part in folder.iterdir():
+        (target / part.name).write_bytes(part.read_bytes())
+    return target
+
+
+def test_a_tokenizer_with_more_subwords_than_the_model_is_reported(make_transformer: Make, tmp_path: Path) -> None:
+    folder = copy_folder(make_transformer(), tmp_path)
+    tokenizer, _ = load_reference(make_transformer())
+    size = len(tokenizer)
+    tokenizer.add_tokens(["Fehmarnbelt"])
+    tokenizer.save_pretrained(folder)
+    for options in ({}, {"use_context": True}):  # which adds `[FLERT]` to both
+        with pytest.raises(DataUnavailableError, match=rf"has ids up to {size}, but the table .* only {size} rows"):
+            TransformerWordEmbeddings(folder, **options)
+
+
+def test_a_model_that_needs_more_than_subwords_is_reported(make_transformer: Make, tmp_path: Path) -> None:
+    import transformers
+
+    folder = copy_folder(make_transformer(), tmp_path)
+    transformers.BrosModel(transformers.BrosConfig(**SIZES, vocab_size=120)).save_pretrained(folder)
+    with pytest.raises(SettingError, match=r"type 'bros' does not compute a vector for each subword .*bbox"):
+        TransformerWordEmbeddings(folder)
+
+
+def test_weights_that_are_not_finite_are_reported(make_transformer: Make, tmp_path: Path) -> None:
+    folder = copy_folder(make_transformer(), tmp_path)
+    _, model = load_reference(folder)
+    with torch.no_grad():
+        model.encoder.layer[1].output.dense.weight[0, 0] = float("nan")
+    model.save_pretrained(folder)
+    with pytest.raises(DataUnavailableError, match=r"encoder\.layer\.1\.output\.dense\.weight is not finite"):
+        TransformerWordEmbeddings(folder)
+
+
+def test_a_configuration_of_more_layers_than_the_files_can_hold_is_reported(
+    make_transformer: Make, tmp_path: Path
+) -> None:
+    folder = copy_folder(make_transformer(), tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 10**9}))
+    with pytest.raises(DataUnavailableError, match="its settings describe a model that is larger than the file"):
+        TransformerWordEmbeddings(folder)
+
+
+def test_code_for_attention_is_not_downloaded(make_transformer: Make, tmp_path: Path) -> None:
+    """With the package kernels, transformers would run code of a repository that a configuration names."""
+    folder = copy_folder(make_transformer(), tmp_path)
+    message = "asks for the attention of the repository 'kernels-community/attention', whose code is never run"
+    options = {"transformers_model_kwargs": {"attn_implementation": "kernels-community/attention"}}
+    with pytest.raises(SettingError, match=message):
+        TransformerWordEmbeddings(folder, **options)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "attn_implementation": "kernels-community/attention"}))
+    with pytest.raises(SettingError, match=message):
+        TransformerWordEmbeddings(folder)
+    TransformerWordEmbeddings(folder, transformers_model_kwargs={"attn_implementation": "sdpa"})
 
 
 def test_models_that_do_not_read_text_are_reported(make_transformer: Make, tmp_path: Path) -> None:

@@ -289,6 +289,51 @@ def test_a_damaged_transformer_is_refused(params: Any, reason: str, tmp_path: Pa
     assert not list(tmp_path.parent.glob("**/outside.json"))
 
 
+def nested(item: Any, depth: int = 60) -> Any:
+    """Return lists of the same list, which have as many items as 2 to the power of the depth."""
+    for _ in range(depth):
+        item = [item, item]
+    return item
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"state_dict": {}, "__cls__": nested(1)},
+        {"state_dict": {}, "__cls__": "SequenceTagger", "embeddings": transformer(config_state_dict={"a": nested(1)})},
+        {"state_dict": {}, "__cls__": "SequenceTagger", "embeddings": transformer(name=nested(1))},
+        {"state_dict": {}, "__cls__": "SequenceTagger", "embeddings": {"vocab": {"a": nested(1)}}},
+    ],
+    ids=["class", "configuration", "name", "vocabulary"],
+)
+def test_a_small_file_of_flair_cannot_hold_more_than_a_program_can_visit(content: Any, tmp_path: Path) -> None:
+    path = save_as_flair(tmp_path / "model.pt", content)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(ModelFileError, match="its containers are nested too deeply, or contain each other too often"):
+        Model.load(path)
+
+
+def test_names_that_are_lists_of_the_same_lists_are_refused(flair_file: Path, tmp_path: Path) -> None:
+    """The name of a record, the encoding of bytes and the type of an array are in messages."""
+    many = b"K\x01"
+    for index in range(200, 255):
+        many += b"q%ch%c\x86" % (index, index)  # BINPUT, BINGET, TUPLE2
+    with_value(flair_file, b"(" + text("storage") + name("torch", "FloatStorage") + many + text("cpu") + b"K\x01tQ")
+    with pytest.raises(ModelFileError, match="the name of a record is not text"):
+        SequenceTagger.load(flair_file)
+    array = name("numpy", "dtype") + many + b"\x85R" + b"(K\x03" + text("<") + b"tb"
+    dtype = name("numpy.core.multiarray", "_reconstruct") + b")R(K\x01K\x01\x85" + array + b"\x89C\x04abcdtb"
+    forms = {
+        "bytes without encoding": name("_codecs", "encode") + text("a") + many + b"\x86R",
+        "contain each other too often": name("gensim.models.keyedvectors", "KeyedVectors")
+        + (b")\x81}(" + text("index_to_key") + b"]" + text("a") + b"a" + text("vectors") + dtype + b"ub"),
+    }
+    for reason, content in forms.items():
+        (tmp_path / "vectors.kv").write_bytes(b"\x80\x04" + content + b".")
+        with pytest.raises(DataFormatError, match=reason):
+            load_vectors(tmp_path / "vectors.kv")
+
+
 def save_as_flair(path: Path, content: Any) -> Path:
     torch.save(content, path, pickle_protocol=4)
     return path
@@ -345,6 +390,17 @@ def test_a_changed_file_of_flair_is_refused(old: str, new: str, reason: str, fla
     change_text(flair_file, old, new)
     with pytest.raises(ModelFileError, match=reason):
         SequenceTagger.load(flair_file)
+
+
+@pytest.mark.parametrize("name", ["words-crf", "text-pool", "lm-forward", "words-bert"])
+def test_weights_of_flair_that_are_not_finite_are_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.pt"
+    records = records_of(FLAIR / path.name)
+    nan = np.float32(np.nan).tobytes()
+    records = {key: record[:-4] + nan if "/data/" in key else record for key, record in records.items()}
+    write_archive(path, records)
+    with pytest.raises(ModelFileError, match=f"{name}.*(NaN or infinity|is not finite)"):
+        FlairEmbeddings(path) if name.startswith("lm") else Model.load(path)
 
 
 def test_a_truncated_file_of_flair_is_refused_at_each_length(flair_file: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -16,6 +17,8 @@ import torch
 from torch import Tensor
 
 pytest.importorskip("transformers", reason="transformers is not installed")
+
+from tokenizers import processors
 
 from flairlite.data import Corpus, Sentence
 from flairlite.embeddings import (
@@ -276,6 +279,26 @@ def test_computed_vectors_are_those_of_each_batch_and_depend_on_all_that_matters
     encode_split(model, "train", corpus.train, "cpu")
     encode_split(model, "dev", corpus.dev, "cpu")
     assert len(list(tmp_path.glob("computed-vectors/*.npy"))) == 6
+
+
+def test_computed_vectors_depend_on_the_special_tokens_of_the_tokenizer(
+    corpus: Corpus, make_transformer: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLAIRLITE_CACHE_ROOT", str(tmp_path / "cache"))
+    folder = tmp_path / "bert"
+    shutil.copytree(make_transformer(), folder)
+    tables = []
+    for suffix in ("</s>", "</s> </s>"):
+        definition = json.loads((folder / "tokenizer.json").read_text())
+        definition["post_processor"] = json.loads(
+            processors.TemplateProcessing(
+                single=f"<s> $A {suffix}", special_tokens=[("<s>", 2), ("</s>", 3)]
+            ).__getstate__()
+        )
+        (folder / "tokenizer.json").write_text(json.dumps(definition))
+        model = make_tagger(corpus, TransformerWordEmbeddings(folder, fine_tune=False))
+        tables.append(encode_split(model, "train", corpus.train, "cpu").dataset.table)
+    assert not torch.allclose(*tables)
 
 
 def test_vectors_stay_in_memory_where_the_cache_cannot_be_written(
