@@ -16,6 +16,15 @@ from flairlite.models import SequenceTagger, SoftLabels
 from flairlite.trainers import ModelTrainer
 
 FOLDER = Path("resources/taggers/upos-teacher")
+SETTINGS = {
+    "learning_rate": 2e-4,
+    "decoder_learning_rate": 2e-3,
+    "layer_decay": 0.9,
+    "mini_batch_size": 32,
+    "max_grad_norm": 1.0,
+    "weight_decay": 0.01,
+    "use_amp": "auto",
+}
 
 
 def train(seed: int) -> SequenceTagger:
@@ -41,15 +50,9 @@ def train(seed: int) -> SequenceTagger:
     )
     ModelTrainer(tagger, corpus).fine_tune(
         FOLDER / str(seed),
-        learning_rate=2e-4,
         embedding_learning_rates={part.name: 2e-3 for part in features if not part.static_embeddings},
-        decoder_learning_rate=2e-3,
-        layer_decay=0.9,
-        mini_batch_size=32,
         max_epochs=4,
-        max_grad_norm=1.0,
-        weight_decay=0.01,
-        use_amp="auto",
+        **SETTINGS,
         resume=True,
     )
     return tagger
