@@ -779,6 +779,8 @@ def test_a_configuration_of_more_layers_than_the_files_can_hold_is_reported(
 
 def test_code_for_attention_is_not_downloaded(make_transformer: Make, tmp_path: Path) -> None:
     """With the package kernels, transformers would run code of a repository that a configuration names."""
+    import transformers
+
     folder = copy_folder(make_transformer(), tmp_path)
     message = "asks for the attention of the repository 'kernels-community/attention', whose code is never run"
     options = {"transformers_model_kwargs": {"attn_implementation": "kernels-community/attention"}}
@@ -786,8 +788,9 @@ def test_code_for_attention_is_not_downloaded(make_transformer: Make, tmp_path: 
         TransformerWordEmbeddings(folder, **options)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "attn_implementation": "kernels-community/attention"}))
-    with pytest.raises(SettingError, match=message):
-        TransformerWordEmbeddings(folder)
+    if transformers.AutoConfig.from_pretrained(folder)._attn_implementation == "kernels-community/attention":
+        with pytest.raises(SettingError, match=message):  # transformers 4.48 ignores the entry
+            TransformerWordEmbeddings(folder)
     TransformerWordEmbeddings(folder, transformers_model_kwargs={"attn_implementation": "sdpa"})
 
 
