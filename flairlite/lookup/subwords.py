@@ -67,7 +67,7 @@ class SubwordTokenizer:
     @property
     def largest_id(self) -> int:
         """The largest id that it gives, or the id of the padding token."""
-        return max(self.pad_id, *self._tokenizer.get_vocab(with_added_tokens=True).values())
+        return int(max(self.pad_id, *self._tokenizer.get_vocab(with_added_tokens=True).values()))
 
     def add_separator(self) -> int:
         """Add `[FLERT]` to the vocabulary unless it is there, and return its id."""
