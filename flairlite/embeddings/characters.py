@@ -102,7 +102,7 @@ class CharacterEmbeddings(_CharacterEmbeddings):
         seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
-        SettingError: If the dictionary has no `<unk>` or no character, or a number is less than 1.
+        SettingError: If the dictionary has no `<unk>`, or a number is less than 1.
     """
 
     def __init__(
@@ -215,11 +215,11 @@ def _to_dictionary(given: str | Path | Dictionary | None) -> Dictionary:
         raise SettingError(f"a dictionary of characters needs {UNKNOWN} for unknown characters: use add_unk=True")
     items = [item for item in dictionary.get_items() if item != UNKNOWN]
     if longer := [item for item in items if len(item) != 1]:
-        message = (
-            f"{len(longer)} of {len(items)} items of path_to_char_dict, such as {shown(longer[0])}, are not one "
-            "character, and are never found: is it a dictionary of words? Leave it out, or give one of characters"
+        log.warning(
+            "%d of %d items of path_to_char_dict, such as %s, are not one character, and are never found: is it a "
+            "dictionary of words? Leave it out, or give one of characters",
+            len(longer),
+            len(items),
+            shown(longer[0]),
         )
-        if len(longer) == len(items):
-            raise SettingError(message)
-        log.warning(message)
     return dictionary

@@ -78,7 +78,7 @@ class OneHotEmbeddings(_TrainedTable):
         seed: Seed of the initial weights; the default seed of the process if None.
 
     Raises:
-        SettingError: If an argument is invalid, there is no `<unk>` to replace items by, or no item can be found.
+        SettingError: If an argument is invalid, or there is no `<unk>` to replace items by.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class OneHotEmbeddings(_TrainedTable):
         self.embedding_layer.padding_idx = len(vocab_dictionary)
         self.layer_norm = nn.LayerNorm(self.embedding_length) if stable else None
         self.lower_case, self.zero_digits = flag("lower_case", lower_case), flag("zero_digits", zero_digits)
-        self._check_forms()
+        self._warn_of_lost_items()
         self.unk_dropout = number(least=0, below=1)("unk_dropout", unk_dropout)
         self.unk_alpha = number(least=0)("unk_alpha", unk_alpha)
         self.counts = _check_counts(counts, vocab_dictionary) if unk_alpha else None
@@ -207,20 +207,20 @@ class OneHotEmbeddings(_TrainedTable):
         options = {name: params[name] for name in names if name in params}  # older files lack them
         return cls(items, params["field"], params["embedding_length"], params["stable"], **options)
 
-    def _check_forms(self) -> None:
-        """Check that items are found in the form in which words are looked up."""
+    def _warn_of_lost_items(self) -> None:
+        """Warn of items that are not in the form in which words are looked up."""
         rewrite = rewriter(lower_case=self.lower_case, zero_digits=self.zero_digits)
         items = [item for item in self.vocab_dictionary.get_items() if item != UNKNOWN]
-        if not (lost := [item for item in items if rewrite(item) != item]):
-            return
-        message = (
-            f"{len(lost)} of {len(items)} items of the dictionary, such as {shown(lost[0])}, are never found with "
-            f"lower_case={self.lower_case} and zero_digits={self.zero_digits}: give items in this form, or write "
-            "OneHotEmbeddings.from_corpus(corpus)"
-        )
-        if len(lost) == len(items):
-            raise SettingError(message)
-        log.warning(message)
+        if lost := [item for item in items if rewrite(item) != item]:
+            log.warning(
+                "%d of %d items of the dictionary, such as %s, are never found with lower_case=%s and zero_digits=%s: "
+                "give items in this form, or write OneHotEmbeddings.from_corpus(corpus)",
+                len(lost),
+                len(items),
+                shown(lost[0]),
+                self.lower_case,
+                self.zero_digits,
+            )
 
     def _unk_rates(self) -> Tensor | None:
         """Return the probability (V + 1,) of replacing each item, or None if none is replaced."""

@@ -67,6 +67,11 @@ class DefaultClassifier(Model):
         self.register_buffer("label_weights", task.class_weights(self.loss_weights), persistent=False)
         self.to(get_device())
 
+    @property
+    def has_weighted_labels(self) -> bool:
+        """Whether the loss gives a weight above 0 to any label."""
+        return bool(self.label_weights.any())
+
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Compute the scores of all classes: (B, T, K) of words, or (B, K) of sentences."""
         features = self.features(batch, generator).to(self.decoder.weight.dtype)

@@ -55,6 +55,11 @@ class LabelTypes:
         """The name of the distributions that each label type learns besides its labels, or None."""
         return (None,) * len(self.tasks)
 
+    @property
+    def has_weighted_labels(self) -> bool:
+        """Whether the loss gives a weight above 0 to any label."""
+        return True
+
     def losses(self, scores: Tensor, batch: Batch) -> list[Tensor]:
         """Compute the loss () of each label type from the result of `forward`, without the weights of label types."""
         return [self.loss(scores, batch)]

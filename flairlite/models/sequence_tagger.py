@@ -92,9 +92,8 @@ class SequenceTagger(TagHeads, Model):
             CRF. For several label types, a dictionary from each type to such weights.
         allow_unk_predictions: Whether to learn and predict `<unk>` for labels that are not in the dictionary. Otherwise
             `<unk>` is never predicted, and words with such labels are not learned from.
-        head_weights: Weights of label types in the loss, from 0, and above 0 for one of them; others have weight 1. The
-            loss of a type is summed over its labelled words, and the loss of the model is the weighted sum over the
-            types.
+        head_weights: Weights of label types in the loss, from 0; others have weight 1. The loss of a type is summed
+            over its labelled words, and the loss of the model is the weighted sum over the types.
         label_smoothing: The part of the target distribution that is uniform, from 0 to below 1; see
             `flairlite.nn.class_loss`. With a CRF, the classes of this definition are the label sequences of the
             sentence: the loss is one minus this times the negative log-likelihood of the gold labels, plus this times

@@ -92,7 +92,7 @@ def read_head_settings(
     weights = _by_type("loss_weights", loss_weights, types) if has_types else {main: loss_weights}
     head_weights = _by_type("head_weights", head_weights, types)
     soft = {main: soft_labels} if isinstance(soft_labels, str) else _by_type("soft_labels", soft_labels, types)
-    heads = [
+    return [
         HeadSettings(
             name,
             dictionaries[name],
@@ -103,11 +103,6 @@ def read_head_settings(
         )
         for name in types
     ]
-    if not any(head.head_weight for head in heads):
-        raise SettingError(
-            f"head_weights must be above 0 for one of {', '.join(types)}: with 0 for all, the tagger learns nothing"
-        )
-    return heads
 
 
 def _by_type(name: str, value: Any, types: Sequence[str]) -> Mapping[str, Any]:
@@ -230,6 +225,11 @@ class TagHeads(LabelTypes):
     def soft_types(self) -> tuple[str | None, ...]:
         """The name of the distributions that each label type learns, or None."""
         return tuple(head.head_settings.soft_labels for head in self.heads)
+
+    @property
+    def has_weighted_labels(self) -> bool:
+        """Whether the loss gives a weight above 0 to any label of any type."""
+        return any(head.head_settings.head_weight and head.label_weights.any() for head in self.heads)
 
     def drop_heads(self, *label_types: str) -> None:
         """Remove label types, for example those that were needed only in training; `save` then writes less.

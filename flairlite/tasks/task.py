@@ -155,7 +155,7 @@ class Task(ABC):
 
         Raises:
             LabelError: If a weight is given for a label that the model does not know.
-            SettingError: If `loss_weights` is not a mapping to finite numbers of at least 0, or all classes have 0.
+            SettingError: If `loss_weights` is not a mapping to finite numbers of at least 0.
         """
         given = {} if loss_weights is None else loss_weights
         if not isinstance(given, Mapping):
@@ -166,10 +166,7 @@ class Task(ABC):
             )
         for name, value in given.items():
             number(least=0)(f"the weight of {name!r} in loss_weights", value)
-        weights = [float(given.get(name, given.get(self.label_of(name), 1.0))) for name in self.class_names]
-        if not any(weights):
-            raise SettingError("loss_weights must be above 0 for one label: with 0 for all, the model learns nothing")
-        return torch.tensor(weights)
+        return torch.tensor([float(given.get(name, given.get(self.label_of(name), 1.0))) for name in self.class_names])
 
     def label_of(self, class_name: str) -> str:
         """Return the label that a class belongs to."""

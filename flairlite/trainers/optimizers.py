@@ -84,12 +84,17 @@ def make_optimizer(
         without_compiler: Whether to avoid importing torch's compiler; see `remove_compiler`.
 
     Raises:
-        SettingError: If the model has no weights to train, no embeddings of such a name or no transformer, or the
-            factory refuses its options or makes something else.
+        SettingError: If the model has no weights to train or learns no label, has no embeddings of such a name or no
+            transformer, or the factory refuses its options or makes something else.
     """
     weights = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
     if not weights:
         raise SettingError("the model has no weights to train: none has requires_grad")
+    if not model.has_weighted_labels:
+        raise SettingError(
+            "the model learns no label: all have the weight 0 in its loss_weights or head_weights. Make it with a "
+            "weight above 0"
+        )
     groups: list[Any] = [weight for _, weight in weights]
     if decoder_learning_rate is not None or embedding_rates or layer_decay is not None:
         rates = _find_rates(model, learning_rate, embedding_rates or {}, layer_decay)

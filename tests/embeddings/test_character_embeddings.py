@@ -86,13 +86,14 @@ def test_a_dictionary_may_be_a_file_and_needs_unk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [CharacterEmbeddings, CharacterCNNEmbeddings])
-def test_a_dictionary_of_words_is_reported_and_refused_if_it_has_no_character(
+def test_a_dictionary_of_words_is_reported_and_can_be_loaded(
     kind: type[CharacterEmbeddings], caplog: pytest.LogCaptureFixture
 ) -> None:
     kind(Dictionary.from_items(["<unk>", "a", "the"]))
     assert "1 of 2 items of path_to_char_dict, such as 'the', are not one character" in caplog.text
-    with pytest.raises(SettingError, match="is it a dictionary of words"):
-        kind(Dictionary.from_items(["<unk>", "the", "cat"]))
+    embedding = kind(Dictionary.from_items(["<unk>", "the", "cat"]))
+    assert "2 of 2 items of path_to_char_dict" in caplog.text
+    load_embeddings(embedding.save_embeddings())
 
 
 def test_common_characters_cover_european_texts() -> None:

@@ -183,13 +183,14 @@ def test_other_options_of_items_are_refused(options: dict[str, Any], message: st
 
 
 @pytest.mark.parametrize(("item", "options"), [("Berlin", {"lower_case": True}), ("1990", {"zero_digits": True})])
-def test_items_that_are_never_found_are_reported_and_refused_if_there_are_no_others(
+def test_items_that_are_never_found_are_reported_and_can_be_loaded(
     item: str, options: dict[str, bool], caplog: pytest.LogCaptureFixture
 ) -> None:
     OneHotEmbeddings(Dictionary.from_items(["a", item], add_unk=True), **options)  # type: ignore[arg-type]
     assert f"1 of 2 items of the dictionary, such as '{item}', are never found" in caplog.text
-    with pytest.raises(SettingError, match=r"1 of 1 items .* are never found with .*from_corpus"):
-        OneHotEmbeddings(Dictionary.from_items([item], add_unk=True), **options)  # type: ignore[arg-type]
+    embedding = OneHotEmbeddings(Dictionary.from_items([item], add_unk=True), **options)  # type: ignore[arg-type]
+    assert "1 of 1 items of the dictionary" in caplog.text
+    load_embeddings(embedding.save_embeddings())
 
 
 def test_params_of_older_versions_are_read() -> None:

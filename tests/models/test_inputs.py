@@ -25,6 +25,7 @@ from flairlite.errors import FlairliteError, LabelError, SettingError
 from flairlite.models import DefaultClassifier, Model, SequenceTagger, TextClassifier, TokenClassifier, inference
 from flairlite.tasks import WordTask
 from flairlite.tokenization import SpaceTokenizer, StaccatoTokenizer
+from flairlite.trainers import ModelTrainer
 
 VECTORS = WordVectors(["in", "Berlin"], np.eye(2))
 WORDS = WordEmbeddings(VECTORS)
@@ -107,13 +108,23 @@ class TestSettings:
 
     @pytest.mark.parametrize(
         "value",
-        [["X"], "X", 3, {"X": "2"}, {"X": None}, {"X": -1}, {"X": math.nan}, {"X": math.inf}, {"X": 0, "Y": 0}],
+        [["X"], "X", 3, {"X": "2"}, {"X": None}, {"X": -1}, {"X": math.nan}, {"X": math.inf}],
         ids=repr,
     )
     def test_loss_weights_are_a_mapping_to_numbers(self, value: Any, make: Callable[..., Model]) -> None:
         options = {"use_crf": False} if make is make_tagger else {}
         with pytest.raises(SettingError, match=r"loss_weights.* must be"):
             make(loss_weights=value, **options)
+
+    def test_a_model_whose_labels_all_have_the_weight_0_can_be_loaded_but_not_trained(
+        self, make: Callable[..., Model], tmp_path: Path
+    ) -> None:
+        options = {"use_crf": False} if make is make_tagger else {}
+        make(loss_weights={"X": 0, "Y": 0}, **options).save(tmp_path / "model.pt")
+        model = Model.load(tmp_path / "model.pt")
+        sentence = Sentence(["Berlin"]).set_token_labels("pos", ["X"]).set_sentence_labels("topic", ["X"])
+        with pytest.raises(SettingError, match="the model learns no label: all have the weight 0"):
+            ModelTrainer(model, Corpus([sentence])).train(tmp_path / "run", max_epochs=1)
 
     @pytest.mark.parametrize(
         ("options", "message"),

@@ -115,10 +115,6 @@ class TestConstruction:
             ({"head_weights": {"pos": 1.0}}, "head_weights names pos, but the label types .* upos, xpos, ner"),
             ({"head_weights": {"xpos": -1.0}}, r"head_weights\['xpos'\] must be at least 0"),
             ({"head_weights": 0.5}, "head_weights must map label types"),
-            (
-                {"head_weights": {"upos": 0, "xpos": 0.0, "ner": 0}},
-                "head_weights must be above 0 for one of upos, xpos",
-            ),
             ({"use_crf": {"pos": True}}, "use_crf names pos"),
             ({"use_crf": {"xpos": "no"}}, "use_crf must be True or False"),
             ({"loss_weights": {"A": 2.0}}, "loss_weights names A, but the label types"),
@@ -499,6 +495,14 @@ class TestFiles:
         assert tagger.forward_loss(make_sentences([3]))[0].item() > 0
         tagger.save(tmp_path / "tagger.pt")
         assert SequenceTagger.load(tmp_path / "tagger.pt").label_types == ("xpos",)
+
+    def test_a_tagger_whose_types_all_have_the_weight_0_can_be_loaded_but_not_trained(
+        self, embeddings: WordEmbeddings, tmp_path: Path
+    ) -> None:
+        make_tagger(embeddings, head_weights={"upos": 0, "xpos": 0.0, "ner": 0}).save(tmp_path / "tagger.pt")
+        tagger = SequenceTagger.load(tmp_path / "tagger.pt")
+        with pytest.raises(SettingError, match="the model learns no label: all have the weight 0"):
+            ModelTrainer(tagger, Corpus(make_sentences([3, 4]))).train(tmp_path / "run", max_epochs=1)
 
     def test_unknown_types_and_the_last_type_cannot_be_dropped(self, embeddings: WordEmbeddings) -> None:
         with pytest.raises(SettingError, match="drop_heads cannot remove pos: the tagger has upos, xpos, ner"):
